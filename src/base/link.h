@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Interface four of six: transport. A link is one authenticated connection to another node's agent over which both
+ * ends call methods (GVariant in, GVariant out), send one-way messages and open streams.
+ * Implementations: rpc/ (TLS), in-process pair (a manager's own worker), simulator. */
+#pragma once
+#include "base/id.h"
+
+typedef struct _SwarmLink SwarmLink;
+typedef struct _SwarmCall SwarmCall;     /* an incoming call that waits for its answer */
+typedef struct _SwarmStream SwarmStream; /* one direction of bulk bytes, flow controlled */
+
+typedef enum {
+  SWARM_PEER_NONE, /* no certificate: a joining node, may call the CA only */
+  SWARM_PEER_WORKER,
+  SWARM_PEER_MANAGER,
+} SwarmPeerRole;
+
+/* Who is at the other end, from its certificate. */
+typedef struct {
+  SwarmPeerRole role;
+  SwarmId node;
+  SwarmId cluster;
+  char serial[41];    /* certificate serial, lower-case hex */
+  char address[64];   /* numeric host:port as seen on the socket */
+} SwarmPeer;
+
+typedef enum {
+  SWARM_LINK_CONTROL,   /* calls, assignments, streams */
+  SWARM_LINK_CONSENSUS, /* consensus messages and heartbeats: never behind bulk */
+} SwarmLinkKind;
+
+/* @reply is borrowed and NULL when @error is set. */
+typedef void (*SwarmReplyFunc) (GVariant *reply, const GError *error, gpointer data);
+/* @chunk is borrowed; NULL with @error NULL: the end; NULL with @error: broken. Called no more after either. */
+typedef void (*SwarmStreamFunc) (GBytes *chunk, const GError *error, gpointer data);
+/* The writer may write again. */
+typedef void (*SwarmStreamReadyFunc) (SwarmStream *stream, gpointer data);
+
+typedef struct {
+  /* The link is authenticated and Hello was exchanged; swarm_link_peer() answers from now on. */
+  void (*up) (SwarmLink *link, gpointer data);
+  /* The link is gone (also when it never came up); no event follows; calls under way have failed before this. */
+  void (*down) (SwarmLink *link, const GError *error, gpointer data);
+  /* The other end calls; answer exactly once with swarm_call_return/_fail, now or later. */
+  void (*call) (SwarmLink *link, SwarmCall *call, gpointer data);
+} SwarmLinkEvents;
+
+typedef struct {
+  void (*call) (SwarmLink *, const char *iface, const char *member, GVariant *args, gint64 timeout_us, SwarmReplyFunc, gpointer);
+  gboolean (*send) (SwarmLink *, const char *iface, const char *member, GVariant *args);
+  SwarmStream *(*open) (SwarmLink *, const char *iface, const char *member, GVariant *args, SwarmStreamFunc, gpointer);
+  void (*close) (SwarmLink *, const GError *reason);
+  void (*free) (SwarmLink *);
+} SwarmLinkOps;
+
+struct _SwarmLink {
+  const SwarmLinkOps *ops;
+  gint ref_count;
+  gboolean is_up;
+  SwarmLinkKind kind;
+  SwarmPeer peer;
+  const SwarmLinkEvents *events;
+  gpointer events_data;
+  gpointer owner; /* for whoever accepted or dialled it, e.g. the session that it carries */
+};
+
+SwarmLink *swarm_link_ref (SwarmLink *link);
+void swarm_link_unref (SwarmLink *link); /* closes it when last and still up */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmLink, swarm_link_unref)
+
+/* Replaces the receiver of events; NULL events: incoming calls are refused, the rest is dropped. */
+void swarm_link_set_events (SwarmLink *link, const SwarmLinkEvents *events, gpointer data);
+/* Calls @member; sinks @args (may be NULL for none). @func is called exactly once, never from within this function. */
+void swarm_link_call (SwarmLink *link, const char *iface, const char *member, GVariant *args, gint64 timeout_us,
+                      SwarmReplyFunc func, gpointer data);
+/* One-way; FALSE when the link is down or its bounded queue is full (the message is dropped). Sinks @args. */
+gboolean swarm_link_send (SwarmLink *link, const char *iface, const char *member, GVariant *args);
+/* Calls a method that answers with a stream; data flows to @func until end, error or swarm_stream_close(). Sinks @args. */
+SwarmStream *swarm_link_open (SwarmLink *link, const char *iface, const char *member, GVariant *args, SwarmStreamFunc func,
+                              gpointer data);
+/* Ends the link; `down` follows from the loop with @reason (borrowed, may be NULL). */
+void swarm_link_close (SwarmLink *link, const GError *reason);
+
+typedef struct {
+  void (*reply) (SwarmCall *, GVariant *value, const GError *error);
+  SwarmStream *(*stream) (SwarmCall *, SwarmStreamReadyFunc, gpointer); /* NULL: the caller did not ask for one */
+} SwarmCallOps;
+
+/* The common head of an incoming call; the implementation's own part follows it. */
+struct _SwarmCall {
+  const SwarmCallOps *ops;
+  SwarmLink *link; /* a reference held until the answer */
+  const char *iface;
+  const char *member;
+  GVariant *args;     /* a tuple, never NULL */
+  gint64 deadline_us; /* boottime after which nobody waits for the answer; 0: none */
+  gboolean one_way;
+};
+
+/* Answers with a tuple (sunk; NULL: empty) and frees the call. */
+void swarm_call_return (SwarmCall *call, GVariant *value);
+/* Answers with an error (borrowed) and frees the call. */
+void swarm_call_fail (SwarmCall *call, const GError *error);
+/* Answers with a stream and frees the call; @ready is called whenever more may be written, first from the loop. NULL and
+ * the call still to be answered when the caller did not open one. */
+SwarmStream *swarm_call_stream (SwarmCall *call, SwarmStreamReadyFunc ready, gpointer data);
+
+typedef struct {
+  gboolean (*write) (SwarmStream *, GBytes *);
+  void (*end) (SwarmStream *, const GError *);
+  void (*close) (SwarmStream *);
+} SwarmStreamOps;
+
+struct _SwarmStream {
+  const SwarmStreamOps *ops;
+};
+
+/* Queues a chunk (any size; cut to 64 KiB frames); TRUE while more is welcome, FALSE: wait for `ready` (the chunk was taken).
+ * Writing to a stream whose reader left is a no-op that returns FALSE. */
+gboolean swarm_stream_write (SwarmStream *stream, GBytes *chunk);
+/* Writer: the end (or the error that broke it); frees the stream. */
+void swarm_stream_end (SwarmStream *stream, const GError *error);
+/* Reader: stop; its function is called no more; frees the stream. */
+void swarm_stream_close (SwarmStream *stream);
+
+/* Dials and listens. */
+typedef struct _SwarmTransport SwarmTransport;
+struct _SwarmTransport {
+  /* A new link, not yet up; `up` or `down` follows from the loop. @address is HOST:PORT. Caller owns the reference. */
+  SwarmLink *(*dial) (SwarmTransport *self, const char *address, SwarmLinkKind kind, const SwarmLinkEvents *events, gpointer data);
+};
+
+/* Two links that face each other in one process, both up, each with the peer identity given: @a's peer is @b_identity.
+ * Delivery is by @clock timers of delay 0, so never re-entrant. */
+typedef struct _SwarmClock SwarmClock;
+void swarm_link_pair (SwarmClock *clock, const SwarmPeer *a_identity, const SwarmPeer *b_identity, SwarmLink **ret_a, SwarmLink **ret_b);
