@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Objects on the bus, on libdbus-1 and the GLib main context; and calls to others (systemd, polkit). Nothing blocks. */
+#pragma once
+#include "bus/table.h"
+
+typedef struct _SwarmBus SwarmBus;
+
+/* Connects to @address (NULL: the system bus). Does not own a name yet. */
+SwarmBus *swarm_bus_new (const char *address, GError **error);
+void swarm_bus_free (SwarmBus *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmBus, swarm_bus_free)
+
+/* Called when the connection is gone (the daemon then decides). */
+void swarm_bus_set_lost_func (SwarmBus *self, void (*func) (gpointer data), gpointer data);
+
+/* Serves the kinds (NULL terminated, checked with swarm_bus_tables_check()); ObjectManager is at @root. @data goes to find, each,
+ * property functions and invocations. Before swarm_bus_own_name(). */
+gboolean swarm_bus_export (SwarmBus *self, const char *root, const SwarmBusKind *const *kinds, gpointer data, GError **error);
+gboolean swarm_bus_own_name (SwarmBus *self, const char *name, GError **error);
+void swarm_bus_release_name (SwarmBus *self);
+/* Number of calls received and not yet answered, and time (µs boottime) of the last one: for idle exit. */
+guint swarm_bus_pending_calls (SwarmBus *self);
+gint64 swarm_bus_last_activity (SwarmBus *self);
+
+/* A hook before a handler runs, after authorisation: TRUE when it took the invocation over (relay to the leader). */
+typedef gboolean (*SwarmBusFilter) (SwarmInvocation *invocation, gpointer data);
+void swarm_bus_set_filter (SwarmBus *self, SwarmBusFilter filter, gpointer data);
+/* Called once for each authorised (or refused) non-read call: the audit trail. */
+typedef void (*SwarmBusAudit) (SwarmInvocation *invocation, const GError *refused, gpointer data);
+void swarm_bus_set_audit (SwarmBus *self, SwarmBusAudit audit, gpointer data);
+
+/* Says that properties changed; coalesced to at most ten signals per object and second, sent before any later reply that a handler
+ * gives in the same turn when @now. @names: NULL-terminated property names, NULL: all non-constant. */
+void swarm_bus_emit_changed (SwarmBus *self, const char *path, const char *iface, const char *const *names, gboolean now);
+/* InterfacesAdded / InterfacesRemoved for an object of a listed kind. */
+void swarm_bus_emit_added (SwarmBus *self, const char *path);
+void swarm_bus_emit_removed (SwarmBus *self, const char *path);
+/* A signal of one of the tables; @args sunk. */
+void swarm_bus_emit_signal (SwarmBus *self, const char *path, const char *iface, const char *name, GVariant *args);
+
+/* Calls somebody else's method. @func once, never re-entrantly; @reply is the tuple of out arguments. @timeout_ms -1: 25 s. */
+typedef void (*SwarmBusReplyFunc) (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer data);
+void swarm_bus_call (SwarmBus *self, const char *name, const char *path, const char *iface, const char *member, GVariant *args,
+                     int timeout_ms, GCancellable *cancellable, SwarmBusReplyFunc func, gpointer data);
+/* Same with interactive authorisation allowed, blocking the caller's own loop turn by turn: for swarmctl only. */
+GVariant *swarm_bus_call_sync (SwarmBus *self, const char *name, const char *path, const char *iface, const char *member,
+                               GVariant *args, int timeout_ms, GUnixFDList **ret_fds, GError **error);
+/* Signals of others. @sender is a well-known or unique name. Returns an id for swarm_bus_unsubscribe(). */
+typedef void (*SwarmBusSignalFunc) (const char *sender, const char *path, const char *member, GVariant *args, gpointer data);
+guint swarm_bus_subscribe (SwarmBus *self, const char *sender, const char *path, const char *iface, const char *member,
+                           SwarmBusSignalFunc func, gpointer data);
+void swarm_bus_unsubscribe (SwarmBus *self, guint id);
+/* The unique name of this connection. */
+const char *swarm_bus_unique_name (SwarmBus *self);
