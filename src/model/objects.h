@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The stored objects. "Spec" members are declared by users; the rest is written as DESIGN's table "Who may write what" says. */
+#pragma once
+#include "model/object.h"
+#include "model/spec.h"
+
+/* ---- cluster ---- */
+typedef struct {
+  SwarmMessage message;
+  char *worker;  /* SECRET: the whole SWMTKN-1-… */
+  char *manager; /* SECRET */
+} SwarmJoinTokens;
+SWARM_MESSAGE_DECLARE (SwarmJoinTokens, swarm_join_tokens)
+
+typedef struct {
+  SwarmMessage message;
+  char *cert; /* PEM */
+  GBytes *key; /* SECRET: PEM */
+  char *digest; /* lower-case hex SHA-256 */
+  SwarmJoinTokens *tokens;
+} SwarmRootCA;
+SWARM_MESSAGE_DECLARE (SwarmRootCA, swarm_root_ca)
+
+/* A removed node: its certificates are refused until @until. */
+typedef struct {
+  SwarmMessage message;
+  SwarmId node;
+  gint64 until;
+} SwarmRemovedNode;
+SWARM_MESSAGE_DECLARE (SwarmRemovedNode, swarm_removed_node)
+
+typedef struct {
+  SwarmObject object;
+  SwarmClusterSpec *spec;
+  SwarmRootCA *root_ca;
+  GPtrArray *removed_nodes; /* SwarmRemovedNode */
+  guint64 feature_level;
+} SwarmCluster;
+SWARM_MESSAGE_DECLARE (SwarmCluster, swarm_cluster)
+
+/* ---- node ---- */
+typedef struct {
+  SwarmMessage message;
+  char *architecture;
+  char *os;
+} SwarmPlatform;
+SWARM_MESSAGE_DECLARE (SwarmPlatform, swarm_platform)
+
+typedef struct {
+  SwarmMessage message;
+  char *engine_version; /* our version */
+  GHashTable *labels;
+} SwarmEngineDescription;
+SWARM_MESSAGE_DECLARE (SwarmEngineDescription, swarm_engine_description)
+
+/* What a node tells about itself. */
+typedef struct {
+  SwarmMessage message;
+  char *hostname;
+  SwarmPlatform *platform;
+  SwarmResources *resources; /* totals */
+  SwarmEngineDescription *engine;
+} SwarmNodeDescription;
+SWARM_MESSAGE_DECLARE (SwarmNodeDescription, swarm_node_description)
+
+typedef enum { SWARM_NODE_UNKNOWN, SWARM_NODE_DOWN, SWARM_NODE_READY, SWARM_NODE_DISCONNECTED } SwarmNodeState;
+SWARM_ENUM_DECLARE (SwarmNodeState, swarm_node_state)
+
+typedef struct {
+  SwarmMessage message;
+  SwarmNodeState state;
+  char *text; /* "Message": why */
+  char *addr; /* IP without port */
+} SwarmNodeStatus;
+SWARM_MESSAGE_DECLARE (SwarmNodeStatus, swarm_node_status)
+
+/* Present while the node is a member of the consensus; written by role changes. */
+typedef struct {
+  SwarmMessage message;
+  char *addr; /* HOST:PORT that others dial */
+} SwarmManagerStatus;
+SWARM_MESSAGE_DECLARE (SwarmManagerStatus, swarm_manager_status)
+
+typedef struct {
+  SwarmObject object;
+  SwarmNodeSpec *spec;
+  SwarmNodeDescription *description;
+  SwarmNodeStatus *status;
+  SwarmManagerStatus *manager_status; /* NULL: no member */
+  SwarmRole role;                     /* observed: what its newest certificate says */
+  char *cert_serial;                  /* newest certificate */
+  gint64 cert_not_after;              /* µs */
+} SwarmNode;
+SWARM_MESSAGE_DECLARE (SwarmNode, swarm_node)
+
+/* ---- service ---- */
+typedef struct {
+  SwarmObject object;
+  SwarmServiceSpec *spec;
+  SwarmServiceSpec *previous_spec;
+  guint64 spec_version; /* version of the last change that replaces tasks (SpecVersion) */
+  gboolean pending_delete; /* removed by the user; vanishes when its tasks are gone */
+} SwarmService;
+SWARM_MESSAGE_DECLARE (SwarmService, swarm_service)
+
+/* ---- task ---- */
+/* Numbers are swarmkit's, and stored. State only increases. */
+typedef enum {
+  SWARM_TASK_NEW = 0,
+  SWARM_TASK_PENDING = 64,
+  SWARM_TASK_ASSIGNED = 192,
+  SWARM_TASK_ACCEPTED = 256,
+  SWARM_TASK_PREPARING = 320,
+  SWARM_TASK_READY = 384,
+  SWARM_TASK_STARTING = 448,
+  SWARM_TASK_RUNNING = 512,
+  SWARM_TASK_COMPLETE = 576,
+  SWARM_TASK_SHUTDOWN = 640,
+  SWARM_TASK_FAILED = 704,
+  SWARM_TASK_REJECTED = 768,
+  SWARM_TASK_REMOVE = 800,
+  SWARM_TASK_ORPHANED = 832,
+} SwarmTaskState;
+SWARM_ENUM_DECLARE (SwarmTaskState, swarm_task_state)
+
+typedef struct {
+  SwarmMessage message;
+  char *container_id;
+  guint64 pid;
+  gint64 exit_code;
+} SwarmContainerStatus;
+SWARM_MESSAGE_DECLARE (SwarmContainerStatus, swarm_container_status)
+
+typedef struct {
+  SwarmMessage message;
+  gint64 timestamp;
+  SwarmTaskState state;
+  char *text; /* "Message" */
+  char *err;  /* "Err" */
+  SwarmContainerStatus *container;
+  gboolean has_exit; /* exit_code is meaningful */
+} SwarmTaskStatus;
+SWARM_MESSAGE_DECLARE (SwarmTaskStatus, swarm_task_status)
+
+typedef struct {
+  SwarmObject object;
+  SwarmId service_id;
+  guint64 slot;
+  SwarmId node_id; /* nil: not assigned */
+  char *service_name;
+  GHashTable *service_labels;
+  SwarmTaskSpec *spec; /* shared with the service's */
+  guint64 spec_version; /* of the service when made */
+  SwarmEndpointSpec *endpoint;
+  SwarmTaskStatus *status;
+  SwarmTaskState desired_state;
+  gint64 not_before; /* restart delay: desired becomes running then (µs) ; 0: none */
+} SwarmTask;
+SWARM_MESSAGE_DECLARE (SwarmTask, swarm_task)
+
+/* "my-web.1.<id>". Caller frees. */
+char *swarm_task_name (const SwarmTask *task);
+/* Observed ≤ running and desired ≤ complete: it takes its slot, its resources and its host ports. */
+gboolean swarm_task_is_active (const SwarmTask *task);
+gboolean swarm_task_state_is_terminal (SwarmTaskState state);
+
+/* Who asks for a change of a task's observed or desired state (DESIGN, "Who may write what"). */
+typedef enum {
+  SWARM_WRITER_ORCHESTRATOR,
+  SWARM_WRITER_ALLOCATOR,
+  SWARM_WRITER_SCHEDULER,
+  SWARM_WRITER_DISPATCHER, /* on behalf of the task's own node */
+  SWARM_WRITER_ENFORCER,
+  SWARM_WRITER_NODE_REMOVAL,
+} SwarmWriter;
+
+/* The one setter of a task's observed state: @task must be a fresh copy. FALSE with SWARM_ERROR_FAILED_PRECONDITION when the state
+ * would go back or @writer may not set it. @now_us stamps it; @text and @err are copied (NULL: ""). */
+gboolean swarm_task_set_state (SwarmTask *task, SwarmTaskState state, SwarmWriter writer, gint64 now_us, const char *text,
+                               const char *err, GError **error);
+/* The one setter of the desired state: it only increases. */
+gboolean swarm_task_set_desired (SwarmTask *task, SwarmTaskState desired, SwarmWriter writer, GError **error);
+/* The one setter of a node's state (a fresh copy). */
+void swarm_node_set_state (SwarmNode *node, SwarmNodeState state, const char *text);

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Specs: what users declare. Names, nesting and units are those of the Docker Engine API 1.44. */
+#pragma once
+#include "base/field.h"
+
+typedef enum { SWARM_MOUNT_BIND, SWARM_MOUNT_VOLUME, SWARM_MOUNT_TMPFS } SwarmMountType;
+SWARM_ENUM_DECLARE (SwarmMountType, swarm_mount_type)
+
+typedef struct {
+  SwarmMessage message;
+  SwarmMountType type;
+  char *source;
+  char *target;
+  gboolean read_only;
+} SwarmMount;
+SWARM_MESSAGE_DECLARE (SwarmMount, swarm_mount)
+
+typedef struct {
+  SwarmMessage message;
+  char *registry_auth; /* SECRET: "user:password", base64 of {"username","password"} JSON as docker's X-Registry-Auth */
+} SwarmPullOptions;
+SWARM_MESSAGE_DECLARE (SwarmPullOptions, swarm_pull_options)
+
+typedef struct {
+  SwarmMessage message;
+  char *image; /* normalised, with digest when resolved */
+  GHashTable *labels;
+  GPtrArray *command; /* replaces the entrypoint */
+  GPtrArray *args;
+  char *hostname;
+  GPtrArray *env; /* KEY=VALUE */
+  char *dir;
+  char *user;
+  gboolean init;
+  gboolean read_only;
+  GPtrArray *mounts; /* SwarmMount */
+  char *stop_signal;
+  gint64 stop_grace_period; /* ns, default 10 s */
+  GPtrArray *hosts;         /* "IP host", as the Engine API */
+  GPtrArray *capability_add;
+  GPtrArray *capability_drop;
+  GHashTable *sysctls;
+  SwarmPullOptions *pull_options;
+} SwarmContainerSpec;
+SWARM_MESSAGE_DECLARE (SwarmContainerSpec, swarm_container_spec)
+
+typedef struct {
+  SwarmMessage message;
+  gint64 nano_cpus;
+  gint64 memory_bytes;
+  gint64 pids; /* limits only */
+} SwarmResources;
+SWARM_MESSAGE_DECLARE (SwarmResources, swarm_resources)
+
+typedef struct {
+  SwarmMessage message;
+  SwarmResources *limits;
+  SwarmResources *reservations;
+} SwarmResourceRequirements;
+SWARM_MESSAGE_DECLARE (SwarmResourceRequirements, swarm_resource_requirements)
+
+typedef enum { SWARM_RESTART_ANY, SWARM_RESTART_ON_FAILURE, SWARM_RESTART_NONE } SwarmRestartCondition;
+SWARM_ENUM_DECLARE (SwarmRestartCondition, swarm_restart_condition)
+
+typedef struct {
+  SwarmMessage message;
+  SwarmRestartCondition condition;
+  gint64 delay;  /* ns, default 5 s */
+  guint64 max_attempts; /* 0 = unlimited */
+  gint64 window; /* ns, 0 = unbounded */
+} SwarmRestartPolicy;
+SWARM_MESSAGE_DECLARE (SwarmRestartPolicy, swarm_restart_policy)
+
+typedef struct {
+  SwarmMessage message;
+  GPtrArray *constraints; /* "node.labels.zone==a" */
+  guint64 max_replicas;   /* per node, 0 = any */
+} SwarmPlacement;
+SWARM_MESSAGE_DECLARE (SwarmPlacement, swarm_placement)
+
+typedef struct {
+  SwarmMessage message;
+  SwarmContainerSpec *container;
+  SwarmResourceRequirements *resources;
+  SwarmRestartPolicy *restart_policy;
+  SwarmPlacement *placement;
+  guint64 force_update;
+} SwarmTaskSpec;
+SWARM_MESSAGE_DECLARE (SwarmTaskSpec, swarm_task_spec)
+
+typedef struct {
+  SwarmMessage message;
+  guint64 replicas; /* default 1 */
+} SwarmReplicated;
+SWARM_MESSAGE_DECLARE (SwarmReplicated, swarm_replicated)
+
+/* Exactly one member is set. (Global and the job modes come with the next issue.) */
+typedef struct {
+  SwarmMessage message;
+  SwarmReplicated *replicated;
+} SwarmServiceMode;
+SWARM_MESSAGE_DECLARE (SwarmServiceMode, swarm_service_mode)
+
+typedef enum { SWARM_PROTOCOL_TCP, SWARM_PROTOCOL_UDP, SWARM_PROTOCOL_SCTP } SwarmProtocol;
+SWARM_ENUM_DECLARE (SwarmProtocol, swarm_protocol)
+typedef enum { SWARM_PUBLISH_INGRESS, SWARM_PUBLISH_HOST } SwarmPublishMode;
+SWARM_ENUM_DECLARE (SwarmPublishMode, swarm_publish_mode)
+
+typedef struct {
+  SwarmMessage message;
+  char *name;
+  SwarmProtocol protocol;
+  guint64 target_port;
+  guint64 published_port;
+  SwarmPublishMode publish_mode;
+} SwarmPortConfig;
+SWARM_MESSAGE_DECLARE (SwarmPortConfig, swarm_port_config)
+
+typedef struct {
+  SwarmMessage message;
+  GPtrArray *ports; /* SwarmPortConfig */
+} SwarmEndpointSpec;
+SWARM_MESSAGE_DECLARE (SwarmEndpointSpec, swarm_endpoint_spec)
+
+typedef struct {
+  SwarmMessage message;
+  char *name;
+  GHashTable *labels;
+  SwarmTaskSpec *task;          /* TaskTemplate */
+  SwarmServiceMode *mode;       /* Mode */
+  SwarmEndpointSpec *endpoint;  /* EndpointSpec */
+} SwarmServiceSpec;
+SWARM_MESSAGE_DECLARE (SwarmServiceSpec, swarm_service_spec)
+
+typedef enum { SWARM_AVAILABILITY_ACTIVE, SWARM_AVAILABILITY_PAUSE, SWARM_AVAILABILITY_DRAIN } SwarmAvailability;
+SWARM_ENUM_DECLARE (SwarmAvailability, swarm_availability)
+typedef enum { SWARM_ROLE_WORKER, SWARM_ROLE_MANAGER } SwarmRole;
+SWARM_ENUM_DECLARE (SwarmRole, swarm_role)
+
+typedef struct {
+  SwarmMessage message;
+  char *name;
+  GHashTable *labels;
+  SwarmRole role; /* desired */
+  SwarmAvailability availability;
+} SwarmNodeSpec;
+SWARM_MESSAGE_DECLARE (SwarmNodeSpec, swarm_node_spec)
+
+typedef struct {
+  SwarmMessage message;
+  gint64 task_history_limit; /* Orchestration.TaskHistoryRetentionLimit, default 5; negative = keep all */
+} SwarmOrchestrationConfig;
+SWARM_MESSAGE_DECLARE (SwarmOrchestrationConfig, swarm_orchestration_config)
+
+typedef struct {
+  SwarmMessage message;
+  guint64 snapshot_interval; /* entries, default 10000 */
+} SwarmRaftConfig;
+SWARM_MESSAGE_DECLARE (SwarmRaftConfig, swarm_raft_config)
+
+typedef struct {
+  SwarmMessage message;
+  gint64 heartbeat_period; /* ns, default 1 s; down after 3 */
+} SwarmDispatcherConfig;
+SWARM_MESSAGE_DECLARE (SwarmDispatcherConfig, swarm_dispatcher_config)
+
+typedef struct {
+  SwarmMessage message;
+  gint64 node_cert_expiry; /* ns, default 90 days */
+} SwarmCAConfig;
+SWARM_MESSAGE_DECLARE (SwarmCAConfig, swarm_ca_config)
+
+typedef struct {
+  SwarmMessage message;
+  char *name; /* always "default" */
+  GHashTable *labels;
+  SwarmOrchestrationConfig *orchestration;
+  SwarmRaftConfig *raft;
+  SwarmDispatcherConfig *dispatcher;
+  SwarmCAConfig *ca_config;
+} SwarmClusterSpec;
+SWARM_MESSAGE_DECLARE (SwarmClusterSpec, swarm_cluster_spec)
