@@ -45,10 +45,15 @@ typedef struct {
   void (*call) (SwarmLink *link, SwarmCall *call, gpointer data);
 } SwarmLinkEvents;
 
+/* The object of calls between agents that name none: the wire-only interfaces (Dispatcher, CA, Consensus, Relay). */
+#define SWARM_LINK_PATH "/org/swarmagent1/wire"
+
 typedef struct {
-  void (*call) (SwarmLink *, const char *iface, const char *member, GVariant *args, gint64 timeout_us, SwarmReplyFunc, gpointer);
+  void (*call) (SwarmLink *, const char *path, const char *iface, const char *member, GVariant *args, gint64 timeout_us,
+                SwarmReplyFunc, gpointer);
   gboolean (*send) (SwarmLink *, const char *iface, const char *member, GVariant *args);
-  SwarmStream *(*open) (SwarmLink *, const char *iface, const char *member, GVariant *args, SwarmStreamFunc, gpointer);
+  SwarmStream *(*open) (SwarmLink *, const char *path, const char *iface, const char *member, GVariant *args,
+                        SwarmStreamFunc, gpointer);
   void (*close) (SwarmLink *, const GError *reason);
   void (*free) (SwarmLink *);
 } SwarmLinkOps;
@@ -61,6 +66,7 @@ struct _SwarmLink {
   SwarmPeer peer;
   const SwarmLinkEvents *events;
   gpointer events_data;
+  guint64 peer_index; /* highest log index that the other end has told in a frame; 0: none */
   gpointer owner; /* for whoever accepted or dialled it, e.g. the session that it carries */
 };
 
@@ -73,11 +79,16 @@ void swarm_link_set_events (SwarmLink *link, const SwarmLinkEvents *events, gpoi
 /* Calls @member; sinks @args (may be NULL for none). @func is called exactly once, never from within this function. */
 void swarm_link_call (SwarmLink *link, const char *iface, const char *member, GVariant *args, gint64 timeout_us,
                       SwarmReplyFunc func, gpointer data);
+/* Same on an object other than SWARM_LINK_PATH: for interfaces that are bound to objects ("/org/swarmagent1/node/<id>"). */
+void swarm_link_call_at (SwarmLink *link, const char *path, const char *iface, const char *member, GVariant *args,
+                         gint64 timeout_us, SwarmReplyFunc func, gpointer data);
 /* One-way; FALSE when the link is down or its bounded queue is full (the message is dropped). Sinks @args. */
 gboolean swarm_link_send (SwarmLink *link, const char *iface, const char *member, GVariant *args);
 /* Calls a method that answers with a stream; data flows to @func until end, error or swarm_stream_close(). Sinks @args. */
 SwarmStream *swarm_link_open (SwarmLink *link, const char *iface, const char *member, GVariant *args, SwarmStreamFunc func,
                               gpointer data);
+SwarmStream *swarm_link_open_at (SwarmLink *link, const char *path, const char *iface, const char *member, GVariant *args,
+                                 SwarmStreamFunc func, gpointer data);
 /* Ends the link; `down` follows from the loop with @reason (borrowed, may be NULL). */
 void swarm_link_close (SwarmLink *link, const GError *reason);
 
@@ -90,6 +101,7 @@ typedef struct {
 struct _SwarmCall {
   const SwarmCallOps *ops;
   SwarmLink *link; /* a reference held until the answer */
+  const char *path; /* SWARM_LINK_PATH unless the caller named an object */
   const char *iface;
   const char *member;
   GVariant *args;     /* a tuple, never NULL */
