@@ -4,11 +4,13 @@
 #include <glib.h>
 
 typedef struct {
+  int value;
+  const char *text;
+} SwarmEnumRow;
+
+typedef struct {
   const char *name; /* of the enum, for errors */
-  const struct {
-    int value;
-    const char *text;
-  } *rows; /* text NULL ends */
+  const SwarmEnumRow *rows; /* text NULL ends */
 } SwarmEnum;
 
 /* NULL for a value that is not in the table. */

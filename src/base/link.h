@@ -48,6 +48,8 @@ typedef struct {
 /* The object of calls between agents that name none: the wire-only interfaces (Dispatcher, CA, Consensus, Relay). */
 #define SWARM_LINK_PATH "/org/swarmagent1/wire"
 
+/* What an implementation gives. @args and errors are borrowed, @args is never NULL. The functions are called whatever the state of
+ * the link: on one that is down `call` and `open` report UNAVAILABLE from the loop, `close` does nothing. `is_up` is the implementation's. */
 typedef struct {
   void (*call) (SwarmLink *, const char *path, const char *iface, const char *member, GVariant *args, gint64 timeout_us,
                 SwarmReplyFunc, gpointer);
@@ -92,6 +94,7 @@ SwarmStream *swarm_link_open_at (SwarmLink *link, const char *path, const char *
 /* Ends the link; `down` follows from the loop with @reason (borrowed, may be NULL). */
 void swarm_link_close (SwarmLink *link, const GError *reason);
 
+/* @value and @error are borrowed, one of them is NULL; both functions free the call and its reference on the link when they answer. */
 typedef struct {
   void (*reply) (SwarmCall *, GVariant *value, const GError *error);
   SwarmStream *(*stream) (SwarmCall *, SwarmStreamReadyFunc, gpointer); /* NULL: the caller did not ask for one */
@@ -125,6 +128,7 @@ typedef struct {
 
 struct _SwarmStream {
   const SwarmStreamOps *ops;
+  gboolean broken; /* writer's side: the reader left or the link is down; `ready` is called once when it happens: end the stream then */
 };
 
 /* Queues a chunk (any size; cut to 64 KiB frames); TRUE while more is welcome, FALSE: wait for `ready` (the chunk was taken).
@@ -132,7 +136,7 @@ struct _SwarmStream {
 gboolean swarm_stream_write (SwarmStream *stream, GBytes *chunk);
 /* Writer: the end (or the error that broke it); frees the stream. */
 void swarm_stream_end (SwarmStream *stream, const GError *error);
-/* Reader: stop; its function is called no more; frees the stream. */
+/* Reader: stop; its function is called no more; frees the stream. Needed after the end, too; fine from within the function. */
 void swarm_stream_close (SwarmStream *stream);
 
 /* Dials and listens. */
