@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Lets nodes in: the CA's two decisions (join with a token, renew) written to the store. Leader only: on a follower every call
+ * fails with NOT_MANAGER, and api/ relays it. Wire: org.swarmagent1.CA. */
+#pragma once
+#include "base/crypto.h"
+#include "store/store.h"
+
+typedef struct _SwarmCAServer SwarmCAServer;
+
+typedef struct {
+  const char *cert_pem;
+  const char *root_pem;
+  SwarmId node;
+  SwarmRole role;
+} SwarmCAReply;
+/* @reply is borrowed, NULL on error. Called exactly once, never from within. */
+typedef void (*SwarmCAFunc) (const SwarmCAReply *reply, const GError *error, gpointer data);
+
+SwarmCAServer *swarm_ca_server_new (SwarmStore *store, SwarmClock *clock, SwarmRandom *random, SwarmCrypto *crypto);
+void swarm_ca_server_free (SwarmCAServer *self);
+
+/* The root certificate (PEM), borrowed; NULL before init. */
+const char *swarm_ca_server_root (SwarmCAServer *self);
+/* A node without a certificate joins: the token decides the role. Creates the node and answers after commit.
+ * @availability: "" = active. @addr is the peer's address as seen on the socket (HOST:PORT). Errors: ACCESS_DENIED with swarm's
+ * `A valid join token is necessary to join this cluster`, INVALID_ARGUMENT (request, availability). */
+void swarm_ca_server_issue (SwarmCAServer *self, const char *csr_pem, const char *token, const char *availability,
+                            const char *addr, SwarmCAFunc done, gpointer data);
+/* A member's new certificate. The role is the node's Spec.Role, but a demoted node stays manager until it is out of the
+ * consensus. Identity is the caller's. */
+void swarm_ca_server_renew (SwarmCAServer *self, const SwarmPeer *peer, const char *csr_pem, SwarmCAFunc done, gpointer data);
+
+/* May @peer, by what the cluster knows of it now, act in the role that its certificate says? Joining peers (no certificate) pass.
+ * ACCESS_DENIED with the reason otherwise. For rpc's standing check, on any manager. */
+gboolean swarm_ca_standing (SwarmStore *store, const SwarmPeer *peer, GError **error);

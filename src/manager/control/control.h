@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Validated operations on the store: what api/ calls. Rules across objects live here, field rules in model/. Reads go to the
+ * store directly. Writes work on the leader only (the store's proposal fails elsewhere; api/ relays before it comes here).
+ *
+ * Every operation is asynchronous: @done is called exactly once, never from within, after commit. @request_id may be NULL. A repeat
+ * of a request id gives the first result. Operations without a version retry by themselves when the object changed meanwhile. */
+#pragma once
+#include "base/crypto.h"
+#include "manager/members.h"
+#include "store/store.h"
+
+typedef struct _SwarmControl SwarmControl;
+
+typedef struct {
+  guint64 index;    /* log index of the change, for read-your-writes */
+  SwarmId id;       /* the object that was made or changed */
+  const char *text; /* the new join token; else NULL */
+} SwarmControlReply;
+/* @reply is borrowed, NULL when @error is set. */
+typedef void (*SwarmControlFunc) (const SwarmControlReply *reply, const GError *error, gpointer data);
+
+/* @crypto and the hooks of @members may be NULL in tests. */
+SwarmControl *swarm_control_new (SwarmStore *store, SwarmClock *clock, SwarmRandom *random, const SwarmMembers *members);
+void swarm_control_free (SwarmControl *self);
+
+/* ---- cluster (control/cluster.c) ---- */
+/* What the founding manager knows of itself and its fresh root. Borrowed during the call. */
+typedef struct {
+  SwarmId cluster;
+  const char *root_cert_pem;
+  GBytes *root_key_pem;
+  const char *root_digest; /* hex SHA-256 */
+  guint8 root_digest_bytes[32];
+  SwarmId node;
+  const char *cert_serial;
+  gint64 cert_not_after;
+  const char *addr; /* HOST:PORT that other managers dial; NULL: none */
+  SwarmAvailability availability;
+  const SwarmNodeDescription *description; /* may be NULL: it comes with the first registration */
+  const SwarmClusterSpec *spec;            /* NULL: defaults */
+} SwarmInitCluster;
+/* The very first transaction: cluster with join tokens, and the founding node. Fails with ALREADY_EXISTS on a second go. */
+void swarm_control_init_cluster (SwarmControl *self, const SwarmInitCluster *init, const char *request_id, SwarmControlFunc done,
+                                 gpointer data);
+/* @role: "worker" or "manager" (`unknown role x`). reply->text is the new token. */
+void swarm_control_rotate_token (SwarmControl *self, const char *role, const char *request_id, SwarmControlFunc done, gpointer data);
+/* `SWMTKN-1-<digest base 36, 50>-<16 random bytes base 36, 25>`. Caller frees. */
+char *swarm_control_make_token (SwarmRandom *random, const guint8 root_digest[32]);
+
+/* ---- services (control/service.c) ---- */
+/* Everything control checks about a service spec that is not field-local, also across services (ports, names). @self_id: the
+ * service that is being updated, NULL for a new one. */
+gboolean swarm_control_validate_service (SwarmControl *self, const SwarmServiceSpec *spec, const SwarmId *self_id, GError **error);
+/* @spec is copied and completed with defaults; the image is normalised (resolve the digest before). */
+void swarm_control_create_service (SwarmControl *self, const SwarmServiceSpec *spec, const char *request_id, SwarmControlFunc done,
+                                   gpointer data);
+/* @version: what the caller read (`update out of sequence` when stale). The former spec becomes PreviousSpec. */
+void swarm_control_update_service (SwarmControl *self, const SwarmId *id, guint64 version, const SwarmServiceSpec *spec,
+                                   const char *request_id, SwarmControlFunc done, gpointer data);
+void swarm_control_scale_service (SwarmControl *self, const SwarmId *id, guint64 replicas, const char *request_id,
+                                  SwarmControlFunc done, gpointer data);
+/* The service vanishes at once, its tasks are stopped and removed in the background. */
+void swarm_control_remove_service (SwarmControl *self, const SwarmId *id, const char *request_id, SwarmControlFunc done, gpointer data);
+/* `r/d` of service ls: tasks observed running, and wanted. */
+void swarm_control_service_status (SwarmControl *self, const SwarmService *service, guint64 *ret_running, guint64 *ret_desired);
+
+/* ---- nodes (control/node.c) ---- */
+/* @availability: `invalid availability "x", only active, pause and drain are supported`. */
+void swarm_control_set_availability (SwarmControl *self, const SwarmId *id, const char *availability, const char *request_id,
+                                     SwarmControlFunc done, gpointer data);
+/* @set: char * → char *, @remove: char *; both may be NULL. `key X doesn't exist in node's labels`. */
+void swarm_control_update_labels (SwarmControl *self, const SwarmId *id, GHashTable *set, GPtrArray *remove, const char *request_id,
+                                  SwarmControlFunc done, gpointer data);
+/* Desired role. Setting the role a node has already succeeds. Demotion is refused for the last manager and where it would lose the
+ * quorum, with swarm's texts. The change itself follows in the background (manager/roles.c). */
+void swarm_control_set_role (SwarmControl *self, const SwarmId *id, SwarmRole role, const char *request_id, SwarmControlFunc done,
+                             gpointer data);
+/* Removes a node and refuses its certificates from now on. FAILED_PRECONDITION with swarm's texts: not down (without @force), still
+ * a member of the consensus (even with it). */
+void swarm_control_remove_node (SwarmControl *self, const SwarmId *id, gboolean force, const char *request_id, SwarmControlFunc done,
+                                gpointer data);
+/* May manager @node leave the swarm without --force? FAILED_PRECONDITION with swarm's text (SWARM_BEHAVIOUR §14) if not. */
+gboolean swarm_control_may_leave (SwarmControl *self, const SwarmId *node, GError **error);
+/* "leader", "reachable", "unreachable", or "" for a node that is no member. */
+const char *swarm_control_manager_status (SwarmControl *self, const SwarmId *node);

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The leader's side of every node: sessions, heartbeats, assignments, status. api/'s wire tables (org.swarmagent1.Dispatcher) call
+ * these; the dispatcher calls org.swarmagent1.Worker on the links it was given. Exists on every manager; sessions on the leader only.
+ *
+ * Assignments: one Assign at a time per session; sequence 1 with full = true is the whole set, then deltas. A set that is too big
+ * for one message is sent in parts: sequence 0, full = true, as often as needed ("collect, more follows"), then sequence 1 with the
+ * rest, which completes the set. Only then may a node stop what is not in it. The set holds the node's tasks that are assigned
+ * and not yet over; a task that is over leaves it as "removed". */
+#pragma once
+#include "base/link.h"
+#include "manager/members.h"
+#include "store/store.h"
+
+typedef struct _SwarmDispatcher SwarmDispatcher;
+
+typedef struct {
+  GBytes *session;  /* 16 bytes; empty: this manager does not lead */
+  gint64 period_ns; /* of heartbeats */
+  GVariant *managers; /* a(ays) */
+  GVariant *leader;   /* ay */
+} SwarmRegistration;
+/* @registration is borrowed; NULL when @error is set. */
+typedef void (*SwarmRegisteredFunc) (const SwarmRegistration *registration, const GError *error, gpointer data);
+typedef void (*SwarmDispatcherDone) (const GError *error, gpointer data);
+
+/* A node (link->peer) opens its session over @link, which the dispatcher keeps until the session ends. @addr: where its agent
+ * listens, "" if not. Answers after the node is READY in the store; assignments follow over @link at once. Errors:
+ * UNAVAILABLE (more than 3 registrations in 8 s), NOT_FOUND (the node was removed). */
+void swarm_dispatcher_register (SwarmDispatcher *self, SwarmLink *link, const SwarmNodeDescription *description, const char *addr,
+                                SwarmRegisteredFunc done, gpointer data);
+/* Returns the period until the next beat in ns; -1 with NOT_FOUND: register again. @peer: who sent it. */
+gint64 swarm_dispatcher_heartbeat (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, GError **error);
+/* @updates: a(ayay) of task id and SwarmTaskStatus. @done after commit. A task of another node: ACCESS_DENIED, nothing is done. */
+void swarm_dispatcher_update_status (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, GVariant *updates,
+                                     SwarmDispatcherDone done, gpointer data);
+/* The agent stops; @host_shutdown: its tasks die with it, so they move at once; else after 60 s. Answers after commit. */
+void swarm_dispatcher_goodbye (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, gboolean host_shutdown,
+                               SwarmDispatcherDone done, gpointer data);
+/* The link is gone (also one that never registered): its session, if any, becomes DISCONNECTED. */
+void swarm_dispatcher_link_down (SwarmDispatcher *self, SwarmLink *link);
+/* The session's link to a node, to call its worker (logs); NULL: no session. Borrowed. */
+SwarmLink *swarm_dispatcher_link (SwarmDispatcher *self, const SwarmId *node);
+/* Cuts a node's session (removed, demoted): it has to come back with its new standing. */
+void swarm_dispatcher_cut (SwarmDispatcher *self, const SwarmId *node, const GError *reason);
+guint swarm_dispatcher_n_sessions (SwarmDispatcher *self);
