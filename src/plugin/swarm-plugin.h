@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The C ABI between swarm-agent and its plugins: the one header that a plugin includes. Plain C, no other library.
+ *
+ * A plugin is a shared object with exactly one exported symbol, its descriptor, made with SWARM_PLUGIN_DEFINE. The agent
+ * checks the descriptor before it calls anything; what does not fit is refused by name and the agent lives on.
+ *
+ * Rules for both sides:
+ *  - Everything runs on the agent's one thread. No function may block: no child to wait for, no socket, no slow file.
+ *    What takes time is asked of the host (units, files, timers), which answers later by calling a function back.
+ *  - An answer never comes from within the function that asked for it.
+ *  - All strings are UTF-8. Pointers in arguments live until the call returns: copy what is needed longer.
+ *  - Lists of strings end with NULL; a NULL list is empty. Times are microseconds.
+ *
+ * The ABI numbers below are 0 while they may change without notice. */
+#ifndef SWARM_PLUGIN_H
+#define SWARM_PLUGIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SWARM_PLUGIN_MAGIC 0x4d525753u /* "SWRM" */
+
+#define SWARM_PLUGIN_ABI_RUNTIME 0
+#define SWARM_PLUGIN_ABI_SCHEDULER 0
+#define SWARM_PLUGIN_ABI_NETWORK 0
+
+typedef enum {
+  SWARM_PLUGIN_RUNTIME = 1,
+  SWARM_PLUGIN_SCHEDULER = 2,
+  SWARM_PLUGIN_NETWORK = 3
+} SwarmPluginKind;
+
+/* ---- the descriptor ---- */
+
+typedef struct {
+  uint32_t magic;           /* SWARM_PLUGIN_MAGIC */
+  uint32_t descriptor_size; /* sizeof (SwarmPluginDescriptor) */
+  uint32_t kind;            /* SwarmPluginKind */
+  uint32_t abi;             /* SWARM_PLUGIN_ABI_… of the kind */
+  uint32_t ops_size;        /* sizeof the kind's ops */
+  uint32_t host_size;       /* sizeof (SwarmPluginHost) */
+  const char *name;         /* "runtime-podman": equals the file's name without .so */
+  const char *description;  /* one line for people */
+  const char *version;
+  const void *ops; /* SwarmRuntimeOps, SwarmSchedulerOps or SwarmNetworkOps */
+} SwarmPluginDescriptor;
+
+/* The name of the exported symbol. */
+#define SWARM_PLUGIN_SYMBOL "swarm_plugin_descriptor"
+
+#ifdef SWARM_PLUGIN_BUILTIN
+#define SWARM_PLUGIN_SYMBOL_OF(ident) swarm_plugin_builtin_##ident
+#else
+#define SWARM_PLUGIN_SYMBOL_OF(ident) swarm_plugin_descriptor
+#endif
+
+#if defined(__GNUC__)
+#define SWARM_PLUGIN_EXPORT __attribute__ ((visibility ("default")))
+#else
+#define SWARM_PLUGIN_EXPORT
+#endif
+
+/* SWARM_PLUGIN_DEFINE (RUNTIME, runtime_podman, "runtime-podman", "runs tasks with podman", "1.0", podman_ops)
+ * Build with -fvisibility=hidden. With -DSWARM_PLUGIN_BUILTIN the same source links into a program, where the descriptor
+ * is called swarm_plugin_builtin_<ident>. */
+#define SWARM_PLUGIN_DEFINE(KIND, ident, plugin_name, plugin_description, plugin_version, plugin_ops) \
+  extern const SwarmPluginDescriptor SWARM_PLUGIN_SYMBOL_OF (ident); \
+  SWARM_PLUGIN_EXPORT const SwarmPluginDescriptor SWARM_PLUGIN_SYMBOL_OF (ident) = { \
+    SWARM_PLUGIN_MAGIC,  (uint32_t) sizeof (SwarmPluginDescriptor), SWARM_PLUGIN_##KIND, SWARM_PLUGIN_ABI_##KIND, \
+    (uint32_t) sizeof (plugin_ops), (uint32_t) sizeof (SwarmPluginHost), plugin_name, plugin_description, \
+    plugin_version, &(plugin_ops) \
+  }
+
+/* ---- what the host gives ---- */
+
+/* The plugin's own state, made by its init. */
+typedef struct SwarmPluginInstance SwarmPluginInstance;
+/* One asynchronous operation that the host asked for; answered exactly once with host->finish(). */
+typedef struct SwarmPluginCall SwarmPluginCall;
+
+/* How an operation ended. */
+typedef enum {
+  SWARM_PLUGIN_OK = 0,
+  SWARM_PLUGIN_FAILED = 1,
+  SWARM_PLUGIN_INVALID = 2,     /* the request cannot be carried out by this plugin at all */
+  SWARM_PLUGIN_NOT_FOUND = 3,
+  SWARM_PLUGIN_UNAVAILABLE = 4, /* later may do */
+  SWARM_PLUGIN_TIMED_OUT = 5,
+  SWARM_PLUGIN_CANCELLED = 6
+} SwarmPluginCode;
+
+typedef enum {
+  SWARM_PLUGIN_UNIT_ABSENT = 0,
+  SWARM_PLUGIN_UNIT_STARTING = 1,
+  SWARM_PLUGIN_UNIT_RUNNING = 2,
+  SWARM_PLUGIN_UNIT_STOPPING = 3,
+  SWARM_PLUGIN_UNIT_EXITED = 4 /* its main process ended; the unit is kept (RemainAfterExit=, failed) */
+} SwarmPluginUnitPhase;
+
+/* A unit as systemd has it. */
+typedef struct {
+  const char *name;
+  uint32_t phase; /* SwarmPluginUnitPhase */
+  uint32_t main_pid;
+  int32_t exit_code;   /* EXITED: 0–255, 128 + signal when a signal ended it, -1 when no main process ran */
+  const char *result;  /* systemd's Result=: "success", "exit-code", "signal", "oom-kill", "timeout" … */
+  int64_t started_at;  /* µs since 1970, of the main process; 0: never */
+  int64_t exited_at;   /* 0: not */
+} SwarmPluginUnitState;
+
+typedef struct {
+  const char *type;        /* "ExecStart", "ExecStop", "ExecStopPost", … */
+  const char *const *argv; /* argv[0] is an absolute path */
+  bool ignore_failure;
+} SwarmPluginExec;
+
+/* A transient unit. Any local user can read a unit: no environment, argument of a container, token or password may be in it. */
+typedef struct {
+  const char *name;              /* "swarm-task-<id>.service" */
+  const char *const *properties; /* "MemoryMax=1048576", as `systemd-run -p`; those that the host knows, else INVALID */
+  const SwarmPluginExec *exec;
+  size_t n_exec;
+  const char *const *log_fields; /* "SWARM_SERVICE=my-web": LogExtraFields= */
+} SwarmPluginUnit;
+
+/* @error is NULL when @code is OK. @state (may be NULL) is the unit after the job. */
+typedef void (*SwarmPluginUnitFunc) (SwarmPluginCode code, const char *error, const SwarmPluginUnitState *state, void *data);
+typedef void (*SwarmPluginUnitListFunc) (SwarmPluginCode code, const char *error, const SwarmPluginUnitState *states,
+                                         size_t n_states, void *data);
+/* A watched unit's phase, main process or exit changed; ABSENT: it vanished. */
+typedef void (*SwarmPluginUnitWatchFunc) (const SwarmPluginUnitState *state, void *data);
+/* @content (NULL but for reads) is zero terminated after @length. */
+typedef void (*SwarmPluginFileFunc) (SwarmPluginCode code, const char *error, const char *content, size_t length, void *data);
+typedef void (*SwarmPluginTimerFunc) (void *data);
+
+typedef struct {
+  const char *name;
+  const void *data;
+  size_t length;
+} SwarmPluginFile;
+
+/* A task that ended by itself. */
+typedef struct {
+  const char *task_id;
+  int32_t exit_code; /* as in SwarmPluginUnitState */
+  int64_t exited_at; /* µs since 1970 */
+  const char *reason; /* more than the code says ("out of memory"), or NULL */
+} SwarmPluginExit;
+
+/* A task that the runtime has, for adoption. */
+typedef struct {
+  const char *task_id;
+  bool running;
+  int32_t exit_code; /* when not running; -1: it has not started */
+  int64_t started_at;
+  int64_t exited_at;
+  uint32_t pid;
+  const char *container_id;
+} SwarmPluginTaskInfo;
+
+/* What an operation yields; zero what does not apply. */
+typedef struct {
+  SwarmPluginCode code;
+  const char *error; /* for people, one line; NULL when OK */
+  const char *container_id; /* prepare, start */
+  uint32_t pid;             /* start: of the container's first process */
+  const char *image;        /* resolve_image: the reference with its digest */
+  const SwarmPluginTaskInfo *tasks; /* list */
+  size_t n_tasks;
+  const char *network_mode; /* attach: "bridge", "none", "host", "ns:PATH" */
+} SwarmPluginResult;
+
+/* The host's services. All take the host itself first. Bounded: at most 256 requests of each sort are under way per plugin, more fail with
+ * UNAVAILABLE. Functions given are called once (watches: until unwatch) on the agent's thread, never after fini. */
+typedef struct SwarmPluginHost SwarmPluginHost;
+struct SwarmPluginHost {
+  uint32_t size; /* sizeof (SwarmPluginHost) */
+  uint32_t reserved;
+
+  /* Writes one line to the journal; @priority as in syslog(3); @task_id may be NULL. */
+  void (*log) (SwarmPluginHost *host, int priority, const char *task_id, const char *text);
+  /* The value of @key in the section [<plugin name>] of agent.conf, or NULL; valid until fini. */
+  const char *(*config) (SwarmPluginHost *host, const char *key);
+  /* µs since 1970, and µs that only grow. */
+  int64_t (*now) (SwarmPluginHost *host);
+  int64_t (*monotonic) (SwarmPluginHost *host);
+  /* Calls @func once after @delay_us. Returns a number for timer_cancel; 0: too many. */
+  uint64_t (*timer) (SwarmPluginHost *host, int64_t delay_us, SwarmPluginTimerFunc func, void *data);
+  void (*timer_cancel) (SwarmPluginHost *host, uint64_t timer);
+
+  /* Starts a transient unit; @func when the start job is done: a oneshot unit then has run to its end. @state tells an exit. */
+  void (*unit_start) (SwarmPluginHost *host, const SwarmPluginUnit *unit, SwarmPluginUnitFunc func, void *data);
+  /* Stops a unit, resets it when it failed; @func when it is gone. A unit that is not there is fine. */
+  void (*unit_stop) (SwarmPluginHost *host, const char *name, SwarmPluginUnitFunc func, void *data);
+  void (*unit_query) (SwarmPluginHost *host, const char *name, SwarmPluginUnitFunc func, void *data);
+  /* All loaded units whose name begins with @prefix. */
+  void (*unit_list) (SwarmPluginHost *host, const char *prefix, SwarmPluginUnitListFunc func, void *data);
+  /* From now on @func is told each change of the units whose name begins with @prefix. One watch per plugin; NULL @func ends it. */
+  void (*unit_watch) (SwarmPluginHost *host, const char *prefix, SwarmPluginUnitWatchFunc func, void *data);
+
+  /* Small files (up to 1 MiB, mode 0600, in memory) in the directory of @scope (mode 0700), usually a task's id. Names have no slash. */
+  const char *(*scope_path) (SwarmPluginHost *host, const char *scope, char *buffer, size_t length);
+  /* Makes the directory and writes all @files; what existed under a name is replaced. */
+  void (*files_write) (SwarmPluginHost *host, const char *scope, const SwarmPluginFile *files, size_t n_files,
+                       SwarmPluginFileFunc func, void *data);
+  /* At most @max bytes of one file. */
+  void (*file_read) (SwarmPluginHost *host, const char *scope, const char *name, size_t max, SwarmPluginFileFunc func, void *data);
+  /* One file, or with NULL @name the whole directory. What is not there is fine. */
+  void (*file_remove) (SwarmPluginHost *host, const char *scope, const char *name, SwarmPluginFileFunc func, void *data);
+
+  /* Answers @call; @result lives until this returns. A second answer is logged and dropped. */
+  void (*finish) (SwarmPluginCall *call, const SwarmPluginResult *result);
+  /* Runtime: a started task ended by itself (not by stop). */
+  void (*task_exited) (SwarmPluginHost *host, const SwarmPluginExit *exit);
+};
+
+/* ---- runtime ---- */
+
+typedef struct {
+  uint32_t type; /* 0 bind, 1 volume, 2 tmpfs */
+  bool read_only;
+  const char *source;
+  const char *target;
+} SwarmPluginMount;
+
+typedef struct {
+  uint32_t protocol; /* 0 tcp, 1 udp, 2 sctp */
+  uint16_t target;
+  uint16_t published; /* 0: any */
+} SwarmPluginPort;
+
+/* A task to run. Environment, arguments and registry_auth are secret: never into a log, a unit or a process list. */
+typedef struct {
+  const char *id; /* 25 characters */
+  const char *name; /* "my-web.1.<id>" */
+  const char *service_id;
+  const char *service_name;
+  const char *node_id;
+  const char *node_hostname;
+  uint64_t slot;
+
+  const char *image;
+  const char *const *command; /* replaces the image's entry point */
+  const char *const *args;
+  const char *const *env; /* "KEY=value" */
+  const char *const *labels; /* "key=value"; the com.docker.swarm ones are among them */
+  const char *hostname;
+  const char *dir;
+  const char *user;
+  bool init;
+  bool read_only;
+  const SwarmPluginMount *mounts;
+  size_t n_mounts;
+  const char *stop_signal;
+  int64_t stop_grace; /* µs */
+  const char *const *hosts; /* "IP name" */
+  const char *const *capability_add;
+  const char *const *capability_drop;
+  const char *const *sysctls; /* "key=value" */
+
+  int64_t limit_nano_cpus; /* 0: none, as for the two below */
+  int64_t limit_memory;
+  int64_t limit_pids;
+
+  const char *network_mode; /* of the network plugin */
+  const SwarmPluginPort *ports; /* in the host's network */
+  size_t n_ports;
+
+  const char *registry_auth; /* prepare only: docker's X-Registry-Auth or NULL */
+} SwarmPluginTask;
+
+/* All mandatory but cancel. Operations on one task never overlap; those on different tasks do. */
+typedef struct {
+  /* Makes the instance; NULL: failed, with the reason in @error. */
+  SwarmPluginInstance *(*init) (SwarmPluginHost *host, char *error, size_t error_length);
+  /* Forgets everything; running tasks stay as they are. */
+  void (*fini) (SwarmPluginInstance *self);
+  /* Everything that can be done before the start: the image, the container. */
+  void (*prepare) (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *call);
+  /* OK when the task runs. It must go on running when the agent ends. */
+  void (*start) (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *call);
+  /* OK when it runs no more: its stop signal, its grace period, then a kill. Fine when it does not run. */
+  void (*stop) (SwarmPluginInstance *self, const char *task_id, SwarmPluginCall *call);
+  /* Takes away whatever there is of the task, running or not. */
+  void (*remove) (SwarmPluginInstance *self, const char *task_id, SwarmPluginCall *call);
+  /* All tasks that the runtime has; what is left of an earlier boot is removed first. From now on exits are reported. Called once,
+   * before any other operation. */
+  void (*list) (SwarmPluginInstance *self, SwarmPluginCall *call);
+  /* Asks the registry for the digest of @image (normalised). @auth may be NULL. Also called on managers that run no tasks. */
+  void (*resolve_image) (SwarmPluginInstance *self, const char *image, const char *auth, SwarmPluginCall *call);
+  /* The host lost interest (deadline, removal): answer @call soon, with CANCELLED unless it is done. May be NULL. */
+  void (*cancel) (SwarmPluginInstance *self, SwarmPluginCall *call);
+} SwarmRuntimeOps;
+
+/* ---- scheduler ---- */
+
+/* One node that passed all filters. */
+typedef struct {
+  const char *id;
+  const char *hostname;
+  const char *const *labels; /* "key=value" */
+  uint32_t service_tasks;    /* active tasks of the group's service */
+  uint32_t total_tasks;      /* active tasks in total */
+  uint32_t failures;         /* recent ones of this version of the service */
+  uint32_t capacity;         /* at most so many tasks of the group fit */
+  int64_t free_nano_cpus;
+  int64_t free_memory;
+} SwarmPluginNode;
+
+/* Identical tasks to be placed together. */
+typedef struct {
+  const char *service_id;
+  const char *service_name;
+  uint32_t count;
+  int64_t nano_cpus; /* reserved by each task */
+  int64_t memory;
+} SwarmPluginGroup;
+
+/* All mandatory. */
+typedef struct {
+  SwarmPluginInstance *(*init) (SwarmPluginHost *host, char *error, size_t error_length);
+  void (*fini) (SwarmPluginInstance *self);
+  /* Sets @placement[0 … group->count-1] to an index into @nodes or -1 (no place). No node may get more than its capacity. Same input,
+   * same output. FALSE: failed, nothing is placed. Returns at once: 10 ms at most. */
+  bool (*place) (SwarmPluginInstance *self, const SwarmPluginGroup *group, const SwarmPluginNode *nodes, size_t n_nodes,
+                 int32_t *placement);
+} SwarmSchedulerOps;
+
+/* ---- network ---- */
+
+/* All mandatory. */
+typedef struct {
+  SwarmPluginInstance *(*init) (SwarmPluginHost *host, char *error, size_t error_length);
+  void (*fini) (SwarmPluginInstance *self);
+  /* Before prepare: yields network_mode for the runtime. */
+  void (*attach) (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *call);
+  /* After remove. Fine when not attached. */
+  void (*detach) (SwarmPluginInstance *self, const char *task_id, SwarmPluginCall *call);
+} SwarmNetworkOps;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
