@@ -47,12 +47,13 @@ typedef enum {
 } SwarmFieldFlags;
 
 typedef struct _SwarmField SwarmField;
-/* Checks one value inside @message (field-local rules only). The error's message is for the user, without the path. */
+/* Checks one value inside @message (field-local rules only). The error's message is for the user, without the path: the path is put
+ * before it, but not when the text is one of swarm's own, set with swarm_field_error_verbatim(). */
 typedef gboolean (*SwarmFieldValidator) (const SwarmField *field, const SwarmMessage *message, GError **error);
 
 struct _SwarmField {
   guint number; /* storage tag, never reused; 0 ends the table */
-  const char *name;
+  const char *name; /* for people; "Version.Index" shows one row as a dictionary of its own, as the Engine API has it */
   SwarmFieldKind kind;
   guint offset;
   SwarmFieldFlags flags;
@@ -72,6 +73,11 @@ struct _SwarmType {
   gboolean (*validate) (const SwarmMessage *message, GError **error);
 };
 
+/* Sets SWARM_ERROR_INVALID_ARGUMENT with a text that reaches the user exactly so. */
+void swarm_field_error_verbatim (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
+/* Lists longer than this are refused in every form: one small message must not become a large amount of memory. */
+#define SWARM_FIELD_MAX_ELEMENTS 65536
+
 /* Rows: SWARM_FIELD (1, "Image", SwarmContainerSpec, image, STRING, .flags = …) */
 #define SWARM_FIELD(num, json_name, Struct, member, KIND, ...) \
   { .number = (num), .name = (json_name), .kind = SWARM_FIELD_##KIND, .offset = G_STRUCT_OFFSET (Struct, member), __VA_ARGS__ }
@@ -82,6 +88,16 @@ gpointer swarm_message_ref (gconstpointer message);
 void swarm_message_unref (gpointer message); /* NULL is fine */
 void swarm_message_clear (gpointer *message_pointer); /* unref and NULL */
 #define swarm_message_clear_pointer(pp) swarm_message_clear ((gpointer *) (pp))
+/* Containers as the members of messages have them; keys and strings belong to them (g_strdup what goes in). */
+GHashTable *swarm_map_new (void);
+GPtrArray *swarm_strings_new (void);
+GPtrArray *swarm_messages_new (void);
+GArray *swarm_ids_new (void);
+/* Puts a copy of @value (NULL: empty) in place of a string member's old value. */
+void swarm_string_set (char **member, const char *value);
+/* Puts a reference to @value (may be NULL) in place of a message member's old value. */
+void swarm_message_set (gpointer *member, gconstpointer value);
+#define swarm_message_set_pointer(pp, value) swarm_message_set ((gpointer *) (pp), (value))
 /* A copy that may be changed: own strings, lists and maps; nested messages shared. */
 gpointer swarm_message_copy (gconstpointer message);
 /* Field by field, nested messages too; unknown fields count. NULL equals a message with all defaults: no, NULL equals only NULL. */
