@@ -9,11 +9,15 @@
 
 typedef struct _PairLink PairLink;
 
+typedef struct _SwarmPairEvent Event;
+
 typedef struct {
   SwarmClock *clock;
   SwarmTimer *timer;
   GQueue events; /* Event */
   guint ref_count;
+  const SwarmPairHooks *hooks; /* NULL: what one end does reaches the other in the next turn */
+  gpointer hooks_data;
 } Pair;
 
 struct _PairLink {
@@ -51,12 +55,11 @@ typedef struct {
   char *member;
 } PairCall;
 
-typedef struct _Event Event;
-struct _Event {
+struct _SwarmPairEvent {
   void (*run) (Event *event);
   PairLink *to; /* a reference */
   Pending *pending; /* a reference */
-  SwarmCall *call;
+  SwarmCall *call; /* of an event that was not run */
   GVariant *value;
   GBytes *chunk;
   GError *error;
@@ -88,23 +91,49 @@ pair_unref (Pair *pair)
 }
 
 static Event *
-post (PairLink *to, void (*run) (Event *), Pending *pending)
+event_new (PairLink *to, void (*run) (Event *), Pending *pending)
 {
   Event *event = g_new0 (Event, 1);
-  Pair *pair = to->pair;
 
   event->run = run;
   event->to = (PairLink *) swarm_link_ref (&to->link);
   event->pending = pending != NULL ? pending_ref (pending) : NULL;
+  return event;
+}
+
+/* What an end tells itself: in the next turn. */
+static Event *
+post_local (PairLink *to, void (*run) (Event *), Pending *pending)
+{
+  Event *event = event_new (to, run, pending);
+  Pair *pair = to->pair;
+
   g_queue_push_tail (&pair->events, event);
   if (pair->timer == NULL)
     pair->timer = swarm_clock_timer (pair->clock, 0, SWARM_PRIORITY_NORMAL, drain, pair);
   return event;
 }
 
+/* What an end does for the other. */
+static Event *
+post (PairLink *to, void (*run) (Event *), Pending *pending)
+{
+  Pair *pair = to->pair;
+  Event *event;
+
+  if (pair->hooks == NULL)
+    return post_local (to, run, pending);
+  event = event_new (to, run, pending);
+  pair->hooks->post (event, &to->link, pair->hooks_data);
+  return event;
+}
+
+static void call_drop (SwarmCall *call);
+
 static void
 event_free (Event *event)
 {
+  g_clear_pointer (&event->call, call_drop);
   g_clear_pointer (&event->pending, pending_unref);
   g_clear_pointer (&event->value, g_variant_unref);
   g_clear_pointer (&event->chunk, g_bytes_unref);
@@ -192,6 +221,12 @@ call_free (PairCall *call)
 }
 
 static void
+call_drop (SwarmCall *call)
+{
+  call_free ((PairCall *) call);
+}
+
+static void
 call_reply (SwarmCall *self, GVariant *value, const GError *error)
 {
   PairCall *call = (PairCall *) self;
@@ -213,14 +248,15 @@ static void
 run_call (Event *event)
 {
   SwarmLink *link = &event->to->link;
+  SwarmCall *call = g_steal_pointer (&event->call);
   g_autoptr (GError) error = NULL;
 
   if (link->is_up && link->events != NULL && link->events->call != NULL) {
-    link->events->call (link, event->call, link->events_data);
+    link->events->call (link, call, link->events_data);
     return;
   }
   error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "the other end takes no calls");
-  swarm_call_fail (event->call, error);
+  swarm_call_fail (call, error);
 }
 
 static SwarmStream *call_stream (SwarmCall *self, SwarmStreamReadyFunc ready, gpointer data);
@@ -267,7 +303,7 @@ start (PairLink *link, const char *path, const char *iface, const char *member, 
   if (link->link.is_up && link->other != NULL)
     post_call (link, path, iface, member, args, timeout_us, pending);
   else
-    post (link, run_reply, pending)->error
+    post_local (link, run_reply, pending)->error
       = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "the connection is down");
 }
 
@@ -321,12 +357,14 @@ run_ready (Event *event)
 
 /* Nobody reads any more: the writer hears it once. */
 static void
-break_writer (Pending *pending)
+run_break (Event *event)
 {
+  Pending *pending = event->pending;
+
   if (pending->callee == NULL || pending->writer.broken)
     return;
   pending->writer.broken = TRUE;
-  post (pending->callee, run_ready, pending);
+  pending->ready (&pending->writer, pending->ready_data);
 }
 
 static void
@@ -375,7 +413,8 @@ reader_close (SwarmStream *self)
   Pending *pending = reader_pending (self);
 
   pending->reader_open = FALSE;
-  break_writer (pending);
+  if (pending->callee != NULL && !pending->writer.broken)
+    post (pending->callee, run_break, pending);
   pending_finish (pending);
   pending_unref (pending);
 }
@@ -395,7 +434,7 @@ call_stream (SwarmCall *self, SwarmStreamReadyFunc ready, gpointer data)
   pending->ready_data = data;
   pending->callee = (PairLink *) swarm_link_ref (self->link);
   g_hash_table_add (pending->callee->served, pending_ref (pending));
-  post (pending->callee, run_ready, pending);
+  post_local (pending->callee, run_ready, pending);
   call_free (call);
   return &pending->writer;
 }
@@ -442,7 +481,7 @@ fail_all (PairLink *link, const GError *error)
   }
   g_hash_table_iter_init (&iter, link->served);
   while (g_hash_table_iter_next (&iter, &pending, NULL))
-    break_writer (pending);
+    post_local (link, run_break, pending);
 }
 
 static void
@@ -474,7 +513,7 @@ link_close (SwarmLink *self, const GError *reason)
   link->other = NULL;
   other->other = NULL;
   link->link.is_up = FALSE;
-  post (link, run_down, NULL)->error = down_error (reason);
+  post_local (link, run_down, NULL)->error = down_error (reason);
   post (other, run_down, NULL)->error = down_error (NULL);
 }
 
@@ -482,7 +521,12 @@ static void
 link_free (SwarmLink *self)
 {
   PairLink *link = (PairLink *) self;
+  Pair *pair = link->pair;
 
+  if (link->other != NULL)
+    link->other->other = NULL;
+  if (pair->hooks != NULL)
+    pair->hooks->freed (self, pair->hooks_data);
   g_hash_table_unref (link->pending);
   g_hash_table_unref (link->served);
   pair_unref (link->pair);
@@ -497,7 +541,6 @@ pair_link_new (Pair *pair, const SwarmPeer *peer)
 
   link->link.ops = &ops;
   link->link.ref_count = 1;
-  link->link.is_up = TRUE;
   link->link.peer = *peer;
   link->pair = pair;
   link->pending = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) pending_unref, NULL);
@@ -505,8 +548,8 @@ pair_link_new (Pair *pair, const SwarmPeer *peer)
   return link;
 }
 
-void
-swarm_link_pair (SwarmClock *clock, const SwarmPeer *a_identity, const SwarmPeer *b_identity, SwarmLink **ret_a, SwarmLink **ret_b)
+static Pair *
+pair_new (SwarmClock *clock, const SwarmPeer *a_identity, const SwarmPeer *b_identity, SwarmLink **ret_a, SwarmLink **ret_b)
 {
   Pair *pair = g_new0 (Pair, 1);
   PairLink *a = pair_link_new (pair, b_identity);
@@ -517,8 +560,61 @@ swarm_link_pair (SwarmClock *clock, const SwarmPeer *a_identity, const SwarmPeer
   g_queue_init (&pair->events);
   a->other = b;
   b->other = a;
-  post (a, run_up, NULL);
-  post (b, run_up, NULL);
   *ret_a = &a->link;
   *ret_b = &b->link;
+  return pair;
+}
+
+void
+swarm_link_pair (SwarmClock *clock, const SwarmPeer *a_identity, const SwarmPeer *b_identity, SwarmLink **ret_a, SwarmLink **ret_b)
+{
+  pair_new (clock, a_identity, b_identity, ret_a, ret_b);
+  (*ret_a)->is_up = (*ret_b)->is_up = TRUE;
+  post_local ((PairLink *) *ret_a, run_up, NULL);
+  post_local ((PairLink *) *ret_b, run_up, NULL);
+}
+
+/* ---- with a network between them ---- */
+
+void
+swarm_link_pair_hooked (SwarmClock *clock, const SwarmPeer *a_identity, const SwarmPeer *b_identity, const SwarmPairHooks *hooks,
+                        gpointer data, SwarmLink **ret_a, SwarmLink **ret_b)
+{
+  Pair *pair = pair_new (clock, a_identity, b_identity, ret_a, ret_b);
+
+  pair->hooks = hooks;
+  pair->hooks_data = data;
+}
+
+void
+swarm_link_pair_up (SwarmLink *end)
+{
+  if (((PairLink *) end)->other == NULL || end->is_up)
+    return;
+  end->is_up = TRUE;
+  post_local ((PairLink *) end, run_up, NULL);
+}
+
+void
+swarm_link_pair_down (SwarmLink *end, const GError *reason)
+{
+  PairLink *link = (PairLink *) end;
+
+  if (link->other != NULL)
+    link->other->other = NULL;
+  link->other = NULL;
+  post_local (link, run_down, NULL)->error = down_error (reason);
+}
+
+void
+swarm_pair_event_run (SwarmPairEvent *event)
+{
+  event->run (event);
+  event_free (event);
+}
+
+void
+swarm_pair_event_drop (SwarmPairEvent *event)
+{
+  event_free (event);
 }

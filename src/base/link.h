@@ -150,3 +150,20 @@ struct _SwarmTransport {
  * Delivery is by @clock timers of delay 0, so never re-entrant. */
 typedef struct _SwarmClock SwarmClock;
 void swarm_link_pair (SwarmClock *clock, const SwarmPeer *a_identity, const SwarmPeer *b_identity, SwarmLink **ret_a, SwarmLink **ret_b);
+
+/* A pair with a network between its ends: what one end does for the other is an event that the network lets through, delays or drops. */
+typedef struct _SwarmPairEvent SwarmPairEvent;
+typedef struct {
+  /* Takes over @event, which is for @to; not to be run or dropped from within. */
+  void (*post) (SwarmPairEvent *event, SwarmLink *to, gpointer data);
+  /* @end is being freed. */
+  void (*freed) (SwarmLink *end, gpointer data);
+} SwarmPairHooks;
+void swarm_pair_event_run (SwarmPairEvent *event);
+void swarm_pair_event_drop (SwarmPairEvent *event);
+/* Neither end is up yet. */
+void swarm_link_pair_hooked (SwarmClock *clock, const SwarmPeer *a_identity, const SwarmPeer *b_identity, const SwarmPairHooks *hooks,
+                             gpointer data, SwarmLink **ret_a, SwarmLink **ret_b);
+/* This end is up, or down; it hears so in the next turn. */
+void swarm_link_pair_up (SwarmLink *end);
+void swarm_link_pair_down (SwarmLink *end, const GError *reason);
