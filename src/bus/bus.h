@@ -5,7 +5,7 @@
 
 typedef struct _SwarmBus SwarmBus;
 
-/* Connects to @address (NULL: the system bus). Does not own a name yet. */
+/* Connects to @address (NULL: the system bus). Does not own a name yet. Blocks until the bus answers: at start only. */
 SwarmBus *swarm_bus_new (const char *address, GError **error);
 void swarm_bus_free (SwarmBus *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmBus, swarm_bus_free)
@@ -17,6 +17,7 @@ void swarm_bus_set_lost_func (SwarmBus *self, void (*func) (gpointer data), gpoi
  * property functions and invocations. Before swarm_bus_own_name(). */
 gboolean swarm_bus_export (SwarmBus *self, const char *root, const SwarmBusKind *const *kinds, gpointer data, GError **error);
 gboolean swarm_bus_own_name (SwarmBus *self, const char *name, GError **error);
+/* Gives the name up and takes in every call that was sent to it before (see swarm_bus_pending_calls()). Blocks: on the way out only. */
 void swarm_bus_release_name (SwarmBus *self);
 /* Number of calls received and not yet answered, and time (µs boottime) of the last one: for idle exit. */
 guint swarm_bus_pending_calls (SwarmBus *self);
@@ -29,26 +30,35 @@ void swarm_bus_set_filter (SwarmBus *self, SwarmBusFilter filter, gpointer data)
 typedef void (*SwarmBusAudit) (SwarmInvocation *invocation, const GError *refused, gpointer data);
 void swarm_bus_set_audit (SwarmBus *self, SwarmBusAudit audit, gpointer data);
 
-/* Says that properties changed; coalesced to at most ten signals per object and second, sent before any later reply that a handler
- * gives in the same turn when @now. @names: NULL-terminated property names, NULL: all non-constant. */
+/* Says that properties changed; coalesced to at most ten signals per object and second. @now: caused by a call, does not wait
+ * and leaves before any later reply. Values are read when the signal leaves. @names: NULL-terminated property names, NULL: all non-constant. */
 void swarm_bus_emit_changed (SwarmBus *self, const char *path, const char *iface, const char *const *names, gboolean now);
-/* InterfacesAdded / InterfacesRemoved for an object of a listed kind. */
+/* InterfacesAdded / InterfacesRemoved for an object of a listed kind (no-op for others); before any later reply, parents before
+ * children. */
 void swarm_bus_emit_added (SwarmBus *self, const char *path);
 void swarm_bus_emit_removed (SwarmBus *self, const char *path);
-/* A signal of one of the tables; @args sunk. */
+/* A signal of one of the tables; @args sunk, NULL for none. Leaves at once, after the changes that wait. */
 void swarm_bus_emit_signal (SwarmBus *self, const char *path, const char *iface, const char *name, GVariant *args);
 
-/* Calls somebody else's method. @func once, never re-entrantly; @reply is the tuple of out arguments. @timeout_ms -1: 25 s. */
+/* Calls somebody else's method. @func (may be NULL) once, never re-entrantly; @reply is the tuple of out arguments, borrowed.
+ * @timeout_ms -1: 25 s. At most 64 calls to one destination are under way, 4,096 more wait (their time-out begins when they leave);
+ * beyond that LIMIT_EXCEEDED. Sinks @args (NULL: none). After @cancellable, or from within swarm_bus_free(), @func gets CANCELLED.
+ * Errors by name: SWARM_ERROR; systemd's NoSuchUnit is NOT_FOUND, its UnitExists ALREADY_EXISTS. */
 typedef void (*SwarmBusReplyFunc) (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer data);
 void swarm_bus_call (SwarmBus *self, const char *name, const char *path, const char *iface, const char *member, GVariant *args,
                      int timeout_ms, GCancellable *cancellable, SwarmBusReplyFunc func, gpointer data);
-/* Same with interactive authorisation allowed, blocking the caller's own loop turn by turn: for swarmctl only. */
+/* Same with interactive authorisation allowed, blocking the caller's own loop turn by turn: for swarmctl only, never from within a
+ * handler or reply function. Caller frees the tuple; @ret_fds may be NULL. */
 GVariant *swarm_bus_call_sync (SwarmBus *self, const char *name, const char *path, const char *iface, const char *member,
                                GVariant *args, int timeout_ms, GUnixFDList **ret_fds, GError **error);
-/* Signals of others. @sender is a well-known or unique name. Returns an id for swarm_bus_unsubscribe(). */
+/* Signals of others. @sender is a well-known or unique name (signals that anybody else sends are not taken for its); NULL for
+ * @path or @member: any. Returns an id for swarm_bus_unsubscribe(). */
 typedef void (*SwarmBusSignalFunc) (const char *sender, const char *path, const char *member, GVariant *args, gpointer data);
 guint swarm_bus_subscribe (SwarmBus *self, const char *sender, const char *path, const char *iface, const char *member,
                            SwarmBusSignalFunc func, gpointer data);
+/* Same for signals whose first argument is the string @arg0. */
+guint swarm_bus_subscribe_arg0 (SwarmBus *self, const char *sender, const char *path, const char *iface, const char *member,
+                                const char *arg0, SwarmBusSignalFunc func, gpointer data);
 void swarm_bus_unsubscribe (SwarmBus *self, guint id);
 /* The unique name of this connection. */
 const char *swarm_bus_unique_name (SwarmBus *self);

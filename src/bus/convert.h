@@ -5,12 +5,37 @@
 #include <dbus/dbus.h>
 #include <gio/gio.h>
 
-/* Appends the members of the tuple @args. @fds: descriptors for 'h' values, may be NULL (then 'h' is an error). */
+/* What the system bus lets through at most; a longer message would cost the connection. */
+#define SWARM_BUS_MESSAGE_MAX (32 * 1024 * 1024 - 64 * 1024)
+/* The system bus lets through no more descriptors in one message. */
+#define SWARM_BUS_MESSAGE_MAX_FDS 16
+
+/* Messages with checked headers; INVALID_ARGUMENT names the bad part. @destination may be NULL. */
+DBusMessage *swarm_bus_message_new_call (const char *destination, const char *path, const char *iface, const char *member,
+                                         GError **error);
+DBusMessage *swarm_bus_message_new_signal (const char *path, const char *iface, const char *member, GError **error);
+/* The reply to call number @serial (not 0) of @destination (may be NULL). Never NULL. */
+DBusMessage *swarm_bus_message_new_return (const char *destination, guint32 serial);
+/* Same for an error; bytes of @text that are no UTF-8 are replaced, a bad @name becomes org.swarmagent1.Error.Failed. */
+DBusMessage *swarm_bus_message_new_error (const char *destination, guint32 serial, const char *name, const char *text);
+
+/* Appends the members of the tuple @args to a message without arguments. @fds: descriptors for 'h' values, may be NULL (then 'h' is
+ * an error). INVALID_ARGUMENT: what D-Bus cannot carry; LIMIT_EXCEEDED: too long (arrays 64 MiB, messages 128 MiB). The message is
+ * unchanged on error. */
 gboolean swarm_bus_message_append (DBusMessage *message, GVariant *args, GUnixFDList *fds, GError **error);
-/* The arguments as a tuple (not floating). @ret_fds may be NULL: then messages with descriptors are refused. */
+/* Same with a lower bound on the length of the arguments. */
+gboolean swarm_bus_message_append_max (DBusMessage *message, GVariant *args, GUnixFDList *fds, gsize max, GError **error);
+/* The arguments as a tuple (not floating). @ret_fds may be NULL: then messages with descriptors are refused; else it is set to NULL
+ * when there are none. */
 GVariant *swarm_bus_message_args (DBusMessage *message, GUnixFDList **ret_fds, GError **error);
+/* Same for foreign callers: LIMIT_EXCEEDED as soon as the arguments turn out longer than @max bytes or @max / 16 values. */
+GVariant *swarm_bus_message_args_max (DBusMessage *message, gsize max, GUnixFDList **ret_fds, GError **error);
+/* The GError that an error message stands for: SWARM_ERROR by name. Caller frees. */
+GError *swarm_bus_message_error (DBusMessage *message);
 
 /* A method call, reply, error or signal as bytes, for frames: marshalled by libdbus, at most @max bytes. */
 GBytes *swarm_bus_message_marshal (DBusMessage *message, gsize max, GError **error);
 /* The inverse; validates everything; refuses descriptors. */
 DBusMessage *swarm_bus_message_demarshal (const guint8 *data, gsize len, GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DBusMessage, dbus_message_unref)

@@ -4,6 +4,7 @@
 #pragma once
 #include "base/link.h"
 #include <gio/gio.h>
+#include <gio/gunixfdlist.h>
 
 typedef struct _SwarmInvocation SwarmInvocation;
 
@@ -108,6 +109,10 @@ const SwarmBusMethod *swarm_invocation_method (SwarmInvocation *self);
 const char *swarm_invocation_interface (SwarmInvocation *self);
 const char *swarm_invocation_path (SwarmInvocation *self);
 GVariant *swarm_invocation_args (SwarmInvocation *self); /* borrowed */
+/* The descriptors that 'h' arguments name; NULL: none (borrowed). */
+GUnixFDList *swarm_invocation_fds (SwarmInvocation *self);
+/* Gives the call a request id found in its arguments, before it is relayed; copied. */
+void swarm_invocation_set_request_id (SwarmInvocation *self, const char *request_id);
 /* The data pointer given when the tables were added. */
 gpointer swarm_invocation_data (SwarmInvocation *self);
 /* NULL on the bus; the calling link over rpc (borrowed). */

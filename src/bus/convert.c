@@ -1,0 +1,661 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "bus/convert.h"
+#include "base/error.h"
+#include <gio/gunixfdlist.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Containers inside containers, over the whole message (D-Bus specification, "Valid signatures": 32 arrays + 32 structs; libdbus
+ * holds the whole value to the sum). */
+#define MAX_DEPTH 64
+#define MAX_TEXT (16 * 1024)
+
+/* ---- measuring: everything that libdbus would abort on is found here, before anything is appended ---- */
+
+typedef struct {
+  gsize offset; /* from the start of the arguments, which begin at a multiple of 8 */
+  gsize max;
+  guint n_fds; /* descriptors that may be named */
+  GError **error;
+} Measure;
+
+static gboolean measure_value (Measure *self, GVariant *value, guint depth);
+
+static gboolean
+fail (GError **error, int code, const char *text)
+{
+  g_set_error_literal (error, SWARM_ERROR, code, text);
+  return FALSE;
+}
+
+/* Alignment and, for types of fixed length, length of a type on the wire. */
+static gsize
+wire_size (char type)
+{
+  switch (type) {
+  case 'y':
+  case 'g':
+  case 'v':
+    return 1;
+  case 'n':
+  case 'q':
+    return 2;
+  case 'x':
+  case 't':
+  case 'd':
+  case '(':
+  case '{':
+    return 8;
+  default:
+    return 4;
+  }
+}
+
+/* Fixed arrays that GVariant and D-Bus keep alike: GVariant's booleans are one byte, handles need their check. */
+static gboolean
+is_plain_fixed (char type)
+{
+  return type != '\0' && strchr ("ynqiuxtd", type) != NULL;
+}
+
+static gboolean
+measure_advance (Measure *self, gsize alignment, gsize length)
+{
+  gsize start = (self->offset + alignment - 1) / alignment * alignment;
+
+  if (length > self->max || start + length > self->max)
+    return fail (self->error, SWARM_ERROR_LIMIT_EXCEEDED, "the message is too long");
+  self->offset = start + length;
+  return TRUE;
+}
+
+static gboolean
+measure_string (Measure *self, GVariant *value, char type)
+{
+  gsize length;
+  const char *text = g_variant_get_string (value, &length);
+
+  if (type == 's' && !g_utf8_validate (text, (gssize) length, NULL))
+    return fail (self->error, SWARM_ERROR_INVALID_ARGUMENT, "a string is not valid UTF-8");
+  if (type == 'o' && !dbus_validate_path (text, NULL))
+    return fail (self->error, SWARM_ERROR_INVALID_ARGUMENT, "an object path is not valid");
+  if (type == 'g' && !dbus_signature_validate (text, NULL))
+    return fail (self->error, SWARM_ERROR_INVALID_ARGUMENT, "a signature is not valid");
+  if (type == 'g')
+    return measure_advance (self, 1, 1 + length + 1);
+  return measure_advance (self, 4, 4 + length + 1);
+}
+
+static gboolean
+measure_children (Measure *self, GVariant *value, guint depth)
+{
+  gsize n = g_variant_n_children (value);
+
+  if (n > 0 && depth >= MAX_DEPTH)
+    return fail (self->error, SWARM_ERROR_INVALID_ARGUMENT, "values are nested too deeply");
+  for (gsize i = 0; i < n; i++) {
+    g_autoptr (GVariant) child = g_variant_get_child_value (value, i);
+
+    if (!measure_value (self, child, depth + 1))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+measure_array (Measure *self, GVariant *value, guint depth)
+{
+  char element = g_variant_get_type_string (value)[1];
+  gsize start;
+
+  /* The length does not count the padding before the first element. */
+  if (!measure_advance (self, 4, 4) || !measure_advance (self, wire_size (element), 0))
+    return FALSE;
+  start = self->offset;
+  if (is_plain_fixed (element)) {
+    gsize n = g_variant_n_children (value);
+
+    if (n > DBUS_MAXIMUM_ARRAY_LENGTH / wire_size (element))
+      return fail (self->error, SWARM_ERROR_LIMIT_EXCEEDED, "an array is longer than 64 MiB");
+    return measure_advance (self, wire_size (element), n * wire_size (element));
+  }
+  if (!measure_children (self, value, depth))
+    return FALSE;
+  if (self->offset - start > DBUS_MAXIMUM_ARRAY_LENGTH)
+    return fail (self->error, SWARM_ERROR_LIMIT_EXCEEDED, "an array is longer than 64 MiB");
+  return TRUE;
+}
+
+static gboolean
+measure_variant (Measure *self, GVariant *value, guint depth)
+{
+  g_autoptr (GVariant) child = g_variant_get_variant (value);
+  const char *signature = g_variant_get_type_string (child);
+
+  if (!dbus_signature_validate_single (signature, NULL))
+    return fail (self->error, SWARM_ERROR_INVALID_ARGUMENT, "a variant holds a type that D-Bus does not have");
+  if (depth >= MAX_DEPTH)
+    return fail (self->error, SWARM_ERROR_INVALID_ARGUMENT, "values are nested too deeply");
+  return measure_advance (self, 1, 1 + strlen (signature) + 1) && measure_value (self, child, depth + 1);
+}
+
+static gboolean
+measure_value (Measure *self, GVariant *value, guint depth)
+{
+  char type = g_variant_get_type_string (value)[0];
+
+  switch (type) {
+  case 's':
+  case 'o':
+  case 'g':
+    return measure_string (self, value, type);
+  case 'h':
+    if (g_variant_get_handle (value) < 0 || (guint) g_variant_get_handle (value) >= self->n_fds)
+      return fail (self->error, SWARM_ERROR_INVALID_ARGUMENT, "a descriptor is named that was not handed over");
+    return measure_advance (self, 4, 4);
+  case 'a':
+    return measure_array (self, value, depth);
+  case 'v':
+    return measure_variant (self, value, depth);
+  case '(':
+  case '{':
+    return measure_advance (self, 8, 0) && measure_children (self, value, depth);
+  default:
+    return measure_advance (self, wire_size (type), wire_size (type));
+  }
+}
+
+static gboolean
+measure_args (GVariant *args, guint n_fds, gsize max, GError **error)
+{
+  Measure self = { .max = MIN (max, DBUS_MAXIMUM_MESSAGE_LENGTH), .n_fds = n_fds };
+  const char *type = g_variant_get_type_string (args);
+  g_autofree char *signature = NULL;
+
+  if (type[0] != '(')
+    return fail (error, SWARM_ERROR_INVALID_ARGUMENT, "arguments are not a tuple");
+  signature = g_strndup (type + 1, strlen (type) - 2);
+  if (!dbus_signature_validate (signature, NULL))
+    return fail (error, SWARM_ERROR_INVALID_ARGUMENT, "the arguments have a type that D-Bus does not have");
+  if (n_fds > SWARM_BUS_MESSAGE_MAX_FDS)
+    return fail (error, SWARM_ERROR_LIMIT_EXCEEDED, "too many descriptors for one message");
+  for (gsize i = 0; i < g_variant_n_children (args); i++) {
+    g_autoptr (GVariant) child = g_variant_get_child_value (args, i);
+    g_autoptr (GError) local_error = NULL;
+
+    self.error = &local_error;
+    if (!measure_value (&self, child, 0)) {
+      g_propagate_prefixed_error (error, g_steal_pointer (&local_error), "argument %" G_GSIZE_FORMAT ": ", i + 1);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+/* ---- appending: only what was measured; fails for want of memory or descriptors only ---- */
+
+static gboolean append_value (DBusMessageIter *iter, GVariant *value, GUnixFDList *fds);
+
+static gboolean
+append_basic (DBusMessageIter *iter, GVariant *value, char type, GUnixFDList *fds)
+{
+  DBusBasicValue number = { 0 };
+  gconstpointer data;
+
+  if (strchr ("sog", type) != NULL) {
+    const char *text = g_variant_get_string (value, NULL);
+    return dbus_message_iter_append_basic (iter, type, &text);
+  }
+  if (type == 'b') {
+    dbus_bool_t truth = g_variant_get_boolean (value);
+    return dbus_message_iter_append_basic (iter, type, &truth);
+  }
+  if (type == 'h') {
+    int fd = g_unix_fd_list_peek_fds (fds, NULL)[g_variant_get_handle (value)];
+    return dbus_message_iter_append_basic (iter, type, &fd);
+  }
+  data = g_variant_get_data (value); /* NULL in a value from foreign bytes that is not in normal form: then it is 0 */
+  if (data != NULL)
+    memcpy (&number, data, MIN (g_variant_get_size (value), sizeof number));
+  return dbus_message_iter_append_basic (iter, type, &number);
+}
+
+static gboolean
+append_children (DBusMessageIter *iter, GVariant *value, GUnixFDList *fds)
+{
+  gsize n = g_variant_n_children (value);
+
+  for (gsize i = 0; i < n; i++) {
+    g_autoptr (GVariant) child = g_variant_get_child_value (value, i);
+
+    if (!append_value (iter, child, fds))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+append_fixed_array (DBusMessageIter *iter, GVariant *value, char element)
+{
+  gsize n;
+  gconstpointer data = g_variant_get_fixed_array (value, &n, wire_size (element));
+
+  return n == 0 || dbus_message_iter_append_fixed_array (iter, element, &data, (int) n);
+}
+
+static gboolean
+append_container (DBusMessageIter *iter, GVariant *value, char type, GUnixFDList *fds)
+{
+  int kind = type == '(' ? DBUS_TYPE_STRUCT : type == '{' ? DBUS_TYPE_DICT_ENTRY : type;
+  const char *contained = NULL;
+  g_autoptr (GVariant) boxed = NULL;
+  DBusMessageIter sub;
+  gboolean ok;
+
+  if (type == 'a')
+    contained = g_variant_get_type_string (value) + 1;
+  if (type == 'v') {
+    boxed = g_variant_get_variant (value);
+    contained = g_variant_get_type_string (boxed);
+  }
+  if (!dbus_message_iter_open_container (iter, kind, contained, &sub))
+    return FALSE;
+  if (boxed != NULL)
+    ok = append_value (&sub, boxed, fds);
+  else if (type == 'a' && is_plain_fixed (contained[0]))
+    ok = append_fixed_array (&sub, value, contained[0]);
+  else
+    ok = append_children (&sub, value, fds);
+  if (!ok) {
+    dbus_message_iter_abandon_container (iter, &sub);
+    return FALSE;
+  }
+  return dbus_message_iter_close_container (iter, &sub);
+}
+
+static gboolean
+append_value (DBusMessageIter *iter, GVariant *value, GUnixFDList *fds)
+{
+  char type = g_variant_get_type_string (value)[0];
+
+  if (strchr ("av({", type) != NULL)
+    return append_container (iter, value, type, fds);
+  return append_basic (iter, value, type, fds);
+}
+
+gboolean
+swarm_bus_message_append_max (DBusMessage *message, GVariant *args, GUnixFDList *fds, gsize max, GError **error)
+{
+  DBusMessageIter iter;
+
+  g_return_val_if_fail (dbus_message_get_signature (message)[0] == '\0', FALSE);
+  if (!measure_args (args, fds != NULL ? (guint) g_unix_fd_list_get_length (fds) : 0, max, error))
+    return FALSE;
+  dbus_message_iter_init_append (message, &iter);
+  if (!append_children (&iter, args, fds))
+    return fail (error, SWARM_ERROR_FAILED, "not enough memory or descriptors for a message");
+  return TRUE;
+}
+
+gboolean
+swarm_bus_message_append (DBusMessage *message, GVariant *args, GUnixFDList *fds, GError **error)
+{
+  return swarm_bus_message_append_max (message, args, fds, DBUS_MAXIMUM_MESSAGE_LENGTH, error);
+}
+
+/* ---- reading: libdbus has validated every message that it hands out; only amounts and descriptors are checked ---- */
+
+typedef struct {
+  gsize bytes_left;
+  gsize values_left;
+  GUnixFDList *fds; /* NULL: descriptors are refused */
+  GError **error;
+} Reader;
+
+static GVariant *read_value (Reader *self, DBusMessageIter *iter, const GVariantType *type);
+
+static gboolean
+reader_take (Reader *self, gsize bytes, gsize values)
+{
+  if (bytes > self->bytes_left || values > self->values_left)
+    return fail (self->error, SWARM_ERROR_LIMIT_EXCEEDED, "the arguments are too long");
+  self->bytes_left -= bytes;
+  self->values_left -= values;
+  return TRUE;
+}
+
+static GVariant *
+read_string (Reader *self, DBusMessageIter *iter, char type)
+{
+  const char *text = NULL;
+
+  dbus_message_iter_get_basic (iter, &text);
+  if (!reader_take (self, strlen (text) + 1, 0))
+    return NULL;
+  if (type == 'o')
+    return g_variant_new_object_path (text);
+  return type == 'g' ? g_variant_new_signature (text) : g_variant_new_string (text);
+}
+
+static GVariant *
+read_handle (Reader *self, DBusMessageIter *iter)
+{
+  int fd = -1, index;
+
+  if (self->fds == NULL) {
+    fail (self->error, SWARM_ERROR_INVALID_ARGUMENT, "descriptors are not accepted here");
+    return NULL;
+  }
+  dbus_message_iter_get_basic (iter, &fd);
+  index = fd < 0 ? -1 : g_unix_fd_list_append (self->fds, fd, self->error);
+  if (fd < 0)
+    fail (self->error, SWARM_ERROR_FAILED, "a descriptor could not be received");
+  else
+    close (fd);
+  return index < 0 ? NULL : g_variant_new_handle (index);
+}
+
+static GVariant *
+read_basic (Reader *self, DBusMessageIter *iter, char type)
+{
+  DBusBasicValue value;
+
+  if (strchr ("sog", type) != NULL)
+    return read_string (self, iter, type);
+  if (type == 'h')
+    return read_handle (self, iter);
+  memset (&value, 0, sizeof value);
+  dbus_message_iter_get_basic (iter, &value);
+  switch (type) {
+  case 'y':
+    return g_variant_new_byte (value.byt);
+  case 'b':
+    return g_variant_new_boolean (value.bool_val != 0);
+  case 'n':
+    return g_variant_new_int16 (value.i16);
+  case 'q':
+    return g_variant_new_uint16 (value.u16);
+  case 'i':
+    return g_variant_new_int32 (value.i32);
+  case 'u':
+    return g_variant_new_uint32 (value.u32);
+  case 'x':
+    return g_variant_new_int64 (value.i64);
+  case 't':
+    return g_variant_new_uint64 (value.u64);
+  default:
+    return g_variant_new_double (value.dbl);
+  }
+}
+
+static GVariant *
+read_fixed_array (Reader *self, DBusMessageIter *sub, const GVariantType *element)
+{
+  gsize size = wire_size (*g_variant_type_peek_string (element));
+  gconstpointer data = NULL;
+  int n = 0;
+
+  if (dbus_message_iter_get_arg_type (sub) != DBUS_TYPE_INVALID)
+    dbus_message_iter_get_fixed_array (sub, &data, &n);
+  if (!reader_take (self, (gsize) n * size, 0))
+    return NULL;
+  return g_variant_new_fixed_array (element, data, (gsize) n, size);
+}
+
+static GVariant *
+read_array (Reader *self, DBusMessageIter *iter, const GVariantType *type)
+{
+  const GVariantType *element = g_variant_type_element (type);
+  g_autoptr (GPtrArray) values = NULL;
+  DBusMessageIter sub;
+
+  dbus_message_iter_recurse (iter, &sub);
+  if (is_plain_fixed (*g_variant_type_peek_string (element)))
+    return read_fixed_array (self, &sub, element);
+  values = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
+  for (; dbus_message_iter_get_arg_type (&sub) != DBUS_TYPE_INVALID; dbus_message_iter_next (&sub)) {
+    GVariant *value = read_value (self, &sub, element);
+
+    if (value == NULL)
+      return NULL;
+    g_ptr_array_add (values, value);
+  }
+  return g_variant_new_array (element, (GVariant *const *) values->pdata, values->len);
+}
+
+static GVariant *
+read_variant (Reader *self, DBusMessageIter *iter)
+{
+  DBusMessageIter sub;
+  char *signature;
+  g_autoptr (GVariant) value = NULL;
+
+  dbus_message_iter_recurse (iter, &sub);
+  signature = dbus_message_iter_get_signature (&sub);
+  value = read_value (self, &sub, G_VARIANT_TYPE (signature));
+  dbus_free (signature);
+  return value != NULL ? g_variant_new_variant (value) : NULL;
+}
+
+/* The members of a struct, a dict entry or the arguments themselves; @sub stands on the first. */
+static GPtrArray *
+read_members (Reader *self, DBusMessageIter *sub, const GVariantType *first)
+{
+  g_autoptr (GPtrArray) values = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
+
+  for (const GVariantType *type = first; type != NULL; type = g_variant_type_next (type)) {
+    GVariant *value = read_value (self, sub, type);
+
+    if (value == NULL)
+      return NULL;
+    g_ptr_array_add (values, value);
+    dbus_message_iter_next (sub);
+  }
+  return g_steal_pointer (&values);
+}
+
+static GVariant *
+read_struct (Reader *self, DBusMessageIter *iter, const GVariantType *type)
+{
+  gboolean entry = g_variant_type_is_dict_entry (type);
+  g_autoptr (GPtrArray) values = NULL;
+  DBusMessageIter sub;
+
+  dbus_message_iter_recurse (iter, &sub);
+  values = read_members (self, &sub, entry ? g_variant_type_key (type) : g_variant_type_first (type));
+  if (values == NULL)
+    return NULL;
+  if (entry)
+    return g_variant_new_dict_entry (values->pdata[0], values->pdata[1]);
+  return g_variant_new_tuple ((GVariant *const *) values->pdata, values->len);
+}
+
+/* A full reference, not floating. */
+static GVariant *
+read_value (Reader *self, DBusMessageIter *iter, const GVariantType *type)
+{
+  char code = *g_variant_type_peek_string (type);
+  GVariant *value;
+
+  if (!reader_take (self, wire_size (code), 1))
+    return NULL;
+  switch (code) {
+  case 'a':
+    value = read_array (self, iter, type);
+    break;
+  case 'v':
+    value = read_variant (self, iter);
+    break;
+  case '(':
+  case '{':
+    value = read_struct (self, iter, type);
+    break;
+  default:
+    value = read_basic (self, iter, code);
+  }
+  return value != NULL ? g_variant_ref_sink (value) : NULL;
+}
+
+GVariant *
+swarm_bus_message_args_max (DBusMessage *message, gsize max, GUnixFDList **ret_fds, GError **error)
+{
+  g_autoptr (GUnixFDList) fds = ret_fds != NULL ? g_unix_fd_list_new () : NULL;
+  Reader self = { .bytes_left = max, .values_left = max / 16, .fds = fds, .error = error };
+  g_autofree char *type = g_strdup_printf ("(%s)", dbus_message_get_signature (message));
+  g_autoptr (GPtrArray) values = NULL;
+  DBusMessageIter iter;
+
+  dbus_message_iter_init (message, &iter);
+  values = read_members (&self, &iter, g_variant_type_first (G_VARIANT_TYPE (type)));
+  if (values == NULL)
+    return NULL;
+  if (ret_fds != NULL)
+    *ret_fds = g_unix_fd_list_get_length (fds) > 0 ? g_steal_pointer (&fds) : NULL;
+  return g_variant_ref_sink (g_variant_new_tuple ((GVariant *const *) values->pdata, values->len));
+}
+
+GVariant *
+swarm_bus_message_args (DBusMessage *message, GUnixFDList **ret_fds, GError **error)
+{
+  return swarm_bus_message_args_max (message, (gsize) DBUS_MAXIMUM_MESSAGE_LENGTH * 16, ret_fds, error);
+}
+
+GError *
+swarm_bus_message_error (DBusMessage *message)
+{
+  DBusError name = DBUS_ERROR_INIT;
+  GError *error;
+
+  if (!dbus_set_error_from_message (&name, message))
+    return g_error_new_literal (SWARM_ERROR, SWARM_ERROR_FAILED, "not an error message");
+  error = swarm_error_from_name (name.name, name.message != NULL && *name.message != '\0' ? name.message : name.name);
+  dbus_error_free (&name);
+  return error;
+}
+
+/* ---- heads ---- */
+
+static gpointer
+not_null (gpointer memory)
+{
+  if (memory == NULL)
+    g_error ("out of memory");
+  return memory;
+}
+
+static gboolean
+check_head (const char *path, const char *iface, const char *member, GError **error)
+{
+  const char *bad = NULL;
+
+  if (path == NULL || !g_utf8_validate (path, -1, NULL) || !dbus_validate_path (path, NULL))
+    bad = "object path";
+  else if (iface == NULL || !g_utf8_validate (iface, -1, NULL) || !dbus_validate_interface (iface, NULL))
+    bad = "interface name";
+  else if (member == NULL || !g_utf8_validate (member, -1, NULL) || !dbus_validate_member (member, NULL))
+    bad = "member name";
+  if (bad != NULL)
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "not a valid %s", bad);
+  return bad == NULL;
+}
+
+DBusMessage *
+swarm_bus_message_new_call (const char *destination, const char *path, const char *iface, const char *member, GError **error)
+{
+  if (!check_head (path, iface, member, error))
+    return NULL;
+  if (destination != NULL && (!g_utf8_validate (destination, -1, NULL) || !dbus_validate_bus_name (destination, NULL))) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "not a valid bus name");
+    return NULL;
+  }
+  return not_null (dbus_message_new_method_call (destination, path, iface, member));
+}
+
+DBusMessage *
+swarm_bus_message_new_signal (const char *path, const char *iface, const char *member, GError **error)
+{
+  if (!check_head (path, iface, member, error))
+    return NULL;
+  return not_null (dbus_message_new_signal (path, iface, member));
+}
+
+static DBusMessage *
+new_answer (int type, const char *destination, guint32 serial)
+{
+  g_autoptr (DBusMessage) message = not_null (dbus_message_new (type));
+
+  dbus_message_set_no_reply (message, TRUE);
+  if (!dbus_message_set_reply_serial (message, MAX (serial, 1)) || !dbus_message_set_destination (message, destination))
+    g_error ("out of memory");
+  return g_steal_pointer (&message);
+}
+
+DBusMessage *
+swarm_bus_message_new_return (const char *destination, guint32 serial)
+{
+  return new_answer (DBUS_MESSAGE_TYPE_METHOD_RETURN, destination, serial);
+}
+
+DBusMessage *
+swarm_bus_message_new_error (const char *destination, guint32 serial, const char *name, const char *text)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, (gssize) MIN (strlen (text), MAX_TEXT));
+  DBusMessage *message = new_answer (DBUS_MESSAGE_TYPE_ERROR, destination, serial);
+  gboolean good = g_utf8_validate (name, -1, NULL) && dbus_validate_error_name (name, NULL);
+
+  if (!dbus_message_set_error_name (message, good ? name : "org.swarmagent1.Error.Failed")
+      || !dbus_message_append_args (message, DBUS_TYPE_STRING, &valid, DBUS_TYPE_INVALID))
+    g_error ("out of memory");
+  return message;
+}
+
+/* ---- bytes ---- */
+
+GBytes *
+swarm_bus_message_marshal (DBusMessage *message, gsize max, GError **error)
+{
+  char *data = NULL;
+  int len = 0;
+
+  if (dbus_message_contains_unix_fds (message)) {
+    fail (error, SWARM_ERROR_INVALID_ARGUMENT, "descriptors do not travel between nodes");
+    return NULL;
+  }
+  if (dbus_message_get_serial (message) == 0)
+    dbus_message_set_serial (message, 1);
+  if (!dbus_message_marshal (message, &data, &len))
+    g_error ("out of memory");
+  if ((gsize) len > max) {
+    dbus_free (data);
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "a message of %d bytes is over the limit of %" G_GSIZE_FORMAT, len,
+                 max);
+    return NULL;
+  }
+  return g_bytes_new_with_free_func (data, (gsize) len, dbus_free, data);
+}
+
+DBusMessage *
+swarm_bus_message_demarshal (const guint8 *data, gsize len, GError **error)
+{
+  DBusError local = DBUS_ERROR_INIT;
+  DBusMessage *message;
+
+  if (len > DBUS_MAXIMUM_MESSAGE_LENGTH || len < DBUS_MINIMUM_HEADER_SIZE
+      || dbus_message_demarshal_bytes_needed ((const char *) data, (int) len) != (int) len) {
+    fail (error, SWARM_ERROR_INVALID_ARGUMENT, "not one whole D-Bus message");
+    return NULL;
+  }
+  message = dbus_message_demarshal ((const char *) data, (int) len, &local);
+  if (message == NULL) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "not a valid D-Bus message: %s",
+                 local.message != NULL ? local.message : "corrupted");
+    dbus_error_free (&local);
+    return NULL;
+  }
+  if (dbus_message_contains_unix_fds (message)) {
+    dbus_message_unref (message);
+    fail (error, SWARM_ERROR_INVALID_ARGUMENT, "descriptors do not travel between nodes");
+    return NULL;
+  }
+  return message;
+}
