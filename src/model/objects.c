@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The tables of stored objects. Numbers are stored: never change or reuse one. */
+#include "model/objects.h"
+
+#define ENUM(lower, name, ...) \
+  const SwarmEnum lower##_enum = { name, (const SwarmEnumRow[]){ __VA_ARGS__, { 0, NULL } } }
+#define TYPE(lower, Struct) const SwarmType lower##_type = { #Struct, sizeof (Struct), lower##_fields, NULL }
+
+/* Rows 1 to 4 of every object; its own begin at 5. */
+#define OBJECT_FIELDS(Struct) \
+  SWARM_FIELD (1, "ID", Struct, object.id, ID, .flags = SWARM_FIELD_READONLY), \
+    SWARM_FIELD (2, "Version.Index", Struct, object.version, UINT, .flags = SWARM_FIELD_READONLY | SWARM_FIELD_ALWAYS), \
+    SWARM_FIELD (3, "CreatedAt", Struct, object.created_at, TIME, .flags = SWARM_FIELD_READONLY), \
+    SWARM_FIELD (4, "UpdatedAt", Struct, object.updated_at, TIME, .flags = SWARM_FIELD_READONLY)
+
+ENUM (swarm_node_state, "node state", { SWARM_NODE_UNKNOWN, "unknown" }, { SWARM_NODE_DOWN, "down" }, { SWARM_NODE_READY, "ready" },
+      { SWARM_NODE_DISCONNECTED, "disconnected" });
+ENUM (swarm_task_state, "task state", { SWARM_TASK_NEW, "new" }, { SWARM_TASK_PENDING, "pending" },
+      { SWARM_TASK_ASSIGNED, "assigned" }, { SWARM_TASK_ACCEPTED, "accepted" }, { SWARM_TASK_PREPARING, "preparing" },
+      { SWARM_TASK_READY, "ready" }, { SWARM_TASK_STARTING, "starting" }, { SWARM_TASK_RUNNING, "running" },
+      { SWARM_TASK_COMPLETE, "complete" }, { SWARM_TASK_SHUTDOWN, "shutdown" }, { SWARM_TASK_FAILED, "failed" },
+      { SWARM_TASK_REJECTED, "rejected" }, { SWARM_TASK_REMOVE, "remove" }, { SWARM_TASK_ORPHANED, "orphaned" });
+
+/* ---- cluster ---- */
+
+static const SwarmField swarm_join_tokens_fields[] = {
+  SWARM_FIELD (1, "Worker", SwarmJoinTokens, worker, STRING, .flags = SWARM_FIELD_SECRET),
+  SWARM_FIELD (2, "Manager", SwarmJoinTokens, manager, STRING, .flags = SWARM_FIELD_SECRET),
+  { 0 },
+};
+TYPE (swarm_join_tokens, SwarmJoinTokens);
+
+static const SwarmField swarm_root_ca_fields[] = {
+  SWARM_FIELD (1, "Cert", SwarmRootCA, cert, STRING),
+  SWARM_FIELD (2, "Key", SwarmRootCA, key, BYTES, .flags = SWARM_FIELD_SECRET),
+  SWARM_FIELD (3, "Digest", SwarmRootCA, digest, STRING),
+  SWARM_FIELD (4, "JoinTokens", SwarmRootCA, tokens, MESSAGE, .type = &swarm_join_tokens_type, .flags = SWARM_FIELD_SECRET),
+  { 0 },
+};
+TYPE (swarm_root_ca, SwarmRootCA);
+
+static const SwarmField swarm_removed_node_fields[] = {
+  SWARM_FIELD (1, "Node", SwarmRemovedNode, node, ID),
+  SWARM_FIELD (2, "Until", SwarmRemovedNode, until, TIME),
+  { 0 },
+};
+TYPE (swarm_removed_node, SwarmRemovedNode);
+
+static const SwarmField swarm_cluster_fields[] = {
+  OBJECT_FIELDS (SwarmCluster),
+  SWARM_FIELD (5, "Spec", SwarmCluster, spec, MESSAGE, .type = &swarm_cluster_spec_type),
+  SWARM_FIELD (6, "RootCA", SwarmCluster, root_ca, MESSAGE, .type = &swarm_root_ca_type),
+  SWARM_FIELD (7, "RemovedNodes", SwarmCluster, removed_nodes, MESSAGES, .type = &swarm_removed_node_type),
+  SWARM_FIELD (8, "FeatureLevel", SwarmCluster, feature_level, UINT),
+  { 0 },
+};
+TYPE (swarm_cluster, SwarmCluster);
+
+/* ---- node ---- */
+
+static const SwarmField swarm_platform_fields[] = {
+  SWARM_FIELD (1, "Architecture", SwarmPlatform, architecture, STRING),
+  SWARM_FIELD (2, "OS", SwarmPlatform, os, STRING),
+  { 0 },
+};
+TYPE (swarm_platform, SwarmPlatform);
+
+static const SwarmField swarm_engine_description_fields[] = {
+  SWARM_FIELD (1, "EngineVersion", SwarmEngineDescription, engine_version, STRING),
+  SWARM_FIELD (2, "Labels", SwarmEngineDescription, labels, MAP),
+  { 0 },
+};
+TYPE (swarm_engine_description, SwarmEngineDescription);
+
+static const SwarmField swarm_node_description_fields[] = {
+  SWARM_FIELD (1, "Hostname", SwarmNodeDescription, hostname, STRING, .flags = SWARM_FIELD_ALWAYS),
+  SWARM_FIELD (2, "Platform", SwarmNodeDescription, platform, MESSAGE, .type = &swarm_platform_type),
+  SWARM_FIELD (3, "Resources", SwarmNodeDescription, resources, MESSAGE, .type = &swarm_resources_type),
+  SWARM_FIELD (4, "Engine", SwarmNodeDescription, engine, MESSAGE, .type = &swarm_engine_description_type),
+  { 0 },
+};
+TYPE (swarm_node_description, SwarmNodeDescription);
+
+static const SwarmField swarm_node_status_fields[] = {
+  SWARM_FIELD (1, "State", SwarmNodeStatus, state, ENUM, .enumeration = &swarm_node_state_enum, .flags = SWARM_FIELD_ALWAYS),
+  SWARM_FIELD (2, "Message", SwarmNodeStatus, text, STRING),
+  SWARM_FIELD (3, "Addr", SwarmNodeStatus, addr, STRING, .flags = SWARM_FIELD_ALWAYS),
+  { 0 },
+};
+TYPE (swarm_node_status, SwarmNodeStatus);
+
+static const SwarmField swarm_manager_status_fields[] = {
+  SWARM_FIELD (1, "Addr", SwarmManagerStatus, addr, STRING, .flags = SWARM_FIELD_ALWAYS),
+  { 0 },
+};
+TYPE (swarm_manager_status, SwarmManagerStatus);
+
+static const SwarmField swarm_node_fields[] = {
+  OBJECT_FIELDS (SwarmNode),
+  SWARM_FIELD (5, "Spec", SwarmNode, spec, MESSAGE, .type = &swarm_node_spec_type),
+  SWARM_FIELD (6, "Description", SwarmNode, description, MESSAGE, .type = &swarm_node_description_type),
+  SWARM_FIELD (7, "Status", SwarmNode, status, MESSAGE, .type = &swarm_node_status_type),
+  SWARM_FIELD (8, "ManagerStatus", SwarmNode, manager_status, MESSAGE, .type = &swarm_manager_status_type),
+  SWARM_FIELD (9, "ObservedRole", SwarmNode, role, ENUM, .enumeration = &swarm_role_enum),
+  SWARM_FIELD (10, "CertSerial", SwarmNode, cert_serial, STRING),
+  SWARM_FIELD (11, "CertNotAfter", SwarmNode, cert_not_after, TIME),
+  { 0 },
+};
+TYPE (swarm_node, SwarmNode);
+
+/* ---- service ---- */
+
+static const SwarmField swarm_service_fields[] = {
+  OBJECT_FIELDS (SwarmService),
+  SWARM_FIELD (5, "Spec", SwarmService, spec, MESSAGE, .type = &swarm_service_spec_type),
+  SWARM_FIELD (6, "PreviousSpec", SwarmService, previous_spec, MESSAGE, .type = &swarm_service_spec_type),
+  SWARM_FIELD (7, "SpecVersion.Index", SwarmService, spec_version, UINT),
+  SWARM_FIELD (8, "PendingDelete", SwarmService, pending_delete, BOOL),
+  { 0 },
+};
+TYPE (swarm_service, SwarmService);
+
+/* ---- task ---- */
+
+static const SwarmField swarm_container_status_fields[] = {
+  SWARM_FIELD (1, "ContainerID", SwarmContainerStatus, container_id, STRING, .flags = SWARM_FIELD_ALWAYS),
+  SWARM_FIELD (2, "PID", SwarmContainerStatus, pid, UINT, .flags = SWARM_FIELD_ALWAYS),
+  SWARM_FIELD (3, "ExitCode", SwarmContainerStatus, exit_code, INT, .flags = SWARM_FIELD_ALWAYS),
+  { 0 },
+};
+TYPE (swarm_container_status, SwarmContainerStatus);
+
+static const SwarmField swarm_task_status_fields[] = {
+  SWARM_FIELD (1, "Timestamp", SwarmTaskStatus, timestamp, TIME),
+  SWARM_FIELD (2, "State", SwarmTaskStatus, state, ENUM, .enumeration = &swarm_task_state_enum, .flags = SWARM_FIELD_ALWAYS),
+  SWARM_FIELD (3, "Message", SwarmTaskStatus, text, STRING),
+  SWARM_FIELD (4, "Err", SwarmTaskStatus, err, STRING),
+  SWARM_FIELD (5, "ContainerStatus", SwarmTaskStatus, container, MESSAGE, .type = &swarm_container_status_type),
+  SWARM_FIELD (6, "HasExit", SwarmTaskStatus, has_exit, BOOL),
+  { 0 },
+};
+TYPE (swarm_task_status, SwarmTaskStatus);
+
+static const SwarmField swarm_task_fields[] = {
+  OBJECT_FIELDS (SwarmTask),
+  SWARM_FIELD (5, "ServiceID", SwarmTask, service_id, ID),
+  SWARM_FIELD (6, "Slot", SwarmTask, slot, UINT),
+  SWARM_FIELD (7, "NodeID", SwarmTask, node_id, ID),
+  SWARM_FIELD (8, "ServiceName", SwarmTask, service_name, STRING),
+  SWARM_FIELD (9, "ServiceLabels", SwarmTask, service_labels, MAP),
+  SWARM_FIELD (10, "Spec", SwarmTask, spec, MESSAGE, .type = &swarm_task_spec_type),
+  SWARM_FIELD (11, "SpecVersion.Index", SwarmTask, spec_version, UINT),
+  SWARM_FIELD (12, "Endpoint", SwarmTask, endpoint, MESSAGE, .type = &swarm_endpoint_spec_type),
+  SWARM_FIELD (13, "Status", SwarmTask, status, MESSAGE, .type = &swarm_task_status_type),
+  SWARM_FIELD (14, "DesiredState", SwarmTask, desired_state, ENUM, .enumeration = &swarm_task_state_enum,
+               .flags = SWARM_FIELD_ALWAYS),
+  SWARM_FIELD (15, "NotBefore", SwarmTask, not_before, TIME),
+  { 0 },
+};
+TYPE (swarm_task, SwarmTask);

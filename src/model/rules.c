@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "model/rules.h"
+#include "base/error.h"
+#include "model/constraint.h"
+#include "model/image.h"
+#include "model/spec.h"
+#include <string.h>
+
+#define MEMBER(T, message, field) (*(T const *) ((const guint8 *) (message) + (field)->offset))
+
+#define MIN_NANO_CPUS (1000 * 1000)
+#define MIN_MEMORY (4 * 1024 * 1024)
+#define MIN_CERT_EXPIRY (G_GINT64_CONSTANT (3600) * 1000 * 1000 * 1000)
+#define MAX_NAME 63
+
+static gboolean
+refuse (GError **error, const char *text)
+{
+  g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, text);
+  return FALSE;
+}
+
+static gboolean
+refuse_verbatim (GError **error, const char *text)
+{
+  swarm_field_error_verbatim (error, "%s", text);
+  return FALSE;
+}
+
+/* Passes on the text of a parser that speaks swarm's words. */
+static gboolean
+refuse_as_parsed (GError **error, const GError *parsed)
+{
+  return refuse_verbatim (error, parsed->message);
+}
+
+gboolean
+swarm_rule_not_negative (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  return MEMBER (gint64, message, field) >= 0 || refuse (error, "must not be negative");
+}
+
+/* ---- names ---- */
+
+/* ^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$ */
+static gboolean
+is_dns_name (const char *name)
+{
+  gsize len = strlen (name);
+
+  for (gsize i = 0; i < len; i++)
+    if (!g_ascii_isalnum (name[i]) && name[i] != '-' && name[i] != '_')
+      return FALSE;
+  return len > 0 && g_ascii_isalnum (name[0]) && g_ascii_isalnum (name[len - 1]);
+}
+
+static const char *
+service_name_problem (const char *name)
+{
+  if (name == NULL || *name == '\0')
+    return "meta: name must be provided";
+  if (!is_dns_name (name))
+    return "name must be valid as a DNS name component";
+  if (strlen (name) > MAX_NAME)
+    return "name must be 63 characters or fewer";
+  return NULL;
+}
+
+gboolean
+swarm_validate_service_name (const char *name, GError **error)
+{
+  const char *problem = service_name_problem (name);
+
+  return problem == NULL || refuse (error, problem);
+}
+
+/* A spec without a name is fine here: control gives it one. */
+gboolean
+swarm_rule_service_name (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  const char *name = MEMBER (char *, message, field);
+  const char *problem = name != NULL ? service_name_problem (name) : NULL;
+
+  return problem == NULL || refuse_verbatim (error, problem);
+}
+
+gboolean
+swarm_rule_cluster_name (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  const char *name = MEMBER (char *, message, field);
+
+  return name == NULL || g_str_equal (name, "default") || refuse_verbatim (error, "swarm spec must be named \"default\"");
+}
+
+/* ---- containers ---- */
+
+gboolean
+swarm_rule_image (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  const char *image = MEMBER (char *, message, field);
+  g_autoptr (GError) parsed = NULL;
+  g_autofree char *normalised = NULL;
+
+  if (image == NULL)
+    return refuse_verbatim (error, "ContainerSpec: image reference must be provided");
+  normalised = swarm_image_normalise (image, &parsed);
+  return normalised != NULL || refuse_as_parsed (error, parsed);
+}
+
+gboolean
+swarm_rule_env (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  GPtrArray *env = MEMBER (GPtrArray *, message, field);
+
+  for (guint i = 0; env != NULL && i < env->len; i++) {
+    const char *entry = env->pdata[i];
+
+    if (*entry == '\0' || *entry == '=')
+      return refuse (error, "an environment variable needs a name (NAME=VALUE)");
+  }
+  return TRUE;
+}
+
+gboolean
+swarm_rule_mounts (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  GPtrArray *mounts = MEMBER (GPtrArray *, message, field);
+  g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
+
+  for (guint i = 0; mounts != NULL && i < mounts->len; i++) {
+    const SwarmMount *mount = mounts->pdata[i];
+
+    if (!g_hash_table_add (seen, mount->target)) {
+      swarm_field_error_verbatim (error, "ContainerSpec: duplicate mount point: %s", mount->target);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+gboolean
+swarm_rule_absolute_path (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  const char *path = MEMBER (char *, message, field);
+
+  return (path != NULL && *path == '/') || refuse (error, "must be an absolute path");
+}
+
+gboolean
+swarm_check_mount (const SwarmMessage *message, GError **error)
+{
+  const SwarmMount *self = (const SwarmMount *) message;
+
+  if (self->type == SWARM_MOUNT_BIND && (self->source == NULL || *self->source != '/'))
+    return refuse (error, "a bind mount needs an absolute path as Source");
+  if (self->type == SWARM_MOUNT_TMPFS && self->source != NULL)
+    return refuse (error, "a tmpfs mount has no Source");
+  return TRUE;
+}
+
+/* ---- resources, restart, placement ---- */
+
+gboolean
+swarm_rule_cpus (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  gint64 cpus = MEMBER (gint64, message, field);
+
+  if (cpus == 0 || cpus >= MIN_NANO_CPUS)
+    return TRUE;
+  swarm_field_error_verbatim (error, "invalid cpu value %g: Must be at least 0.001", (double) cpus / 1e9);
+  return FALSE;
+}
+
+gboolean
+swarm_rule_memory (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  gint64 memory = MEMBER (gint64, message, field);
+
+  if (memory == 0 || memory >= MIN_MEMORY)
+    return TRUE;
+  swarm_field_error_verbatim (error, "invalid memory value %" G_GINT64_FORMAT ": Must be at least 4MiB", memory);
+  return FALSE;
+}
+
+gboolean
+swarm_rule_restart_delay (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  return MEMBER (gint64, message, field) >= 0 || refuse_verbatim (error, "TaskSpec: restart-delay cannot be negative");
+}
+
+gboolean
+swarm_rule_restart_window (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  return MEMBER (gint64, message, field) >= 0 || refuse_verbatim (error, "TaskSpec: restart-window cannot be negative");
+}
+
+gboolean
+swarm_rule_constraints (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  g_autoptr (GError) parsed = NULL;
+  g_autoptr (GPtrArray) constraints = swarm_constraints_parse (MEMBER (GPtrArray *, message, field), &parsed);
+
+  return constraints != NULL || refuse_as_parsed (error, parsed);
+}
+
+/* ---- ports ---- */
+
+gboolean
+swarm_rule_target_port (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  guint64 port = MEMBER (guint64, message, field);
+
+  return (port >= 1 && port <= 65535) || refuse (error, "must be between 1 and 65535");
+}
+
+gboolean
+swarm_rule_published_port (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  return MEMBER (guint64, message, field) <= 65535 || refuse (error, "must be between 0 (any) and 65535");
+}
+
+gboolean
+swarm_rule_ports (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  GPtrArray *ports = MEMBER (GPtrArray *, message, field);
+  g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
+
+  for (guint i = 0; ports != NULL && i < ports->len; i++) {
+    const SwarmPortConfig *port = ports->pdata[i];
+
+    if (port->published_port != 0
+        && !g_hash_table_add (seen, GUINT_TO_POINTER ((guint) port->published_port << 2 | (guint) port->protocol)))
+      return refuse_verbatim (error, "EndpointSpec: duplicate published ports provided");
+  }
+  return TRUE;
+}
+
+/* ---- services and clusters ---- */
+
+gboolean
+swarm_check_service_spec (const SwarmMessage *message, GError **error)
+{
+  const SwarmServiceSpec *self = (const SwarmServiceSpec *) message;
+
+  if (self->task == NULL || self->task->container == NULL)
+    return refuse_verbatim (error, "ContainerSpec: image reference must be provided");
+  return TRUE;
+}
+
+gboolean
+swarm_rule_heartbeat (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  return MEMBER (gint64, message, field) >= 0
+         || refuse_verbatim (error, "heartbeat time period cannot be a negative duration");
+}
+
+gboolean
+swarm_rule_cert_expiry (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  return MEMBER (gint64, message, field) >= MIN_CERT_EXPIRY
+         || refuse_verbatim (error, "minimum certificate expiry time is: 1h0m0s");
+}

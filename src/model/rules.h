@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Field rules of specs, as the tables in spec.c name them. Texts are swarm's where it has one. */
+#pragma once
+#include "base/field.h"
+
+gboolean swarm_rule_not_negative (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_service_name (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_cluster_name (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_image (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_env (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_mounts (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_absolute_path (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_cpus (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_memory (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_restart_delay (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_restart_window (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_constraints (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_target_port (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_published_port (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_ports (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_heartbeat (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_cert_expiry (const SwarmField *field, const SwarmMessage *message, GError **error);
+
+/* Rules of whole messages. */
+gboolean swarm_check_mount (const SwarmMessage *message, GError **error);
+gboolean swarm_check_service_spec (const SwarmMessage *message, GError **error);

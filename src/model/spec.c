@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The tables of specs. Numbers are stored: never change or reuse one. */
+#include "model/spec.h"
+#include "model/rules.h"
+
+#define SECOND G_GINT64_CONSTANT (1000000000)
+#define DAY (24 * 3600 * SECOND)
+#define REPLACES SWARM_FIELD_REPLACES_TASKS
+
+#define ENUM(lower, name, ...) \
+  const SwarmEnum lower##_enum = { name, (const SwarmEnumRow[]){ __VA_ARGS__, { 0, NULL } } }
+#define TYPE(lower, Struct, ...) const SwarmType lower##_type = { #Struct, sizeof (Struct), lower##_fields, ##__VA_ARGS__ }
+
+ENUM (swarm_mount_type, "mount type", { SWARM_MOUNT_BIND, "bind" }, { SWARM_MOUNT_VOLUME, "volume" }, { SWARM_MOUNT_TMPFS, "tmpfs" });
+ENUM (swarm_restart_condition, "restart condition", { SWARM_RESTART_ANY, "any" }, { SWARM_RESTART_ON_FAILURE, "on-failure" },
+      { SWARM_RESTART_NONE, "none" });
+ENUM (swarm_protocol, "protocol", { SWARM_PROTOCOL_TCP, "tcp" }, { SWARM_PROTOCOL_UDP, "udp" }, { SWARM_PROTOCOL_SCTP, "sctp" });
+ENUM (swarm_publish_mode, "publish mode", { SWARM_PUBLISH_INGRESS, "ingress" }, { SWARM_PUBLISH_HOST, "host" });
+ENUM (swarm_availability, "availability", { SWARM_AVAILABILITY_ACTIVE, "active" }, { SWARM_AVAILABILITY_PAUSE, "pause" },
+      { SWARM_AVAILABILITY_DRAIN, "drain" });
+ENUM (swarm_role, "role", { SWARM_ROLE_WORKER, "worker" }, { SWARM_ROLE_MANAGER, "manager" });
+
+/* ---- containers ---- */
+
+static const SwarmField swarm_mount_fields[] = {
+  SWARM_FIELD (1, "Type", SwarmMount, type, ENUM, .enumeration = &swarm_mount_type_enum, .flags = SWARM_FIELD_ALWAYS,
+               .doc = "Kind of mount."),
+  SWARM_FIELD (2, "Source", SwarmMount, source, STRING, .doc = "Path on the host (bind), name (volume), nothing (tmpfs)."),
+  SWARM_FIELD (3, "Target", SwarmMount, target, STRING, .validate = swarm_rule_absolute_path, .doc = "Path in the container."),
+  SWARM_FIELD (4, "ReadOnly", SwarmMount, read_only, BOOL, .doc = "The container cannot write to it."),
+  { 0 },
+};
+TYPE (swarm_mount, SwarmMount, swarm_check_mount);
+
+static const SwarmField swarm_pull_options_fields[] = {
+  SWARM_FIELD (1, "RegistryAuth", SwarmPullOptions, registry_auth, STRING, .flags = SWARM_FIELD_SECRET | SWARM_FIELD_READONLY,
+               .doc = "Credentials for the registry, as docker's X-Registry-Auth."),
+  { 0 },
+};
+TYPE (swarm_pull_options, SwarmPullOptions);
+
+/* Each row says by itself that it replaces tasks: pull options do not. */
+static const SwarmField swarm_container_spec_fields[] = {
+  SWARM_FIELD (1, "Image", SwarmContainerSpec, image, STRING, .flags = REPLACES, .validate = swarm_rule_image,
+               .doc = "Image, with tag or digest."),
+  SWARM_FIELD (2, "Labels", SwarmContainerSpec, labels, MAP, .flags = REPLACES, .doc = "Labels of the container."),
+  SWARM_FIELD (3, "Command", SwarmContainerSpec, command, STRINGS, .flags = REPLACES, .doc = "Replaces the image's entrypoint."),
+  SWARM_FIELD (4, "Args", SwarmContainerSpec, args, STRINGS, .flags = REPLACES, .doc = "Arguments, replace the image's command."),
+  SWARM_FIELD (5, "Hostname", SwarmContainerSpec, hostname, STRING, .flags = REPLACES, .doc = "Host name in the container."),
+  SWARM_FIELD (6, "Env", SwarmContainerSpec, env, STRINGS, .flags = REPLACES, .validate = swarm_rule_env,
+               .doc = "Environment, NAME=VALUE."),
+  SWARM_FIELD (7, "Dir", SwarmContainerSpec, dir, STRING, .flags = REPLACES, .doc = "Working directory."),
+  SWARM_FIELD (8, "User", SwarmContainerSpec, user, STRING, .flags = REPLACES, .doc = "User (and group) in the container."),
+  SWARM_FIELD (9, "Init", SwarmContainerSpec, init, BOOL, .flags = REPLACES, .doc = "Run an init as process 1."),
+  SWARM_FIELD (10, "ReadOnly", SwarmContainerSpec, read_only, BOOL, .flags = REPLACES, .doc = "Root file system read-only."),
+  SWARM_FIELD (11, "Mounts", SwarmContainerSpec, mounts, MESSAGES, .type = &swarm_mount_type, .flags = REPLACES,
+               .validate = swarm_rule_mounts, .doc = "Mounts."),
+  SWARM_FIELD (12, "StopSignal", SwarmContainerSpec, stop_signal, STRING, .flags = REPLACES, .doc = "Signal that stops it."),
+  SWARM_FIELD (13, "StopGracePeriod", SwarmContainerSpec, stop_grace_period, DURATION, .fallback = 10 * SECOND,
+               .flags = REPLACES | SWARM_FIELD_ALWAYS, .validate = swarm_rule_not_negative,
+               .doc = "Time from the stop signal to the kill."),
+  SWARM_FIELD (14, "Hosts", SwarmContainerSpec, hosts, STRINGS, .flags = REPLACES, .doc = "Lines for /etc/hosts, \"IP name\"."),
+  SWARM_FIELD (15, "CapabilityAdd", SwarmContainerSpec, capability_add, STRINGS, .flags = REPLACES, .doc = "Capabilities to add."),
+  SWARM_FIELD (16, "CapabilityDrop", SwarmContainerSpec, capability_drop, STRINGS, .flags = REPLACES,
+               .doc = "Capabilities to drop."),
+  SWARM_FIELD (17, "Sysctls", SwarmContainerSpec, sysctls, MAP, .flags = REPLACES, .doc = "Kernel parameters of its namespaces."),
+  SWARM_FIELD (18, "PullOptions", SwarmContainerSpec, pull_options, MESSAGE, .type = &swarm_pull_options_type,
+               .flags = SWARM_FIELD_SECRET | SWARM_FIELD_READONLY, .doc = "How to get the image."),
+  { 0 },
+};
+TYPE (swarm_container_spec, SwarmContainerSpec);
+
+/* ---- tasks ---- */
+
+static const SwarmField swarm_resources_fields[] = {
+  SWARM_FIELD (1, "NanoCPUs", SwarmResources, nano_cpus, INT, .validate = swarm_rule_cpus, .doc = "CPUs, in billionths."),
+  SWARM_FIELD (2, "MemoryBytes", SwarmResources, memory_bytes, INT, .validate = swarm_rule_memory, .doc = "Memory in bytes."),
+  SWARM_FIELD (3, "Pids", SwarmResources, pids, INT, .validate = swarm_rule_not_negative, .doc = "Processes; limits only."),
+  { 0 },
+};
+TYPE (swarm_resources, SwarmResources);
+
+static const SwarmField swarm_resource_requirements_fields[] = {
+  SWARM_FIELD (1, "Limits", SwarmResourceRequirements, limits, MESSAGE, .type = &swarm_resources_type, .doc = "What a task may use."),
+  SWARM_FIELD (2, "Reservations", SwarmResourceRequirements, reservations, MESSAGE, .type = &swarm_resources_type,
+               .doc = "What a node must have free for a task."),
+  { 0 },
+};
+TYPE (swarm_resource_requirements, SwarmResourceRequirements);
+
+static const SwarmField swarm_restart_policy_fields[] = {
+  SWARM_FIELD (1, "Condition", SwarmRestartPolicy, condition, ENUM, .enumeration = &swarm_restart_condition_enum,
+               .flags = SWARM_FIELD_ALWAYS, .doc = "When a task that ended is replaced."),
+  SWARM_FIELD (2, "Delay", SwarmRestartPolicy, delay, DURATION, .fallback = 5 * SECOND, .flags = SWARM_FIELD_ALWAYS,
+               .validate = swarm_rule_restart_delay, .doc = "Time before the replacement starts."),
+  SWARM_FIELD (3, "MaxAttempts", SwarmRestartPolicy, max_attempts, UINT, .flags = SWARM_FIELD_ALWAYS,
+               .doc = "Replacements per slot; 0: no limit."),
+  SWARM_FIELD (4, "Window", SwarmRestartPolicy, window, DURATION, .validate = swarm_rule_restart_window,
+               .doc = "Only replacements within it count; 0: all."),
+  { 0 },
+};
+TYPE (swarm_restart_policy, SwarmRestartPolicy);
+
+static const SwarmField swarm_placement_fields[] = {
+  SWARM_FIELD (1, "Constraints", SwarmPlacement, constraints, STRINGS, .validate = swarm_rule_constraints,
+               .doc = "Conditions that a node must meet, \"key==value\" or \"key!=value\"."),
+  SWARM_FIELD (2, "MaxReplicas", SwarmPlacement, max_replicas, UINT, .doc = "Tasks per node; 0: any."),
+  { 0 },
+};
+TYPE (swarm_placement, SwarmPlacement);
+
+static const SwarmField swarm_task_spec_fields[] = {
+  SWARM_FIELD (1, "ContainerSpec", SwarmTaskSpec, container, MESSAGE, .type = &swarm_container_spec_type, .doc = "The container."),
+  SWARM_FIELD (2, "Resources", SwarmTaskSpec, resources, MESSAGE, .type = &swarm_resource_requirements_type, .flags = REPLACES,
+               .doc = "Limits and reservations."),
+  SWARM_FIELD (3, "RestartPolicy", SwarmTaskSpec, restart_policy, MESSAGE, .type = &swarm_restart_policy_type, .flags = REPLACES,
+               .doc = "What happens when a task ends."),
+  SWARM_FIELD (4, "Placement", SwarmTaskSpec, placement, MESSAGE, .type = &swarm_placement_type, .flags = REPLACES,
+               .doc = "Where tasks may run."),
+  SWARM_FIELD (5, "ForceUpdate", SwarmTaskSpec, force_update, UINT, .flags = REPLACES | SWARM_FIELD_ALWAYS,
+               .doc = "A changed number replaces the tasks without another change."),
+  { 0 },
+};
+TYPE (swarm_task_spec, SwarmTaskSpec);
+
+/* ---- services ---- */
+
+static const SwarmField swarm_replicated_fields[] = {
+  SWARM_FIELD (1, "Replicas", SwarmReplicated, replicas, UINT, .fallback = 1, .flags = SWARM_FIELD_ALWAYS,
+               .doc = "Number of tasks."),
+  { 0 },
+};
+TYPE (swarm_replicated, SwarmReplicated);
+
+static const SwarmField swarm_service_mode_fields[] = {
+  SWARM_FIELD (1, "Replicated", SwarmServiceMode, replicated, MESSAGE, .type = &swarm_replicated_type,
+               .doc = "A number of equal tasks, wherever they fit."),
+  { 0 },
+};
+TYPE (swarm_service_mode, SwarmServiceMode);
+
+static const SwarmField swarm_port_config_fields[] = {
+  SWARM_FIELD (1, "Name", SwarmPortConfig, name, STRING, .doc = "A name for people."),
+  SWARM_FIELD (2, "Protocol", SwarmPortConfig, protocol, ENUM, .enumeration = &swarm_protocol_enum, .flags = SWARM_FIELD_ALWAYS,
+               .doc = "Transport protocol."),
+  SWARM_FIELD (3, "TargetPort", SwarmPortConfig, target_port, UINT, .validate = swarm_rule_target_port,
+               .doc = "Port in the container."),
+  SWARM_FIELD (4, "PublishedPort", SwarmPortConfig, published_port, UINT, .validate = swarm_rule_published_port,
+               .doc = "Port that clients use; 0: chosen."),
+  SWARM_FIELD (5, "PublishMode", SwarmPortConfig, publish_mode, ENUM, .enumeration = &swarm_publish_mode_enum,
+               .flags = SWARM_FIELD_ALWAYS, .doc = "On every node (ingress) or where the task is (host)."),
+  { 0 },
+};
+TYPE (swarm_port_config, SwarmPortConfig);
+
+static const SwarmField swarm_endpoint_spec_fields[] = {
+  SWARM_FIELD (1, "Ports", SwarmEndpointSpec, ports, MESSAGES, .type = &swarm_port_config_type, .validate = swarm_rule_ports,
+               .doc = "Published ports."),
+  { 0 },
+};
+TYPE (swarm_endpoint_spec, SwarmEndpointSpec);
+
+static const SwarmField swarm_service_spec_fields[] = {
+  SWARM_FIELD (1, "Name", SwarmServiceSpec, name, STRING, .flags = SWARM_FIELD_ALWAYS | SWARM_FIELD_IMMUTABLE,
+               .validate = swarm_rule_service_name, .doc = "Name, a DNS label."),
+  SWARM_FIELD (2, "Labels", SwarmServiceSpec, labels, MAP, .flags = SWARM_FIELD_ALWAYS, .doc = "Labels of the service."),
+  SWARM_FIELD (3, "TaskTemplate", SwarmServiceSpec, task, MESSAGE, .type = &swarm_task_spec_type, .doc = "What each task is."),
+  SWARM_FIELD (4, "Mode", SwarmServiceSpec, mode, MESSAGE, .type = &swarm_service_mode_type, .doc = "How many tasks, and where."),
+  SWARM_FIELD (5, "EndpointSpec", SwarmServiceSpec, endpoint, MESSAGE, .type = &swarm_endpoint_spec_type, .flags = REPLACES,
+               .doc = "How clients reach it."),
+  { 0 },
+};
+TYPE (swarm_service_spec, SwarmServiceSpec, swarm_check_service_spec);
+
+/* ---- nodes and clusters ---- */
+
+static const SwarmField swarm_node_spec_fields[] = {
+  SWARM_FIELD (1, "Name", SwarmNodeSpec, name, STRING, .doc = "A name for people."),
+  SWARM_FIELD (2, "Labels", SwarmNodeSpec, labels, MAP, .flags = SWARM_FIELD_ALWAYS, .doc = "Labels, for constraints."),
+  SWARM_FIELD (3, "Role", SwarmNodeSpec, role, ENUM, .enumeration = &swarm_role_enum, .flags = SWARM_FIELD_ALWAYS,
+               .doc = "Wanted role."),
+  SWARM_FIELD (4, "Availability", SwarmNodeSpec, availability, ENUM, .enumeration = &swarm_availability_enum,
+               .flags = SWARM_FIELD_ALWAYS, .doc = "Takes tasks (active), keeps what it has (pause), gives all away (drain)."),
+  { 0 },
+};
+TYPE (swarm_node_spec, SwarmNodeSpec);
+
+static const SwarmField swarm_orchestration_config_fields[] = {
+  SWARM_FIELD (1, "TaskHistoryRetentionLimit", SwarmOrchestrationConfig, task_history_limit, INT, .fallback = 5,
+               .flags = SWARM_FIELD_ALWAYS, .doc = "Old tasks kept per slot; negative: all."),
+  { 0 },
+};
+TYPE (swarm_orchestration_config, SwarmOrchestrationConfig);
+
+static const SwarmField swarm_raft_config_fields[] = {
+  SWARM_FIELD (1, "SnapshotInterval", SwarmRaftConfig, snapshot_interval, UINT, .fallback = 10000, .flags = SWARM_FIELD_ALWAYS,
+               .doc = "Log entries between snapshots."),
+  { 0 },
+};
+TYPE (swarm_raft_config, SwarmRaftConfig);
+
+static const SwarmField swarm_dispatcher_config_fields[] = {
+  SWARM_FIELD (1, "HeartbeatPeriod", SwarmDispatcherConfig, heartbeat_period, DURATION, .fallback = SECOND,
+               .flags = SWARM_FIELD_ALWAYS, .validate = swarm_rule_heartbeat,
+               .doc = "Time between a node's heartbeats; it is down after three missed ones."),
+  { 0 },
+};
+TYPE (swarm_dispatcher_config, SwarmDispatcherConfig);
+
+static const SwarmField swarm_ca_config_fields[] = {
+  SWARM_FIELD (1, "NodeCertExpiry", SwarmCAConfig, node_cert_expiry, DURATION, .fallback = 90 * DAY, .flags = SWARM_FIELD_ALWAYS,
+               .validate = swarm_rule_cert_expiry, .doc = "Validity of node certificates."),
+  { 0 },
+};
+TYPE (swarm_ca_config, SwarmCAConfig);
+
+static const SwarmField swarm_cluster_spec_fields[] = {
+  SWARM_FIELD (1, "Name", SwarmClusterSpec, name, STRING, .flags = SWARM_FIELD_ALWAYS, .validate = swarm_rule_cluster_name,
+               .doc = "Always \"default\"."),
+  SWARM_FIELD (2, "Labels", SwarmClusterSpec, labels, MAP, .flags = SWARM_FIELD_ALWAYS, .doc = "Labels of the cluster."),
+  SWARM_FIELD (3, "Orchestration", SwarmClusterSpec, orchestration, MESSAGE, .type = &swarm_orchestration_config_type,
+               .doc = "Task history."),
+  SWARM_FIELD (4, "Raft", SwarmClusterSpec, raft, MESSAGE, .type = &swarm_raft_config_type, .doc = "The replicated log."),
+  SWARM_FIELD (5, "Dispatcher", SwarmClusterSpec, dispatcher, MESSAGE, .type = &swarm_dispatcher_config_type, .doc = "Heartbeats."),
+  SWARM_FIELD (6, "CAConfig", SwarmClusterSpec, ca_config, MESSAGE, .type = &swarm_ca_config_type, .doc = "Certificates."),
+  { 0 },
+};
+TYPE (swarm_cluster_spec, SwarmClusterSpec);
