@@ -64,7 +64,7 @@ open_bus (CtlContext *context, GError **error)
     g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _("Cannot reach the system bus of %s: %s"), context->host,
                  reason->message);
   else
-    g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _("Cannot connect to the system bus: %s"), reason->message);
+    g_propagate_error (error, g_steal_pointer (&reason));
   return FALSE;
 }
 

@@ -90,8 +90,6 @@ ctl_cmd_init (CtlContext *context, GError **error)
 
   g_variant_dict_init (&dict, NULL);
   add_listen_options (&dict, context->args);
-  if (ctl_args_bool (context->args, "force-new-cluster"))
-    g_variant_dict_insert (&dict, "ForceNewCluster", "b", TRUE);
   reply = ctl_call_write (context, CTL_PATH, CTL_MANAGER_IFACE, "Init", g_variant_new ("(@a{sv})", g_variant_dict_end (&dict)),
                           FALSE, &reason);
   if (reply == NULL) {

@@ -49,14 +49,10 @@ static const CtlOption *const task_list_tables[] = { list_options, task_list_opt
 
 /* ---- cluster ---- */
 
-static const CtlOption init_options[] = {
-  { "force-new-cluster", 0, CTL_BOOL, N_("Force create a new cluster from current state") },
-  { NULL },
-};
-static const CtlOption *const init_tables[] = { init_options, listen_options, NULL };
+static const CtlOption *const init_tables[] = { listen_options, NULL };
 static const char *const init_unsupported[] = {
   "autolock", "cert-expiry", "data-path-addr", "data-path-port", "default-addr-pool", "default-addr-pool-mask-length",
-  "dispatcher-heartbeat", "external-ca", "max-snapshots", "snapshot-interval", "task-history-limit", NULL,
+  "dispatcher-heartbeat", "external-ca", "force-new-cluster", "max-snapshots", "snapshot-interval", "task-history-limit", NULL,
 };
 
 static const CtlOption join_options[] = {

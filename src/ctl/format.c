@@ -113,7 +113,7 @@ ctl_human_duration (gint64 us)
 {
   gint64 seconds = us / G_USEC_PER_SEC;
   gint64 minutes = seconds / 60;
-  gint64 hours = (us + 1800 * G_USEC_PER_SEC) / (3600 * G_USEC_PER_SEC); /* rounded */
+  gint64 hours = (seconds + 1800) / 3600; /* rounded */
 
   if (seconds < 1)
     return g_strdup ("Less than a second");

@@ -5,6 +5,19 @@
 
 G_DEFINE_QUARK (ctl-error-quark, ctl_error)
 
+gboolean
+ctl_invalid (GError **error, const char *format, ...)
+{
+  va_list list;
+  g_autofree char *text = NULL;
+
+  va_start (list, format);
+  text = g_strdup_vprintf (format, list);
+  va_end (list);
+  g_set_error_literal (error, CTL_ERROR, CTL_ERROR_INVALID, text);
+  return FALSE;
+}
+
 struct _CtlArgs {
   const CtlCommand *command;
   GHashTable *values; /* const CtlOption * → GPtrArray of char * */

@@ -8,6 +8,9 @@
 typedef enum { CTL_ERROR_USAGE, CTL_ERROR_INVALID, CTL_ERROR_FAILED /* exit code 1 */ } CtlError;
 GQuark ctl_error_quark (void);
 
+/* Sets CTL_ERROR_INVALID and returns FALSE: a bad value. */
+gboolean ctl_invalid (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
 typedef struct _CtlArgs CtlArgs;
 
 /* Reads @argv (after the command's own words; @argc elements). Secret values are overwritten in place. */

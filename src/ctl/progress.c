@@ -237,8 +237,8 @@ typedef struct {
   gint64 converged_at; /* 0: not converged */
   gint64 monitor_us;
   gboolean interrupted;
-  gboolean changed;
-  GMainLoop *loop;
+  gboolean changed; /* a signal came, its timer runs */
+  gboolean wake;
 } Wait;
 
 static gboolean
@@ -247,7 +247,6 @@ on_interrupt (gpointer data)
   Wait *wait = data;
 
   wait->interrupted = TRUE;
-  g_main_loop_quit (wait->loop);
   return G_SOURCE_CONTINUE;
 }
 
@@ -256,7 +255,7 @@ on_time (gpointer data)
 {
   Wait *wait = data;
 
-  g_main_loop_quit (wait->loop);
+  wait->wake = TRUE;
   return G_SOURCE_REMOVE;
 }
 
@@ -373,13 +372,14 @@ wait_loop (Wait *wait, GError **error)
   while (!wait->interrupted) {
     guint timer;
 
-    wait->changed = FALSE;
+    wait->changed = wait->wake = FALSE;
     if (!look (wait, &converged, error))
       return FALSE;
     if (verified (wait, converged))
       return TRUE;
     timer = g_timeout_add (converged ? POLL_MS / 5 : POLL_MS, on_time, wait);
-    g_main_loop_run (wait->loop);
+    while (!wait->wake && !wait->interrupted)
+      g_main_context_iteration (NULL, TRUE);
     if (g_main_context_find_source_by_id (NULL, timer) != NULL)
       g_source_remove (timer);
   }
@@ -399,7 +399,6 @@ ctl_progress_wait (CtlContext *context, const char *path, const char *reference,
   wait.screen = (Screen){ .terminal = terminal, .quiet = quiet, .keys = g_ptr_array_new_with_free_func (g_free),
                           .texts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free) };
   wait.progress = ctl_progress_new (terminal ? ctl_terminal_width () : 0, show_line, &wait.screen);
-  wait.loop = g_main_loop_new (NULL, FALSE);
   signal_id = g_unix_signal_add (SIGINT, on_interrupt, &wait);
   if (context->bus != NULL)
     subscription = swarm_bus_subscribe (context->bus, CTL_BUS_NAME, CTL_PATH, CTL_MANAGER_IFACE, "TaskChanged", on_task_changed, &wait);
@@ -412,7 +411,6 @@ ctl_progress_wait (CtlContext *context, const char *path, const char *reference,
   g_source_remove (signal_id);
   while (g_source_remove_by_user_data (&wait))
     ;
-  g_main_loop_unref (wait.loop);
   ctl_progress_free (wait.progress);
   g_ptr_array_unref (wait.screen.keys);
   g_hash_table_unref (wait.screen.texts);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define invalid(error, ...) (g_set_error ((error), CTL_ERROR, CTL_ERROR_INVALID, __VA_ARGS__), FALSE)
 
 void
 ctl_fields_append (GPtrArray **list, const char *text)
@@ -111,9 +110,9 @@ env_line (const char *file, const char *line, GPtrArray **env, GError **error)
   if (*start == 0 || *start == '#')
     return TRUE;
   if (*name == 0)
-    return invalid (error, "invalid env file (%s): no variable name on line '%s'", file, start);
+    return ctl_invalid (error, "invalid env file (%s): no variable name on line '%s'", file, start);
   if (strpbrk (name, " \t") != NULL)
-    return invalid (error, "invalid env file (%s): variable '%s' contains whitespaces", file, name);
+    return ctl_invalid (error, "invalid env file (%s): variable '%s' contains whitespaces", file, name);
   if (strchr (start, '=') != NULL)
     put_env (env, start);
   else if (g_getenv (start) != NULL)
@@ -131,9 +130,9 @@ env_file (const char *file, GPtrArray **env, GError **error)
   const char *start;
 
   if (!g_file_get_contents (file, &text, &len, &reason))
-    return invalid (error, "open %s: %s", file, g_strerror (errno));
+    return ctl_invalid (error, "%s", reason->message);
   if (!g_utf8_validate (text, (gssize) len, NULL))
-    return invalid (error, "invalid env file (%s): invalid utf8 bytes", file);
+    return ctl_invalid (error, "invalid env file (%s): invalid utf8 bytes", file);
   start = g_str_has_prefix (text, "\xEF\xBB\xBF") ? text + 3 : text;
   lines = g_strsplit (start, "\n", -1);
   for (guint i = 0; lines[i] != NULL; i++)

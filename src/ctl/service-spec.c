@@ -4,7 +4,6 @@
 #include "ctl/values.h"
 #include <string.h>
 
-#define invalid(error, ...) (g_set_error ((error), CTL_ERROR, CTL_ERROR_INVALID, __VA_ARGS__), FALSE)
 
 const CtlOption ctl_service_options[] = {
   { "cap-add", 0, CTL_LIST, N_("Add Linux capabilities") },
@@ -230,10 +229,10 @@ check_mode (CtlArgs *args, GError **error)
   if (g_str_equal (mode, "replicated"))
     return TRUE;
   if (g_str_has_prefix (mode, "global") && ctl_args_given (args, "replicas"))
-    return invalid (error, "replicas can only be used with replicated or replicated-job mode");
+    return ctl_invalid (error, "replicas can only be used with replicated or replicated-job mode");
   if (g_strv_contains (later, mode))
-    return invalid (error, _("service mode \"%s\" is not supported yet"), mode);
-  return invalid (error, "unknown mode: %s, only replicated and global supported", mode);
+    return ctl_invalid (error, _("service mode \"%s\" is not supported yet"), mode);
+  return ctl_invalid (error, "unknown mode: %s, only replicated and global supported", mode);
 }
 
 static void
@@ -342,7 +341,7 @@ ctl_service_spec_update (const SwarmServiceSpec *old, CtlArgs *args, GError **er
   g_autoptr (SwarmServiceSpec) spec = swarm_service_spec_copy (old);
 
   if (ctl_args_given (args, "replicas") && spec->mode != NULL && spec->mode->replicated == NULL) {
-    invalid (error, "replicas can only be used with replicated mode");
+    ctl_invalid (error, "replicas can only be used with replicated mode");
     return NULL;
   }
   ctl_fields_own (spec->task, swarm_task_spec);

@@ -4,7 +4,6 @@
 #include "ctl/values.h"
 #include <string.h>
 
-#define invalid(error, ...) (g_set_error ((error), CTL_ERROR, CTL_ERROR_INVALID, __VA_ARGS__), FALSE)
 
 /* ---- ports ---- */
 
@@ -15,7 +14,7 @@ port_number (const char *what, const char *text, guint64 *ret, GError **error)
 
   if (g_ascii_string_to_unsigned (text, 10, 0, 65535, ret, &reason))
     return TRUE;
-  return invalid (error, "invalid %s port (%s): value must be an integer: %s", what, text,
+  return ctl_invalid (error, "invalid %s port (%s): value must be an integer: %s", what, text,
                   g_error_matches (reason, G_NUMBER_PARSER_ERROR, G_NUMBER_PARSER_ERROR_OUT_OF_BOUNDS)
                       ? "value out of range"
                       : "invalid syntax");
@@ -28,18 +27,18 @@ port_field (SwarmPortConfig *port, const char *field, GError **error)
   char *value = strchr (lower, '=');
 
   if (value == NULL || value == lower)
-    return invalid (error, "invalid field: %s", field);
+    return ctl_invalid (error, "invalid field: %s", field);
   *value++ = 0;
   if (g_str_equal (lower, "protocol"))
-    return swarm_protocol_from_string (value, &port->protocol) || invalid (error, "invalid protocol value '%s'", value);
+    return swarm_protocol_from_string (value, &port->protocol) || ctl_invalid (error, "invalid protocol value '%s'", value);
   if (g_str_equal (lower, "mode"))
     return swarm_publish_mode_from_string (value, &port->publish_mode) ||
-           invalid (error, "invalid publish mode value (%s): must be either 'ingress' or 'host'", value);
+           ctl_invalid (error, "invalid publish mode value (%s): must be either 'ingress' or 'host'", value);
   if (g_str_equal (lower, "target"))
     return port_number ("target", value, &port->target_port, error);
   if (g_str_equal (lower, "published"))
     return port_number ("published", value, &port->published_port, error);
-  return invalid (error, "invalid field key: %s", lower);
+  return ctl_invalid (error, "invalid field key: %s", lower);
 }
 
 /* "80-90" → "80", in place. */
@@ -61,16 +60,16 @@ port_short (SwarmPortConfig *port, const char *text, GError **error)
   const char *published = n > 1 ? parts[n - 2] : NULL;
 
   if (*target == 0)
-    return invalid (error, "no port specified: %s<empty>", text);
+    return ctl_invalid (error, "no port specified: %s<empty>", text);
   if (n == 3 && *parts[0] != 0)
-    return invalid (error, "hostip is not supported");
+    return ctl_invalid (error, "hostip is not supported");
   if (!g_ascii_string_to_unsigned (cut_range (parts[n - 1]), 10, 1, 65535, &port->target_port, NULL))
-    return invalid (error, "invalid containerPort: %s", target);
+    return ctl_invalid (error, "invalid containerPort: %s", target);
   if (published != NULL && *published != 0 &&
       !g_ascii_string_to_unsigned (cut_range (parts[n - 2]), 10, 1, 65535, &port->published_port, NULL))
-    return invalid (error, "invalid hostPort: %s", published);
+    return ctl_invalid (error, "invalid hostPort: %s", published);
   if (protocol[1] != NULL && !swarm_protocol_from_string (protocol[1], &port->protocol))
-    return invalid (error, "invalid proto: %s", protocol[1]);
+    return ctl_invalid (error, "invalid proto: %s", protocol[1]);
   return TRUE;
 }
 
@@ -91,7 +90,7 @@ ctl_port_parse (const char *text, GError **error)
     if (!port_field (port, fields[i], error))
       return NULL;
   if (port->target_port == 0) {
-    invalid (error, "missing mandatory field 'target'");
+    ctl_invalid (error, "missing mandatory field 'target'");
     return NULL;
   }
   return g_steal_pointer (&port);
@@ -108,7 +107,7 @@ ctl_check_port (const char *text, GError **error)
   if (port->publish_mode == SWARM_PUBLISH_HOST)
     return TRUE;
   published = g_strdup_printf (",published=%" G_GUINT64_FORMAT, port->published_port);
-  return invalid (error, _("publish mode 'ingress' (the routing mesh) is not supported yet: use mode=host,target=%" G_GUINT64_FORMAT "%s"),
+  return ctl_invalid (error, _("publish mode 'ingress' (the routing mesh) is not supported yet: use mode=host,target=%" G_GUINT64_FORMAT "%s"),
                   port->target_port, port->published_port != 0 ? published : "");
 }
 
@@ -130,7 +129,7 @@ mount_bool (const char *key, const char *value, gboolean *ret, GError **error)
   else if (g_str_equal (value, "0") || g_str_equal (value, "false"))
     *ret = FALSE;
   else
-    return invalid (error, "invalid value for '%s': invalid boolean value (\"%s\"): must be one of \"true\", \"1\", \"false\", or \"0\" (default \"true\")",
+    return ctl_invalid (error, "invalid value for '%s': invalid boolean value (\"%s\"): must be one of \"true\", \"1\", \"false\", or \"0\" (default \"true\")",
                     key, value);
   return TRUE;
 }
@@ -143,8 +142,8 @@ mount_type (SwarmMount *mount, const char *value, GError **error)
   if (swarm_mount_type_from_string (lower, &mount->type))
     return TRUE;
   if (g_str_equal (lower, "cluster") || g_str_equal (lower, "image") || g_str_equal (lower, "npipe"))
-    return invalid (error, _("mount type '%s' is not supported yet"), lower);
-  return invalid (error, "invalid mount type: '%s'", value);
+    return ctl_invalid (error, _("mount type '%s' is not supported yet"), lower);
+  return ctl_invalid (error, "invalid mount type: '%s'", value);
 }
 
 static const char *
@@ -167,8 +166,8 @@ mount_unknown (const char *key, const char *field, GError **error)
 
   for (guint i = 0; i < G_N_ELEMENTS (later); i++)
     if (g_str_has_prefix (key, later[i]))
-      return invalid (error, _("mount option '%s' is not supported yet"), key);
-  return invalid (error, "unknown option '%s' in '%s'", key, field);
+      return ctl_invalid (error, _("mount option '%s' is not supported yet"), key);
+  return ctl_invalid (error, "unknown option '%s' in '%s'", key, field);
 }
 
 static gboolean
@@ -180,11 +179,11 @@ mount_field (SwarmMount *mount, const char *field, GError **error)
   const char *value = parts[0] != NULL ? parts[1] : NULL;
 
   if (value != NULL && *value == 0)
-    return invalid (error, "invalid value for '%s': value is empty", lower);
+    return ctl_invalid (error, "invalid value for '%s': value is empty", lower);
   if (g_str_equal (key, "readonly"))
     return mount_bool (lower, value, &mount->read_only, error);
   if (value == NULL)
-    return invalid (error, "invalid field '%s' must be a key=value pair", field);
+    return ctl_invalid (error, "invalid field '%s' must be a key=value pair", field);
   if (g_str_equal (key, "type"))
     return mount_type (mount, value, error);
   if (g_str_equal (key, "source")) {
@@ -207,7 +206,7 @@ ctl_mount_parse (const char *text, GError **error)
   g_auto (GStrv) fields = NULL;
 
   if (*text == 0) {
-    invalid (error, "value is empty");
+    ctl_invalid (error, "value is empty");
     return NULL;
   }
   mount->type = SWARM_MOUNT_VOLUME;
@@ -218,7 +217,7 @@ ctl_mount_parse (const char *text, GError **error)
     if (!mount_field (mount, fields[i], error))
       return NULL;
   if (mount->target == NULL) {
-    invalid (error, "target is required");
+    ctl_invalid (error, "target is required");
     return NULL;
   }
   return g_steal_pointer (&mount);
@@ -241,5 +240,5 @@ ctl_check_command_line (const char *text, GError **error)
   if (g_shell_parse_argv (text, NULL, &words, &reason) ||
       g_error_matches (reason, G_SHELL_ERROR, G_SHELL_ERROR_EMPTY_STRING))
     return TRUE;
-  return invalid (error, "%s", reason->message);
+  return ctl_invalid (error, "%s", reason->message);
 }

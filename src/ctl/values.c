@@ -3,10 +3,8 @@
 #include "base/field.h"
 #include "ctl/opts.h"
 #include "model/spec.h"
-#include <math.h>
 #include <string.h>
 
-#define invalid(error, ...) (g_set_error ((error), CTL_ERROR, CTL_ERROR_INVALID, __VA_ARGS__), FALSE)
 
 gboolean
 ctl_value_bool (const char *text, gboolean *ret, GError **error)
@@ -19,7 +17,7 @@ ctl_value_bool (const char *text, gboolean *ret, GError **error)
   else if (g_strv_contains (no, text))
     *ret = FALSE;
   else
-    return invalid (error, _("\"%s\" is neither true nor false"), text);
+    return ctl_invalid (error, _("\"%s\" is neither true nor false"), text);
   return TRUE;
 }
 
@@ -55,10 +53,10 @@ ctl_value_uint (const char *text, guint64 *ret, GError **error)
   if (g_ascii_string_to_unsigned (digits, base, 0, G_MAXUINT64, ret, &reason))
     return TRUE;
   if (g_error_matches (reason, G_NUMBER_PARSER_ERROR, G_NUMBER_PARSER_ERROR_OUT_OF_BOUNDS))
-    return invalid (error, _("\"%s\" is too large"), text);
+    return ctl_invalid (error, _("\"%s\" is too large"), text);
   if (text[0] == '-')
-    return invalid (error, _("\"%s\" is not a number that is 0 or more"), text);
-  return invalid (error, _("\"%s\" is not a whole number"), text);
+    return ctl_invalid (error, _("\"%s\" is not a number that is 0 or more"), text);
+  return ctl_invalid (error, _("\"%s\" is not a whole number"), text);
 }
 
 gboolean
@@ -69,8 +67,8 @@ ctl_value_int (const char *text, gint64 *ret, GError **error)
   if (g_ascii_string_to_signed (text, 10, G_MININT64, G_MAXINT64, ret, &reason))
     return TRUE;
   if (g_error_matches (reason, G_NUMBER_PARSER_ERROR, G_NUMBER_PARSER_ERROR_OUT_OF_BOUNDS))
-    return invalid (error, _("\"%s\" is too large"), text);
-  return invalid (error, _("\"%s\" is not a whole number"), text);
+    return ctl_invalid (error, _("\"%s\" is too large"), text);
+  return ctl_invalid (error, _("\"%s\" is not a whole number"), text);
 }
 
 static const struct {
@@ -104,18 +102,18 @@ duration_part (const char *text, const char **p, double *ns, GError **error)
   gsize unit_length;
 
   if (digits == 0)
-    return invalid (error, "time: invalid duration \"%s\"", text);
+    return ctl_invalid (error, "time: invalid duration \"%s\"", text);
   *p += digits;
   unit_length = strcspn (*p, ".0123456789");
   if (unit_length == 0)
-    return invalid (error, "time: missing unit in duration \"%s\"", text);
+    return ctl_invalid (error, "time: missing unit in duration \"%s\"", text);
   for (guint i = 0; i < G_N_ELEMENTS (units); i++)
     if (strlen (units[i].name) == unit_length && strncmp (*p, units[i].name, unit_length) == 0) {
       *ns += value * units[i].ns;
       *p += unit_length;
       return TRUE;
     }
-  return invalid (error, "time: unknown unit \"%.*s\" in duration \"%s\"", (int) unit_length, *p, text);
+  return ctl_invalid (error, "time: unknown unit \"%.*s\" in duration \"%s\"", (int) unit_length, *p, text);
 }
 
 gboolean
@@ -132,13 +130,13 @@ ctl_value_duration (const char *text, gint64 *ret_ns, GError **error)
     return TRUE;
   }
   if (*p == 0)
-    return invalid (error, "time: invalid duration \"%s\"", text);
+    return ctl_invalid (error, "time: invalid duration \"%s\"", text);
   while (*p != 0)
     if (!duration_part (text, &p, &ns, error))
       return FALSE;
   if (ns >= (double) G_MAXINT64)
-    return invalid (error, "time: invalid duration \"%s\"", text);
-  *ret_ns = (gint64) llround (ns) * (negative ? -1 : 1);
+    return ctl_invalid (error, "time: invalid duration \"%s\"", text);
+  *ret_ns = (gint64) (ns + 0.5) * (negative ? -1 : 1);
   return TRUE;
 }
 
@@ -152,7 +150,7 @@ ctl_value_bytes (const char *text, gint64 *ret, GError **error)
   const char *rest = text + digits;
 
   if (digits == 0)
-    return invalid (error, "invalid size: '%s'", text);
+    return ctl_invalid (error, "invalid size: '%s'", text);
   if (*rest == ' ')
     rest++;
   suffix = g_ascii_strdown (rest, -1);
@@ -160,11 +158,11 @@ ctl_value_bytes (const char *text, gint64 *ret, GError **error)
     const char *letter = strchr (letters, suffix[0]);
 
     if (letter == NULL || !(suffix[1] == 0 || g_str_equal (suffix + 1, "b") || g_str_equal (suffix + 1, "ib")))
-      return invalid (error, "invalid suffix: '%s'", suffix);
-    value = ldexp (value, 10 * (int) (letter - letters + 1));
+      return ctl_invalid (error, "invalid suffix: '%s'", suffix);
+    value *= (double) (G_GUINT64_CONSTANT (1) << 10 * (letter - letters + 1));
   }
   if (value >= (double) G_MAXINT64)
-    return invalid (error, _("\"%s\" is too large"), text);
+    return ctl_invalid (error, _("\"%s\" is too large"), text);
   *ret = (gint64) value;
   return TRUE;
 }
@@ -176,9 +174,9 @@ cpus_fraction (const char *text, const char *slash, gint64 *ret_nano, GError **e
   gint64 a = 0, b = 0;
 
   if (!ctl_value_int (left, &a, NULL) || !ctl_value_int (slash + 1, &b, NULL) || b <= 0 || ABS (a) > 1000000000)
-    return invalid (error, "failed to parse %s as a rational number", text);
+    return ctl_invalid (error, "failed to parse %s as a rational number", text);
   if (a * 1000000000 % b != 0)
-    return invalid (error, "value is too precise");
+    return ctl_invalid (error, "value is too precise");
   *ret_nano = a * 1000000000 / b;
   return TRUE;
 }
@@ -195,7 +193,7 @@ ctl_value_cpus (const char *text, gint64 *ret_nano, GError **error)
   if (slash != NULL)
     return cpus_fraction (text, slash, ret_nano, error);
   if (digits == 0 || p[digits] != 0)
-    return invalid (error, "failed to parse %s as a rational number", text);
+    return ctl_invalid (error, "failed to parse %s as a rational number", text);
   for (gsize i = 0; i < digits; i++) {
     if (p[i] == '.') {
       scale = 0;
@@ -203,17 +201,17 @@ ctl_value_cpus (const char *text, gint64 *ret_nano, GError **error)
     }
     if (scale == 9) {
       if (p[i] != '0')
-        return invalid (error, "value is too precise");
+        return ctl_invalid (error, "value is too precise");
       continue;
     }
     if (nano > G_MAXINT64 / 10000000000)
-      return invalid (error, _("\"%s\" is too large"), text);
+      return ctl_invalid (error, _("\"%s\" is too large"), text);
     nano = nano * 10 + (p[i] - '0');
     scale += scale >= 0;
   }
   for (scale = MAX (scale, 0); scale < 9; scale++)
     if (__builtin_mul_overflow (nano, (gint64) 10, &nano))
-      return invalid (error, _("\"%s\" is too large"), text);
+      return ctl_invalid (error, _("\"%s\" is too large"), text);
   *ret_nano = *text == '-' ? -nano : nano;
   return TRUE;
 }
@@ -236,7 +234,7 @@ ctl_value_number (CtlKind kind, const char *text, gint64 *ret, GError **error)
   case CTL_UINT:
     break;
   }
-  return invalid (error, "not a number");
+  return ctl_invalid (error, "not a number");
 }
 
 gboolean
@@ -271,9 +269,9 @@ ctl_check_label (const char *text, GError **error)
   g_autofree char *key = g_strndup (start, len);
 
   if (len == 0)
-    return invalid (error, "invalid label '%s': empty name", text);
+    return ctl_invalid (error, "invalid label '%s': empty name", text);
   if (strpbrk (key, " \t") != NULL)
-    return invalid (error, "label '%s' contains whitespaces", key);
+    return ctl_invalid (error, "label '%s' contains whitespaces", key);
   return TRUE;
 }
 
@@ -281,7 +279,7 @@ gboolean
 ctl_check_env (const char *text, GError **error)
 {
   if (text[0] == 0 || text[0] == '=')
-    return invalid (error, "invalid environment variable: %s", text);
+    return ctl_invalid (error, "invalid environment variable: %s", text);
   return TRUE;
 }
 
@@ -314,10 +312,10 @@ ctl_check_host_mapping (const char *text, GError **error)
   char *name = entry != NULL ? strchr (entry, ' ') : NULL;
 
   if (name == NULL || name[1] == 0 || strchr (name + 1, ':') != NULL)
-    return invalid (error, "bad format for add-host: \"%s\"", text);
+    return ctl_invalid (error, "bad format for add-host: \"%s\"", text);
   *name = 0;
   if (!g_hostname_is_ip_address (entry) && !g_str_equal (entry, "host-gateway"))
-    return invalid (error, "invalid IP address in add-host: \"%s\"", entry);
+    return ctl_invalid (error, "invalid IP address in add-host: \"%s\"", entry);
   return TRUE;
 }
 
@@ -325,7 +323,7 @@ gboolean
 ctl_check_sysctl (const char *text, GError **error)
 {
   if (strchr (text, '=') == NULL || text[0] == '=')
-    return invalid (error, "sysctl '%s' is not allowed", text);
+    return ctl_invalid (error, "sysctl '%s' is not allowed", text);
   return TRUE;
 }
 
@@ -333,7 +331,7 @@ gboolean
 ctl_check_filter (const char *text, GError **error)
 {
   if (*text != 0 && strchr (text, '=') == NULL)
-    return invalid (error, "bad format of filter (expected name=value)");
+    return ctl_invalid (error, "bad format of filter (expected name=value)");
   return TRUE;
 }
 
@@ -345,7 +343,7 @@ ctl_check_availability (const char *text, GError **error)
 
   if (swarm_availability_from_string (lower, &availability))
     return TRUE;
-  return invalid (error, "invalid availability \"%s\", only active, pause and drain are supported", text);
+  return ctl_invalid (error, "invalid availability \"%s\", only active, pause and drain are supported", text);
 }
 
 gboolean
@@ -355,7 +353,7 @@ ctl_check_role (const char *text, GError **error)
 
   if (swarm_role_from_string (text, &role))
     return TRUE;
-  return invalid (error, "invalid role \"%s\", only worker and manager are supported", text);
+  return ctl_invalid (error, "invalid role \"%s\", only worker and manager are supported", text);
 }
 
 gboolean
@@ -365,15 +363,15 @@ ctl_check_restart_condition (const char *text, GError **error)
 
   if (swarm_restart_condition_from_string (text, &condition))
     return TRUE;
-  return invalid (error, "invalid RestartCondition: \"%s\"", text);
+  return ctl_invalid (error, "invalid RestartCondition: \"%s\"", text);
 }
 
 static gboolean
 refuse_format (const char *text, GError **error)
 {
   if (strstr (text, "{{") != NULL)
-    return invalid (error, _("Go templates are not supported: use \"json\" and a tool such as jq"));
-  return invalid (error, _("unknown format: use \"table\" or \"json\""));
+    return ctl_invalid (error, _("Go templates are not supported: use \"json\" and a tool such as jq"));
+  return ctl_invalid (error, _("unknown format: use \"table\" or \"json\""));
 }
 
 gboolean
@@ -389,7 +387,7 @@ ctl_check_inspect_format (const char *text, GError **error)
     return TRUE;
   if (strstr (text, "{{") != NULL)
     return refuse_format (text, error);
-  return invalid (error, _("unknown format: use \"json\" or \"pretty\""));
+  return ctl_invalid (error, _("unknown format: use \"json\" or \"pretty\""));
 }
 
 /* Takes one field at *@p into @field; TRUE: a comma followed. */
@@ -434,7 +432,7 @@ ctl_value_csv (const char *text, GError **error)
 
     more = csv_field (&p, field, &bad);
     if (bad) {
-      invalid (error, _("unbalanced quotes in \"%s\""), text);
+      ctl_invalid (error, _("unbalanced quotes in \"%s\""), text);
       return NULL;
     }
     g_strv_builder_add (builder, field->str);
@@ -458,5 +456,5 @@ ctl_value_since (const char *text, gint64 now_us, gint64 *ret_us, GError **error
   }
   if (swarm_time_from_string (text, ret_us))
     return TRUE;
-  return invalid (error, _("\"%s\" is neither a time such as 2013-01-02T13:23:37Z nor a duration such as 42m"), text);
+  return ctl_invalid (error, _("\"%s\" is neither a time such as 2013-01-02T13:23:37Z nor a duration such as 42m"), text);
 }
