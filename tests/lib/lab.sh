@@ -94,3 +94,31 @@ make_cluster() { # HOST-COUNT
   done
   for i in $(seq 1 "$1"); do eventually 15 "n$i Ready" node_is "n$i" Ready; done
 }
+
+# ---- other people on a host ----
+
+add_user() { # HOST USER [GROUPS]
+  on "$1" useradd --create-home --shell /bin/bash ${3:+--groups "$3"} "$2"
+}
+
+# A command as another user, outside of any session (as cron or ssh without pam_systemd would)
+as() { # USER HOST CMD…
+  local user=$1 host=$2
+  shift 2
+  on "$host" setpriv --reuid="$user" --regid="$user" --init-groups env HOME="/home/$user" "$@"
+}
+
+# Put a file of this machine on a host.
+put() { # FILE HOST PATH
+  STDIN=1 on "$2" sh -c 'cat > "$1"' sh "$3" < "$1"
+}
+
+agent_pid() { on "$1" systemctl show -P MainPID swarm-agent.service; }
+agent_is() { [ "$(on "$1" systemctl show -P ActiveState swarm-agent.service)" = "$2" ]; }
+agent_alive() { [ "$(agent_pid "$1")" = "$2" ]; }
+
+# Lines of the agent's journal since a mark (of `mark HOST`) match a pattern.
+mark() { on "$1" journalctl -q --no-pager -n 0 --show-cursor | sed -n 's/^-- cursor: //p'; }
+logged() { # HOST MARK PATTERN
+  on "$1" journalctl -q --no-pager -o cat --after-cursor "$2" -u swarm-agent.service | grep -qE -- "$3"
+}
