@@ -118,9 +118,3 @@ swarm_stream_close (SwarmStream *stream)
 {
   stream->ops->close (stream);
 }
-
-void
-swarm_stream_hold (SwarmStream *stream, gboolean hold)
-{
-  stream->ops->hold (stream, hold);
-}

@@ -91,7 +91,8 @@ typedef enum {
   SWARM_PLUGIN_NOT_FOUND = 3,
   SWARM_PLUGIN_UNAVAILABLE = 4, /* later may do */
   SWARM_PLUGIN_TIMED_OUT = 5,
-  SWARM_PLUGIN_CANCELLED = 6
+  SWARM_PLUGIN_CANCELLED = 6,
+  SWARM_PLUGIN_EXISTS = 7
 } SwarmPluginCode;
 
 typedef enum {

@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Pretends to run containers, for simulation and for many agents on one machine. Containers live outside the instance, as real ones do:
+ * an agent that starts again finds them. agent.conf, or the simulator: Host=NAME tells hosts apart in one process, Boot=ID: another id
+ * means the host was off, and its containers are gone.
+ *
+ * Labels of the container (times in milliseconds):
+ *   sim.prepare-ms=20 sim.start-ms=30 sim.stop-ms=20   how long it takes
+ *   sim.exit-after-ms=N sim.exit-code=N                ends by itself
+ *   sim.fail=prepare|start                             cannot be prepared or started
+ * An image whose name contains "no-such-image" cannot be pulled. */
+#include "runtime-sim.h"
+#include <string.h>
+
+typedef enum { SIM_PREPARED, SIM_RUNNING, SIM_EXITED, SIM_REMOVED } SimState;
+
+typedef struct {
+  char *host;
+  char *task_id;
+  char *name;
+  char *service;
+  SimState state;
+  guint starts;
+  gint64 started_at;
+  gint64 exits_at; /* 0: never; EXITED: when it did */
+  int exit_code;
+  gint64 stop_us;
+  guint32 pid;
+  SwarmPluginInstance *instance; /* that watches it; NULL: none */
+  guint64 timer;
+} SimContainer;
+
+struct SwarmPluginInstance {
+  SwarmPluginHost *host;
+  char *name;
+  gboolean reports;
+  GPtrArray *waits; /* SimWait: operations that take their time */
+};
+
+/* An operation that ends when its timer does. */
+typedef struct {
+  SwarmPluginInstance *self;
+  SwarmPluginCall *call;
+  SimContainer *container;
+  guint64 timer;
+  void (*done) (SwarmPluginInstance *self, SimContainer *container);
+  const char *error;
+} SimWait;
+
+static GHashTable *world; /* task id → SimContainer */
+static GHashTable *boots; /* host → boot id */
+static guint32 last_pid = 1000;
+
+static void
+container_free (gpointer data)
+{
+  SimContainer *c = data;
+
+  g_free (c->host);
+  g_free (c->task_id);
+  g_free (c->name);
+  g_free (c->service);
+  g_free (c);
+}
+
+static void
+finish (SwarmPluginInstance *self, SwarmPluginCall *call, SimContainer *container, SwarmPluginCode code, const char *error)
+{
+  SwarmPluginResult result = { .code = code, .error = error };
+
+  if (container != NULL) {
+    result.container_id = container->task_id;
+    result.pid = container->pid;
+  }
+  self->host->finish (call, &result);
+}
+
+static void
+wait_over (void *data)
+{
+  SimWait *wait = data;
+  SwarmPluginInstance *self = wait->self;
+
+  if (wait->error == NULL && wait->done != NULL)
+    wait->done (self, wait->container);
+  finish (self, wait->call, wait->container, wait->error == NULL ? SWARM_PLUGIN_OK : SWARM_PLUGIN_FAILED, wait->error);
+  g_ptr_array_remove_fast (self->waits, wait);
+}
+
+static void
+wait_for (SwarmPluginInstance *self, SwarmPluginCall *call, SimContainer *container, gint64 delay_us,
+          void (*done) (SwarmPluginInstance *, SimContainer *), const char *error)
+{
+  SimWait *wait = g_new0 (SimWait, 1);
+
+  wait->self = self;
+  wait->call = call;
+  wait->container = container;
+  wait->done = done;
+  wait->error = error;
+  wait->timer = self->host->timer (self->host, delay_us, wait_over, wait);
+  g_ptr_array_add (self->waits, wait);
+}
+
+/* Value of label @key, or @fallback. */
+static gint64
+label_number (const SwarmPluginTask *task, const char *key, gint64 fallback)
+{
+  gsize n = strlen (key);
+
+  for (guint i = 0; task->labels != NULL && task->labels[i] != NULL; i++) {
+    if (strncmp (task->labels[i], key, n) == 0 && task->labels[i][n] == '=')
+      return g_ascii_strtoll (task->labels[i] + n + 1, NULL, 10);
+  }
+  return fallback;
+}
+
+static gboolean
+fails (const SwarmPluginTask *task, const char *label)
+{
+  return task->labels != NULL && g_strv_contains (task->labels, label);
+}
+
+static void
+report_exit (SwarmPluginInstance *self, SimContainer *container)
+{
+  SwarmPluginExit event = { .task_id = container->task_id, .exit_code = container->exit_code, .exited_at = container->exits_at };
+
+  if (self->reports)
+    self->host->task_exited (self->host, &event);
+}
+
+static void
+exits_now (void *data)
+{
+  SimContainer *container = data;
+  SwarmPluginInstance *self = container->instance;
+
+  container->timer = 0;
+  container->state = SIM_EXITED;
+  report_exit (self, container);
+}
+
+/* Has @self tell when the container ends. */
+static void
+watch (SwarmPluginInstance *self, SimContainer *container)
+{
+  container->instance = self;
+  if (container->state == SIM_RUNNING && container->exits_at != 0)
+    container->timer =
+      self->host->timer (self->host, MAX (container->exits_at - self->host->now (self->host), 0), exits_now, container);
+}
+
+static void
+unwatch (SimContainer *container)
+{
+  if (container->timer != 0)
+    container->instance->host->timer_cancel (container->instance->host, container->timer);
+  container->timer = 0;
+  container->instance = NULL;
+}
+
+/* ---- operations ---- */
+
+static void
+prepare (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *call)
+{
+  SimContainer *container = g_hash_table_lookup (world, task->id);
+  const char *error = NULL;
+
+  if (task->image != NULL && strstr (task->image, "no-such-image") != NULL)
+    error = "No such image";
+  else if (fails (task, "sim.fail=prepare"))
+    error = "prepare fails as wanted";
+  if (container == NULL) {
+    container = g_new0 (SimContainer, 1);
+    container->task_id = g_strdup (task->id);
+    container->name = g_strdup (task->name);
+    container->service = g_strdup (task->service_name);
+    g_hash_table_insert (world, container->task_id, container);
+  }
+  g_free (container->host);
+  container->host = g_strdup (self->name);
+  container->state = SIM_PREPARED;
+  container->exit_code = -1;
+  wait_for (self, call, container, label_number (task, "sim.prepare-ms", 20) * 1000, NULL, error);
+}
+
+static void
+started (SwarmPluginInstance *self, SimContainer *container)
+{
+  container->state = SIM_RUNNING;
+  container->starts++;
+  container->pid = ++last_pid;
+  container->started_at = self->host->now (self->host);
+  if (container->exits_at != 0) /* until now: after how long */
+    container->exits_at += container->started_at;
+  watch (self, container);
+}
+
+static void
+start (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *call)
+{
+  SimContainer *container = g_hash_table_lookup (world, task->id);
+
+  if (container == NULL || container->state != SIM_PREPARED) {
+    finish (self, call, NULL, SWARM_PLUGIN_FAILED, "no such container");
+    return;
+  }
+  container->exits_at = label_number (task, "sim.exit-after-ms", 0) * 1000;
+  container->exit_code = (int) label_number (task, "sim.exit-code", container->exits_at != 0 ? 0 : -1);
+  container->stop_us = label_number (task, "sim.stop-ms", 20) * 1000;
+  wait_for (self, call, container, label_number (task, "sim.start-ms", 30) * 1000, started,
+            fails (task, "sim.fail=start") ? "start fails as wanted" : NULL);
+}
+
+static void
+stopped (SwarmPluginInstance *self, SimContainer *container)
+{
+  unwatch (container);
+  if (container->state != SIM_RUNNING)
+    return;
+  container->state = SIM_EXITED;
+  container->exit_code = 143;
+  container->exits_at = self->host->now (self->host);
+}
+
+static void
+stop (SwarmPluginInstance *self, const char *task_id, SwarmPluginCall *call)
+{
+  SimContainer *container = g_hash_table_lookup (world, task_id);
+
+  if (container == NULL || container->state != SIM_RUNNING)
+    finish (self, call, NULL, SWARM_PLUGIN_OK, NULL);
+  else {
+    unwatch (container); /* whatever ends it from now on: it was stopped */
+    wait_for (self, call, container, container->stop_us, stopped, NULL);
+  }
+}
+
+static void
+removed (SwarmPluginInstance *self, SimContainer *container)
+{
+  unwatch (container);
+  container->state = SIM_REMOVED;
+}
+
+static void
+remove_task (SwarmPluginInstance *self, const char *task_id, SwarmPluginCall *call)
+{
+  SimContainer *container = g_hash_table_lookup (world, task_id);
+
+  if (container == NULL)
+    finish (self, call, NULL, SWARM_PLUGIN_OK, NULL);
+  else
+    wait_for (self, call, container, 5000, removed, NULL);
+}
+
+static void
+list (SwarmPluginInstance *self, SwarmPluginCall *call)
+{
+  g_autoptr (GArray) infos = g_array_new (FALSE, TRUE, sizeof (SwarmPluginTaskInfo));
+  SwarmPluginResult result = { .code = SWARM_PLUGIN_OK };
+  gint64 now = self->host->now (self->host);
+  GHashTableIter iter;
+  SimContainer *c;
+
+  self->reports = TRUE;
+  g_hash_table_iter_init (&iter, world);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &c)) {
+    SwarmPluginTaskInfo info = { 0 };
+
+    if (g_strcmp0 (c->host, self->name) != 0 || c->state == SIM_REMOVED || c->state == SIM_PREPARED)
+      continue;
+    if (c->state == SIM_RUNNING && c->exits_at != 0 && c->exits_at <= now)
+      c->state = SIM_EXITED;
+    watch (self, c);
+    info.task_id = c->task_id;
+    info.running = c->state == SIM_RUNNING;
+    info.exit_code = info.running ? -1 : c->exit_code;
+    info.started_at = c->started_at;
+    info.exited_at = info.running ? 0 : c->exits_at;
+    info.pid = c->pid;
+    info.container_id = c->task_id;
+    g_array_append_val (infos, info);
+  }
+  result.tasks = (SwarmPluginTaskInfo *) infos->data;
+  result.n_tasks = infos->len;
+  self->host->finish (call, &result);
+}
+
+static void
+resolve_image (SwarmPluginInstance *self, const char *image, const char *auth, SwarmPluginCall *call)
+{
+  g_autofree char *sum = g_compute_checksum_for_string (G_CHECKSUM_SHA256, image, -1);
+  g_autofree char *full = g_strdup_printf ("%s@sha256:%s", image, sum);
+  SwarmPluginResult result = { .code = SWARM_PLUGIN_OK, .image = full };
+
+  if (strstr (image, "no-such-image") != NULL)
+    result = (SwarmPluginResult){ .code = SWARM_PLUGIN_NOT_FOUND, .error = "No such image" };
+  self->host->finish (call, &result);
+}
+
+static void
+cancel (SwarmPluginInstance *self, SwarmPluginCall *call)
+{
+  for (guint i = 0; i < self->waits->len; i++) {
+    SimWait *wait = g_ptr_array_index (self->waits, i);
+    if (wait->call != call)
+      continue;
+    self->host->timer_cancel (self->host, wait->timer);
+    finish (self, call, NULL, SWARM_PLUGIN_CANCELLED, "cancelled");
+    g_ptr_array_remove_index_fast (self->waits, i);
+    return;
+  }
+}
+
+/* ---- life ---- */
+
+static void
+forget_earlier_boot (const char *host, const char *boot)
+{
+  GHashTableIter iter;
+  SimContainer *c;
+
+  if (g_strcmp0 (g_hash_table_lookup (boots, host), boot) == 0)
+    return;
+  g_hash_table_insert (boots, g_strdup (host), g_strdup (boot));
+  g_hash_table_iter_init (&iter, world);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &c)) {
+    if (g_strcmp0 (c->host, host) == 0)
+      c->state = SIM_REMOVED;
+  }
+}
+
+static SwarmPluginInstance *
+init (SwarmPluginHost *host, char *error, size_t error_length)
+{
+  SwarmPluginInstance *self = g_new0 (SwarmPluginInstance, 1);
+  const char *name = host->config (host, "Host");
+  const char *boot = host->config (host, "Boot");
+
+  if (world == NULL)
+    world = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, container_free);
+  if (boots == NULL)
+    boots = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->host = host;
+  self->name = g_strdup (name != NULL ? name : "");
+  self->waits = g_ptr_array_new_with_free_func (g_free);
+  forget_earlier_boot (self->name, boot != NULL ? boot : "");
+  return self;
+}
+
+static void
+fini (SwarmPluginInstance *self)
+{
+  GHashTableIter iter;
+  SimContainer *c;
+
+  g_hash_table_iter_init (&iter, world);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &c)) {
+    if (c->instance == self)
+      unwatch (c);
+  }
+  g_ptr_array_unref (self->waits);
+  g_free (self->name);
+  g_free (self);
+}
+
+/* ---- for tests ---- */
+
+void
+runtime_sim_foreach (const char *host, void (*func) (const RuntimeSimTask *task, gpointer data), gpointer data)
+{
+  GHashTableIter iter;
+  SimContainer *c;
+
+  if (world == NULL)
+    return;
+  g_hash_table_iter_init (&iter, world);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &c)) {
+    RuntimeSimTask task = { c->host, c->task_id, c->name, c->service, c->state == SIM_RUNNING, c->starts, -1 };
+
+    if (c->state == SIM_EXITED)
+      task.exit_code = c->exit_code;
+    if (host == NULL || g_strcmp0 (host, c->host) == 0)
+      func (&task, data);
+  }
+}
+
+gboolean
+runtime_sim_kill (const char *task_id, int exit_code)
+{
+  SimContainer *c = world != NULL ? g_hash_table_lookup (world, task_id) : NULL;
+  SwarmPluginInstance *self;
+
+  if (c == NULL || c->state != SIM_RUNNING)
+    return FALSE;
+  self = c->instance;
+  unwatch (c);
+  c->exit_code = exit_code;
+  c->exits_at = self != NULL ? self->host->now (self->host) : c->started_at;
+  c->state = SIM_EXITED;
+  c->instance = self;
+  if (self != NULL)
+    report_exit (self, c);
+  return TRUE;
+}
+
+void
+runtime_sim_reset (void)
+{
+  g_clear_pointer (&world, g_hash_table_unref);
+  g_clear_pointer (&boots, g_hash_table_unref);
+}
+
+static const SwarmRuntimeOps runtime_sim_ops = {
+  .init = init,
+  .fini = fini,
+  .prepare = prepare,
+  .start = start,
+  .stop = stop,
+  .remove = remove_task,
+  .list = list,
+  .resolve_image = resolve_image,
+  .cancel = cancel,
+};
+
+SWARM_PLUGIN_DEFINE (RUNTIME, runtime_sim, "runtime-sim", "pretends to run tasks, for tests", "0.1", runtime_sim_ops);

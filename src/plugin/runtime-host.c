@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "plugin/runtime-host.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "plugin/host-private.h"
+#include "plugin/task-view.h"
+#include <string.h>
+
+struct _SwarmRuntimeHost {
+  SwarmHost *host;
+  const SwarmRuntimeOps *ops;
+  SwarmPluginInstance *instance;
+  SwarmRuntimeExitFunc exit_func;
+  gpointer exit_data;
+};
+
+/* Whom an operation's answer goes to. */
+typedef struct {
+  SwarmRuntimeFunc func;
+  SwarmRuntimeListFunc list_func;
+  gpointer data;
+} Asker;
+
+static void
+on_cancel (gpointer owner, SwarmPluginCall *call)
+{
+  SwarmRuntimeHost *self = owner;
+  gint64 started = g_get_monotonic_time ();
+
+  self->ops->cancel (self->instance, call);
+  swarm_host_timed (self->host, "cancel", started);
+}
+
+static void
+on_task_exit (gpointer owner, const SwarmPluginExit *event)
+{
+  SwarmRuntimeHost *self = owner;
+  g_autofree char *reason = NULL;
+  SwarmId id;
+
+  if (event->task_id == NULL || !swarm_id_parse (event->task_id, &id)) {
+    swarm_warning ("%s reports the exit of something that is no task", swarm_host_plugin_name (self->host));
+    return;
+  }
+  reason = event->reason != NULL ? g_utf8_make_valid (event->reason, (gssize) strnlen (event->reason, 1024)) : NULL;
+  if (self->exit_func != NULL)
+    self->exit_func (&id, event->exit_code, event->exited_at, reason, self->exit_data);
+}
+
+SwarmRuntimeHost *
+swarm_runtime_host_new (SwarmPlugin *plugin, const SwarmPluginHostConfig *config, GError **error)
+{
+  SwarmRuntimeHost *self = g_new0 (SwarmRuntimeHost, 1);
+
+  self->ops = swarm_plugin_descriptor_of (plugin)->ops;
+  self->host = swarm_host_new (plugin, config, self);
+  self->host->cancel = self->ops->cancel != NULL ? on_cancel : NULL;
+  self->host->exited = on_task_exit;
+  self->instance = swarm_host_init (self->host, self->ops->init, error);
+  if (self->instance == NULL) {
+    swarm_runtime_host_free (self);
+    return NULL;
+  }
+  return self;
+}
+
+void
+swarm_runtime_host_free (SwarmRuntimeHost *self)
+{
+  if (self == NULL)
+    return;
+  self->host->closing = TRUE;
+  if (self->instance != NULL)
+    self->ops->fini (self->instance);
+  swarm_host_free (self->host);
+  g_free (self);
+}
+
+const char *
+swarm_runtime_host_name (SwarmRuntimeHost *self)
+{
+  return swarm_host_plugin_name (self->host);
+}
+
+void
+swarm_runtime_host_set_exit_func (SwarmRuntimeHost *self, SwarmRuntimeExitFunc func, gpointer data)
+{
+  self->exit_func = func;
+  self->exit_data = data;
+}
+
+static void
+on_done (const SwarmPluginResult *view, const GError *error, gpointer data)
+{
+  g_autofree Asker *asker = data;
+  SwarmRuntimeResult result = { NULL };
+
+  if (view != NULL) {
+    result.container_id = view->container_id;
+    result.pid = view->pid;
+    result.image = view->image;
+  }
+  asker->func (view != NULL ? &result : NULL, error, asker->data);
+}
+
+static void
+task_free (gpointer data)
+{
+  SwarmRuntimeTask *task = data;
+
+  g_free (task->container_id);
+  g_free (task);
+}
+
+static void
+on_list_done (const SwarmPluginResult *view, const GError *error, gpointer data)
+{
+  g_autofree Asker *asker = data;
+  g_autoptr (GPtrArray) tasks = NULL;
+
+  if (view == NULL) {
+    asker->list_func (NULL, error, asker->data);
+    return;
+  }
+  tasks = g_ptr_array_new_with_free_func (task_free);
+  for (gsize i = 0; i < view->n_tasks; i++) {
+    const SwarmPluginTaskInfo *info = &view->tasks[i];
+    SwarmRuntimeTask *task = g_new0 (SwarmRuntimeTask, 1);
+
+    g_ptr_array_add (tasks, task);
+    if (info->task_id == NULL || !swarm_id_parse (info->task_id, &task->task)) {
+      swarm_warning ("A runtime plugin lists a task \"%s\", which is no id; left alone", info->task_id != NULL ? info->task_id : "");
+      g_ptr_array_set_size (tasks, (gint) tasks->len - 1);
+      continue;
+    }
+    task->running = info->running;
+    task->exit_code = info->exit_code;
+    task->started_at = info->started_at;
+    task->exited_at = info->exited_at;
+    task->pid = info->pid;
+    task->container_id = g_strdup (info->container_id);
+  }
+  asker->list_func (tasks, NULL, asker->data);
+}
+
+static Asker *
+asker_new (SwarmRuntimeFunc func, gpointer data)
+{
+  Asker *asker = g_new0 (Asker, 1);
+
+  asker->func = func;
+  asker->data = data;
+  return asker;
+}
+
+/* Operations on a whole task. */
+static guint64
+call_with_task (SwarmRuntimeHost *self, const char *op,
+                void (*func) (SwarmPluginInstance *, const SwarmPluginTask *, SwarmPluginCall *), SwarmTaskView *view,
+                gint64 timeout_us, Asker *asker)
+{
+  guint64 number;
+  gint64 started = g_get_monotonic_time ();
+  SwarmPluginCall *call = swarm_host_call (self->host, op, view->task.id, timeout_us, on_done, asker, &number);
+
+  func (self->instance, &view->task, call);
+  swarm_host_timed (self->host, op, started);
+  return number;
+}
+
+guint64
+swarm_runtime_host_prepare (SwarmRuntimeHost *self, const SwarmTask *task, const SwarmId *node, const char *hostname,
+                            const char *network_mode, gint64 timeout_us, SwarmRuntimeFunc func, gpointer data)
+{
+  g_autoptr (SwarmTaskView) view = swarm_task_view_new (task, node, hostname, network_mode, TRUE);
+
+  return call_with_task (self, "prepare", self->ops->prepare, view, timeout_us, asker_new (func, data));
+}
+
+guint64
+swarm_runtime_host_start (SwarmRuntimeHost *self, const SwarmTask *task, const SwarmId *node, const char *hostname,
+                          const char *network_mode, gint64 timeout_us, SwarmRuntimeFunc func, gpointer data)
+{
+  g_autoptr (SwarmTaskView) view = swarm_task_view_new (task, node, hostname, network_mode, FALSE);
+
+  return call_with_task (self, "start", self->ops->start, view, timeout_us, asker_new (func, data));
+}
+
+/* Operations on a task of which only the id is needed. */
+static guint64
+call_with_id (SwarmRuntimeHost *self, const char *op, void (*func) (SwarmPluginInstance *, const char *, SwarmPluginCall *),
+              const SwarmId *task, gint64 timeout_us, Asker *asker)
+{
+  SwarmIdString id = swarm_id_string (task);
+  guint64 number;
+  gint64 started = g_get_monotonic_time ();
+  SwarmPluginCall *call = swarm_host_call (self->host, op, id.str, timeout_us, on_done, asker, &number);
+
+  func (self->instance, id.str, call);
+  swarm_host_timed (self->host, op, started);
+  return number;
+}
+
+guint64
+swarm_runtime_host_stop (SwarmRuntimeHost *self, const SwarmId *task, gint64 timeout_us, SwarmRuntimeFunc func, gpointer data)
+{
+  return call_with_id (self, "stop", self->ops->stop, task, timeout_us, asker_new (func, data));
+}
+
+guint64
+swarm_runtime_host_remove (SwarmRuntimeHost *self, const SwarmId *task, gint64 timeout_us, SwarmRuntimeFunc func, gpointer data)
+{
+  return call_with_id (self, "remove", self->ops->remove, task, timeout_us, asker_new (func, data));
+}
+
+guint64
+swarm_runtime_host_list (SwarmRuntimeHost *self, gint64 timeout_us, SwarmRuntimeListFunc func, gpointer data)
+{
+  Asker *asker = asker_new (NULL, data);
+  guint64 number;
+  gint64 started = g_get_monotonic_time ();
+  SwarmPluginCall *call;
+
+  asker->list_func = func;
+  call = swarm_host_call (self->host, "list", NULL, timeout_us, on_list_done, asker, &number);
+  self->ops->list (self->instance, call);
+  swarm_host_timed (self->host, "list", started);
+  return number;
+}
+
+guint64
+swarm_runtime_host_resolve_image (SwarmRuntimeHost *self, const char *image, const char *auth, gint64 timeout_us,
+                                  SwarmRuntimeFunc func, gpointer data)
+{
+  guint64 number;
+  gint64 started = g_get_monotonic_time ();
+  SwarmPluginCall *call =
+    swarm_host_call (self->host, "resolve_image", image, timeout_us, on_done, asker_new (func, data), &number);
+
+  self->ops->resolve_image (self->instance, image, auth, call);
+  swarm_host_timed (self->host, "resolve_image", started);
+  return number;
+}
+
+void
+swarm_runtime_host_cancel (SwarmRuntimeHost *self, guint64 call)
+{
+  swarm_host_give_up (self->host, call);
+}

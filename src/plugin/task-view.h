@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* A stored task as the plugins see it. */
+#pragma once
+#include "model/objects.h"
+#include "plugin/swarm-plugin.h"
+
+typedef struct {
+  SwarmPluginTask task; /* points into the copies below and into the SwarmTask */
+  GPtrArray *keep;
+} SwarmTaskView;
+
+/* @task must outlive the view. Credentials of the registry are left out unless @with_auth. */
+SwarmTaskView *swarm_task_view_new (const SwarmTask *task, const SwarmId *node, const char *hostname, const char *network_mode,
+                                    gboolean with_auth);
+void swarm_task_view_free (SwarmTaskView *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmTaskView, swarm_task_view_free)
