@@ -121,6 +121,7 @@ swarm_bus_new (const char *address, GError **error)
   self->last_activity = swarm_bus_boottime ();
   self->invocations = g_hash_table_new (NULL, NULL);
   self->pending_by_sender = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_queue_init (&self->lists);
   self->client = swarm_bus_client_new (self);
   if (!dbus_connection_add_filter (connection, received, self, NULL))
     g_error ("out of memory");
@@ -149,6 +150,7 @@ swarm_bus_free (SwarmBus *self)
     return;
   if (self->polkit != NULL)
     swarm_bus_polkit_stop (self->polkit);
+  swarm_bus_drop_lists (self);
   swarm_bus_client_free (self->client);
   g_clear_pointer (&self->polkit, swarm_bus_polkit_free);
   g_clear_pointer (&self->changes, swarm_bus_changes_free);

@@ -36,9 +36,12 @@ struct _SwarmBusChanges {
   GQueue urgent, ready, cooling, structure;
   GSource *source;
   gboolean flushing;
+  guint lists;          /* being built */
+  GHashTable *retell;   /* paths that signals told of meanwhile */
 };
 
 static void plan (SwarmBusChanges *self);
+static void note_told (SwarmBusChanges *self, const Entry *entry);
 
 /* ---- entries ---- */
 
@@ -149,6 +152,7 @@ send_entry (SwarmBusChanges *self, Entry *entry)
     send_changed (self, entry->path, &changed, object);
   }
   g_array_set_size (entry->changed, 0);
+  note_told (self, entry);
   entry->cool_until = g_get_monotonic_time () + COOL_US;
   put_in (entry, &self->cooling);
 }
@@ -161,6 +165,7 @@ send_removed (SwarmBusChanges *self, Entry *entry)
   GVariantBuilder names;
 
   entry->removed = FALSE;
+  note_told (self, entry);
   g_variant_builder_init (&names, G_VARIANT_TYPE ("as"));
   for (guint i = 0; kind->interfaces[i] != NULL; i++)
     if (swarm_bus_interface_on_bus (kind->interfaces[i]))
@@ -176,9 +181,53 @@ send_added (SwarmBusChanges *self, Entry *entry)
   gpointer object = kind->find (tail, self->bus->data);
 
   entry->added = FALSE;
+  note_told (self, entry);
   if (object != NULL)
     send_signal (self, self->bus->root, SWARM_BUS_OBJECT_MANAGER, "InterfacesAdded",
                  g_variant_new ("(o@a{sa{sv}})", entry->path, swarm_bus_object_interfaces (kind, object, self->bus->data)));
+}
+
+/* ---- lists that are being built ---- */
+
+static void
+note_told (SwarmBusChanges *self, const Entry *entry)
+{
+  if (self->lists > 0)
+    g_hash_table_add (self->retell, g_strdup (entry->path));
+}
+
+void
+swarm_bus_changes_list_begun (SwarmBusChanges *self)
+{
+  self->lists++;
+}
+
+static void
+retell (SwarmBusChanges *self, const char *path)
+{
+  const char *tail;
+  const SwarmBusKind *kind = swarm_bus_find_kind (self->bus->kinds, path, &tail);
+
+  if (kind->find (tail, self->bus->data) == NULL) {
+    swarm_bus_emit_removed (self->bus, path);
+    return;
+  }
+  for (guint i = 0; kind->interfaces[i] != NULL; i++)
+    swarm_bus_emit_changed (self->bus, path, kind->interfaces[i]->name, NULL, TRUE);
+}
+
+void
+swarm_bus_changes_list_ended (SwarmBusChanges *self)
+{
+  g_autoptr (GHashTable) told = g_steal_pointer (&self->retell);
+  GHashTableIter iter;
+  gpointer path;
+
+  self->retell = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->lists--;
+  g_hash_table_iter_init (&iter, told);
+  while (g_hash_table_iter_next (&iter, &path, NULL))
+    retell (self, path);
 }
 
 /* ---- flushing ---- */
@@ -289,6 +338,7 @@ swarm_bus_changes_new (SwarmBus *bus)
 
   self->bus = bus;
   self->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, free_entry);
+  self->retell = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_queue_init (&self->urgent);
   g_queue_init (&self->ready);
   g_queue_init (&self->cooling);
@@ -306,6 +356,7 @@ swarm_bus_changes_free (SwarmBusChanges *self)
   g_source_destroy (self->source);
   g_source_unref (self->source);
   g_hash_table_unref (self->entries);
+  g_hash_table_unref (self->retell);
   g_free (self);
 }
 

@@ -303,6 +303,58 @@ swarm_bus_message_append (DBusMessage *message, GVariant *args, GUnixFDList *fds
   return swarm_bus_message_append_max (message, args, fds, DBUS_MAXIMUM_MESSAGE_LENGTH, error);
 }
 
+struct _SwarmBusArray {
+  DBusMessage *message;
+  DBusMessageIter iter, sub;
+  Measure measure;
+};
+
+SwarmBusArray *
+swarm_bus_array_new (DBusMessage *message, const char *element, gsize max)
+{
+  SwarmBusArray *self = g_new0 (SwarmBusArray, 1);
+
+  self->message = message;
+  self->measure.max = MIN (max, DBUS_MAXIMUM_ARRAY_LENGTH);
+  self->measure.offset = 8; /* length and padding */
+  dbus_message_iter_init_append (message, &self->iter);
+  if (!dbus_message_iter_open_container (&self->iter, DBUS_TYPE_ARRAY, element, &self->sub))
+    g_error ("out of memory");
+  return self;
+}
+
+gboolean
+swarm_bus_array_add (SwarmBusArray *self, GVariant *element, GError **error)
+{
+  g_autoptr (GVariant) sunk = g_variant_ref_sink (element);
+
+  self->measure.error = error;
+  if (!measure_value (&self->measure, sunk, 1))
+    return FALSE;
+  if (!append_value (&self->sub, sunk, NULL))
+    g_error ("out of memory");
+  return TRUE;
+}
+
+DBusMessage *
+swarm_bus_array_end (SwarmBusArray *self)
+{
+  DBusMessage *message = self->message;
+
+  if (!dbus_message_iter_close_container (&self->iter, &self->sub))
+    g_error ("out of memory");
+  g_free (self);
+  return message;
+}
+
+void
+swarm_bus_array_free (SwarmBusArray *self)
+{
+  dbus_message_iter_abandon_container (&self->iter, &self->sub);
+  dbus_message_unref (self->message);
+  g_free (self);
+}
+
 /* ---- reading: libdbus has validated every message that it hands out; only amounts and descriptors are checked ---- */
 
 typedef struct {

@@ -25,6 +25,15 @@ DBusMessage *swarm_bus_message_new_error (const char *destination, guint32 seria
 gboolean swarm_bus_message_append (DBusMessage *message, GVariant *args, GUnixFDList *fds, GError **error);
 /* Same with a lower bound on the length of the arguments. */
 gboolean swarm_bus_message_append_max (DBusMessage *message, GVariant *args, GUnixFDList *fds, gsize max, GError **error);
+/* One argument that is an array, appended element by element: for long answers that are built over several turns. Takes @message (its
+ * arguments are empty), returned by swarm_bus_array_end(). @element: signature of one element. */
+typedef struct _SwarmBusArray SwarmBusArray;
+SwarmBusArray *swarm_bus_array_new (DBusMessage *message, const char *element, gsize max);
+/* @element is sunk. After an error only swarm_bus_array_free() may follow. */
+gboolean swarm_bus_array_add (SwarmBusArray *self, GVariant *element, GError **error);
+DBusMessage *swarm_bus_array_end (SwarmBusArray *self);
+void swarm_bus_array_free (SwarmBusArray *self);
+
 /* The arguments as a tuple (not floating). @ret_fds may be NULL: then messages with descriptors are refused; else it is set to NULL
  * when there are none. */
 GVariant *swarm_bus_message_args (DBusMessage *message, GUnixFDList **ret_fds, GError **error);

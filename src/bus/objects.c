@@ -49,47 +49,125 @@ swarm_bus_object_interfaces (const SwarmBusKind *kind, gpointer object, gpointer
   return g_variant_builder_end (&builder);
 }
 
-/* ---- GetManagedObjects ---- */
+/* ---- GetManagedObjects: some hundred objects per turn ---- */
+
+#define TURN_OBJECTS 200
+#define MAX_LISTS 4 /* being built at once */
 
 typedef struct {
-  const SwarmBusKind *kind;
-  gpointer data;
-  GVariantBuilder builder;
-  guint n;
-} Managed;
+  SwarmBus *bus;
+  char *sender;
+  guint32 serial;
+  GPtrArray *paths;
+  guint next;
+  SwarmBusArray *array;
+  GSource *source;
+  GList in_lists;
+  const SwarmBusKind *kind; /* of which paths are being taken */
+} List;
 
 static void
-count_object (const char *tail, gpointer object, gpointer data)
+free_list (List *self)
 {
-  ((Managed *) data)->n++;
+  if (self->source != NULL) {
+    g_source_destroy (self->source);
+    g_source_unref (self->source);
+    g_queue_unlink (&self->bus->lists, &self->in_lists);
+  }
+  g_clear_pointer (&self->array, swarm_bus_array_free);
+  g_ptr_array_unref (self->paths);
+  g_free (self->sender);
+  g_free (self);
 }
 
 static void
-add_object (const char *tail, gpointer object, gpointer data)
+take_path (const char *tail, gpointer object, gpointer data)
 {
-  Managed *self = data;
+  List *self = data;
   g_autofree char *path = g_strconcat (self->kind->path, tail, NULL);
 
   if (dbus_validate_path (path, NULL))
-    g_variant_builder_add (&self->builder, "{o@a{sa{sv}}}", path, swarm_bus_object_interfaces (self->kind, object, self->data));
+    g_ptr_array_add (self->paths, g_steal_pointer (&path));
 }
 
 static void
-each_object (Managed *self, const SwarmBusKind *kind, const char *root, SwarmBusEachFunc func)
+take_paths (List *self, const SwarmBusKind *kind)
 {
   gsize length = strlen (kind->path);
 
   self->kind = kind;
-  if (!swarm_bus_kind_on_bus (kind) || strcmp (kind->path, root) == 0)
+  if (!swarm_bus_kind_on_bus (kind) || strcmp (kind->path, self->bus->root) == 0)
     return;
   if (kind->path[length - 1] != '/') {
-    gpointer object = kind->find ("", self->data);
+    gpointer object = kind->find ("", self->bus->data);
 
     if (object != NULL)
-      func ("", object, self);
+      take_path ("", object, self);
   } else if (kind->each != NULL) {
-    kind->each (self->data, func, self);
+    kind->each (self->bus->data, take_path, self);
   }
+}
+
+static gboolean
+add_object (List *self, const char *path, GError **error)
+{
+  const char *tail;
+  const SwarmBusKind *kind = swarm_bus_find_kind (self->bus->kinds, path, &tail);
+  gpointer object = kind->find (tail, self->bus->data);
+
+  if (object == NULL) /* went meanwhile */
+    return TRUE;
+  return swarm_bus_array_add (
+    self->array, g_variant_new ("{o@a{sa{sv}}}", path, swarm_bus_object_interfaces (kind, object, self->bus->data)), error);
+}
+
+/* FALSE: answered. */
+static gboolean
+build_some (List *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < TURN_OBJECTS && self->next < self->paths->len && error == NULL; i++)
+    add_object (self, self->paths->pdata[self->next++], &error);
+  if (error != NULL)
+    swarm_bus_send (self->bus, swarm_bus_message_new_error (self->sender, self->serial, swarm_error_to_name (error), error->message));
+  else if (self->next == self->paths->len)
+    swarm_bus_send (self->bus, swarm_bus_array_end (g_steal_pointer (&self->array)));
+  else
+    return TRUE;
+  return FALSE;
+}
+
+static gboolean
+build_more (gpointer data)
+{
+  List *self = data;
+  SwarmBus *bus = self->bus;
+
+  if (build_some (self))
+    return G_SOURCE_CONTINUE;
+  free_list (self);
+  swarm_bus_changes_list_ended (bus->changes);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+build_over_turns (List *self)
+{
+  self->in_lists.data = self;
+  g_queue_push_tail_link (&self->bus->lists, &self->in_lists);
+  self->source = g_idle_source_new ();
+  g_source_set_priority (self->source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (self->source, build_more, self, NULL);
+  g_source_attach (self->source, self->bus->context);
+  swarm_bus_changes_list_begun (self->bus->changes);
+}
+
+void
+swarm_bus_drop_lists (SwarmBus *self)
+{
+  while (!g_queue_is_empty (&self->lists))
+    free_list (g_queue_peek_head (&self->lists));
 }
 
 static char *
@@ -105,23 +183,35 @@ list_methods (const SwarmBusKind *const *kinds)
   return g_string_free (out, FALSE);
 }
 
-GVariant *
-swarm_bus_managed_objects (SwarmBus *self, GError **error)
+gboolean
+swarm_bus_managed_objects (SwarmBus *self, const char *sender, guint32 serial, GError **error)
 {
-  Managed managed = { .data = self->data };
+  List *list = g_new0 (List, 1);
 
+  list->bus = self;
+  list->sender = g_strdup (sender);
+  list->serial = serial;
+  list->paths = g_ptr_array_new_with_free_func (g_free);
   for (guint i = 0; self->kinds[i] != NULL; i++)
-    each_object (&managed, self->kinds[i], self->root, count_object);
-  if (managed.n > SWARM_BUS_MAX_MANAGED) {
+    take_paths (list, self->kinds[i]);
+  if (list->paths->len > SWARM_BUS_MAX_MANAGED) {
     g_autofree char *methods = list_methods (self->kinds);
 
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED,
-                 "%u objects are too many for GetManagedObjects (limit %u); use the paged calls instead: %s", managed.n,
+                 "%u objects are too many for GetManagedObjects (limit %u); use the paged calls instead: %s", list->paths->len,
                  SWARM_BUS_MAX_MANAGED, methods);
-    return NULL;
+    free_list (list);
+    return FALSE;
   }
-  g_variant_builder_init (&managed.builder, G_VARIANT_TYPE ("a{oa{sa{sv}}}"));
-  for (guint i = 0; self->kinds[i] != NULL; i++)
-    each_object (&managed, self->kinds[i], self->root, add_object);
-  return g_variant_builder_end (&managed.builder);
+  if (self->lists.length >= MAX_LISTS) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "too many lists of objects are being built; try again later");
+    free_list (list);
+    return FALSE;
+  }
+  list->array = swarm_bus_array_new (swarm_bus_message_new_return (sender, serial), "{oa{sa{sv}}}", SWARM_BUS_MESSAGE_MAX);
+  if (build_some (list))
+    build_over_turns (list);
+  else
+    free_list (list);
+  return TRUE;
 }

@@ -43,6 +43,7 @@ struct _SwarmBus {
   gint64 last_activity;
   GHashTable *invocations;       /* SwarmInvocation *, not yet answered */
   GHashTable *pending_by_sender; /* name → count */
+  GQueue lists; /* answers of GetManagedObjects under way */
   SwarmBusLoop *loop;
   SwarmBusChanges *changes;
   SwarmBusPolkit *polkit;
@@ -91,8 +92,10 @@ GVariant *swarm_bus_property_value (const SwarmBusInterface *iface, const SwarmB
 /* a{sv} / a{sa{sv}}, floating. */
 GVariant *swarm_bus_interface_properties (const SwarmBusInterface *iface, gpointer object, gpointer data);
 GVariant *swarm_bus_object_interfaces (const SwarmBusKind *kind, gpointer object, gpointer data);
-/* The answer of GetManagedObjects. */
-GVariant *swarm_bus_managed_objects (SwarmBus *self, GError **error);
+/* Answers a GetManagedObjects call of @sender, over several turns when there are many objects. FALSE: not answered. */
+gboolean swarm_bus_managed_objects (SwarmBus *self, const char *sender, guint32 serial, GError **error);
+/* Ends the answers under way. */
+void swarm_bus_drop_lists (SwarmBus *self);
 
 /* ---- server.c ---- */
 void swarm_bus_server_call (SwarmBus *self, DBusMessage *message);
@@ -146,6 +149,10 @@ SwarmBusChanges *swarm_bus_changes_new (SwarmBus *bus);
 void swarm_bus_changes_free (SwarmBusChanges *self);
 /* Sends all that may leave now: called before every reply and signal. */
 void swarm_bus_changes_flush (SwarmBusChanges *self);
+/* Between these two a list of all objects is being built, with some objects older than what clients are told meanwhile. The end says
+ * all of that again, so that what comes last is true. */
+void swarm_bus_changes_list_begun (SwarmBusChanges *self);
+void swarm_bus_changes_list_ended (SwarmBusChanges *self);
 
 /* ---- polkit.c ---- */
 SwarmBusPolkit *swarm_bus_polkit_new (SwarmBus *bus);

@@ -178,16 +178,11 @@ static void
 get_managed_objects (SwarmBus *self, DBusMessage *call, GVariant *args)
 {
   g_autoptr (GError) error = NULL;
-  GVariant *objects;
 
-  if (strcmp (dbus_message_get_path (call), self->root) != 0) {
+  if (strcmp (dbus_message_get_path (call), self->root) != 0)
     reply_errorf (self, call, DBUS_ERROR_UNKNOWN_METHOD, "the object manager is at %s", self->root);
-    return;
-  }
-  objects = swarm_bus_managed_objects (self, &error);
-  if (objects != NULL)
-    reply_value (self, call, g_variant_new ("(@a{oa{sa{sv}}})", objects));
-  else
+  else if (!dbus_message_get_no_reply (call)
+           && !swarm_bus_managed_objects (self, dbus_message_get_sender (call), dbus_message_get_serial (call), &error))
     reply_error (self, call, swarm_error_to_name (error), error->message);
 }
 
