@@ -43,6 +43,10 @@ typedef struct {
   gpointer ready_data;
   gboolean waiting; /* the writer waits for ready */
   gsize in_flight;
+  gboolean held;     /* the reader asked for a pause: what arrives waits in the backlog */
+  GQueue backlog;    /* GBytes */
+  gboolean end_waits; /* behind the backlog */
+  GError *end_error;
   SwarmStream reader;
   SwarmStream writer;
 } Pending;
@@ -77,8 +81,11 @@ pending_ref (Pending *pending)
 static void
 pending_unref (Pending *pending)
 {
-  if (--pending->ref_count == 0)
-    g_free (pending);
+  if (--pending->ref_count > 0)
+    return;
+  g_queue_clear_full (&pending->backlog, (GDestroyNotify) g_bytes_unref);
+  g_clear_error (&pending->end_error);
+  g_free (pending);
 }
 
 static void
@@ -192,9 +199,20 @@ pending_report (Pending *pending, GVariant *value, const GError *error)
   pending_unref (pending);
 }
 
+static gboolean
+pending_is_held (Pending *pending)
+{
+  return pending->reader_open && (pending->held || !g_queue_is_empty (&pending->backlog));
+}
+
 static void
 run_reply (Event *event)
 {
+  if (pending_is_held (event->pending)) {
+    event->pending->end_waits = TRUE;
+    event->pending->end_error = g_steal_pointer (&event->error);
+    return;
+  }
   pending_report (event->pending, event->value, event->error);
 }
 
@@ -368,17 +386,49 @@ run_break (Event *event)
 }
 
 static void
-run_chunk (Event *event)
+deliver_chunk (Pending *pending, GBytes *chunk)
 {
-  Pending *pending = event->pending;
-
-  pending->in_flight -= g_bytes_get_size (event->chunk);
+  pending->in_flight -= g_bytes_get_size (chunk);
   if (pending->waiting && pending->callee != NULL && pending->in_flight < STREAM_WINDOW) {
     pending->waiting = FALSE;
     post (pending->callee, run_ready, pending);
   }
   if (pending->reader_open && pending->caller != NULL)
-    pending->stream_func (event->chunk, NULL, pending->data);
+    pending->stream_func (chunk, NULL, pending->data);
+}
+
+static void
+run_chunk (Event *event)
+{
+  if (pending_is_held (event->pending))
+    g_queue_push_tail (&event->pending->backlog, g_bytes_ref (event->chunk));
+  else
+    deliver_chunk (event->pending, event->chunk);
+}
+
+static void
+run_backlog (Event *event)
+{
+  Pending *pending = event->pending;
+
+  while (!pending->held && !g_queue_is_empty (&pending->backlog)) {
+    g_autoptr (GBytes) chunk = g_queue_pop_head (&pending->backlog);
+    deliver_chunk (pending, chunk);
+  }
+  if (!pending->held && pending->end_waits) {
+    pending->end_waits = FALSE;
+    pending_report (pending, NULL, pending->end_error);
+  }
+}
+
+static void
+reader_hold (SwarmStream *self, gboolean hold)
+{
+  Pending *pending = reader_pending (self);
+
+  pending->held = hold;
+  if (!hold && pending->caller != NULL && (pending->end_waits || !g_queue_is_empty (&pending->backlog)))
+    post (pending->caller, run_backlog, pending);
 }
 
 static gboolean
@@ -443,7 +493,7 @@ static SwarmStream *
 link_open (SwarmLink *self, const char *path, const char *iface, const char *member, GVariant *args, SwarmStreamFunc func,
            gpointer data)
 {
-  static const SwarmStreamOps ops = { NULL, NULL, reader_close };
+  static const SwarmStreamOps ops = { .close = reader_close, .hold = reader_hold };
   PairLink *link = (PairLink *) self;
   Pending *pending = pending_new (link);
 

@@ -118,3 +118,9 @@ swarm_stream_close (SwarmStream *stream)
 {
   stream->ops->close (stream);
 }
+
+void
+swarm_stream_hold (SwarmStream *stream, gboolean hold)
+{
+  stream->ops->hold (stream, hold);
+}

@@ -124,6 +124,7 @@ typedef struct {
   gboolean (*write) (SwarmStream *, GBytes *);
   void (*end) (SwarmStream *, const GError *);
   void (*close) (SwarmStream *);
+  void (*hold) (SwarmStream *, gboolean); /* reader's side only */
 } SwarmStreamOps;
 
 struct _SwarmStream {
@@ -138,6 +139,10 @@ gboolean swarm_stream_write (SwarmStream *stream, GBytes *chunk);
 void swarm_stream_end (SwarmStream *stream, const GError *error);
 /* Reader: stop; its function is called no more; frees the stream. Needed after the end, too; fine from within the function. */
 void swarm_stream_close (SwarmStream *stream);
+
+/* Reader: @hold TRUE asks the other end to pause, FALSE to go on. What is on its way (at most a window, some 512 KiB) still arrives:
+ * so that one who passes a stream on to somebody slower need not keep more than that. */
+void swarm_stream_hold (SwarmStream *stream, gboolean hold);
 
 /* Dials and listens. */
 typedef struct _SwarmTransport SwarmTransport;

@@ -12,9 +12,9 @@ static const struct {
 } kinds[_SWARM_FRAME_KIND_MAX] = {
   [SWARM_FRAME_HELLO] = { "hello", 33, 1024, 0 },
   [SWARM_FRAME_MESSAGE] = { "message", 1, 0, SWARM_FRAME_REPLY | SWARM_FRAME_ONE_WAY | SWARM_FRAME_STREAM },
-  [SWARM_FRAME_CHUNK] = { "chunk", 1, SWARM_FRAME_CHUNK_MAX, SWARM_FRAME_REPLY },
+  [SWARM_FRAME_CHUNK] = { "chunk", 1, SWARM_FRAME_CHUNK_MAX, 0 },
   [SWARM_FRAME_CREDIT] = { "credit", 4, 4, 0 },
-  [SWARM_FRAME_END] = { "end", 0, SWARM_FRAME_CHUNK_MAX, SWARM_FRAME_REPLY },
+  [SWARM_FRAME_END] = { "end", 0, SWARM_FRAME_CHUNK_MAX, 0 },
   [SWARM_FRAME_CLOSE] = { "close", 0, 0, 0 },
   [SWARM_FRAME_GOODBYE] = { "goodbye", 1, 16 * 1024, 0 },
 };

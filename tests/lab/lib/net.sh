@@ -21,12 +21,12 @@ table bridge lab {
 END
 }
 
-plug() { # HOST: a fresh namespace with eth0 already configured when systemd starts
+plug() { # HOST: a fresh namespace, the same hardware address at each boot, with eth0 already configured when systemd starts
   local ns=$PFX-$1
   unplug "$1"
   ip netns add "$ns"
   ip -n "$ns" link set lo up
-  ip -n "$SW" link add name "$1" type veth peer name eth0 netns "$ns"
+  ip -n "$SW" link add name "$1" type veth peer name eth0 address "$(printf 02:00:0a:63:00:%02x "${1#n}")" netns "$ns"
   ip -n "$SW" link set dev "$1" master br up
   ip -n "$ns" addr add "$(host_address "$1")/24" dev eth0
   ip -n "$ns" link set eth0 up

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* init, join, join-token, leave. */
+#include "base/error.h"
+#include "ctl/client.h"
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_TOKEN 4096
+
+/* Options that init and join share, as the agent names them. */
+static void
+add_listen_options (GVariantDict *dict, CtlArgs *args)
+{
+  static const struct {
+    const char *option, *key;
+  } rows[] = { { "advertise-addr", "AdvertiseAddr" }, { "listen-addr", "ListenAddr" } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    if (ctl_args_given (args, rows[i].option))
+      g_variant_dict_insert (dict, rows[i].key, "s", ctl_args_string (args, rows[i].option));
+  if (ctl_args_given (args, "availability")) {
+    g_autofree char *lower = g_ascii_strdown (ctl_args_string (args, "availability"), -1);
+    g_variant_dict_insert (dict, "Availability", "s", lower);
+  }
+}
+
+/* A node whose agent does not start at boot falls out of the swarm with the next reboot. */
+static void
+warn_if_disabled (CtlContext *context)
+{
+  g_autoptr (JsonNode) info = ctl_call_json (context, CTL_PATH, CTL_MANAGER_IFACE, "Info", NULL, NULL);
+  JsonNode *enabled = info != NULL && JSON_NODE_HOLDS_OBJECT (info)
+                          ? ctl_json_get (json_node_get_object (info), "UnitEnabled")
+                          : NULL;
+
+  if (enabled != NULL && !json_node_get_boolean (enabled))
+    g_printerr (_("WARNING: swarm-agent.service is not enabled: after a reboot this node will not come back to the swarm by itself.\n"
+                  "         Run 'systemctl enable swarm-agent'.\n"));
+}
+
+/* HOST:PORT at which other nodes reach @node_id; NULL: it is no manager. Caller frees. */
+static char *
+manager_address (CtlContext *context, const char *node_id, GError **error)
+{
+  g_autofree char *path = ctl_resolve (context, "node", node_id, NULL, error);
+  g_autoptr (JsonNode) node = path != NULL ? ctl_inspect (context, "node", path, error) : NULL;
+  const char *address = node != NULL ? ctl_json_string (json_node_get_object (node), "ManagerStatus.Addr") : "";
+
+  return *address != 0 ? g_strdup (address) : NULL;
+}
+
+static gboolean
+get_tokens (CtlContext *context, char **ret_worker, char **ret_manager, GError **error)
+{
+  g_autoptr (GVariant) reply = ctl_call_write (context, CTL_CLUSTER_PATH, CTL_CLUSTER_IFACE, "GetJoinTokens", NULL, FALSE, error);
+
+  if (reply == NULL)
+    return FALSE;
+  g_variant_get (reply, "(ss)", ret_worker, ret_manager);
+  return TRUE;
+}
+
+static gboolean
+print_join_command (CtlContext *context, const char *node_id, const char *role, GError **error)
+{
+  g_autofree char *worker = NULL;
+  g_autofree char *manager = NULL;
+  g_autofree char *address = NULL;
+  gboolean for_worker = g_str_equal (role, "worker");
+
+  if (!get_tokens (context, &worker, &manager, error))
+    return FALSE;
+  address = manager_address (context, node_id, error);
+  if (address == NULL)
+    return error == NULL || *error == NULL;
+  if (for_worker)
+    printf (_("To add a worker to this swarm, run the following command:\n\n    swarmctl join --token %s %s\n\n"), worker, address);
+  else
+    printf (_("To add a manager to this swarm, run the following command:\n\n    swarmctl join --token %s %s\n\n"), manager, address);
+  return TRUE;
+}
+
+gboolean
+ctl_cmd_init (CtlContext *context, GError **error)
+{
+  GVariantDict dict;
+  g_autoptr (GVariant) reply = NULL;
+  g_autoptr (GError) reason = NULL;
+  const char *node_id;
+
+  g_variant_dict_init (&dict, NULL);
+  add_listen_options (&dict, context->args);
+  reply = ctl_call_write (context, CTL_PATH, CTL_MANAGER_IFACE, "Init", g_variant_new ("(@a{sv})", g_variant_dict_end (&dict)),
+                          FALSE, &reason);
+  if (reply == NULL) {
+    gboolean choose = strstr (reason->message, "could not choose an IP address") != NULL ||
+                      strstr (reason->message, "could not find the system's IP address") != NULL;
+
+    if (choose && strstr (reason->message, "--advertise-addr") == NULL)
+      g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _("%s - specify one with --advertise-addr"), reason->message);
+    else
+      g_propagate_error (error, g_steal_pointer (&reason));
+    return FALSE;
+  }
+  g_variant_get (reply, "(&s)", &node_id);
+  printf (_("Swarm initialized: current node (%s) is now a manager.\n\n"), node_id);
+  if (!print_join_command (context, node_id, "worker", error))
+    return FALSE;
+  printf (_("To add a manager to this swarm, run 'swarmctl join-token manager' and follow the instructions.\n"));
+  warn_if_disabled (context);
+  return TRUE;
+}
+
+/* The whole of @file ("-": stdin) without white space around it. Caller frees. */
+static char *
+read_token (const char *file, GError **error)
+{
+  g_autofree char *buffer = g_malloc0 (MAX_TOKEN + 1);
+  FILE *stream = g_str_equal (file, "-") ? stdin : fopen (file, "re");
+  gsize len;
+  char *token;
+
+  if (stream == NULL) {
+    g_set_error (error, CTL_ERROR, CTL_ERROR_INVALID, "open %s: %s", file, g_strerror (errno));
+    return NULL;
+  }
+  len = fread (buffer, 1, MAX_TOKEN, stream);
+  if (stream != stdin)
+    fclose (stream);
+  buffer[len] = 0;
+  token = g_strdup (g_strstrip (buffer));
+  memset (buffer, 0, MAX_TOKEN);
+  if (*token != 0 && g_utf8_validate (token, -1, NULL))
+    return token;
+  g_free (token);
+  g_set_error (error, CTL_ERROR, CTL_ERROR_INVALID, _("there is no join token in %s"), file);
+  return NULL;
+}
+
+static char *
+token_from_args (CtlArgs *args, GError **error)
+{
+  if (ctl_args_given (args, "token") && ctl_args_given (args, "token-file")) {
+    g_set_error_literal (error, CTL_ERROR, CTL_ERROR_USAGE, _("give either --token or --token-file, not both"));
+    return NULL;
+  }
+  if (ctl_args_given (args, "token-file"))
+    return read_token (ctl_args_string (args, "token-file"), error);
+  if (ctl_args_given (args, "token"))
+    return g_strdup (ctl_args_string (args, "token"));
+  g_set_error_literal (error, CTL_ERROR, CTL_ERROR_USAGE,
+                       _("a join token is needed: run 'swarmctl join-token worker' on a manager and give it with --token or --token-file"));
+  return NULL;
+}
+
+gboolean
+ctl_cmd_join (CtlContext *context, GError **error)
+{
+  GVariantDict dict;
+  g_autofree char *token = token_from_args (context->args, error);
+  const char *remotes[] = { g_ptr_array_index (ctl_args_positional (context->args), 0), NULL };
+  g_autoptr (GVariant) reply = NULL;
+  const char *role;
+
+  if (token == NULL)
+    return FALSE;
+  g_variant_dict_init (&dict, NULL);
+  add_listen_options (&dict, context->args);
+  g_variant_dict_insert (&dict, "JoinToken", "s", token);
+  g_variant_dict_insert_value (&dict, "RemoteAddrs", g_variant_new_strv (remotes, 1));
+  reply = ctl_call_write (context, CTL_PATH, CTL_MANAGER_IFACE, "Join", g_variant_new ("(@a{sv})", g_variant_dict_end (&dict)),
+                          FALSE, error);
+  memset (token, 0, strlen (token));
+  if (reply == NULL)
+    return FALSE;
+  g_variant_get (reply, "(&s&s)", NULL, &role);
+  if (g_str_equal (role, "manager"))
+    printf (_("This node joined a swarm as a manager.\n"));
+  else
+    printf (_("This node joined a swarm as a worker.\n"));
+  warn_if_disabled (context);
+  return TRUE;
+}
+
+/* Rotates, and returns the new token. */
+static char *
+rotate (CtlContext *context, const char *role, GError **error)
+{
+  g_autoptr (GVariant) reply = ctl_call_write (context, CTL_CLUSTER_PATH, CTL_CLUSTER_IFACE, "RotateJoinToken",
+                                               g_variant_new ("(s)", role), FALSE, error);
+  char *token = NULL;
+
+  if (reply != NULL)
+    g_variant_get (reply, "(s)", &token);
+  return token;
+}
+
+gboolean
+ctl_cmd_join_token (CtlContext *context, GError **error)
+{
+  const char *role = g_ptr_array_index (ctl_args_positional (context->args), 0);
+  gboolean quiet = ctl_args_bool (context->args, "quiet");
+  g_autofree char *worker = NULL;
+  g_autofree char *manager = NULL;
+  g_autofree char *rotated = NULL;
+  g_autoptr (JsonNode) info = NULL;
+
+  if (!g_str_equal (role, "worker") && !g_str_equal (role, "manager")) {
+    g_set_error (error, CTL_ERROR, CTL_ERROR_INVALID, _("unknown role %s"), role);
+    return FALSE;
+  }
+  if (ctl_args_bool (context->args, "rotate")) {
+    rotated = rotate (context, role, error);
+    if (rotated == NULL)
+      return FALSE;
+    if (!quiet)
+      printf (_("Successfully rotated %s join token.\n\n"), role);
+  }
+  if (quiet) {
+    if (rotated == NULL && !get_tokens (context, &worker, &manager, error))
+      return FALSE;
+    printf ("%s\n", rotated != NULL ? rotated : g_str_equal (role, "worker") ? worker : manager);
+    return TRUE;
+  }
+  info = ctl_call_json (context, CTL_PATH, CTL_MANAGER_IFACE, "Info", NULL, error);
+  return info != NULL && print_join_command (context, ctl_json_string (json_node_get_object (info), "NodeID"), role, error);
+}
+
+gboolean
+ctl_cmd_leave (CtlContext *context, GError **error)
+{
+  g_autoptr (GVariant) reply = ctl_call_write (context, CTL_PATH, CTL_MANAGER_IFACE, "Leave",
+                                               g_variant_new ("(b)", ctl_args_bool (context->args, "force")), FALSE, error);
+
+  if (reply == NULL)
+    return FALSE;
+  printf (_("Node left the swarm.\n"));
+  return TRUE;
+}

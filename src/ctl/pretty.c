@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What --pretty shows of one object: docker's lines for what exists here. */
+#include "ctl/format.h"
+#include "ctl/inspect.h"
+#include <string.h>
+
+static void
+line (GString *out, const char *label, const char *text)
+{
+  if (*text != 0)
+    g_string_append_printf (out, "%s%s\n", label, text);
+}
+
+static void
+labels (GString *out, const char *title, JsonObject *map, const char *bullet)
+{
+  g_autoptr (GList) keys = map != NULL ? g_list_sort (json_object_get_members (map), (GCompareFunc) strcmp) : NULL;
+
+  if (keys != NULL)
+    g_string_append_printf (out, "%s\n", title);
+  for (GList *l = keys; l != NULL; l = l->next) {
+    const char *value = json_object_get_string_member_with_default (map, l->data, "");
+    g_string_append_printf (out, " %s%s%s%s\n", bullet, (const char *) l->data, *value != 0 ? "=" : "", value);
+  }
+}
+
+/* The strings of a list with @separator between them; "" for none. Caller frees. */
+static char *
+joined (JsonArray *array, const char *separator)
+{
+  GString *out = g_string_new (NULL);
+
+  for (guint i = 0; array != NULL && i < json_array_get_length (array); i++)
+    g_string_append_printf (out, "%s%s", i > 0 ? separator : "", json_array_get_string_element (array, i));
+  return g_string_free (out, FALSE);
+}
+
+static void
+list_line (GString *out, const char *label, JsonObject *object, const char *path, const char *separator)
+{
+  g_autofree char *text = joined (ctl_json_array (object, path), separator);
+
+  line (out, label, text);
+}
+
+static void
+cpu_line (GString *out, const char *label, gint64 nano)
+{
+  if (nano > 0)
+    g_string_append_printf (out, "%s%g\n", label, (double) nano / 1e9);
+}
+
+static void
+memory_line (GString *out, const char *label, gint64 bytes)
+{
+  g_autofree char *text = ctl_human_bytes (bytes);
+
+  if (bytes > 0)
+    line (out, label, text);
+}
+
+static void
+manager_part (GString *out, JsonObject *node)
+{
+  g_autofree char *reachability = ctl_capitalize (ctl_json_string (node, "ManagerStatus.Reachability"));
+
+  if (ctl_json_object (node, "ManagerStatus") == NULL)
+    return;
+  g_string_append (out, "Manager Status:\n");
+  line (out, " Address:\t\t", ctl_json_string (node, "ManagerStatus.Addr"));
+  line (out, " Raft Status:\t\t", reachability);
+  line (out, " Leader:\t\t", ctl_json_bool (node, "ManagerStatus.Leader") ? "Yes" : "No");
+}
+
+char *
+ctl_pretty_node (JsonObject *node)
+{
+  GString *out = g_string_new (NULL);
+  g_autofree char *state = ctl_capitalize (ctl_json_string_or (node, "Status.State", "unknown"));
+  g_autofree char *availability = ctl_capitalize (ctl_json_string_or (node, "Spec.Availability", "active"));
+
+  line (out, "ID:\t\t\t", ctl_json_string (node, "ID"));
+  line (out, "Name:\t\t\t", ctl_json_string (node, "Spec.Name"));
+  labels (out, "Labels:", ctl_json_object (node, "Spec.Labels"), "- ");
+  line (out, "Hostname:              \t", ctl_json_string (node, "Description.Hostname"));
+  line (out, "Joined at:             \t", ctl_json_string (node, "CreatedAt"));
+  g_string_append (out, "Status:\n");
+  line (out, " State:\t\t\t", state);
+  line (out, " Message:              \t", ctl_json_string (node, "Status.Message"));
+  line (out, " Availability:         \t", availability);
+  line (out, " Address:\t\t", ctl_json_string (node, "Status.Addr"));
+  manager_part (out, node);
+  g_string_append (out, "Platform:\n");
+  line (out, " Operating System:\t", ctl_json_string (node, "Description.Platform.OS"));
+  line (out, " Architecture:\t\t", ctl_json_string (node, "Description.Platform.Architecture"));
+  g_string_append (out, "Resources:\n");
+  cpu_line (out, " CPUs:\t\t\t", ctl_json_int (node, "Description.Resources.NanoCPUs"));
+  memory_line (out, " Memory:\t\t", ctl_json_int (node, "Description.Resources.MemoryBytes"));
+  line (out, "Engine Version:\t\t", ctl_json_string (node, "Description.Engine.EngineVersion"));
+  labels (out, "Engine Labels:", ctl_json_object (node, "Description.Engine.Labels"), "- ");
+  return g_string_free (out, FALSE);
+}
+
+static void
+container_part (GString *out, JsonObject *container)
+{
+  g_string_append (out, "ContainerSpec:\n");
+  line (out, " Image:\t\t", ctl_json_string (container, "Image"));
+  list_line (out, " Command:\t", container, "Command", " ");
+  list_line (out, " Args:\t\t", container, "Args", " ");
+  list_line (out, " Env:\t\t", container, "Env", " ");
+  line (out, " Dir:\t\t", ctl_json_string (container, "Dir"));
+  line (out, " Init:\t\t", ctl_json_bool (container, "Init") ? "true" : "false");
+  line (out, " User: ", ctl_json_string (container, "User"));
+  if (ctl_json_array (container, "CapabilityAdd") != NULL || ctl_json_array (container, "CapabilityDrop") != NULL)
+    g_string_append (out, "Capabilities:\n");
+  list_line (out, " Add: ", container, "CapabilityAdd", ", ");
+  list_line (out, " Drop: ", container, "CapabilityDrop", ", ");
+  labels (out, "SysCtls:", ctl_json_object (container, "Sysctls"), "");
+}
+
+static void
+mounts_part (GString *out, JsonArray *array)
+{
+  g_autoptr (GPtrArray) mounts = ctl_json_objects (array);
+
+  if (mounts->len > 0)
+    g_string_append (out, "Mounts:\n");
+  for (guint i = 0; i < mounts->len; i++) {
+    JsonObject *mount = g_ptr_array_index (mounts, i);
+
+    line (out, " Target:\t", ctl_json_string (mount, "Target"));
+    line (out, "  Source:\t", ctl_json_string (mount, "Source"));
+    line (out, "  ReadOnly:\t", ctl_json_bool (mount, "ReadOnly") ? "true" : "false");
+    line (out, "  Type:\t\t", ctl_json_string_or (mount, "Type", "bind"));
+  }
+}
+
+static void
+resources_part (GString *out, JsonObject *task)
+{
+  JsonObject *limits = ctl_json_object (task, "Resources.Limits");
+  JsonObject *reservations = ctl_json_object (task, "Resources.Reservations");
+
+  if (limits == NULL && reservations == NULL)
+    return;
+  g_string_append (out, "Resources:\n");
+  if (reservations != NULL)
+    g_string_append (out, " Reservations:\n");
+  cpu_line (out, "  CPU:\t\t", ctl_json_int (reservations, "NanoCPUs"));
+  memory_line (out, "  Memory:\t", ctl_json_int (reservations, "MemoryBytes"));
+  if (limits != NULL)
+    g_string_append (out, " Limits:\n");
+  cpu_line (out, "  CPU:\t\t", ctl_json_int (limits, "NanoCPUs"));
+  memory_line (out, "  Memory:\t", ctl_json_int (limits, "MemoryBytes"));
+  if (ctl_json_int (limits, "Pids") > 0)
+    g_string_append_printf (out, "  PIDs:\t\t%" G_GINT64_FORMAT "\n", ctl_json_int (limits, "Pids"));
+}
+
+static void
+ports_part (GString *out, JsonArray *array)
+{
+  g_autoptr (GPtrArray) ports = ctl_json_objects (array);
+
+  if (ports->len > 0)
+    g_string_append (out, "Ports:\n");
+  for (guint i = 0; i < ports->len; i++) {
+    JsonObject *port = g_ptr_array_index (ports, i);
+
+    g_string_append_printf (out,
+                            " PublishedPort = %" G_GINT64_FORMAT "\n  Protocol = %s\n  TargetPort = %" G_GINT64_FORMAT
+                            "\n  PublishMode = %s\n",
+                            ctl_json_int (port, "PublishedPort"), ctl_json_string_or (port, "Protocol", "tcp"),
+                            ctl_json_int (port, "TargetPort"), ctl_json_string_or (port, "PublishMode", "ingress"));
+  }
+}
+
+char *
+ctl_pretty_service (JsonObject *service)
+{
+  GString *out = g_string_new (NULL);
+  JsonObject *task = ctl_json_object (service, "Spec.TaskTemplate");
+  JsonObject *container = ctl_json_object (task, "ContainerSpec");
+  JsonNode *replicas = ctl_json_get (service, "Spec.Mode.Replicated.Replicas");
+
+  line (out, "ID:\t\t", ctl_json_string (service, "ID"));
+  line (out, "Name:\t\t", ctl_json_string (service, "Spec.Name"));
+  labels (out, "Labels:", ctl_json_object (service, "Spec.Labels"), "");
+  g_string_append (out, "Service Mode:\tReplicated\n");
+  if (replicas != NULL)
+    g_string_append_printf (out, " Replicas:\t%" G_GINT64_FORMAT "\n", json_node_get_int (replicas));
+  g_string_append (out, "Placement:\n");
+  list_line (out, " Constraints:\t", task, "Placement.Constraints", ", ");
+  if (ctl_json_int (task, "Placement.MaxReplicas") > 0)
+    g_string_append_printf (out, " Max Replicas Per Node:   %" G_GINT64_FORMAT "\n", ctl_json_int (task, "Placement.MaxReplicas"));
+  container_part (out, container);
+  mounts_part (out, ctl_json_array (container, "Mounts"));
+  resources_part (out, task);
+  ports_part (out, ctl_json_array (service, "Spec.EndpointSpec.Ports"));
+  return g_string_free (out, FALSE);
+}
+
+char *
+ctl_pretty_task (JsonObject *task)
+{
+  GString *out = g_string_new (NULL);
+  g_autofree char *state = ctl_capitalize (ctl_json_string_or (task, "Status.State", "new"));
+  g_autofree char *desired = ctl_capitalize (ctl_json_string_or (task, "DesiredState", "new"));
+
+  line (out, "ID:\t\t", ctl_json_string (task, "ID"));
+  line (out, "Name:\t\t", ctl_json_string (task, "Name"));
+  line (out, "Service:\t", ctl_json_string (task, "ServiceID"));
+  line (out, "Node:\t\t", ctl_json_string (task, "NodeID"));
+  line (out, "Created at:\t", ctl_json_string (task, "CreatedAt"));
+  line (out, "Desired State:\t", desired);
+  g_string_append (out, "Status:\n");
+  line (out, " State:\t\t", state);
+  line (out, " Since:\t\t", ctl_json_string (task, "Status.Timestamp"));
+  line (out, " Message:\t", ctl_json_string (task, "Status.Message"));
+  line (out, " Error:\t\t", ctl_json_string (task, "Status.Err"));
+  line (out, " Container:\t", ctl_json_string (task, "Status.ContainerStatus.ContainerID"));
+  if (ctl_json_get (task, "Status.ContainerStatus.ExitCode") != NULL)
+    g_string_append_printf (out, " Exit Code:\t%" G_GINT64_FORMAT "\n", ctl_json_int (task, "Status.ContainerStatus.ExitCode"));
+  if (ctl_json_object (task, "Spec.ContainerSpec") != NULL)
+    container_part (out, ctl_json_object (task, "Spec.ContainerSpec"));
+  return g_string_free (out, FALSE);
+}
