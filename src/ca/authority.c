@@ -24,8 +24,8 @@ swarm_authority_new_token (SwarmAuthority *self, const char *root_cert_pem, GErr
 }
 
 gboolean
-swarm_authority_create (SwarmAuthority *self, char **ret_root_cert_pem, GBytes **ret_root_key_pem, char **ret_worker_token,
-                        char **ret_manager_token, GError **error)
+swarm_authority_create (SwarmAuthority *self, char **ret_root_cert_pem, GBytes **ret_root_key_pem,
+                        char **ret_worker_token, char **ret_manager_token, GError **error)
 {
   g_autofree char *cert = NULL, *worker = NULL, *manager = NULL;
   g_autoptr (GBytes) key = NULL;
@@ -54,8 +54,9 @@ swarm_authority_issue (SwarmAuthority *self, const SwarmAuthorityState *state, c
   /* Whole seconds, as certificates have them. Back-dated, for clocks of a cluster never agree. */
   issued.info.not_before = (now - SWARM_AUTHORITY_BACKDATE_US) / G_USEC_PER_SEC * G_USEC_PER_SEC;
   issued.info.not_after = (now + MAX (validity, SWARM_AUTHORITY_MIN_VALIDITY_US)) / G_USEC_PER_SEC * G_USEC_PER_SEC;
-  issued.cert_pem = self->crypto->issue (self->crypto, state->root_cert_pem, state->root_key_pem, csr_pem, &issued.info.peer,
-                                         issued.info.not_before, issued.info.not_after, issued.info.peer.serial, error);
+  issued.cert_pem
+    = self->crypto->issue (self->crypto, state->root_cert_pem, state->root_key_pem, csr_pem, &issued.info.peer,
+                           issued.info.not_before, issued.info.not_after, issued.info.peer.serial, error);
   if (issued.cert_pem == NULL)
     return FALSE;
   *ret = issued;
@@ -101,8 +102,9 @@ swarm_authority_join (SwarmAuthority *self, const SwarmAuthorityState *state, co
 }
 
 gboolean
-swarm_authority_renew (SwarmAuthority *self, const SwarmAuthorityState *state, const SwarmPeer *peer, SwarmPeerRole role,
-                       const char *newest_serial, const char *csr_pem, SwarmIssued *ret, GError **error)
+swarm_authority_renew (SwarmAuthority *self, const SwarmAuthorityState *state, const SwarmPeer *peer,
+                       SwarmPeerRole role, const char *newest_serial, const char *csr_pem, SwarmIssued *ret,
+                       GError **error)
 {
   const char *reason = NULL;
 

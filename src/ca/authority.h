@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The certificate authority's decisions: who gets a certificate, for which role, for how long. Pure: everything that it knows
- * is handed in, what it decides is handed back; storing it is the caller's part. */
+/* The certificate authority's decisions: who gets a certificate, for which role, for how long. Pure: everything that it
+ * knows is handed in, what it decides is handed back; storing it is the caller's part. */
 #pragma once
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -42,15 +42,16 @@ gboolean swarm_authority_create (SwarmAuthority *self, char **ret_root_cert_pem,
 char *swarm_authority_new_token (SwarmAuthority *self, const char *root_cert_pem, GError **error);
 
 /* A node asks to join with @token: decides its role by the token, gives it a new random id and a certificate.
- * SWARM_ERROR_ACCESS_DENIED "A valid join token is necessary to join this cluster"; SWARM_ERROR_INVALID_ARGUMENT: bad request. */
-gboolean swarm_authority_join (SwarmAuthority *self, const SwarmAuthorityState *state, const char *token, const char *csr_pem,
-                               SwarmIssued *ret, GError **error);
+ * SWARM_ERROR_ACCESS_DENIED "A valid join token is necessary to join this cluster"; SWARM_ERROR_INVALID_ARGUMENT: bad
+ * request. */
+gboolean swarm_authority_join (SwarmAuthority *self, const SwarmAuthorityState *state, const char *token,
+                               const char *csr_pem, SwarmIssued *ret, GError **error);
 /* The manager that makes the cluster signs its own first certificate, as the node that it chose to be. */
-gboolean swarm_authority_issue (SwarmAuthority *self, const SwarmAuthorityState *state, const SwarmId *node, SwarmPeerRole role,
-                                const char *csr_pem, SwarmIssued *ret, GError **error);
-/* A known node asks for its next certificate over a connection that @peer authenticated. @role and @newest_serial come from
- * its node object: the role that it shall have now, the serial of the certificate it was last given. Certificates other than
- * the newest renew nothing: SWARM_ERROR_ACCESS_DENIED. */
+gboolean swarm_authority_issue (SwarmAuthority *self, const SwarmAuthorityState *state, const SwarmId *node,
+                                SwarmPeerRole role, const char *csr_pem, SwarmIssued *ret, GError **error);
+/* A known node asks for its next certificate over a connection that @peer authenticated. @role and @newest_serial come
+ * from its node object: the role that it shall have now, the serial of the certificate it was last given. Certificates
+ * other than the newest renew nothing: SWARM_ERROR_ACCESS_DENIED. */
 gboolean swarm_authority_renew (SwarmAuthority *self, const SwarmAuthorityState *state, const SwarmPeer *peer,
                                 SwarmPeerRole role, const char *newest_serial, const char *csr_pem, SwarmIssued *ret,
                                 GError **error);
@@ -58,5 +59,6 @@ gboolean swarm_authority_renew (SwarmAuthority *self, const SwarmAuthorityState 
 /* The joiner's side: whether @root_cert_pem, fetched over an unverified connection, is the root that @token speaks of.
  * "invalid join token", or SWARM_ERROR_ACCESS_DENIED "remote CA does not match fingerprint." */
 gboolean swarm_authority_check_root (SwarmCrypto *crypto, const char *token, const char *root_cert_pem, GError **error);
-/* When the holder of a certificate shall ask for the next: a random moment between 50 and 80 % of its life, µs since 1970. */
+/* When the holder of a certificate shall ask for the next: a random moment between 50 and 80 % of its life, µs since
+ * 1970. */
 gint64 swarm_authority_renewal_time (SwarmRandom *random, const SwarmCertInfo *info);

@@ -62,7 +62,8 @@ crypto_unseal (SwarmCrypto *self, GBytes *key, GBytes *sealed, GBytes *aad, GErr
     if (EVP_DecryptInit_ex2 (ctx, EVP_aes_256_gcm (), g_bytes_get_data (key, NULL), data, NULL)
         && (aad_len == 0 || EVP_DecryptUpdate (ctx, NULL, &n, g_bytes_get_data (aad, NULL), aad_len))
         && (len == 0 || EVP_DecryptUpdate (ctx, out, &n, data + NONCE_LEN, len))
-        && EVP_CIPHER_CTX_ctrl (ctx, EVP_CTRL_AEAD_SET_TAG, TAG_LEN, tag) && EVP_DecryptFinal_ex (ctx, out + len, &n) == 1)
+        && EVP_CIPHER_CTX_ctrl (ctx, EVP_CTRL_AEAD_SET_TAG, TAG_LEN, tag)
+        && EVP_DecryptFinal_ex (ctx, out + len, &n) == 1)
       return g_bytes_new_take (g_steal_pointer (&out), len);
     explicit_bzero (out, len);
     ERR_clear_error ();
@@ -110,7 +111,8 @@ add_extension (X509 *cert, X509 *issuer, int nid, const char *value)
 static gboolean
 add_name (X509 *cert, const char *field, const char *value)
 {
-  return X509_NAME_add_entry_by_txt (X509_get_subject_name (cert), field, MBSTRING_ASC, (const guint8 *) value, -1, -1, 0);
+  return X509_NAME_add_entry_by_txt (X509_get_subject_name (cert), field, MBSTRING_ASC, (const guint8 *) value, -1, -1,
+                                     0);
 }
 
 static gboolean
@@ -128,8 +130,8 @@ crypto_create_root (SwarmCrypto *self, gint64 now_us, char **ret_cert_pem, GByte
   /* Back-dated as issued certificates are: the first joiner's clock may be slow. */
   gint64 not_before = now_us - G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC;
 
-  if (key == NULL || !X509_set_version (cert, X509_VERSION_3) || !set_serial (cert, NULL) || !add_name (cert, "CN", "swarm-ca")
-      || !X509_set_issuer_name (cert, X509_get_subject_name (cert))
+  if (key == NULL || !X509_set_version (cert, X509_VERSION_3) || !set_serial (cert, NULL)
+      || !add_name (cert, "CN", "swarm-ca") || !X509_set_issuer_name (cert, X509_get_subject_name (cert))
       || !set_validity (cert, not_before, now_us + ROOT_VALIDITY_US) || !X509_set_pubkey (cert, key)
       || !add_extension (cert, cert, NID_key_usage, "critical,keyCertSign,cRLSign")
       || !add_extension (cert, cert, NID_basic_constraints, "critical,CA:TRUE,pathlen:1")
@@ -180,7 +182,8 @@ csr_key (const char *csr_pem, GError **error)
   }
   if (X509_REQ_verify (csr, key) != 1) {
     ERR_clear_error ();
-    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "certificate request: its signature is wrong");
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT,
+                         "certificate request: its signature is wrong");
     return NULL;
   }
   EVP_PKEY_up_ref (key);
@@ -202,7 +205,8 @@ crypto_issue (SwarmCrypto *self, const char *root_cert_pem, GBytes *root_key_pem
   g_return_val_if_fail (swarm_cert_role_to_string (subject->role) != NULL, NULL);
   if (X509_check_private_key (root, root_key) != 1) {
     ERR_clear_error ();
-    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_FAILED, "root certificate and root key do not belong together");
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_FAILED,
+                         "root certificate and root key do not belong together");
     return NULL;
   }
   cert = build_cert (root, key, subject, not_before_us, not_after_us, serial);
@@ -221,9 +225,11 @@ crypto_root_digest (SwarmCrypto *self, const char *root_cert_pem, guint8 digest[
 
   if (root == NULL)
     return FALSE;
-  /* Whoever checks a digest trusts the whole text afterwards: nothing may ride along behind the certificate that was checked. */
+  /* Whoever checks a digest trusts the whole text afterwards: nothing may ride along behind the certificate that was
+   * checked. */
   if (strstr (strstr (root_cert_pem, "-----BEGIN ") + 1, "-----BEGIN ") != NULL) {
-    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "root certificate: more than one certificate");
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT,
+                         "root certificate: more than one certificate");
     return FALSE;
   }
   if (!X509_digest (root, EVP_sha256 (), digest, NULL)) {

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The key of a save under way: written first, renamed last. Key and certificate cannot change in one step, but a certificate
- * tells which key it belongs to, so whichever of the two keys matches is the right one. */
+/* The key of a save under way: written first, renamed last. Key and certificate cannot change in one step, but a
+ * certificate tells which key it belongs to, so whichever of the two keys matches is the right one. */
 #define NEXT_KEY_FILE SWARM_IDENTITY_KEY_FILE ".next"
 
 static void

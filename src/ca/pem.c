@@ -111,6 +111,7 @@ swarm_pem_is_p256 (EVP_PKEY *key)
   char group[64] = "";
   gsize len;
 
-  return EVP_PKEY_is_a (key, "EC") && EVP_PKEY_get_utf8_string_param (key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof group, &len)
+  return EVP_PKEY_is_a (key, "EC")
+         && EVP_PKEY_get_utf8_string_param (key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof group, &len)
          && (g_str_equal (group, "prime256v1") || g_str_equal (group, "P-256"));
 }

@@ -16,42 +16,42 @@ typedef struct {
   gboolean reader_left;
   guint32 credit; /* chunks that the caller takes already */
   SwarmWireMessage message;
-} RpcCall;
+} SwarmRpcCall;
 
 /* ---- own calls ---- */
 
 void
-rpc_pending_free (RpcPending *pending)
+swarm_rpc_pending_free (SwarmRpcPending *pending)
 {
   g_clear_error (&pending->error);
   g_free (pending);
 }
 
 void
-rpc_pending_report (RpcPending *pending, GVariant *reply, const GError *error)
+swarm_rpc_pending_report (SwarmRpcPending *pending, GVariant *reply, const GError *error)
 {
   if (pending->reader != NULL)
-    rpc_reader_finish (pending->reader, error);
+    swarm_rpc_reader_finish (pending->reader, error);
   else
     pending->func (reply, error, pending->data);
-  rpc_pending_free (pending);
+  swarm_rpc_pending_free (pending);
 }
 
 void
-rpc_calls_report_refused (RpcLink *self)
+swarm_rpc_calls_report_refused (SwarmRpcLink *self)
 {
   /* What a callback starts anew and is refused waits for the next turn. */
   for (guint n = g_queue_get_length (&self->refused); n > 0 && !g_queue_is_empty (&self->refused); n--) {
-    RpcPending *pending = g_queue_pop_head (&self->refused);
+    SwarmRpcPending *pending = g_queue_pop_head (&self->refused);
     g_autoptr (GError) error = g_steal_pointer (&pending->error);
-    rpc_pending_report (pending, NULL, error);
+    swarm_rpc_pending_report (pending, NULL, error);
   }
   if (!g_queue_is_empty (&self->refused))
-    rpc_link_soon (self);
+    swarm_rpc_link_soon (self);
 }
 
 void
-rpc_calls_fail_all (RpcLink *self, const GError *error)
+swarm_rpc_calls_fail_all (SwarmRpcLink *self, const GError *error)
 {
   g_autoptr (GHashTable) pending = g_steal_pointer (&self->pending);
   GHashTableIter iter;
@@ -60,14 +60,14 @@ rpc_calls_fail_all (RpcLink *self, const GError *error)
   self->pending = g_hash_table_new (NULL, NULL);
   g_hash_table_iter_init (&iter, pending);
   while (g_hash_table_iter_next (&iter, NULL, &value))
-    rpc_pending_report (value, NULL, error);
+    swarm_rpc_pending_report (value, NULL, error);
 }
 
 static void call_deadline (gpointer data);
 
 /* One timer per link, for the earliest deadline: it is left to run when that call is answered. */
 static void
-arm_deadline (RpcLink *self, gint64 deadline_us)
+arm_deadline (SwarmRpcLink *self, gint64 deadline_us)
 {
   gint64 delay;
 
@@ -82,7 +82,7 @@ arm_deadline (RpcLink *self, gint64 deadline_us)
 static void
 call_deadline (gpointer data)
 {
-  RpcLink *self = data;
+  SwarmRpcLink *self = data;
   gint64 now = swarm_clock_boottime (self->clock), next = G_MAXINT64;
   g_autoptr (GPtrArray) expired = g_ptr_array_new ();
   GHashTableIter iter;
@@ -91,7 +91,7 @@ call_deadline (gpointer data)
   self->deadline_timer = NULL;
   g_hash_table_iter_init (&iter, self->pending);
   while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    RpcPending *pending = value;
+    SwarmRpcPending *pending = value;
     if (pending->deadline_us == 0)
       continue;
     if (pending->deadline_us <= now) {
@@ -108,13 +108,13 @@ call_deadline (gpointer data)
   swarm_link_ref (&self->base);
   for (guint i = 0; i < expired->len; i++) {
     g_autoptr (GError) error = g_error_new (SWARM_ERROR, SWARM_ERROR_TIMED_OUT, "%s: no answer in time", self->name);
-    rpc_pending_report (g_ptr_array_index (expired, i), NULL, error);
+    swarm_rpc_pending_report (g_ptr_array_index (expired, i), NULL, error);
   }
   swarm_link_unref (&self->base);
 }
 
 static guint32
-next_serial (RpcLink *self)
+next_serial (SwarmRpcLink *self)
 {
   do
     self->last_serial++;
@@ -124,17 +124,18 @@ next_serial (RpcLink *self)
 
 /* NULL with an error when the call cannot be made now. */
 static GBytes *
-prepare (RpcLink *self, const char *path, const char *iface, const char *member, GVariant *args, guint32 serial, GError **error)
+prepare (SwarmRpcLink *self, const char *path, const char *iface, const char *member, GVariant *args, guint32 serial,
+         GError **error)
 {
   if (!self->base.is_up || self->failed) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "%s: the connection is down", self->name);
     return NULL;
   }
-  return swarm_wire_encode_call (path, iface, member, args, serial, rpc_link_message_max (self), error);
+  return swarm_wire_encode_call (path, iface, member, args, serial, swarm_rpc_link_message_max (self), error);
 }
 
 static guint
-count_streams (RpcLink *self)
+count_streams (SwarmRpcLink *self)
 {
   GHashTableIter iter;
   gpointer value;
@@ -142,12 +143,12 @@ count_streams (RpcLink *self)
 
   g_hash_table_iter_init (&iter, self->pending);
   while (g_hash_table_iter_next (&iter, NULL, &value))
-    n += ((RpcPending *) value)->reader != NULL;
+    n += ((SwarmRpcPending *) value)->reader != NULL;
   return n;
 }
 
 static gboolean
-check_room (RpcLink *self, RpcPending *pending, GError **error)
+check_room (SwarmRpcLink *self, SwarmRpcPending *pending, GError **error)
 {
   const SwarmRpcLimits *limits = &self->rpc->settings.limits;
   guint streams = count_streams (self), calls = g_hash_table_size (self->pending) - streams;
@@ -160,8 +161,8 @@ check_room (RpcLink *self, RpcPending *pending, GError **error)
 }
 
 static gboolean
-start_call (RpcLink *self, RpcPending *pending, const char *path, const char *iface, const char *member, GVariant *args,
-            gint64 timeout_us, GError **error)
+start_call (SwarmRpcLink *self, SwarmRpcPending *pending, const char *path, const char *iface, const char *member,
+            GVariant *args, gint64 timeout_us, GError **error)
 {
   guint flags = pending->reader != NULL ? SWARM_FRAME_STREAM : 0;
   g_autoptr (GBytes) payload = NULL;
@@ -170,7 +171,7 @@ start_call (RpcLink *self, RpcPending *pending, const char *path, const char *if
   payload = prepare (self, path, iface, member, args, pending->serial, error);
   if (payload == NULL || !check_room (self, pending, error))
     return FALSE;
-  if (!rpc_link_send (self, SWARM_FRAME_MESSAGE, flags, pending->serial, (timeout_us + 999) / 1000, payload, 0)) {
+  if (!swarm_rpc_link_send (self, SWARM_FRAME_MESSAGE, flags, pending->serial, (timeout_us + 999) / 1000, payload, 0)) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "%s: too much waits to be sent", self->name);
     return FALSE;
   }
@@ -183,8 +184,8 @@ start_call (RpcLink *self, RpcPending *pending, const char *path, const char *if
 }
 
 void
-rpc_call_start (RpcLink *self, RpcPending *pending, const char *path, const char *iface, const char *member, GVariant *args,
-                gint64 timeout_us)
+swarm_rpc_call_start (SwarmRpcLink *self, SwarmRpcPending *pending, const char *path, const char *iface,
+                      const char *member, GVariant *args, gint64 timeout_us)
 {
   /* A stream may last: only the link's end ends it. */
   if (pending->reader != NULL)
@@ -194,21 +195,21 @@ rpc_call_start (RpcLink *self, RpcPending *pending, const char *path, const char
   if (start_call (self, pending, path, iface, member, args, MIN (timeout_us, TIMEOUT_MAX_US), &pending->error))
     return;
   g_queue_push_tail (&self->refused, pending);
-  rpc_link_soon (self);
+  swarm_rpc_link_soon (self);
 }
 
 gboolean
-rpc_call_send (RpcLink *self, const char *iface, const char *member, GVariant *args)
+swarm_rpc_call_send (SwarmRpcLink *self, const char *iface, const char *member, GVariant *args)
 {
   g_autoptr (GBytes) payload = prepare (self, SWARM_LINK_PATH, iface, member, args, 1, NULL);
 
-  return payload != NULL && rpc_link_send (self, SWARM_FRAME_MESSAGE, SWARM_FRAME_ONE_WAY, 0, 0, payload, 0);
+  return payload != NULL && swarm_rpc_link_send (self, SWARM_FRAME_MESSAGE, SWARM_FRAME_ONE_WAY, 0, 0, payload, 0);
 }
 
 static void
-receive_answer (RpcLink *self, const SwarmFrame *frame, SwarmWireMessage *message)
+receive_answer (SwarmRpcLink *self, const SwarmFrame *frame, SwarmWireMessage *message)
 {
-  RpcPending *pending = g_hash_table_lookup (self->pending, GUINT_TO_POINTER (frame->header.serial));
+  SwarmRpcPending *pending = g_hash_table_lookup (self->pending, GUINT_TO_POINTER (frame->header.serial));
   g_autoptr (GError) error = NULL;
 
   /* Too late: the caller has given up. */
@@ -219,16 +220,16 @@ receive_answer (RpcLink *self, const SwarmFrame *frame, SwarmWireMessage *messag
     error = g_steal_pointer (&message->remote);
   else if (pending->reader != NULL)
     error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_FAILED, "the other end does not answer with a stream");
-  rpc_pending_report (pending, error == NULL ? message->args : NULL, error);
+  swarm_rpc_pending_report (pending, error == NULL ? message->args : NULL, error);
 }
 
 /* ---- the other end's calls ---- */
 
 /* The call is answered or handed over to a stream; only the caller's own use of it remains. */
 static void
-call_free (RpcCall *call)
+call_free (SwarmRpcCall *call)
 {
-  RpcLink *link = (RpcLink *) call->base.link;
+  SwarmRpcLink *link = (SwarmRpcLink *) call->base.link;
 
   if (!call->base.one_way && g_hash_table_lookup (link->incoming, GUINT_TO_POINTER (call->serial)) == call) {
     g_hash_table_remove (link->incoming, GUINT_TO_POINTER (call->serial));
@@ -240,21 +241,23 @@ call_free (RpcCall *call)
 }
 
 static void
-send_error (RpcLink *self, guint32 serial, const GError *error)
+send_error (SwarmRpcLink *self, guint32 serial, const GError *error)
 {
   g_autoptr (GBytes) payload = swarm_wire_encode_error (error, serial);
 
-  if (!self->failed && !rpc_link_send (self, SWARM_FRAME_MESSAGE, SWARM_FRAME_REPLY, serial, 0, payload, RPC_QUEUE_RESERVE))
-    rpc_link_fail_literal (self, SWARM_ERROR_LIMIT_EXCEEDED, "the other end calls without reading the answers");
+  if (!self->failed
+      && !swarm_rpc_link_send (self, SWARM_FRAME_MESSAGE, SWARM_FRAME_REPLY, serial, 0, payload,
+                               SWARM_RPC_QUEUE_RESERVE))
+    swarm_rpc_link_fail_literal (self, SWARM_ERROR_LIMIT_EXCEEDED, "the other end calls without reading the answers");
 }
 
 static void
-send_answer (RpcLink *self, guint32 serial, GVariant *value)
+send_answer (SwarmRpcLink *self, guint32 serial, GVariant *value)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GBytes) payload = swarm_wire_encode_reply (value, serial, rpc_link_message_max (self), &error);
+  g_autoptr (GBytes) payload = swarm_wire_encode_reply (value, serial, swarm_rpc_link_message_max (self), &error);
 
-  if (payload != NULL && rpc_link_send (self, SWARM_FRAME_MESSAGE, SWARM_FRAME_REPLY, serial, 0, payload, 0))
+  if (payload != NULL && swarm_rpc_link_send (self, SWARM_FRAME_MESSAGE, SWARM_FRAME_REPLY, serial, 0, payload, 0))
     return;
   if (error == NULL)
     error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "too many answers wait to be read");
@@ -264,8 +267,8 @@ send_answer (RpcLink *self, guint32 serial, GVariant *value)
 static void
 call_reply (SwarmCall *base, GVariant *value, const GError *error)
 {
-  RpcCall *call = (RpcCall *) base;
-  RpcLink *link = (RpcLink *) base->link;
+  SwarmRpcCall *call = (SwarmRpcCall *) base;
+  SwarmRpcLink *link = (SwarmRpcLink *) base->link;
   g_autoptr (GError) no_stream = NULL;
   gboolean late = base->deadline_us != 0 && swarm_clock_boottime (link->clock) > base->deadline_us;
 
@@ -285,42 +288,42 @@ call_reply (SwarmCall *base, GVariant *value, const GError *error)
 static SwarmStream *
 call_stream (SwarmCall *base, SwarmStreamReadyFunc ready, gpointer data)
 {
-  RpcCall *call = (RpcCall *) base;
-  RpcLink *link = (RpcLink *) base->link;
+  SwarmRpcCall *call = (SwarmRpcCall *) base;
+  SwarmRpcLink *link = (SwarmRpcLink *) base->link;
   SwarmStream *stream;
 
   if (!call->wants_stream)
     return NULL;
-  stream = rpc_writer_new (link, call->serial, call->credit, call->reader_left || link->failed, ready, data);
+  stream = swarm_rpc_writer_new (link, call->serial, call->credit, call->reader_left || link->failed, ready, data);
   call_free (call);
   return stream;
 }
 
 gboolean
-rpc_call_credit (RpcLink *self, guint32 serial, guint32 credit)
+swarm_rpc_call_credit (SwarmRpcLink *self, guint32 serial, guint32 credit)
 {
-  RpcCall *call = g_hash_table_lookup (self->incoming, GUINT_TO_POINTER (serial));
+  SwarmRpcCall *call = g_hash_table_lookup (self->incoming, GUINT_TO_POINTER (serial));
 
   if (call != NULL)
-    call->credit = MIN (call->credit + MIN (credit, RPC_STREAM_WINDOW), RPC_STREAM_WINDOW);
+    call->credit = MIN (call->credit + MIN (credit, SWARM_RPC_STREAM_WINDOW), SWARM_RPC_STREAM_WINDOW);
   return call != NULL;
 }
 
 gboolean
-rpc_call_reader_left (RpcLink *self, guint32 serial)
+swarm_rpc_call_reader_left (SwarmRpcLink *self, guint32 serial)
 {
-  RpcCall *call = g_hash_table_lookup (self->incoming, GUINT_TO_POINTER (serial));
+  SwarmRpcCall *call = g_hash_table_lookup (self->incoming, GUINT_TO_POINTER (serial));
 
   if (call != NULL)
     call->reader_left = TRUE;
   return call != NULL;
 }
 
-static RpcCall *
-call_new (RpcLink *self, const SwarmFrame *frame, SwarmWireMessage *message)
+static SwarmRpcCall *
+call_new (SwarmRpcLink *self, const SwarmFrame *frame, SwarmWireMessage *message)
 {
   static const SwarmCallOps ops = { call_reply, call_stream };
-  RpcCall *call = g_new0 (RpcCall, 1);
+  SwarmRpcCall *call = g_new0 (SwarmRpcCall, 1);
 
   call->message = *message;
   *message = (SwarmWireMessage){ 0 };
@@ -344,7 +347,7 @@ call_new (RpcLink *self, const SwarmFrame *frame, SwarmWireMessage *message)
 
 /* The other end may not have more under way than was agreed; its own side refuses such calls already. */
 static gboolean
-check_incoming (RpcLink *self, const SwarmFrame *frame, GError **error)
+check_incoming (SwarmRpcLink *self, const SwarmFrame *frame, GError **error)
 {
   const SwarmRpcLimits *limits = &self->rpc->settings.limits;
   gboolean joining = self->base.peer.role == SWARM_PEER_NONE;
@@ -352,7 +355,8 @@ check_incoming (RpcLink *self, const SwarmFrame *frame, GError **error)
   guint streams = g_hash_table_size (self->writers) + self->incoming_streams;
   gboolean is_stream = (frame->header.flags & SWARM_FRAME_STREAM) != 0;
 
-  if (is_stream ? streams < (joining ? 0 : limits->streams) : calls < (joining ? RPC_JOINING_CALLS : limits->calls))
+  if (is_stream ? streams < (joining ? 0 : limits->streams)
+                : calls < (joining ? SWARM_RPC_JOINING_CALLS : limits->calls))
     return TRUE;
   g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "too many %s under way on one connection",
                is_stream ? "streams" : "calls");
@@ -360,26 +364,26 @@ check_incoming (RpcLink *self, const SwarmFrame *frame, GError **error)
 }
 
 static gboolean
-is_known_serial (RpcLink *self, guint32 serial)
+is_known_serial (SwarmRpcLink *self, guint32 serial)
 {
   return serial == 0 || g_hash_table_contains (self->incoming, GUINT_TO_POINTER (serial))
          || g_hash_table_contains (self->writers, GUINT_TO_POINTER (serial));
 }
 
 static void
-receive_call (RpcLink *self, const SwarmFrame *frame, SwarmWireMessage *message)
+receive_call (SwarmRpcLink *self, const SwarmFrame *frame, SwarmWireMessage *message)
 {
   gboolean one_way = (frame->header.flags & SWARM_FRAME_ONE_WAY) != 0;
   g_autoptr (GError) error = NULL;
-  RpcCall *call;
+  SwarmRpcCall *call;
 
   if (!one_way && is_known_serial (self, frame->header.serial)) {
-    rpc_link_fail_literal (self, SWARM_ERROR_INVALID_ARGUMENT, "the other end uses a call number twice");
+    swarm_rpc_link_fail_literal (self, SWARM_ERROR_INVALID_ARGUMENT, "the other end uses a call number twice");
     return;
   }
   /* Who lost its standing since Hello is cut at its next call. */
-  if (!rpc_check_peer (self, &error)) {
-    rpc_link_fail (self, error, TRUE);
+  if (!swarm_rpc_check_peer (self, &error)) {
+    swarm_rpc_link_fail (self, error, TRUE);
     return;
   }
   if (self->failed)
@@ -398,18 +402,19 @@ receive_call (RpcLink *self, const SwarmFrame *frame, SwarmWireMessage *message)
 }
 
 void
-rpc_call_message (RpcLink *self, const SwarmFrame *frame)
+swarm_rpc_call_message (SwarmRpcLink *self, const SwarmFrame *frame)
 {
   gboolean is_reply = (frame->header.flags & SWARM_FRAME_REPLY) != 0;
   g_auto (SwarmWireMessage) message = { 0 };
   g_autoptr (GError) error = NULL;
 
   if (!swarm_wire_decode (frame->payload, &message, &error)) {
-    rpc_link_fail_literal (self, SWARM_ERROR_INVALID_ARGUMENT, error->message);
+    swarm_rpc_link_fail_literal (self, SWARM_ERROR_INVALID_ARGUMENT, error->message);
   } else if (is_reply != (message.kind != SWARM_WIRE_CALL)
              || (is_reply && (frame->header.flags & ~SWARM_FRAME_REPLY) != 0)
              || frame->header.flags == (SWARM_FRAME_ONE_WAY | SWARM_FRAME_STREAM)) {
-    rpc_link_fail_literal (self, SWARM_ERROR_INVALID_ARGUMENT, "the other end sends a message with flags that do not fit");
+    swarm_rpc_link_fail_literal (self, SWARM_ERROR_INVALID_ARGUMENT,
+                                 "the other end sends a message with flags that do not fit");
   } else if (is_reply) {
     receive_answer (self, frame, &message);
   } else {

@@ -53,7 +53,7 @@ struct _SwarmConn {
   gsize out_at; /* so much of it is sent */
   SwarmConnLimits limits;
   SwarmTimer *stall_timer;
-  gint64 frame_since; /* when the incomplete frame began; 0: none */
+  gint64 frame_since;   /* when the incomplete frame began; 0: none */
   gint64 blocked_since; /* when the first of the waiting bytes was last moved; 0: nothing waits */
   const SwarmConnEvents *events;
   gpointer data;
@@ -125,8 +125,8 @@ linger_over (gpointer data)
   linger_free (linger);
 }
 
-/* Takes @fd and reads on until the other end has closed, too: the kernel answers unread bytes with a reset, which would make the
- * other end's kernel throw away our last words. */
+/* Takes @fd and reads on until the other end has closed, too: the kernel answers unread bytes with a reset, which would
+ * make the other end's kernel throw away our last words. */
 static void
 pool_linger (SwarmConnPool *self, int fd)
 {
@@ -175,8 +175,8 @@ pool_queue_handshake (SwarmConnPool *self, SwarmConn *conn)
 /* ---- the connection ---- */
 
 SwarmConn *
-swarm_conn_new (SwarmConnPool *pool, int fd, SwarmTls *tls, gboolean is_server, int priority, const SwarmConnLimits *limits,
-                const SwarmConnEvents *events, gpointer data)
+swarm_conn_new (SwarmConnPool *pool, int fd, SwarmTls *tls, gboolean is_server, int priority,
+                const SwarmConnLimits *limits, const SwarmConnEvents *events, gpointer data)
 {
   SwarmConn *self = g_new0 (SwarmConn, 1);
 

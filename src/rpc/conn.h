@@ -5,7 +5,8 @@
 #include "rpc/io.h"
 #include "rpc/tls.h"
 
-/* What all connections of one transport share: whose handshake is next, and sockets that are on their way out. Counted. */
+/* What all connections of one transport share: whose handshake is next, and sockets that are on their way out. Counted.
+ */
 typedef struct _SwarmConnPool SwarmConnPool;
 SwarmConnPool *swarm_conn_pool_new (SwarmClock *clock);
 /* Closes lingering sockets; connections that still run keep the pool alive. */
@@ -37,13 +38,15 @@ SSL *swarm_conn_ssl (SwarmConn *self);
 void swarm_conn_set_priority (SwarmConn *self, int priority);
 void swarm_conn_set_message_max (SwarmConn *self, gsize max);
 
-/* Queues a frame to be sent in the next turn. FALSE (nothing queued) when it does not fit; @reserve bytes over the bound are
- * allowed for what must get through. */
-gboolean swarm_conn_send (SwarmConn *self, const SwarmFrameHeader *header, const guint8 *payload, gsize len, gsize reserve);
-/* Queues bytes that are a frame already, whatever waits: Hello, and goodbye even when the connection broke by our own judgement. */
+/* Queues a frame to be sent in the next turn. FALSE (nothing queued) when it does not fit; @reserve bytes over the
+ * bound are allowed for what must get through. */
+gboolean swarm_conn_send (SwarmConn *self, const SwarmFrameHeader *header, const guint8 *payload, gsize len,
+                          gsize reserve);
+/* Queues bytes that are a frame already, whatever waits: Hello, and goodbye even when the connection broke by our own
+ * judgement. */
 void swarm_conn_send_raw (SwarmConn *self, const guint8 *data, gsize len);
 gsize swarm_conn_queued (const SwarmConn *self);
 
-/* Sends what is queued as far as the kernel takes it, says goodbye to TLS and lets the socket linger for a moment, so that the other
- * end reads our last words instead of a reset. Frees the connection. NULL is fine. */
+/* Sends what is queued as far as the kernel takes it, says goodbye to TLS and lets the socket linger for a moment, so
+ * that the other end reads our last words instead of a reset. Frees the connection. NULL is fine. */
 void swarm_conn_close (SwarmConn *self);

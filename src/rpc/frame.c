@@ -109,14 +109,15 @@ check_header (const SwarmFrameReader *self, const SwarmFrameHeader *header, guin
 
   if (name == NULL || zero != 0 || (header->flags & ~kinds[header->kind].flags) != 0) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT,
-                 "the other end does not speak swarm-agent's protocol (frame kind %u, flags 0x%x)", (guint) header->kind,
-                 (guint) header->flags);
+                 "the other end does not speak swarm-agent's protocol (frame kind %u, flags 0x%x)",
+                 (guint) header->kind, (guint) header->flags);
     return FALSE;
   }
   max = header->kind == SWARM_FRAME_MESSAGE ? self->message_max : kinds[header->kind].max;
   if (header->length > max) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED,
-                 "the other end sends a %s of %u bytes; at most %" G_GSIZE_FORMAT " are taken", name, header->length, max);
+                 "the other end sends a %s of %u bytes; at most %" G_GSIZE_FORMAT " are taken", name, header->length,
+                 max);
     return FALSE;
   }
   if (header->length < kinds[header->kind].min) {
@@ -188,7 +189,8 @@ swarm_frame_reader_feed (SwarmFrameReader *self, const guint8 **data, gsize *len
   return TRUE;
 }
 
-/* Hello: magic "SWRM", min u16, max u16, feature level u32, link kind u8, zero ×3, cluster 16, length of version u8, version. */
+/* Hello: magic "SWRM", min u16, max u16, feature level u32, link kind u8, zero ×3, cluster 16, length of version u8,
+ * version. */
 #define HELLO_MAGIC 0x5357524dU
 #define HELLO_FIXED 33
 
@@ -239,10 +241,11 @@ gboolean
 swarm_hello_check (const SwarmHello *ours, const SwarmHello *theirs, guint *ret_protocol, GError **error)
 {
   if (theirs->protocol_min > ours->protocol_max || theirs->protocol_max < ours->protocol_min) {
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED,
-                 "the other end (version %s) speaks protocol %u to %u, this one (version %s) %u to %u: upgrade %s first",
-                 theirs->version, theirs->protocol_min, theirs->protocol_max, ours->version, ours->protocol_min,
-                 ours->protocol_max, theirs->protocol_min > ours->protocol_max ? "this one" : "the other");
+    g_set_error (
+      error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED,
+      "the other end (version %s) speaks protocol %u to %u, this one (version %s) %u to %u: upgrade %s first",
+      theirs->version, theirs->protocol_min, theirs->protocol_max, ours->version, ours->protocol_min,
+      ours->protocol_max, theirs->protocol_min > ours->protocol_max ? "this one" : "the other");
     return FALSE;
   }
   if (!swarm_id_is_nil (&ours->cluster) && !swarm_id_is_nil (&theirs->cluster)

@@ -67,8 +67,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmFrameReader, swarm_frame_reader_free)
 /* Another bound for messages, from the next header on. */
 void swarm_frame_reader_set_message_max (SwarmFrameReader *self, gsize message_max);
 /* Consumes from *@data, *@len (both are advanced) until one frame is complete or the bytes are used up. @ret_have tells
- * whether @ret_frame was set (caller clears it). FALSE with SWARM_ERROR_INVALID_ARGUMENT or _LIMIT_EXCEEDED when the bytes
- * are no frame that we take: the connection is beyond repair, and every later call fails in the same way. */
+ * whether @ret_frame was set (caller clears it). FALSE with SWARM_ERROR_INVALID_ARGUMENT or _LIMIT_EXCEEDED when the
+ * bytes are no frame that we take: the connection is beyond repair, and every later call fails in the same way. */
 gboolean swarm_frame_reader_feed (SwarmFrameReader *self, const guint8 **data, gsize *len, SwarmFrame *ret_frame,
                                   gboolean *ret_have, GError **error);
 /* TRUE while a frame has begun and is not complete. */
@@ -82,9 +82,9 @@ gboolean swarm_frame_reader_is_partial (const SwarmFrameReader *self);
 typedef struct {
   guint16 protocol_min; /* range of protocol versions that the sender speaks */
   guint16 protocol_max;
-  guint32 feature_level; /* the sender's own, see DESIGN "Versions" */
-  SwarmLinkKind link_kind; /* what the dialler wants; the listener repeats it */
-  SwarmId cluster;         /* nil: in no cluster yet */
+  guint32 feature_level;                     /* the sender's own, see DESIGN "Versions" */
+  SwarmLinkKind link_kind;                   /* what the dialler wants; the listener repeats it */
+  SwarmId cluster;                           /* nil: in no cluster yet */
   char version[SWARM_HELLO_VERSION_MAX + 1]; /* of the program, for people: "0.1.0" */
 } SwarmHello;
 
@@ -92,5 +92,6 @@ typedef struct {
 void swarm_hello_append (GByteArray *out, const SwarmHello *hello, guint64 index);
 /* Parses a HELLO payload. */
 gboolean swarm_hello_parse (GBytes *payload, SwarmHello *ret, GError **error);
-/* Whether the two may talk; @ret_protocol is the version to speak. The text says which side is too old, or both cluster ids. */
+/* Whether the two may talk; @ret_protocol is the version to speak. The text says which side is too old, or both cluster
+ * ids. */
 gboolean swarm_hello_check (const SwarmHello *ours, const SwarmHello *theirs, guint *ret_protocol, GError **error);

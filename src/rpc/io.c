@@ -81,9 +81,8 @@ swarm_socket_setup (int fd)
 void
 swarm_socket_peer_name (const struct sockaddr *addr, char *ret, gsize size)
 {
-  g_autoptr (GSocketAddress) address
-    = g_socket_address_new_from_native ((gpointer) addr, addr->sa_family == AF_INET6 ? sizeof (struct sockaddr_in6)
-                                                                                    : sizeof (struct sockaddr_in));
+  g_autoptr (GSocketAddress) address = g_socket_address_new_from_native (
+    (gpointer) addr, addr->sa_family == AF_INET6 ? sizeof (struct sockaddr_in6) : sizeof (struct sockaddr_in));
   g_autofree char *host = NULL;
   GInetAddress *inet;
 
@@ -135,7 +134,8 @@ swarm_socket_listen (const char *address, GError **error)
     return -1;
   inet = g_inet_address_new_from_string (g_network_address_get_hostname (G_NETWORK_ADDRESS (parsed)));
   if (inet == NULL) {
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "cannot listen on %s: not an IP address with a port", address);
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "cannot listen on %s: not an IP address with a port",
+                 address);
     return -1;
   }
   where = g_inet_socket_address_new (inet, g_network_address_get_port (G_NETWORK_ADDRESS (parsed)));
@@ -318,7 +318,7 @@ dial_begin (gpointer data)
   g_autoptr (GResolver) resolver = NULL;
 
   self->begin = NULL;
-  if (self->address == NULL) {
+  if (self->address == NULL || *g_network_address_get_hostname (G_NETWORK_ADDRESS (self->address)) == '\0') {
     dial_fail (self, SWARM_ERROR_INVALID_ARGUMENT, "not an address of the form HOST:PORT");
   } else if (!g_queue_is_empty (&self->targets)) {
     dial_next (self);
@@ -330,7 +330,8 @@ dial_begin (gpointer data)
 }
 
 SwarmDial *
-swarm_dial_start (const char *address, SwarmClock *clock, gint64 timeout_us, int priority, SwarmDialFunc func, gpointer data)
+swarm_dial_start (const char *address, SwarmClock *clock, gint64 timeout_us, int priority, SwarmDialFunc func,
+                  gpointer data)
 {
   SwarmDial *self = g_new0 (SwarmDial, 1);
   GInetAddress *numeric = NULL;

@@ -29,7 +29,7 @@ int swarm_socket_listen (const char *address, GError **error);
  * One deadline for all of it. The function is called from the loop. */
 typedef struct _SwarmDial SwarmDial;
 typedef void (*SwarmDialFunc) (int fd, const char *peer_name, const GError *error, gpointer data);
-SwarmDial *swarm_dial_start (const char *address, SwarmClock *clock, gint64 timeout_us, int priority, SwarmDialFunc func,
-                             gpointer data);
+SwarmDial *swarm_dial_start (const char *address, SwarmClock *clock, gint64 timeout_us, int priority,
+                             SwarmDialFunc func, gpointer data);
 /* Cancels; after the function was called the dial is gone by itself. */
 void swarm_dial_cancel (SwarmDial *self);

@@ -6,14 +6,14 @@
 #include <string.h>
 
 static void
-link_clear_timers (RpcLink *self)
+link_clear_timers (SwarmRpcLink *self)
 {
   swarm_clock_clear_timer (self->clock, &self->setup_timer);
   swarm_clock_clear_timer (self->clock, &self->deadline_timer);
 }
 
 gsize
-rpc_link_message_max (RpcLink *self)
+swarm_rpc_link_message_max (SwarmRpcLink *self)
 {
   return self->base.peer.role == SWARM_PEER_NONE ? SWARM_FRAME_JOINING_MAX : SWARM_FRAME_MESSAGE_MAX;
 }
@@ -21,16 +21,17 @@ rpc_link_message_max (RpcLink *self)
 /* ---- the next turn ---- */
 
 static void
-link_report_down (RpcLink *self)
+link_report_down (SwarmRpcLink *self)
 {
   g_autoptr (GError) closed = NULL;
   const SwarmLinkEvents *events;
 
   self->down = TRUE;
-  closed = self->reason != NULL ? g_error_copy (self->reason)
-                                : g_error_new_literal (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "the connection was closed");
-  rpc_calls_fail_all (self, closed);
-  rpc_stream_break_all (self);
+  closed = self->reason != NULL
+             ? g_error_copy (self->reason)
+             : g_error_new_literal (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "the connection was closed");
+  swarm_rpc_calls_fail_all (self, closed);
+  swarm_rpc_stream_break_all (self);
   events = self->base.events;
   if (events != NULL && events->down != NULL && (self->was_up || !self->accepted))
     events->down (&self->base, self->reason, self->base.events_data);
@@ -42,18 +43,18 @@ link_report_down (RpcLink *self)
 static void
 link_soon (gpointer data)
 {
-  RpcLink *self = data;
+  SwarmRpcLink *self = data;
 
   self->soon = NULL;
-  rpc_calls_report_refused (self);
-  rpc_stream_report_ready (self);
+  swarm_rpc_calls_report_refused (self);
+  swarm_rpc_stream_report_ready (self);
   if (self->failed && !self->down)
     link_report_down (self);
   swarm_link_unref (&self->base);
 }
 
 void
-rpc_link_soon (RpcLink *self)
+swarm_rpc_link_soon (SwarmRpcLink *self)
 {
   SwarmPriority priority = self->base.kind == SWARM_LINK_CONSENSUS ? SWARM_PRIORITY_URGENT : SWARM_PRIORITY_NORMAL;
 
@@ -66,7 +67,7 @@ rpc_link_soon (RpcLink *self)
 /* ---- the end ---- */
 
 static void
-send_goodbye (RpcLink *self, const GError *error)
+send_goodbye (SwarmRpcLink *self, const GError *error)
 {
   g_autoptr (GBytes) payload = swarm_wire_encode_error (error, 1);
   g_autoptr (GByteArray) frame = g_byte_array_new ();
@@ -79,7 +80,7 @@ send_goodbye (RpcLink *self, const GError *error)
 }
 
 void
-rpc_link_fail (RpcLink *self, const GError *error, gboolean tell)
+swarm_rpc_link_fail (SwarmRpcLink *self, const GError *error, gboolean tell)
 {
   SwarmRpc *rpc = self->rpc;
 
@@ -94,29 +95,31 @@ rpc_link_fail (RpcLink *self, const GError *error, gboolean tell)
     send_goodbye (self, error);
   g_clear_pointer (&self->conn, swarm_conn_close);
   if (rpc != NULL) {
-    rpc_forget (rpc, self);
+    swarm_rpc_forget (rpc, self);
     if (self->accepted && !self->was_up && error != NULL)
-      rpc_refused (rpc, self->name, error);
+      swarm_rpc_refused (rpc, self->name, error);
   }
   self->rpc = NULL;
-  rpc_link_soon (self);
+  swarm_rpc_link_soon (self);
 }
 
-/* The same with the address before the text, for what went wrong between the two ends. */
+/* The same with the address before the text, for what went wrong between the two ends. @says: it is the other end's view. */
 static void
-link_fail_prefixed (RpcLink *self, const GError *error, gboolean tell)
+link_fail_prefixed (SwarmRpcLink *self, const GError *error, gboolean says)
 {
   g_autoptr (GError) full = g_error_copy (error);
 
   /* `refused` has the address already. */
   if (self->was_up || !self->accepted)
-    g_prefix_error (&full, "%s: ", self->name);
-  rpc_link_fail (self, full, FALSE);
+    g_prefix_error (&full, says ? "%s says: " : "%s: ", self->name);
+  else if (says)
+    g_prefix_error (&full, "it says: ");
+  swarm_rpc_link_fail (self, full, FALSE);
 }
 
 /* What we hold against the other end is told to it as it is; our own callers get the address with it. */
 static void
-link_accuse (RpcLink *self, const GError *error)
+link_accuse (SwarmRpcLink *self, const GError *error)
 {
   if (self->conn != NULL)
     send_goodbye (self, error);
@@ -124,7 +127,7 @@ link_accuse (RpcLink *self, const GError *error)
 }
 
 void
-rpc_link_fail_literal (RpcLink *self, int code, const char *text)
+swarm_rpc_link_fail_literal (SwarmRpcLink *self, int code, const char *text)
 {
   g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, code, text);
 
@@ -134,10 +137,10 @@ rpc_link_fail_literal (RpcLink *self, int code, const char *text)
 static void
 link_free (SwarmLink *link)
 {
-  RpcLink *self = (RpcLink *) link;
+  SwarmRpcLink *self = (SwarmRpcLink *) link;
 
   if (self->rpc != NULL)
-    rpc_forget (self->rpc, self);
+    swarm_rpc_forget (self->rpc, self);
   link_clear_timers (self);
   g_clear_pointer (&self->dial, swarm_dial_cancel);
   g_clear_pointer (&self->conn, swarm_conn_close);
@@ -153,7 +156,8 @@ link_free (SwarmLink *link)
 /* ---- sending ---- */
 
 gboolean
-rpc_link_send (RpcLink *self, SwarmFrameKind kind, guint flags, guint32 serial, guint32 deadline_ms, GBytes *payload, gsize reserve)
+swarm_rpc_link_send (SwarmRpcLink *self, SwarmFrameKind kind, guint flags, guint32 serial, guint32 deadline_ms,
+                     GBytes *payload, gsize reserve)
 {
   SwarmFrameHeader header = { .kind = kind, .flags = flags, .serial = serial, .deadline_ms = deadline_ms };
   gsize len = 0;
@@ -167,15 +171,15 @@ rpc_link_send (RpcLink *self, SwarmFrameKind kind, guint flags, guint32 serial, 
 }
 
 void
-rpc_link_must_send (RpcLink *self, SwarmFrameKind kind, guint32 serial, GBytes *payload)
+swarm_rpc_link_must_send (SwarmRpcLink *self, SwarmFrameKind kind, guint32 serial, GBytes *payload)
 {
-  if (self->failed || rpc_link_send (self, kind, 0, serial, 0, payload, RPC_QUEUE_RESERVE))
+  if (self->failed || swarm_rpc_link_send (self, kind, 0, serial, 0, payload, SWARM_RPC_QUEUE_RESERVE))
     return;
-  rpc_link_fail_literal (self, SWARM_ERROR_LIMIT_EXCEEDED, "the other end does not read what it asked for");
+  swarm_rpc_link_fail_literal (self, SWARM_ERROR_LIMIT_EXCEEDED, "the other end does not read what it asked for");
 }
 
 static void
-send_hello (RpcLink *self)
+send_hello (SwarmRpcLink *self)
 {
   const SwarmRpcSettings *settings = &self->rpc->settings;
   g_autoptr (GByteArray) frame = g_byte_array_new ();
@@ -193,9 +197,10 @@ send_hello (RpcLink *self)
 /* ---- Hello ---- */
 
 static gboolean
-check_hello (RpcLink *self, GError **error)
+check_hello (SwarmRpcLink *self, GError **error)
 {
-  SwarmHello ours = { .protocol_min = SWARM_PROTOCOL_MIN, .protocol_max = SWARM_PROTOCOL_MAX, .cluster = self->tls->self.cluster };
+  SwarmHello ours
+    = { .protocol_min = SWARM_PROTOCOL_MIN, .protocol_max = SWARM_PROTOCOL_MAX, .cluster = self->tls->self.cluster };
   guint protocol;
 
   g_strlcpy (ours.version, self->rpc->version, sizeof ours.version);
@@ -204,23 +209,25 @@ check_hello (RpcLink *self, GError **error)
   if (self->accepted)
     self->base.kind = self->hello.link_kind;
   if (self->base.kind == SWARM_LINK_CONSENSUS && self->base.peer.role != SWARM_PEER_MANAGER) {
-    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "only managers may open a consensus connection");
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED,
+                         "only managers may open a consensus connection");
     return FALSE;
   }
-  return (!self->accepted || rpc_identified (self->rpc, self, error)) && rpc_check_peer (self, error);
+  return (!self->accepted || swarm_rpc_identified (self->rpc, self, error)) && swarm_rpc_check_peer (self, error);
 }
 
 static void
 joining_over (gpointer data)
 {
-  RpcLink *self = data;
+  SwarmRpcLink *self = data;
 
   self->setup_timer = NULL;
-  rpc_link_fail_literal (self, SWARM_ERROR_TIMED_OUT, "a connection without certificate may not stay open any longer");
+  swarm_rpc_link_fail_literal (self, SWARM_ERROR_TIMED_OUT,
+                               "a connection without certificate may not stay open any longer");
 }
 
 static void
-link_hello (RpcLink *self, const SwarmFrame *frame)
+link_hello (SwarmRpcLink *self, const SwarmFrame *frame)
 {
   g_autoptr (GError) error = NULL;
 
@@ -235,10 +242,10 @@ link_hello (RpcLink *self, const SwarmFrame *frame)
     send_hello (self);
   swarm_clock_clear_timer (self->clock, &self->setup_timer);
   if (self->base.peer.role == SWARM_PEER_NONE)
-    self->setup_timer = swarm_clock_timer (self->clock, self->rpc->settings.limits.joining_timeout_us, SWARM_PRIORITY_NORMAL,
-                                           joining_over, self);
+    self->setup_timer = swarm_clock_timer (self->clock, self->rpc->settings.limits.joining_timeout_us,
+                                           SWARM_PRIORITY_NORMAL, joining_over, self);
   swarm_conn_set_priority (self->conn, swarm_io_priority (self->base.kind));
-  swarm_conn_set_message_max (self->conn, rpc_link_message_max (self));
+  swarm_conn_set_message_max (self->conn, swarm_rpc_link_message_max (self));
   self->base.is_up = TRUE;
   self->was_up = TRUE;
   if (self->base.events != NULL && self->base.events->up != NULL)
@@ -246,7 +253,7 @@ link_hello (RpcLink *self, const SwarmFrame *frame)
 }
 
 static void
-link_goodbye (RpcLink *self, const SwarmFrame *frame)
+link_goodbye (SwarmRpcLink *self, const SwarmFrame *frame)
 {
   g_auto (SwarmWireMessage) message = { 0 };
   g_autoptr (GError) error = NULL;
@@ -255,7 +262,7 @@ link_goodbye (RpcLink *self, const SwarmFrame *frame)
     error = g_steal_pointer (&message.remote);
   else if (error == NULL)
     error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "the other end said goodbye without a reason");
-  link_fail_prefixed (self, error, FALSE);
+  link_fail_prefixed (self, error, TRUE);
 }
 
 /* ---- the connection's events ---- */
@@ -263,7 +270,7 @@ link_goodbye (RpcLink *self, const SwarmFrame *frame)
 static void
 on_open (SwarmConn *conn, gpointer data)
 {
-  RpcLink *self = data;
+  SwarmRpcLink *self = data;
   g_autoptr (GError) error = NULL;
   SwarmPeer peer;
 
@@ -280,26 +287,27 @@ on_open (SwarmConn *conn, gpointer data)
 }
 
 static void
-link_frame (RpcLink *self, const SwarmFrame *frame)
+link_frame (SwarmRpcLink *self, const SwarmFrame *frame)
 {
   if (frame->header.kind == SWARM_FRAME_GOODBYE) {
     link_goodbye (self, frame);
   } else if ((frame->header.kind == SWARM_FRAME_HELLO) == self->have_hello) {
-    rpc_link_fail_literal (self, SWARM_ERROR_INVALID_ARGUMENT,
-                           self->have_hello ? "the other end says Hello twice" : "the other end does not begin with Hello");
+    swarm_rpc_link_fail_literal (self, SWARM_ERROR_INVALID_ARGUMENT,
+                                 self->have_hello ? "the other end says Hello twice"
+                                                  : "the other end does not begin with Hello");
   } else if (frame->header.kind == SWARM_FRAME_HELLO) {
     link_hello (self, frame);
   } else if (frame->header.kind == SWARM_FRAME_MESSAGE) {
-    rpc_call_message (self, frame);
+    swarm_rpc_call_message (self, frame);
   } else {
-    rpc_stream_frame (self, frame);
+    swarm_rpc_stream_frame (self, frame);
   }
 }
 
 static void
 on_frame (SwarmConn *conn, const SwarmFrame *frame, gpointer data)
 {
-  RpcLink *self = data;
+  SwarmRpcLink *self = data;
 
   swarm_link_ref (&self->base);
   self->base.peer_index = MAX (self->base.peer_index, frame->header.index);
@@ -310,7 +318,7 @@ on_frame (SwarmConn *conn, const SwarmFrame *frame, gpointer data)
 static void
 on_drained (SwarmConn *conn, gpointer data)
 {
-  rpc_stream_pump (data);
+  swarm_rpc_stream_pump (data);
 }
 
 static void
@@ -322,22 +330,22 @@ on_broken (SwarmConn *conn, const GError *error, gpointer data)
 static void
 handshake_timed_out (gpointer data)
 {
-  RpcLink *self = data;
+  SwarmRpcLink *self = data;
 
   self->setup_timer = NULL;
-  rpc_link_fail_literal (self, SWARM_ERROR_TIMED_OUT, "the other end did not complete the handshake in time");
+  swarm_rpc_link_fail_literal (self, SWARM_ERROR_TIMED_OUT, "the other end did not complete the handshake in time");
 }
 
 static void
-link_start (RpcLink *self, int fd, const char *peer_name)
+link_start (SwarmRpcLink *self, int fd, const char *peer_name)
 {
   static const SwarmConnEvents events = { on_open, on_frame, on_drained, on_broken };
   const SwarmRpcLimits *limits = &self->rpc->settings.limits;
   SwarmConnLimits conn_limits = { limits->stall_timeout_us, limits->queue_bytes };
 
   g_strlcpy (self->base.peer.address, peer_name, sizeof self->base.peer.address);
-  self->conn = swarm_conn_new (self->rpc->pool, fd, self->tls, self->accepted, swarm_io_priority (self->base.kind), &conn_limits,
-                               &events, self);
+  self->conn = swarm_conn_new (self->rpc->pool, fd, self->tls, self->accepted, swarm_io_priority (self->base.kind),
+                               &conn_limits, &events, self);
   self->setup_timer
     = swarm_clock_timer (self->clock, limits->handshake_timeout_us, SWARM_PRIORITY_NORMAL, handshake_timed_out, self);
 }
@@ -345,11 +353,11 @@ link_start (RpcLink *self, int fd, const char *peer_name)
 static void
 on_dialled (int fd, const char *peer_name, const GError *error, gpointer data)
 {
-  RpcLink *self = data;
+  SwarmRpcLink *self = data;
 
   self->dial = NULL;
   if (error != NULL)
-    rpc_link_fail (self, error, FALSE);
+    swarm_rpc_link_fail (self, error, FALSE);
   else
     link_start (self, fd, peer_name);
 }
@@ -360,37 +368,37 @@ static void
 link_call (SwarmLink *link, const char *path, const char *iface, const char *member, GVariant *args, gint64 timeout_us,
            SwarmReplyFunc func, gpointer data)
 {
-  RpcPending *pending = g_new0 (RpcPending, 1);
+  SwarmRpcPending *pending = g_new0 (SwarmRpcPending, 1);
 
   pending->func = func;
   pending->data = data;
-  rpc_call_start ((RpcLink *) link, pending, path, iface, member, args, timeout_us);
+  swarm_rpc_call_start ((SwarmRpcLink *) link, pending, path, iface, member, args, timeout_us);
 }
 
 static gboolean
 link_send (SwarmLink *link, const char *iface, const char *member, GVariant *args)
 {
-  return rpc_call_send ((RpcLink *) link, iface, member, args);
+  return swarm_rpc_call_send ((SwarmRpcLink *) link, iface, member, args);
 }
 
 static SwarmStream *
-link_open (SwarmLink *link, const char *path, const char *iface, const char *member, GVariant *args, SwarmStreamFunc func,
-           gpointer data)
+link_open (SwarmLink *link, const char *path, const char *iface, const char *member, GVariant *args,
+           SwarmStreamFunc func, gpointer data)
 {
-  return rpc_stream_open ((RpcLink *) link, path, iface, member, args, func, data);
+  return swarm_rpc_stream_open ((SwarmRpcLink *) link, path, iface, member, args, func, data);
 }
 
 static void
 link_close (SwarmLink *link, const GError *reason)
 {
-  rpc_link_fail ((RpcLink *) link, reason, TRUE);
+  swarm_rpc_link_fail ((SwarmRpcLink *) link, reason, TRUE);
 }
 
-static RpcLink *
+static SwarmRpcLink *
 link_new (SwarmRpc *rpc, SwarmTls *tls, const char *name)
 {
   static const SwarmLinkOps ops = { link_call, link_send, link_open, link_close, link_free };
-  RpcLink *self = g_new0 (RpcLink, 1);
+  SwarmRpcLink *self = g_new0 (SwarmRpcLink, 1);
 
   self->base.ops = &ops;
   self->base.ref_count = 1;
@@ -405,22 +413,23 @@ link_new (SwarmRpc *rpc, SwarmTls *tls, const char *name)
   return self;
 }
 
-RpcLink *
-rpc_link_dial (SwarmRpc *rpc, SwarmTls *tls, const char *address, SwarmLinkKind kind, const SwarmLinkEvents *events, gpointer data)
+SwarmRpcLink *
+swarm_rpc_link_dial (SwarmRpc *rpc, SwarmTls *tls, const char *address, SwarmLinkKind kind,
+                     const SwarmLinkEvents *events, gpointer data)
 {
-  RpcLink *self = link_new (rpc, tls, address);
+  SwarmRpcLink *self = link_new (rpc, tls, address);
 
   self->base.kind = kind;
   swarm_link_set_events (&self->base, events, data);
-  self->dial = swarm_dial_start (address, self->clock, rpc->settings.limits.connect_timeout_us, swarm_io_priority (kind), on_dialled,
-                                 self);
+  self->dial = swarm_dial_start (address, self->clock, rpc->settings.limits.connect_timeout_us,
+                                 swarm_io_priority (kind), on_dialled, self);
   return self;
 }
 
-RpcLink *
-rpc_link_accept (SwarmRpc *rpc, SwarmTls *tls, int fd, const char *address)
+SwarmRpcLink *
+swarm_rpc_link_accept (SwarmRpc *rpc, SwarmTls *tls, int fd, const char *address)
 {
-  RpcLink *self = link_new (rpc, tls, address);
+  SwarmRpcLink *self = link_new (rpc, tls, address);
 
   self->accepted = TRUE;
   swarm_link_set_events (&self->base, rpc->settings.accept_events, rpc->settings.data);
@@ -431,7 +440,7 @@ rpc_link_accept (SwarmRpc *rpc, SwarmTls *tls, int fd, const char *address)
 const SwarmHello *
 swarm_rpc_link_hello (SwarmLink *link)
 {
-  RpcLink *self = (RpcLink *) link;
+  SwarmRpcLink *self = (SwarmRpcLink *) link;
 
   return self->have_hello ? &self->hello : NULL;
 }
@@ -439,7 +448,7 @@ swarm_rpc_link_hello (SwarmLink *link)
 gsize
 swarm_rpc_link_queued (SwarmLink *link)
 {
-  RpcLink *self = (RpcLink *) link;
+  SwarmRpcLink *self = (SwarmRpcLink *) link;
 
   return self->conn != NULL ? swarm_conn_queued (self->conn) : 0;
 }

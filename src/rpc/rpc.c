@@ -55,7 +55,7 @@ fill_limits (SwarmRpcLimits *limits)
 /* ---- who may ---- */
 
 void
-rpc_refused (SwarmRpc *self, const char *address, const GError *error)
+swarm_rpc_refused (SwarmRpc *self, const char *address, const GError *error)
 {
   gint64 now = swarm_clock_boottime (self->settings.clock);
 
@@ -76,7 +76,7 @@ rpc_refused (SwarmRpc *self, const char *address, const GError *error)
 }
 
 gboolean
-rpc_identified (SwarmRpc *self, RpcLink *link, GError **error)
+swarm_rpc_identified (SwarmRpc *self, SwarmRpcLink *link, GError **error)
 {
   GHashTableIter iter;
   gpointer key;
@@ -87,7 +87,7 @@ rpc_identified (SwarmRpc *self, RpcLink *link, GError **error)
   g_hash_table_remove (self->anonymous, link);
   g_hash_table_iter_init (&iter, self->links);
   while (g_hash_table_iter_next (&iter, &key, NULL)) {
-    RpcLink *other = key;
+    SwarmRpcLink *other = key;
     n += other->accepted && other->was_up && swarm_id_equal (&other->base.peer.node, &link->base.peer.node);
   }
   if (n < self->settings.limits.links_per_node)
@@ -98,7 +98,7 @@ rpc_identified (SwarmRpc *self, RpcLink *link, GError **error)
 }
 
 void
-rpc_forget (SwarmRpc *self, RpcLink *link)
+swarm_rpc_forget (SwarmRpc *self, SwarmRpcLink *link)
 {
   if (!g_hash_table_remove (self->links, link))
     return;
@@ -107,7 +107,7 @@ rpc_forget (SwarmRpc *self, RpcLink *link)
 }
 
 gboolean
-rpc_check_peer (RpcLink *link, GError **error)
+swarm_rpc_check_peer (SwarmRpcLink *link, GError **error)
 {
   const SwarmRpcSettings *settings = &link->rpc->settings;
 
@@ -136,7 +136,7 @@ count_anonymous_of (SwarmRpc *self, const char *address)
 
   g_hash_table_iter_init (&iter, self->anonymous);
   while (g_hash_table_iter_next (&iter, &key, NULL)) {
-    const char *other = ((RpcLink *) key)->name;
+    const char *other = ((SwarmRpcLink *) key)->name;
     n += host_length (other) == len && memcmp (other, address, len) == 0;
   }
   return n;
@@ -152,11 +152,12 @@ check_accept (SwarmRpc *self, const char *address, GError **error)
   else if (self->n_accepted >= limits->links)
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "too many connections (%u)", self->n_accepted);
   else if (g_hash_table_size (self->anonymous) >= limits->anonymous)
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "too many connections that have shown no certificate (%u)",
-                 g_hash_table_size (self->anonymous));
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED,
+                 "too many connections that have shown no certificate (%u)", g_hash_table_size (self->anonymous));
   else if (count_anonymous_of (self, address) >= limits->anonymous_per_address)
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED,
-                 "too many connections from one address that have shown no certificate (%u)", limits->anonymous_per_address);
+                 "too many connections from one address that have shown no certificate (%u)",
+                 limits->anonymous_per_address);
   else
     return TRUE;
   return FALSE;
@@ -166,14 +167,14 @@ static void
 accepted (SwarmRpc *self, int fd, const char *address)
 {
   g_autoptr (GError) error = NULL;
-  RpcLink *link;
+  SwarmRpcLink *link;
 
   if (!check_accept (self, address, &error)) {
     close (fd);
-    rpc_refused (self, address, error);
+    swarm_rpc_refused (self, address, error);
     return;
   }
-  link = rpc_link_accept (self, self->tls, fd, address);
+  link = swarm_rpc_link_accept (self, self->tls, fd, address);
   self->n_accepted++;
   g_hash_table_add (self->anonymous, link);
 }
@@ -201,8 +202,8 @@ listener_ready (GIOCondition ready, gpointer data)
       if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
         return; /* nobody there any more; level triggered, so nothing is missed */
       swarm_fd_source_want (listener->source, 0);
-      listener->pause
-        = swarm_clock_timer (listener->rpc->settings.clock, ACCEPT_PAUSE_US, SWARM_PRIORITY_NORMAL, listener_resume, listener);
+      listener->pause = swarm_clock_timer (listener->rpc->settings.clock, ACCEPT_PAUSE_US, SWARM_PRIORITY_NORMAL,
+                                           listener_resume, listener);
       return;
     }
     swarm_socket_peer_name ((struct sockaddr *) &addr, address, sizeof address);
@@ -254,15 +255,18 @@ swarm_rpc_unlisten (SwarmRpc *self)
 /* ---- dialling ---- */
 
 static SwarmLink *
-transport_dial (SwarmTransport *transport, const char *address, SwarmLinkKind kind, const SwarmLinkEvents *events, gpointer data)
+transport_dial (SwarmTransport *transport, const char *address, SwarmLinkKind kind, const SwarmLinkEvents *events,
+                gpointer data)
 {
   SwarmRpc *self = (SwarmRpc *) transport;
-  RpcLink *link = rpc_link_dial (self, self->tls != NULL ? self->tls : self->unverified, address, kind, events, data);
+  SwarmRpcLink *link
+    = swarm_rpc_link_dial (self, self->tls != NULL ? self->tls : self->unverified, address, kind, events, data);
   g_autoptr (GError) error = NULL;
 
   if (self->tls == NULL) {
-    error = g_error_new (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "cannot connect to %s: this node knows no root certificate yet", address);
-    rpc_link_fail (link, error, FALSE);
+    error = g_error_new (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE,
+                         "cannot connect to %s: this node knows no root certificate yet", address);
+    swarm_rpc_link_fail (link, error, FALSE);
   }
   return &link->base;
 }
@@ -276,7 +280,7 @@ swarm_rpc_transport (SwarmRpc *self)
 SwarmLink *
 swarm_rpc_dial_unverified (SwarmRpc *self, const char *address, const SwarmLinkEvents *events, gpointer data)
 {
-  return &rpc_link_dial (self, self->unverified, address, SWARM_LINK_CONTROL, events, data)->base;
+  return &swarm_rpc_link_dial (self, self->unverified, address, SWARM_LINK_CONTROL, events, data)->base;
 }
 
 /* ---- life ---- */
@@ -324,7 +328,7 @@ swarm_rpc_close_node (SwarmRpc *self, const SwarmId *node, const GError *reason)
   g_autoptr (GPtrArray) list = list_links (self, node);
 
   for (guint i = 0; i < list->len; i++)
-    rpc_link_fail (g_ptr_array_index (list, i), reason, TRUE);
+    swarm_rpc_link_fail (g_ptr_array_index (list, i), reason, TRUE);
 }
 
 void

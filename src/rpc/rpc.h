@@ -14,8 +14,8 @@ typedef gboolean (*SwarmRpcIdentify) (const guint8 *der, gsize len, SwarmCertInf
 
 /* Who we are and whom we believe. */
 typedef struct {
-  const char *cert_pem; /* own certificate, then intermediates if there are any; NULL: none (a joining node) */
-  GBytes *key_pem;      /* its key, PKCS#8; NULL with cert_pem */
+  const char *cert_pem;  /* own certificate, then intermediates if there are any; NULL: none (a joining node) */
+  GBytes *key_pem;       /* its key, PKCS#8; NULL with cert_pem */
   const char *roots_pem; /* one or more root certificates */
 } SwarmRpcCredentials;
 
@@ -35,19 +35,19 @@ typedef struct {
 } SwarmRpcLimits;
 
 typedef struct {
-  SwarmClock *clock;         /* timers, and the time that certificates are checked against */
+  SwarmClock *clock; /* timers, and the time that certificates are checked against */
   SwarmRpcIdentify identify;
-  guint32 feature_level;     /* told in Hello */
-  const char *version;       /* told in Hello */
+  guint32 feature_level; /* told in Hello */
+  const char *version;   /* told in Hello */
   /* Links that others opened: `up` is the first event, `down` comes only after it. */
   const SwarmLinkEvents *accept_events;
-  /* The standing of a peer by what is known now: at Hello and at each of its calls. NULL: everybody with a good certificate.
-   * FALSE with an error cuts the link. Peers without certificate are asked about, too (role NONE). */
+  /* The standing of a peer by what is known now: at Hello and at each of its calls. NULL: everybody with a good
+   * certificate. FALSE with an error cuts the link. Peers without certificate are asked about, too (role NONE). */
   gboolean (*check_peer) (const SwarmPeer *peer, SwarmLinkKind kind, gboolean accepted, gpointer data, GError **error);
   /* The log index to stamp on frames; NULL: 0. */
   guint64 (*applied_index) (gpointer data);
-  /* A connection to us was refused or broke before it was up. At most ten calls in ten seconds; @suppressed more were not
-   * told since the last call. For the journal. */
+  /* A connection to us was refused or broke before it was up. At most ten calls in ten seconds; @suppressed more were
+   * not told since the last call. For the journal. */
   void (*refused) (const char *address, const GError *error, guint suppressed, gpointer data);
   gpointer data; /* for all of the above */
   SwarmRpcLimits limits;
@@ -64,17 +64,18 @@ gboolean swarm_rpc_set_credentials (SwarmRpc *self, const SwarmRpcCredentials *c
 /* Back to the state before the first swarm_rpc_set_credentials(): nothing can be accepted or dialled. */
 void swarm_rpc_forget_credentials (SwarmRpc *self);
 
-/* Listens on a numeric "HOST:PORT" ("0.0.0.0:2377", "[::]:2377"), in addition to what there is. @ret_address (may be NULL; caller
- * frees) tells the real port when 0 was asked for. */
+/* Listens on a numeric "HOST:PORT" ("0.0.0.0:2377", "[::]:2377"), in addition to what there is. @ret_address (may be
+ * NULL; caller frees) tells the real port when 0 was asked for. */
 gboolean swarm_rpc_listen (SwarmRpc *self, const char *address, char **ret_address, GError **error);
 void swarm_rpc_unlisten (SwarmRpc *self);
 
 /* The dialling side for code that knows nothing of TLS. The other end must be a manager of our cluster. Borrowed. */
 SwarmTransport *swarm_rpc_transport (SwarmRpc *self);
-/* Dials without showing or checking any certificate. ONLY to ask the CA for its root certificate, which must then be checked
- * against a join token's digest (swarm_authority_check_root()) before it is used; nothing secret may be sent here.
- * The link's peer has role NONE. */
-SwarmLink *swarm_rpc_dial_unverified (SwarmRpc *self, const char *address, const SwarmLinkEvents *events, gpointer data);
+/* Dials without showing or checking any certificate. ONLY to ask the CA for its root certificate, which must then be
+ * checked against a join token's digest (swarm_authority_check_root()) before it is used; nothing secret may be sent
+ * here. The link's peer has role NONE. */
+SwarmLink *swarm_rpc_dial_unverified (SwarmRpc *self, const char *address, const SwarmLinkEvents *events,
+                                      gpointer data);
 
 /* Cuts all links with @node (demoted, removed); each goes down with @reason, which the other end is told. */
 void swarm_rpc_close_node (SwarmRpc *self, const SwarmId *node, const GError *reason);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Streams over a link: chunks of at most 64 KiB from the one who was called to the caller, as many as the caller gave credit for.
- * Bulk enters the connection's queue only while that is short, so that calls do not wait behind it. */
+/* Streams over a link: chunks of at most 64 KiB from the one who was called to the caller, as many as the caller gave
+ * credit for. Bulk enters the connection's queue only while that is short, so that calls do not wait behind it. */
 #include "config.h"
 #include "rpc/private.h"
 #include "base/error.h"
@@ -13,8 +13,8 @@
 
 struct _RpcReader {
   SwarmStream base;
-  guint ref_count; /* the caller's, and one of the pending entry */
-  RpcLink *link;   /* NULL: over */
+  guint ref_count;    /* the caller's, and one of the pending entry */
+  SwarmRpcLink *link; /* NULL: over */
   guint32 serial;
   guint consumed; /* chunks taken since the last credit was given */
   guint due;      /* chunks that the other end may still send */
@@ -26,13 +26,13 @@ struct _RpcReader {
 
 struct _RpcWriter {
   SwarmStream base;
-  RpcLink *link; /* a reference */
+  SwarmRpcLink *link; /* a reference */
   guint32 serial;
   guint32 credit;
   GQueue waiting; /* GBytes, the first partly sent */
   gsize waiting_bytes;
   gsize sent_of_first;
-  gboolean in_bulk;   /* in the link's queue of those that can send */
+  gboolean in_bulk;     /* in the link's queue of those that can send */
   gboolean wants_ready; /* its owner waits */
   gboolean ready_due;
   gboolean ended;
@@ -44,29 +44,29 @@ struct _RpcWriter {
 /* ---- reader ---- */
 
 static void
-reader_unref (RpcReader *reader)
+reader_unref (SwarmRpcReader *reader)
 {
   if (--reader->ref_count == 0)
     g_free (reader);
 }
 
 static void
-give_credit (RpcReader *reader, guint32 n)
+give_credit (SwarmRpcReader *reader, guint32 n)
 {
   guint32 big_endian = GUINT32_TO_BE (n);
   g_autoptr (GBytes) payload = g_bytes_new (&big_endian, sizeof big_endian);
 
   reader->consumed = 0;
   reader->due += n;
-  rpc_link_must_send (reader->link, SWARM_FRAME_CREDIT, reader->serial, payload);
+  swarm_rpc_link_must_send (reader->link, SWARM_FRAME_CREDIT, reader->serial, payload);
 }
 
 static void
 reader_close (SwarmStream *stream)
 {
-  RpcReader *reader = (RpcReader *) stream;
-  RpcLink *link = reader->link;
-  RpcPending *pending;
+  SwarmRpcReader *reader = (SwarmRpcReader *) stream;
+  SwarmRpcLink *link = reader->link;
+  SwarmRpcPending *pending;
 
   reader->closed = TRUE;
   if (link != NULL) {
@@ -74,8 +74,8 @@ reader_close (SwarmStream *stream)
     pending = g_hash_table_lookup (link->pending, GUINT_TO_POINTER (reader->serial));
     if (pending != NULL && pending->reader == reader) {
       g_hash_table_remove (link->pending, GUINT_TO_POINTER (reader->serial));
-      rpc_link_must_send (link, SWARM_FRAME_CLOSE, reader->serial, NULL);
-      rpc_pending_free (pending);
+      swarm_rpc_link_must_send (link, SWARM_FRAME_CLOSE, reader->serial, NULL);
+      swarm_rpc_pending_free (pending);
       reader_unref (reader);
     }
   }
@@ -85,7 +85,7 @@ reader_close (SwarmStream *stream)
 static void
 reader_hold (SwarmStream *stream, gboolean hold)
 {
-  RpcReader *reader = (RpcReader *) stream;
+  SwarmRpcReader *reader = (SwarmRpcReader *) stream;
 
   reader->held = hold;
   if (!hold && reader->link != NULL && reader->consumed > 0)
@@ -93,7 +93,7 @@ reader_hold (SwarmStream *stream, gboolean hold)
 }
 
 void
-rpc_reader_finish (RpcReader *reader, const GError *error)
+swarm_rpc_reader_finish (SwarmRpcReader *reader, const GError *error)
 {
   reader->link = NULL;
   if (!reader->closed)
@@ -102,39 +102,40 @@ rpc_reader_finish (RpcReader *reader, const GError *error)
 }
 
 static void
-reader_chunk (RpcReader *reader, GBytes *chunk)
+reader_chunk (SwarmRpcReader *reader, GBytes *chunk)
 {
   if (reader->due == 0) {
-    rpc_link_fail_literal (reader->link, SWARM_ERROR_LIMIT_EXCEEDED, "the other end sends more of a stream than it was asked for");
+    swarm_rpc_link_fail_literal (reader->link, SWARM_ERROR_LIMIT_EXCEEDED,
+                                 "the other end sends more of a stream than it was asked for");
     return;
   }
   reader->due--;
   reader->ref_count++;
   reader->consumed++;
   reader->func (chunk, NULL, reader->data);
-  if (reader->link != NULL && !reader->held && reader->consumed >= RPC_STREAM_WINDOW / 2)
+  if (reader->link != NULL && !reader->held && reader->consumed >= SWARM_RPC_STREAM_WINDOW / 2)
     give_credit (reader, reader->consumed);
   reader_unref (reader);
 }
 
 SwarmStream *
-rpc_stream_open (RpcLink *self, const char *path, const char *iface, const char *member, GVariant *args, SwarmStreamFunc func,
-                 gpointer data)
+swarm_rpc_stream_open (SwarmRpcLink *self, const char *path, const char *iface, const char *member, GVariant *args,
+                       SwarmStreamFunc func, gpointer data)
 {
   static const SwarmStreamOps ops = { .close = reader_close, .hold = reader_hold };
-  RpcReader *reader = g_new0 (RpcReader, 1);
-  RpcPending *pending = g_new0 (RpcPending, 1);
+  SwarmRpcReader *reader = g_new0 (SwarmRpcReader, 1);
+  SwarmRpcPending *pending = g_new0 (SwarmRpcPending, 1);
 
   reader->base.ops = &ops;
   reader->ref_count = 2;
   reader->func = func;
   reader->data = data;
   pending->reader = reader;
-  rpc_call_start (self, pending, path, iface, member, args, 0);
+  swarm_rpc_call_start (self, pending, path, iface, member, args, 0);
   if (pending->error == NULL) {
     reader->link = self;
     reader->serial = pending->serial;
-    give_credit (reader, RPC_STREAM_WINDOW);
+    give_credit (reader, SWARM_RPC_STREAM_WINDOW);
   }
   return &reader->base;
 }
@@ -142,9 +143,9 @@ rpc_stream_open (RpcLink *self, const char *path, const char *iface, const char 
 /* ---- writer ---- */
 
 static void
-writer_free (RpcWriter *writer)
+writer_free (SwarmRpcWriter *writer)
 {
-  RpcLink *link = writer->link;
+  SwarmRpcLink *link = writer->link;
 
   g_hash_table_remove (link->writers, GUINT_TO_POINTER (writer->serial));
   if (writer->in_bulk)
@@ -156,22 +157,22 @@ writer_free (RpcWriter *writer)
 }
 
 static void
-writer_drop_waiting (RpcWriter *writer)
+writer_drop_waiting (SwarmRpcWriter *writer)
 {
   g_queue_clear_full (&writer->waiting, (GDestroyNotify) g_bytes_unref);
   writer->waiting_bytes = writer->sent_of_first = 0;
 }
 
 static void
-writer_due (RpcWriter *writer)
+writer_due (SwarmRpcWriter *writer)
 {
   writer->ready_due = TRUE;
-  rpc_link_soon (writer->link);
+  swarm_rpc_link_soon (writer->link);
 }
 
 /* Nobody reads any more. The owner hears it once; an ended writer has no owner. */
 static void
-writer_break (RpcWriter *writer)
+writer_break (SwarmRpcWriter *writer)
 {
   if (writer->ended) {
     writer_free (writer);
@@ -185,16 +186,17 @@ writer_break (RpcWriter *writer)
 
 /* Everything is sent: the last frame of the stream. */
 static void
-writer_finish (RpcWriter *writer)
+writer_finish (SwarmRpcWriter *writer)
 {
-  g_autoptr (GBytes) payload = writer->end_error != NULL ? swarm_wire_encode_error (writer->end_error, writer->serial) : NULL;
+  g_autoptr (GBytes) payload
+    = writer->end_error != NULL ? swarm_wire_encode_error (writer->end_error, writer->serial) : NULL;
 
-  rpc_link_must_send (writer->link, SWARM_FRAME_END, writer->serial, payload);
+  swarm_rpc_link_must_send (writer->link, SWARM_FRAME_END, writer->serial, payload);
   writer_free (writer);
 }
 
 static void
-writer_queue_bulk (RpcWriter *writer)
+writer_queue_bulk (SwarmRpcWriter *writer)
 {
   if (writer->in_bulk || writer->credit == 0 || g_queue_is_empty (&writer->waiting))
     return;
@@ -204,13 +206,13 @@ writer_queue_bulk (RpcWriter *writer)
 
 /* Sends up to one chunk. FALSE: the connection has no room. */
 static gboolean
-writer_send_chunk (RpcWriter *writer)
+writer_send_chunk (SwarmRpcWriter *writer)
 {
   GBytes *first = g_queue_peek_head (&writer->waiting);
   gsize size = g_bytes_get_size (first), len = MIN (size - writer->sent_of_first, SWARM_FRAME_CHUNK_MAX);
   g_autoptr (GBytes) piece = g_bytes_new_from_bytes (first, writer->sent_of_first, len);
 
-  if (!rpc_link_send (writer->link, SWARM_FRAME_CHUNK, 0, writer->serial, 0, piece, 0))
+  if (!swarm_rpc_link_send (writer->link, SWARM_FRAME_CHUNK, 0, writer->serial, 0, piece, 0))
     return FALSE;
   writer->credit--;
   writer->waiting_bytes -= len;
@@ -225,10 +227,10 @@ writer_send_chunk (RpcWriter *writer)
 }
 
 void
-rpc_stream_pump (RpcLink *self)
+swarm_rpc_stream_pump (SwarmRpcLink *self)
 {
   while (!self->failed && !g_queue_is_empty (&self->bulk) && swarm_conn_queued (self->conn) < BULK_QUEUE) {
-    RpcWriter *writer = g_queue_pop_head (&self->bulk);
+    SwarmRpcWriter *writer = g_queue_pop_head (&self->bulk);
     writer->in_bulk = FALSE;
     if (!writer_send_chunk (writer)) {
       writer->in_bulk = TRUE;
@@ -245,13 +247,13 @@ rpc_stream_pump (RpcLink *self)
 static gboolean
 writer_write (SwarmStream *stream, GBytes *chunk)
 {
-  RpcWriter *writer = (RpcWriter *) stream;
+  SwarmRpcWriter *writer = (SwarmRpcWriter *) stream;
 
   if (g_bytes_get_size (chunk) > 0) {
     g_queue_push_tail (&writer->waiting, g_bytes_ref (chunk));
     writer->waiting_bytes += g_bytes_get_size (chunk);
     writer_queue_bulk (writer);
-    rpc_stream_pump (writer->link);
+    swarm_rpc_stream_pump (writer->link);
   }
   writer->wants_ready = writer->waiting_bytes >= WRITER_LOW;
   return !writer->wants_ready;
@@ -260,7 +262,7 @@ writer_write (SwarmStream *stream, GBytes *chunk)
 static void
 writer_end (SwarmStream *stream, const GError *error)
 {
-  RpcWriter *writer = (RpcWriter *) stream;
+  SwarmRpcWriter *writer = (SwarmRpcWriter *) stream;
 
   writer->ended = TRUE;
   writer->wants_ready = writer->ready_due = FALSE;
@@ -274,14 +276,15 @@ writer_end (SwarmStream *stream, const GError *error)
 }
 
 SwarmStream *
-rpc_writer_new (RpcLink *link, guint32 serial, guint32 credit, gboolean broken, SwarmStreamReadyFunc ready, gpointer data)
+swarm_rpc_writer_new (SwarmRpcLink *link, guint32 serial, guint32 credit, gboolean broken, SwarmStreamReadyFunc ready,
+                      gpointer data)
 {
   static const SwarmStreamOps ops = { .write = writer_write, .end = writer_end };
-  RpcWriter *writer = g_new0 (RpcWriter, 1);
+  SwarmRpcWriter *writer = g_new0 (SwarmRpcWriter, 1);
 
   writer->base.ops = &ops;
   writer->base.broken = broken;
-  writer->link = (RpcLink *) swarm_link_ref (&link->base);
+  writer->link = (SwarmRpcLink *) swarm_link_ref (&link->base);
   writer->serial = serial;
   writer->credit = credit;
   writer->ready = ready;
@@ -293,18 +296,18 @@ rpc_writer_new (RpcLink *link, guint32 serial, guint32 credit, gboolean broken, 
 
 /* The writers as they are now; callbacks may end any of them. */
 static GList *
-writer_serials (RpcLink *self)
+writer_serials (SwarmRpcLink *self)
 {
   return g_hash_table_get_keys (self->writers);
 }
 
 void
-rpc_stream_report_ready (RpcLink *self)
+swarm_rpc_stream_report_ready (SwarmRpcLink *self)
 {
   g_autoptr (GList) serials = writer_serials (self);
 
   for (GList *l = serials; l != NULL; l = l->next) {
-    RpcWriter *writer = g_hash_table_lookup (self->writers, l->data);
+    SwarmRpcWriter *writer = g_hash_table_lookup (self->writers, l->data);
     if (writer == NULL || !writer->ready_due)
       continue;
     writer->ready_due = writer->wants_ready = FALSE;
@@ -313,51 +316,51 @@ rpc_stream_report_ready (RpcLink *self)
 }
 
 void
-rpc_stream_break_all (RpcLink *self)
+swarm_rpc_stream_break_all (SwarmRpcLink *self)
 {
   g_autoptr (GList) serials = writer_serials (self);
 
   for (GList *l = serials; l != NULL; l = l->next) {
-    RpcWriter *writer = g_hash_table_lookup (self->writers, l->data);
+    SwarmRpcWriter *writer = g_hash_table_lookup (self->writers, l->data);
     if (writer != NULL)
       writer_break (writer);
   }
-  rpc_stream_report_ready (self);
+  swarm_rpc_stream_report_ready (self);
 }
 
 /* ---- frames ---- */
 
 static void
-receive_credit (RpcLink *self, const SwarmFrame *frame)
+receive_credit (SwarmRpcLink *self, const SwarmFrame *frame)
 {
-  RpcWriter *writer = g_hash_table_lookup (self->writers, GUINT_TO_POINTER (frame->header.serial));
+  SwarmRpcWriter *writer = g_hash_table_lookup (self->writers, GUINT_TO_POINTER (frame->header.serial));
   guint32 n;
 
   memcpy (&n, g_bytes_get_data (frame->payload, NULL), sizeof n);
   n = GUINT32_FROM_BE (n);
   if (writer == NULL) {
-    rpc_call_credit (self, frame->header.serial, n);
+    swarm_rpc_call_credit (self, frame->header.serial, n);
     return;
   }
   /* More than the window is never due: whatever the other end says, no more than that is under way. */
-  writer->credit = MIN (writer->credit + MIN (n, RPC_STREAM_WINDOW), RPC_STREAM_WINDOW);
+  writer->credit = MIN (writer->credit + MIN (n, SWARM_RPC_STREAM_WINDOW), SWARM_RPC_STREAM_WINDOW);
   writer_queue_bulk (writer);
-  rpc_stream_pump (self);
+  swarm_rpc_stream_pump (self);
 }
 
 static void
-receive_close (RpcLink *self, const SwarmFrame *frame)
+receive_close (SwarmRpcLink *self, const SwarmFrame *frame)
 {
-  RpcWriter *writer = g_hash_table_lookup (self->writers, GUINT_TO_POINTER (frame->header.serial));
+  SwarmRpcWriter *writer = g_hash_table_lookup (self->writers, GUINT_TO_POINTER (frame->header.serial));
 
   if (writer != NULL)
     writer_break (writer);
   else
-    rpc_call_reader_left (self, frame->header.serial);
+    swarm_rpc_call_reader_left (self, frame->header.serial);
 }
 
 static void
-receive_end (RpcLink *self, const SwarmFrame *frame, RpcPending *pending)
+receive_end (SwarmRpcLink *self, const SwarmFrame *frame, SwarmRpcPending *pending)
 {
   g_auto (SwarmWireMessage) message = { 0 };
   g_autoptr (GError) error = NULL;
@@ -369,13 +372,13 @@ receive_end (RpcLink *self, const SwarmFrame *frame, RpcPending *pending)
     else if (error == NULL)
       error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_FAILED, "the other end broke the stream without a reason");
   }
-  rpc_pending_report (pending, NULL, error);
+  swarm_rpc_pending_report (pending, NULL, error);
 }
 
 void
-rpc_stream_frame (RpcLink *self, const SwarmFrame *frame)
+swarm_rpc_stream_frame (SwarmRpcLink *self, const SwarmFrame *frame)
 {
-  RpcPending *pending;
+  SwarmRpcPending *pending;
 
   if (frame->header.kind == SWARM_FRAME_CREDIT) {
     receive_credit (self, frame);
@@ -390,7 +393,8 @@ rpc_stream_frame (RpcLink *self, const SwarmFrame *frame)
   if (pending == NULL)
     return;
   if (pending->reader == NULL)
-    rpc_link_fail_literal (self, SWARM_ERROR_INVALID_ARGUMENT, "the other end answers a call with a stream that nobody opened");
+    swarm_rpc_link_fail_literal (self, SWARM_ERROR_INVALID_ARGUMENT,
+                                 "the other end answers a call with a stream that nobody opened");
   else if (frame->header.kind == SWARM_FRAME_END)
     receive_end (self, frame, pending);
   else

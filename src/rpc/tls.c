@@ -14,7 +14,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (EVP_PKEY, EVP_PKEY_free)
 
 /* What a session remembers about a certificate that it refused. */
 typedef struct {
-  int code; /* X509_V_ERR_… */
+  int code;           /* X509_V_ERR_… */
   SwarmCertInfo info; /* role NONE: could not be told */
   SwarmRpcIdentify identify;
 } Refusal;
@@ -132,7 +132,8 @@ context_new (gboolean is_server, gboolean verify)
   SSL_CTX_set_session_cache_mode (ctx, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets (ctx, 0);
   SSL_CTX_set_options (ctx, SSL_OP_NO_TICKET | SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
-  SSL_CTX_set_mode (ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_mode (ctx,
+                    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_read_ahead (ctx, 1);
   SSL_CTX_set_max_cert_list (ctx, CERT_LIST_MAX);
   SSL_CTX_set_verify_depth (ctx, 3);
@@ -260,8 +261,8 @@ set_refusal_error (const Refusal *refusal, GError **error)
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "%s has expired (on %s)", who, when);
     break;
   case X509_V_ERR_CERT_NOT_YET_VALID:
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "%s is not valid before %s: is the clock of this host right?",
-                 who, when);
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED,
+                 "%s is not valid before %s: is the clock of this host right?", who, when);
     break;
   case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
   case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
@@ -272,7 +273,8 @@ set_refusal_error (const Refusal *refusal, GError **error)
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "%s was not issued by this cluster's CA", who);
     break;
   default:
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "%s: %s", who, X509_verify_cert_error_string (refusal->code));
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "%s: %s", who,
+                 X509_verify_cert_error_string (refusal->code));
   }
 }
 
@@ -283,7 +285,8 @@ static const struct {
 } reasons[] = {
   { SSL_R_TLSV1_ALERT_UNKNOWN_CA, SWARM_ERROR_ACCESS_DENIED,
     "the other end refuses our certificate: it was not issued by its cluster's CA" },
-  { SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED, SWARM_ERROR_ACCESS_DENIED, "the other end refuses our certificate: it has expired" },
+  { SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED, SWARM_ERROR_ACCESS_DENIED,
+    "the other end refuses our certificate: it has expired" },
   { SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, SWARM_ERROR_ACCESS_DENIED, "the other end refuses our certificate" },
   { SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, SWARM_ERROR_ACCESS_DENIED, "the other end refuses our certificate" },
   { SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE, SWARM_ERROR_ACCESS_DENIED, "the other end refuses our certificate" },

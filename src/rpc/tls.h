@@ -7,7 +7,8 @@
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SSL, SSL_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SSL_CTX, SSL_CTX_free)
 
-/* What one set of credentials becomes. Immutable and counted: connections under way keep the one that they began with. */
+/* What one set of credentials becomes. Immutable and counted: connections under way keep the one that they began with.
+ */
 typedef struct {
   gint ref_count;
   SSL_CTX *server; /* NULL: no certificate, nothing can be accepted */
@@ -25,8 +26,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmTls, swarm_tls_unref)
 
 /* A session on @fd (not owned by it) that verifies as of @now_us. */
 SSL *swarm_tls_session (SwarmTls *self, int fd, gboolean is_server, gint64 now_us);
-/* After the handshake: who the other end is. Role NONE when it showed no certificate or nothing was verified. Checks the
- * cluster, and that a server is a manager. */
+/* After the handshake: who the other end is. Role NONE when it showed no certificate or nothing was verified. Checks
+ * the cluster, and that a server is a manager. */
 gboolean swarm_tls_peer (SwarmTls *self, SSL *ssl, SwarmPeer *ret, GError **error);
-/* The reason why @ssl's last operation, which returned @result, failed; in words for the journal. Empties OpenSSL's queue. */
+/* The reason why @ssl's last operation, which returned @result, failed; in words for the journal. Empties OpenSSL's
+ * queue. */
 void swarm_tls_error (SSL *ssl, int result, int saved_errno, GError **error);

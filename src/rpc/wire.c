@@ -23,17 +23,18 @@ swarm_wire_message_clear (SwarmWireMessage *message)
 static gboolean
 check_names (const char *path, const char *iface, const char *member, GError **error)
 {
-  if (path != NULL && iface != NULL && member != NULL && dbus_validate_path (path, NULL) && dbus_validate_interface (iface, NULL)
-      && dbus_validate_member (member, NULL))
+  if (path != NULL && iface != NULL && member != NULL && dbus_validate_path (path, NULL)
+      && dbus_validate_interface (iface, NULL) && dbus_validate_member (member, NULL))
     return TRUE;
-  g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "cannot call %s.%s: bad path, interface or method name",
-               iface != NULL ? iface : "?", member != NULL ? member : "?");
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT,
+               "cannot call %s.%s: bad path, interface or method name", iface != NULL ? iface : "?",
+               member != NULL ? member : "?");
   return FALSE;
 }
 
 GBytes *
-swarm_wire_encode_call (const char *path, const char *iface, const char *member, GVariant *args, guint32 serial, gsize max,
-                        GError **error)
+swarm_wire_encode_call (const char *path, const char *iface, const char *member, GVariant *args, guint32 serial,
+                        gsize max, GError **error)
 {
   g_autoptr (Message) message = NULL;
 
@@ -87,10 +88,9 @@ remote_error (DBusMessage *message)
 
   if (args != NULL && g_variant_n_children (args) > 0)
     text = g_variant_get_child_value (args, 0);
-  return swarm_error_from_name (dbus_message_get_error_name (message),
-                                text != NULL && g_variant_is_of_type (text, G_VARIANT_TYPE_STRING)
-                                  ? g_variant_get_string (text, NULL)
-                                  : "");
+  return swarm_error_from_name (
+    dbus_message_get_error_name (message),
+    text != NULL && g_variant_is_of_type (text, G_VARIANT_TYPE_STRING) ? g_variant_get_string (text, NULL) : "");
 }
 
 static gboolean
@@ -103,7 +103,8 @@ decode_message (DBusMessage *message, SwarmWireMessage *ret, GError **error)
     ret->iface = g_strdup (dbus_message_get_interface (message));
     ret->member = g_strdup (dbus_message_get_member (message));
     if (ret->path == NULL || ret->iface == NULL || ret->member == NULL) {
-      g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a call without path, interface or method name");
+      g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT,
+                           "a call without path, interface or method name");
       return FALSE;
     }
     break;

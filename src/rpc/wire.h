@@ -14,8 +14,8 @@ typedef struct {
   char *path; /* of a call, as the next two */
   char *iface;
   char *member;
-  GVariant *args;  /* of a call or reply; a tuple */
-  GError *remote;  /* of an error */
+  GVariant *args; /* of a call or reply; a tuple */
+  GError *remote; /* of an error */
 } SwarmWireMessage;
 void swarm_wire_message_clear (SwarmWireMessage *message);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (SwarmWireMessage, swarm_wire_message_clear)

@@ -41,7 +41,7 @@ typedef struct {
 typedef struct {
   SwarmRpc *rpc;
   TestClock clock;
-  char *address; /* it listens here */
+  char *address;    /* it listens here */
   GPtrArray *links; /* that it accepted and are up, with a reference each */
   GPtrArray *calls; /* "Keep" calls that wait */
   SwarmStream *writer;

@@ -85,9 +85,9 @@ test_seal (Fixture *f, gconstpointer unused)
 static void
 test_sha256 (Fixture *f, gconstpointer unused)
 {
-  static const guint8 expected[] = { 0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40,
-                                     0xde, 0x5d, 0xae, 0x22, 0x23, 0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17,
-                                     0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad };
+  static const guint8 expected[]
+    = { 0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40, 0xde, 0x5d, 0xae, 0x22, 0x23,
+        0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17, 0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad };
   guint8 digest[32];
 
   f->authority.crypto->sha256 (f->authority.crypto, (const guint8 *) "abc", 3, digest);
@@ -98,7 +98,11 @@ static void
 test_token (Fixture *f, gconstpointer unused)
 {
   static const char *const bad[] = {
-    NULL, "", "SWMTKN-1-", "SWMTKN-2-0-", "hello",
+    NULL,
+    "",
+    "SWMTKN-1-",
+    "SWMTKN-2-0-",
+    "hello",
     /* one character short, upper case, a value over 2^256 - 1, and a foreign separator */
     "SWMTKN-1-0000000000000000000000000000000000000000000000000-0000000000000000000000000",
     "SWMTKN-1-0000000000000000000000000000000000000000000000000A-0000000000000000000000000",
@@ -154,7 +158,8 @@ test_join_refused (Fixture *f, gconstpointer unused)
   g_autofree char *wrong_secret = NULL, *long_csr = g_strnfill (SWARM_PEM_MAX + 1, 'A');
   g_autofree char *cut = g_strndup (f->worker, 40);
   const char *tokens[] = { NULL, "", cut, "x" };
-  const char *csrs[] = { NULL, "", "-----BEGIN CERTIFICATE REQUEST-----\nxx\n-----END CERTIFICATE REQUEST-----\n", f->root, long_csr };
+  const char *csrs[]
+    = { NULL, "", "-----BEGIN CERTIFICATE REQUEST-----\nxx\n-----END CERTIFICATE REQUEST-----\n", f->root, long_csr };
   g_auto (SwarmIssued) issued = { 0 };
 
   swarm_token_parse (f->worker, &token, NULL);
@@ -193,8 +198,8 @@ test_renew (Fixture *f, gconstpointer unused)
   g_assert_nonnull (strstr (stale->message, "replaced by a newer one"));
   other = next.info.peer;
   other.cluster.bytes[0] ^= 1;
-  g_assert_false (swarm_authority_renew (&f->authority, &f->state, &other, SWARM_PEER_WORKER, other.serial, f->csr, &none,
-                                         &stranger));
+  g_assert_false (swarm_authority_renew (&f->authority, &f->state, &other, SWARM_PEER_WORKER, other.serial, f->csr,
+                                         &none, &stranger));
   g_assert_error (stranger, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED);
   for (guint i = 0; i < 100; i++) {
     gint64 life = first.info.not_after - first.info.not_before;
@@ -276,7 +281,8 @@ test_identity (Fixture *f, gconstpointer unused)
   /* The power fails between the renames of certificate and key: the new identity is found. */
   g_assert_true (swarm_identity_save (b, dir, NULL));
   g_assert_cmpint (g_rename (key_path, next_path), ==, 0);
-  g_assert_true (g_file_set_contents (key_path, g_bytes_get_data (f->node_key, NULL), g_bytes_get_size (f->node_key), NULL));
+  g_assert_true (
+    g_file_set_contents (key_path, g_bytes_get_data (f->node_key, NULL), g_bytes_get_size (f->node_key), NULL));
   recovered = swarm_identity_load (dir, &error);
   g_assert_no_error (error);
   g_assert_cmpstr (recovered->cert_pem, ==, b->cert_pem);

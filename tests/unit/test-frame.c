@@ -88,10 +88,12 @@ test_refused (void)
   const char *http = "GET / HTTP/1.1\r\nHost: somewhere\r\n\r\n";
   guint8 copy[SWARM_FRAME_HEADER_SIZE + 1];
 
-  assert_refused ((const guint8 *) http, strlen (http), SWARM_ERROR_INVALID_ARGUMENT, "does not speak swarm-agent's protocol");
+  assert_refused ((const guint8 *) http, strlen (http), SWARM_ERROR_INVALID_ARGUMENT,
+                  "does not speak swarm-agent's protocol");
   memcpy (copy, frame->data, sizeof copy);
   copy[0] = 0x7f; /* 2 GB */
-  assert_refused (copy, sizeof copy, SWARM_ERROR_LIMIT_EXCEEDED, "message of 2130706433 bytes; at most 2097152 are taken");
+  assert_refused (copy, sizeof copy, SWARM_ERROR_LIMIT_EXCEEDED,
+                  "message of 2130706433 bytes; at most 2097152 are taken");
   memcpy (copy, frame->data, sizeof copy);
   copy[4] = 77;
   assert_refused (copy, sizeof copy, SWARM_ERROR_INVALID_ARGUMENT, "frame kind 77");

@@ -156,7 +156,8 @@ test_stream (Fixture *f, gconstpointer unused)
   SwarmStream *stream;
 
   test_connect (f, SWARM_LINK_CONTROL);
-  stream = swarm_link_open (f->link, TEST_IFACE, "Bulk", g_variant_new ("(t)", (guint64) 5000000), test_read_func, &read);
+  stream
+    = swarm_link_open (f->link, TEST_IFACE, "Bulk", g_variant_new ("(t)", (guint64) 5000000), test_read_func, &read);
   /* A call is not stuck behind bulk. */
   wait_until (read.chunks > 3);
   call (f->link, "Echo", NULL, 0, &echo);
@@ -207,7 +208,8 @@ test_stream_pressure (Fixture *f, gconstpointer unused)
   gsize at_hold;
 
   test_connect (f, SWARM_LINK_CONTROL);
-  stream = swarm_link_open (f->link, TEST_IFACE, "Bulk", g_variant_new ("(t)", G_MAXUINT64 >> 1), test_read_func, &read);
+  stream
+    = swarm_link_open (f->link, TEST_IFACE, "Bulk", g_variant_new ("(t)", G_MAXUINT64 >> 1), test_read_func, &read);
   wait_until (read.bytes > 1000000);
   swarm_stream_hold (stream, TRUE);
   at_hold = read.bytes;
@@ -234,7 +236,8 @@ test_stream_link_down (Fixture *f, gconstpointer unused)
   SwarmStream *stream;
 
   test_connect (f, SWARM_LINK_CONTROL);
-  stream = swarm_link_open (f->link, TEST_IFACE, "Bulk", g_variant_new ("(t)", G_MAXUINT64 >> 1), test_read_func, &read);
+  stream
+    = swarm_link_open (f->link, TEST_IFACE, "Bulk", g_variant_new ("(t)", G_MAXUINT64 >> 1), test_read_func, &read);
   wait_until (read.bytes > 0);
   swarm_link_close (f->link, NULL);
   wait_until (f->down && f->manager.writer == NULL && f->manager.links->len == 0);
@@ -337,7 +340,8 @@ test_dial_errors (Fixture *f, gconstpointer unused)
 {
   SwarmTransport *transport = swarm_rpc_transport (f->worker.rpc);
   g_autofree char *port = g_strdup (strrchr (f->manager.address, ':')), *named = g_strconcat ("localhost", port, NULL);
-  static const char *const bad[] = { "127.0.0.1:1", "not an address", "", "127.0.0.1:99999", "no-such-host.invalid:2377" };
+  static const char *const bad[]
+    = { "127.0.0.1:1", "not an address", "", "127.0.0.1:99999", "no-such-host.invalid:2377" };
 
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
     SwarmLink *link;
