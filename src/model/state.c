@@ -40,8 +40,9 @@ may_observe (SwarmWriter writer, SwarmTaskState from, SwarmTaskState to)
     return to == SWARM_TASK_NEW;
   case SWARM_WRITER_ALLOCATOR: /* or it says why the task stays new */
     return to == SWARM_TASK_PENDING || (from == SWARM_TASK_NEW && to == SWARM_TASK_NEW);
-  case SWARM_WRITER_SCHEDULER: /* or it says why the task stays pending */
-    return to == SWARM_TASK_ASSIGNED || (from == SWARM_TASK_PENDING && to == SWARM_TASK_PENDING);
+  case SWARM_WRITER_SCHEDULER: /* or it says why the task stays pending, or ends one that was never placed and is wanted no more */
+    return to == SWARM_TASK_ASSIGNED || (from == SWARM_TASK_PENDING && to == SWARM_TASK_PENDING)
+           || (from < SWARM_TASK_ASSIGNED && to == SWARM_TASK_SHUTDOWN);
   case SWARM_WRITER_DISPATCHER:
     return to >= SWARM_TASK_ACCEPTED && to != SWARM_TASK_REMOVE;
   case SWARM_WRITER_ENFORCER:

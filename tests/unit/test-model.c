@@ -315,8 +315,12 @@ test_observed_state (void)
   g_assert_false (set_state (task, SWARM_TASK_PENDING, SWARM_WRITER_SCHEDULER));
   g_assert_true (set_state (task, SWARM_TASK_PENDING, SWARM_WRITER_ALLOCATOR));
   g_assert_true (set_state (task, SWARM_TASK_PENDING, SWARM_WRITER_SCHEDULER));
+  copy = swarm_task_copy (task);
+  g_assert_true (set_state (copy, SWARM_TASK_SHUTDOWN, SWARM_WRITER_SCHEDULER));
+  g_clear_pointer (&copy, swarm_task_unref);
   g_assert_true (set_state (task, SWARM_TASK_ASSIGNED, SWARM_WRITER_SCHEDULER));
   g_assert_false (set_state (task, SWARM_TASK_RUNNING, SWARM_WRITER_SCHEDULER));
+  g_assert_false (set_state (task, SWARM_TASK_SHUTDOWN, SWARM_WRITER_SCHEDULER));
   g_assert_false (set_state (task, SWARM_TASK_REMOVE, SWARM_WRITER_DISPATCHER));
   copy = swarm_task_copy (task);
   g_assert_true (set_state (copy, SWARM_TASK_RUNNING, SWARM_WRITER_DISPATCHER));

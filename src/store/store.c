@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Life, reading and watching. */
+#include "store/store-private.h"
+#include <string.h>
+
+SwarmStore *
+swarm_store_new (SwarmClock *clock, SwarmRandom *random, SwarmProposeFunc propose, gpointer propose_data)
+{
+  SwarmStore *self = g_new0 (SwarmStore, 1);
+
+  self->clock = clock;
+  self->random = random;
+  self->propose = propose;
+  self->propose_data = propose_data;
+  self->proposer = swarm_random_id (random);
+  self->pending = g_hash_table_new (g_int64_hash, g_int64_equal);
+  self->tables = swarm_tables_new ();
+  swarm_requests_init (&self->requests);
+  self->watches = g_ptr_array_new_with_free_func (g_free);
+  return self;
+}
+
+/* ---- reading ---- */
+
+gpointer
+swarm_store_get (SwarmStore *self, SwarmKind kind, const SwarmId *id)
+{
+  return swarm_tables_get (self->tables, kind, id);
+}
+
+gpointer
+swarm_store_get_by_name (SwarmStore *self, SwarmKind kind, const char *name)
+{
+  return swarm_tables_get_by_name (self->tables, kind, name);
+}
+
+SwarmCluster *
+swarm_store_cluster (SwarmStore *self)
+{
+  GPtrArray *clusters = self->tables->table[SWARM_KIND_CLUSTER].sorted;
+
+  return clusters->len > 0 ? clusters->pdata[0] : NULL;
+}
+
+void
+swarm_store_foreach (SwarmStore *self, SwarmKind kind, SwarmStoreEach func, gpointer data)
+{
+  GPtrArray *sorted = self->tables->table[kind].sorted;
+
+  for (guint i = 0; i < sorted->len; i++)
+    if (!func (sorted->pdata[i], data))
+      return;
+}
+
+guint
+swarm_store_count (SwarmStore *self, SwarmKind kind)
+{
+  return self->tables->table[kind].sorted->len;
+}
+
+GPtrArray *
+swarm_store_tasks_of_service (SwarmStore *self, const SwarmId *service)
+{
+  return swarm_tables_tasks_of_service (self->tables, service, NULL);
+}
+
+GPtrArray *
+swarm_store_tasks_of_slot (SwarmStore *self, const SwarmId *service, guint64 slot)
+{
+  return swarm_tables_tasks_of_service (self->tables, service, &slot);
+}
+
+GPtrArray *
+swarm_store_tasks_of_node (SwarmStore *self, const SwarmId *node)
+{
+  return swarm_tables_tasks_of_node (self->tables, node);
+}
+
+guint64
+swarm_store_index (SwarmStore *self)
+{
+  return self->index;
+}
+
+/* ---- docker's rule of finding what a person means ---- */
+
+typedef struct {
+  gpointer found;
+  guint n;
+} Matches;
+
+static void
+match (Matches *matches, gpointer object)
+{
+  matches->found = object;
+  matches->n++;
+}
+
+/* Those whose 25 characters begin with @prefix: ids sort as their texts do, so they stand side by side. */
+static void
+match_prefix (SwarmStore *self, SwarmKind kind, const char *prefix, Matches *matches)
+{
+  GPtrArray *sorted = self->tables->table[kind].sorted;
+  gsize len = strlen (prefix);
+  char text[SWARM_ID_STRING_LEN + 1];
+  SwarmId first;
+
+  if (len == 0 || len > SWARM_ID_STRING_LEN)
+    return;
+  memset (text, '0', SWARM_ID_STRING_LEN);
+  memcpy (text, prefix, len);
+  text[SWARM_ID_STRING_LEN] = '\0';
+  if (!swarm_id_parse (text, &first))
+    return;
+  for (guint i = swarm_tables_position (self->tables, kind, &first); i < sorted->len; i++) {
+    if (strncmp (swarm_id_string (&SWARM_OBJECT (sorted->pdata[i])->id).str, prefix, len) != 0)
+      return;
+    match (matches, sorted->pdata[i]);
+  }
+}
+
+static void
+match_name (SwarmStore *self, SwarmKind kind, const char *name, Matches *matches)
+{
+  GPtrArray *sorted = self->tables->table[kind].sorted;
+
+  if (kind == SWARM_KIND_TASK || *name == '\0')
+    return;
+  for (guint i = 0; i < sorted->len; i++)
+    if (g_str_equal (swarm_object_name (sorted->pdata[i]), name))
+      match (matches, sorted->pdata[i]);
+}
+
+gpointer
+swarm_store_resolve (SwarmStore *self, SwarmKind kind, const char *reference, GError **error)
+{
+  const char *word = swarm_kind_to_string (kind);
+  Matches matches = { NULL, 0 };
+  SwarmId id;
+
+  if (swarm_id_parse (reference, &id))
+    matches.found = swarm_store_get (self, kind, &id);
+  if (matches.found != NULL)
+    return matches.found;
+  match_name (self, kind, reference, &matches);
+  if (matches.n == 0)
+    match_prefix (self, kind, reference, &matches);
+  if (matches.n == 1)
+    return matches.found;
+  if (matches.n > 1)
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "%s %s is ambiguous (%u matches found)", word, reference, matches.n);
+  else if (kind == SWARM_KIND_NODE)
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "node %s not found", reference);
+  else
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "no such %s: %s", word, reference);
+  return NULL;
+}
+
+/* ---- watching ---- */
+
+guint
+swarm_store_watch (SwarmStore *self, guint kinds, SwarmWatchFunc func, gpointer data)
+{
+  SwarmWatch *watch = g_new0 (SwarmWatch, 1);
+
+  watch->id = ++self->last_watch;
+  watch->kinds = kinds != 0 ? kinds : ~0u;
+  watch->func = func;
+  watch->data = data;
+  g_ptr_array_add (self->watches, watch);
+  return watch->id;
+}
+
+/* Takes out the cells of watches that left while events were given out. */
+static void
+sweep_watches (SwarmStore *self)
+{
+  for (guint i = self->watches->len; i > 0; i--)
+    if (self->watches->pdata[i - 1] == NULL)
+      g_ptr_array_remove_index (self->watches, i - 1);
+}
+
+void
+swarm_store_unwatch (SwarmStore *self, guint id)
+{
+  for (guint i = 0; i < self->watches->len; i++) {
+    SwarmWatch *watch = self->watches->pdata[i];
+
+    if (watch != NULL && watch->id == id) {
+      g_free (watch);
+      self->watches->pdata[i] = NULL;
+    }
+  }
+  if (self->emitting == 0)
+    sweep_watches (self);
+}
+
+void
+swarm_store_emit (SwarmStore *self, const SwarmEvent *event)
+{
+  gboolean to_all = event->event == SWARM_EVENT_COMMIT || event->event == SWARM_EVENT_RESET;
+
+  self->emitting++;
+  for (guint i = 0; i < self->watches->len; i++) {
+    SwarmWatch *watch = self->watches->pdata[i];
+
+    if (watch != NULL && (to_all || (watch->kinds & 1u << event->kind) != 0))
+      watch->func (event, watch->data);
+  }
+  if (--self->emitting == 0)
+    sweep_watches (self);
+}
