@@ -31,6 +31,7 @@ typedef struct {
   char *detail;
   GDBusMethodInvocation *held;
   guint audited, audited_refused;
+  guint registration;
 } Fixture;
 
 static void
@@ -83,8 +84,8 @@ start_polkit (Fixture *self)
   g_autoptr (GError) error = NULL;
 
   self->polkit = test_bus_connect (self->bus);
-  g_dbus_connection_register_object (self->polkit, "/org/freedesktop/PolicyKit1/Authority", info->interfaces[0], &vtable, self, NULL,
-                                     &error);
+  self->registration = g_dbus_connection_register_object (self->polkit, "/org/freedesktop/PolicyKit1/Authority", info->interfaces[0],
+                                                          &vtable, self, NULL, &error);
   g_assert_no_error (error);
   reply = g_dbus_connection_call_sync (self->polkit, "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "RequestName",
                                        g_variant_new ("(su)", POLKIT, 0), NULL, 0, -1, NULL, &error);
@@ -133,6 +134,9 @@ teardown (Fixture *self, gconstpointer data)
   close_client (&self->client);
   close_client (&self->root);
   swarm_bus_free (self->world.bus);
+  /* GDBus may have a last call in a queue; it is dropped when the object is gone. */
+  if (self->registration != 0)
+    g_dbus_connection_unregister_object (self->polkit, self->registration);
   close_client (&self->polkit);
   world_clear (&self->world);
   test_bus_stop (self->bus);
