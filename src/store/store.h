@@ -43,22 +43,25 @@ guint64 swarm_store_index (SwarmStore *self);
 
 /* ---- writing ---- */
 SwarmTx *swarm_store_tx (SwarmStore *self);
-/* New object with a new or given id; versions and stamps are set when applied. Takes no reference that the caller keeps: the object must not change afterwards.
+/* New object with a given id, or with a new one that is set in @object; versions and stamps are set when applied. Encodes @object at once: it
+ * stays the caller's.
  * A name that exists already fails the transaction with ALREADY_EXISTS "name conflicts with an existing object: service x already exists". */
 void swarm_tx_create (SwarmTx *tx, gpointer object);
-/* Replaces the object that has the copy's id; fails with OUT_OF_SEQUENCE "update out of sequence" when its version differs from object->version. */
+/* Replaces the object that has the copy's id (a second update of it in the same transaction replaces the first); fails with OUT_OF_SEQUENCE "update out of sequence" when its version differs from object->version. */
 void swarm_tx_update (SwarmTx *tx, gpointer object);
 /* @version 0: whatever version. Fails with NOT_FOUND when absent. */
 void swarm_tx_remove (SwarmTx *tx, SwarmKind kind, const SwarmId *id, guint64 version);
 guint swarm_tx_n_changes (SwarmTx *tx);
-/* Room for @n more changes within the limits? */
+/* Room for @n more changes within the limits, when none is larger than the largest so far? */
 gboolean swarm_tx_has_room (SwarmTx *tx, guint n);
 /* Result bytes kept with the request id and given back on a repeat (e.g. the new id). */
 void swarm_tx_set_result (SwarmTx *tx, GVariant *result);
 /* All or nothing. @result: what set_result gave, or the first time's result when @request_id was seen already (then nothing is done again).
  * Called exactly once, never from within. An empty transaction succeeds at once without a log entry. */
 typedef void (*SwarmTxDone) (guint64 index, GVariant *result, const GError *error, gpointer data);
-/* @request_id NULL or "": none. Consumes @tx. */
+/* @request_id NULL or "": none; at most 128 characters. Only success is remembered: a refused transaction changed nothing, so the same id may
+ * be tried again. Consumes @tx; @done may be NULL. Commits that wait when the store is freed fail with CANCELLED from within. Limits:
+ * LIMIT_EXCEEDED. */
 void swarm_tx_commit (SwarmTx *tx, const char *request_id, SwarmTxDone done, gpointer data);
 void swarm_tx_free (SwarmTx *tx);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmTx, swarm_tx_free)
@@ -78,7 +81,7 @@ gboolean swarm_store_restore (SwarmStore *self, guint64 index, GBytes *snapshot,
 /* ---- watching ---- */
 typedef enum { SWARM_EVENT_CREATE, SWARM_EVENT_UPDATE, SWARM_EVENT_REMOVE, SWARM_EVENT_RESET, SWARM_EVENT_COMMIT } SwarmEventKind;
 typedef struct {
-  SwarmEventKind event; /* COMMIT closes each applied entry: a good moment to schedule one pass */
+  SwarmEventKind event; /* COMMIT closes each applied entry, refused ones too: a good moment to schedule one pass */
   SwarmKind kind;
   gpointer object;   /* new (or removed) */
   gpointer previous; /* before an update */
