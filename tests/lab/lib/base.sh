@@ -36,9 +36,13 @@ mmdebstrap_with_our_apt() { # OPTIONS… TARGET
 base_key() { { echo "$HOST_PACKAGES,$RAFT_PACKAGE,$IMAGE_PACKAGES"; release; cat "$LABHOME/lib/base.sh" "$LABHOME/lib/images.sh"; } | sha256sum | cut -c1-12; }
 
 make_base() { # DIR
-  local root=$1 unit
   say "building the root of the hosts (once; about a minute)"
-  mmdebstrap_with_our_apt --variant=minbase --include="$HOST_PACKAGES,$RAFT_PACKAGE/$(release)-backports" "$root"
+  mmdebstrap_with_our_apt --variant=minbase --include="$HOST_PACKAGES,$RAFT_PACKAGE/$(release)-backports" "$1"
+  configure_root "$1"
+}
+
+configure_root() { # ROOT
+  local root=$1 unit i
   # units that are only noise in a test host, and a registry that is started by hand
   for unit in podman-auto-update.service podman-auto-update.timer podman-restart.service podman.service podman.socket e2scrub_reap.service e2scrub_all.timer \
     apt-daily.timer apt-daily-upgrade.timer fstrim.timer dpkg-db-backup.timer systemd-pstore.service systemd-modules-load.service \
