@@ -33,3 +33,6 @@ void swarm_ca_server_renew (SwarmCAServer *self, const SwarmPeer *peer, const ch
 /* May @peer, by what the cluster knows of it now, act in the role that its certificate says? Joining peers (no certificate) pass.
  * ACCESS_DENIED with the reason otherwise. For rpc's standing check, on any manager. */
 gboolean swarm_ca_standing (SwarmStore *store, const SwarmPeer *peer, GError **error);
+/* The role in which @peer may act now: a demoted node keeps a manager's certificate for a moment, but counts as a worker. NONE: not
+ * at all (removed, or it has no certificate). */
+SwarmPeerRole swarm_ca_effective_role (SwarmStore *store, const SwarmPeer *peer);

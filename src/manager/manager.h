@@ -19,7 +19,7 @@ typedef struct {
   SwarmCrypto *crypto; /* may be NULL where no certificates are issued (simulator) */
   SwarmId self;        /* this manager's node */
   SwarmMembers members;
-  SwarmStrategy strategy; /* .place NULL: the built-in spread */
+  SwarmStrategy strategy; /* the scheduler plugin; .place NULL: nothing is placed */
 } SwarmManagerConfig;
 
 /* @config is copied; what it points to must outlive the manager. */

@@ -64,6 +64,8 @@ typedef void (*SwarmTxDone) (guint64 index, GVariant *result, const GError *erro
  * LIMIT_EXCEEDED. */
 void swarm_tx_commit (SwarmTx *tx, const char *request_id, SwarmTxDone done, gpointer data);
 void swarm_tx_free (SwarmTx *tx);
+/* A request with this id was done already: swarm_tx_commit() with it gives the first result, whatever the transaction holds. NULL or "": no. */
+gboolean swarm_store_has_request (SwarmStore *self, const char *request_id);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmTx, swarm_tx_free)
 
 /* ---- the log's side ---- */

@@ -234,6 +234,12 @@ check_limits (SwarmTx *tx, const SwarmEntry *entry, GBytes *bytes)
   return NULL;
 }
 
+gboolean
+swarm_store_has_request (SwarmStore *self, const char *request_id)
+{
+  return request_id != NULL && *request_id != '\0' && swarm_requests_find (&self->requests, request_id) != NULL;
+}
+
 void
 swarm_tx_commit (SwarmTx *tx, const char *request_id, SwarmTxDone done, gpointer data)
 {

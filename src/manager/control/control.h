@@ -21,6 +21,7 @@ typedef void (*SwarmControlFunc) (const SwarmControlReply *reply, const GError *
 
 /* @crypto and the hooks of @members may be NULL in tests. */
 SwarmControl *swarm_control_new (SwarmStore *store, SwarmClock *clock, SwarmRandom *random, const SwarmMembers *members);
+/* Calls under way are still answered, by what becomes of their transaction. */
 void swarm_control_free (SwarmControl *self);
 
 /* ---- cluster (control/cluster.c) ---- */

@@ -19,8 +19,9 @@ typedef struct {
   GVariant *managers; /* a(ays) */
   GVariant *leader;   /* ay */
 } SwarmRegistration;
-/* @registration is borrowed; NULL when @error is set. */
+/* @registration is borrowed; NULL when @error is set. May be called from within the call that asked. */
 typedef void (*SwarmRegisteredFunc) (const SwarmRegistration *registration, const GError *error, gpointer data);
+/* May be called from within the call that asked, then always with an error. */
 typedef void (*SwarmDispatcherDone) (const GError *error, gpointer data);
 
 /* A node (link->peer) opens its session over @link, which the dispatcher keeps until the session ends. @addr: where its agent
@@ -40,6 +41,16 @@ void swarm_dispatcher_goodbye (SwarmDispatcher *self, const SwarmPeer *peer, GBy
 void swarm_dispatcher_link_down (SwarmDispatcher *self, SwarmLink *link);
 /* The session's link to a node, to call its worker (logs); NULL: no session. Borrowed. */
 SwarmLink *swarm_dispatcher_link (SwarmDispatcher *self, const SwarmId *node);
+/* Tells every session who the managers are and who leads. */
+void swarm_dispatcher_managers_changed (SwarmDispatcher *self);
 /* Cuts a node's session (removed, demoted): it has to come back with its new standing. */
 void swarm_dispatcher_cut (SwarmDispatcher *self, const SwarmId *node, const GError *reason);
 guint swarm_dispatcher_n_sessions (SwarmDispatcher *self);
+
+/* ---- for manager.c ---- */
+SwarmDispatcher *swarm_dispatcher_new (SwarmStore *store, SwarmClock *clock, SwarmRandom *random, const SwarmMembers *members);
+void swarm_dispatcher_free (SwarmDispatcher *self);
+/* Begins to lead; @leader is a SwarmLeader (manager/leader.h) that lives until swarm_dispatcher_unlead(). */
+void swarm_dispatcher_lead (SwarmDispatcher *self, gconstpointer leader);
+/* Ends all sessions: their links are closed, the nodes look for the new leader. */
+void swarm_dispatcher_unlead (SwarmDispatcher *self);

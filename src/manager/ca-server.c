@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "manager/ca-server.h"
+#include "base/error.h"
+#include "ca/authority.h"
+#include <string.h>
+
+#define MAX_TRIES 20
+
+struct _SwarmCAServer {
+  gint ref_count; /* its owner's, and one for each call under way */
+  gboolean closed;
+  SwarmStore *store;
+  SwarmAuthority authority;
+};
+
+/* A certificate that waits for its commit. */
+typedef struct {
+  SwarmCAServer *server;
+  SwarmIssued issued;
+  SwarmRole role;
+  guint tries;
+  gboolean joins;
+  SwarmAvailability availability;
+  char *addr;
+  SwarmCAFunc done;
+  gpointer data;
+  GError *error; /* to be answered from the loop */
+} Issue;
+
+SwarmCAServer *
+swarm_ca_server_new (SwarmStore *store, SwarmClock *clock, SwarmRandom *random, SwarmCrypto *crypto)
+{
+  SwarmCAServer *self = g_new0 (SwarmCAServer, 1);
+  self->ref_count = 1;
+  self->store = store;
+  self->authority = (SwarmAuthority){ crypto, clock, random };
+  return self;
+}
+
+static void
+ca_server_unref (SwarmCAServer *self)
+{
+  if (--self->ref_count == 0)
+    g_free (self);
+}
+
+void
+swarm_ca_server_free (SwarmCAServer *self)
+{
+  if (self == NULL)
+    return;
+  self->closed = TRUE;
+  ca_server_unref (self);
+}
+
+const char *
+swarm_ca_server_root (SwarmCAServer *self)
+{
+  const SwarmCluster *cluster = swarm_store_cluster (self->store);
+  return cluster != NULL && cluster->root_ca != NULL ? cluster->root_ca->cert : NULL;
+}
+
+/* What the authority has to know, borrowed from the store. */
+static gboolean
+authority_state (SwarmCAServer *self, SwarmAuthorityState *state, GError **error)
+{
+  const SwarmCluster *cluster = swarm_store_cluster (self->store);
+  if (cluster == NULL || cluster->root_ca == NULL || cluster->root_ca->tokens == NULL || self->authority.crypto == NULL) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "this manager has no certificate authority yet");
+    return FALSE;
+  }
+  const SwarmCAConfig *config = cluster->spec->ca_config;
+  *state = (SwarmAuthorityState){ .cluster = cluster->object.id,
+                                  .root_cert_pem = cluster->root_ca->cert,
+                                  .root_key_pem = cluster->root_ca->key,
+                                  .worker_token = cluster->root_ca->tokens->worker,
+                                  .manager_token = cluster->root_ca->tokens->manager,
+                                  .validity_us = config != NULL ? config->node_cert_expiry / 1000 : 0 };
+  return TRUE;
+}
+
+static Issue *
+issue_new (SwarmCAServer *self, SwarmCAFunc done, gpointer data)
+{
+  Issue *issue = g_new0 (Issue, 1);
+  issue->server = self;
+  self->ref_count++;
+  issue->done = done;
+  issue->data = data;
+  return issue;
+}
+
+static void
+issue_answer (Issue *issue, const GError *error)
+{
+  g_autoptr (GError) closed = NULL;
+  if (error == NULL && issue->server->closed)
+    error = closed = g_error_new (SWARM_ERROR, SWARM_ERROR_CANCELLED, "this manager is stopping");
+  if (error == NULL) {
+    SwarmCAReply reply = { issue->issued.cert_pem, swarm_ca_server_root (issue->server), issue->issued.info.peer.node, issue->role };
+    issue->done (&reply, NULL, issue->data);
+  } else {
+    issue->done (NULL, error, issue->data);
+  }
+  swarm_issued_clear (&issue->issued);
+  g_clear_error (&issue->error);
+  ca_server_unref (issue->server);
+  g_free (issue->addr);
+  g_free (issue);
+}
+
+static void
+issue_refused (gpointer data)
+{
+  Issue *issue = data;
+  issue_answer (issue, issue->error);
+}
+
+static void
+issue_refuse_later (Issue *issue, GError *error)
+{
+  issue->error = error;
+  swarm_clock_timer (issue->server->authority.clock, 0, SWARM_PRIORITY_NORMAL, issue_refused, issue);
+}
+
+static void issue_commit (Issue *issue);
+
+static void
+issue_committed (guint64 index, GVariant *result, const GError *error, gpointer data)
+{
+  Issue *issue = data;
+  if (g_error_matches (error, SWARM_ERROR, SWARM_ERROR_OUT_OF_SEQUENCE) && !issue->server->closed && ++issue->tries < MAX_TRIES)
+    issue_commit (issue);
+  else
+    issue_answer (issue, error);
+}
+
+static SwarmNode *
+make_node (const Issue *issue)
+{
+  SwarmNode *node = swarm_node_new ();
+  node->object.id = issue->issued.info.peer.node;
+  node->spec = swarm_node_spec_new ();
+  node->spec->role = issue->role;
+  node->spec->availability = issue->availability;
+  swarm_node_set_state (node, SWARM_NODE_UNKNOWN, "");
+  const char *colon = issue->addr != NULL ? strrchr (issue->addr, ':') : NULL;
+  if (colon != NULL)
+    node->status->addr = g_strndup (issue->addr, (gsize) (colon - issue->addr));
+  return node;
+}
+
+static void
+issue_commit (Issue *issue)
+{
+  SwarmCAServer *self = issue->server;
+  SwarmTx *tx = swarm_store_tx (self->store);
+  const SwarmNode *old = swarm_store_get (self->store, SWARM_KIND_NODE, &issue->issued.info.peer.node);
+  g_autoptr (SwarmNode) node = issue->joins ? make_node (issue) : old != NULL ? swarm_node_copy (old) : NULL;
+  if (node == NULL) {
+    swarm_tx_free (tx);
+    issue_refuse_later (issue, g_error_new (SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "this node is not part of the cluster any more"));
+    return;
+  }
+  node->role = issue->role;
+  swarm_string_set (&node->cert_serial, issue->issued.info.peer.serial);
+  node->cert_not_after = issue->issued.info.not_after;
+  if (issue->joins)
+    swarm_tx_create (tx, node);
+  else
+    swarm_tx_update (tx, node);
+  swarm_tx_commit (tx, NULL, issue_committed, issue);
+}
+
+static gboolean
+parse_availability (const char *text, SwarmAvailability *ret, GError **error)
+{
+  *ret = SWARM_AVAILABILITY_ACTIVE;
+  if (text == NULL || *text == '\0' || swarm_availability_from_string (text, ret))
+    return TRUE;
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT,
+               "invalid availability \"%s\", only active, pause and drain are supported", text);
+  return FALSE;
+}
+
+void
+swarm_ca_server_issue (SwarmCAServer *self, const char *csr_pem, const char *token, const char *availability, const char *addr,
+                       SwarmCAFunc done, gpointer data)
+{
+  Issue *issue = issue_new (self, done, data);
+  SwarmAuthorityState state;
+  GError *error = NULL;
+  issue->joins = TRUE;
+  issue->addr = g_strdup (addr);
+  if (!parse_availability (availability, &issue->availability, &error) || !authority_state (self, &state, &error)
+      || !swarm_authority_join (&self->authority, &state, token, csr_pem, &issue->issued, &error)) {
+    issue_refuse_later (issue, error);
+    return;
+  }
+  issue->role = issue->issued.info.peer.role == SWARM_PEER_MANAGER ? SWARM_ROLE_MANAGER : SWARM_ROLE_WORKER;
+  issue_commit (issue);
+}
+
+/* A demoted node stays manager until it is out of the consensus: it has to be able to speak there. */
+static gboolean
+node_is_manager (const SwarmNode *node)
+{
+  return node->spec->role == SWARM_ROLE_MANAGER || node->manager_status != NULL;
+}
+
+void
+swarm_ca_server_renew (SwarmCAServer *self, const SwarmPeer *peer, const char *csr_pem, SwarmCAFunc done, gpointer data)
+{
+  Issue *issue = issue_new (self, done, data);
+  const SwarmNode *node = swarm_store_get (self->store, SWARM_KIND_NODE, &peer->node);
+  SwarmAuthorityState state;
+  GError *error = NULL;
+  if (node == NULL) {
+    issue_refuse_later (issue, g_error_new (SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "this node is not part of the cluster any more"));
+    return;
+  }
+  issue->role = node_is_manager (node) ? SWARM_ROLE_MANAGER : SWARM_ROLE_WORKER;
+  SwarmPeerRole role = issue->role == SWARM_ROLE_MANAGER ? SWARM_PEER_MANAGER : SWARM_PEER_WORKER;
+  if (!authority_state (self, &state, &error)
+      || !swarm_authority_renew (&self->authority, &state, peer, role, node->cert_serial, csr_pem, &issue->issued, &error)) {
+    issue_refuse_later (issue, error);
+    return;
+  }
+  issue_commit (issue);
+}
+
+SwarmPeerRole
+swarm_ca_effective_role (SwarmStore *store, const SwarmPeer *peer)
+{
+  const SwarmNode *node = peer->role != SWARM_PEER_NONE ? swarm_store_get (store, SWARM_KIND_NODE, &peer->node) : NULL;
+  if (node == NULL)
+    return SWARM_PEER_NONE;
+  return peer->role == SWARM_PEER_MANAGER && node_is_manager (node) ? SWARM_PEER_MANAGER : SWARM_PEER_WORKER;
+}
+
+gboolean
+swarm_ca_standing (SwarmStore *store, const SwarmPeer *peer, GError **error)
+{
+  const SwarmNode *node = swarm_store_get (store, SWARM_KIND_NODE, &peer->node);
+  if (peer->role == SWARM_PEER_NONE)
+    return TRUE;
+  if (node == NULL) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "the node is not part of this cluster");
+    return FALSE;
+  }
+  /* A demoted node holds a manager's certificate until it has renewed it, for which it needs this link. */
+  gboolean newest = node->cert_serial != NULL && g_ascii_strcasecmp (node->cert_serial, peer->serial) == 0;
+  if (peer->role == SWARM_PEER_MANAGER && !node_is_manager (node) && !newest) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "the node is not a manager any more");
+    return FALSE;
+  }
+  return TRUE;
+}

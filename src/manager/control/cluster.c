@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "base/error.h"
+#include "ca/token.h"
+#include "manager/control/operation.h"
+#include <string.h>
+
+char *
+swarm_control_make_token (SwarmRandom *random, const guint8 root_digest[32])
+{
+  SwarmToken token;
+  swarm_token_generate (random, root_digest, &token);
+  return swarm_token_format (&token);
+}
+
+/* ---- init ---- */
+
+/* Every part of a cluster spec is there, so that people see what holds. */
+static SwarmClusterSpec *
+complete_cluster_spec (const SwarmClusterSpec *given)
+{
+  SwarmClusterSpec *spec = given != NULL ? swarm_cluster_spec_copy (given) : swarm_cluster_spec_new ();
+  if (spec->name == NULL)
+    spec->name = g_strdup ("default");
+  if (spec->orchestration == NULL)
+    spec->orchestration = swarm_orchestration_config_new ();
+  if (spec->raft == NULL)
+    spec->raft = swarm_raft_config_new ();
+  if (spec->dispatcher == NULL)
+    spec->dispatcher = swarm_dispatcher_config_new ();
+  if (spec->ca_config == NULL)
+    spec->ca_config = swarm_ca_config_new ();
+  return spec;
+}
+
+static SwarmCluster *
+make_cluster (SwarmControl *self, const SwarmInitCluster *init)
+{
+  SwarmCluster *cluster = swarm_cluster_new ();
+  cluster->object.id = init->cluster;
+  cluster->spec = complete_cluster_spec (init->spec);
+  cluster->root_ca = swarm_root_ca_new ();
+  cluster->root_ca->cert = g_strdup (init->root_cert_pem);
+  cluster->root_ca->key = init->root_key_pem != NULL ? g_bytes_ref (init->root_key_pem) : NULL;
+  cluster->root_ca->digest = g_strdup (init->root_digest);
+  cluster->root_ca->tokens = swarm_join_tokens_new ();
+  cluster->root_ca->tokens->worker = swarm_control_make_token (self->random, init->root_digest_bytes);
+  cluster->root_ca->tokens->manager = swarm_control_make_token (self->random, init->root_digest_bytes);
+  return cluster;
+}
+
+static SwarmNode *
+make_founder (const SwarmInitCluster *init)
+{
+  SwarmNode *node = swarm_node_new ();
+  node->object.id = init->node;
+  node->spec = swarm_node_spec_new ();
+  node->spec->role = SWARM_ROLE_MANAGER;
+  node->spec->availability = init->availability;
+  node->role = SWARM_ROLE_MANAGER;
+  node->cert_serial = g_strdup (init->cert_serial);
+  node->cert_not_after = init->cert_not_after;
+  if (init->description != NULL)
+    node->description = swarm_node_description_ref (init->description);
+  if (init->addr != NULL && *init->addr != '\0') {
+    node->manager_status = swarm_manager_status_new ();
+    node->manager_status->addr = g_strdup (init->addr);
+  }
+  swarm_node_set_state (node, SWARM_NODE_UNKNOWN, "");
+  return node;
+}
+
+static gboolean
+fill_init (SwarmOperation *self, SwarmTx *tx, GError **error)
+{
+  if (swarm_store_cluster (self->control->store) != NULL) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_ALREADY_EXISTS, "the cluster exists already");
+    return FALSE;
+  }
+  swarm_tx_create (tx, self->objects[0]);
+  swarm_tx_create (tx, self->objects[1]);
+  return TRUE;
+}
+
+void
+swarm_control_init_cluster (SwarmControl *self, const SwarmInitCluster *init, const char *request_id, SwarmControlFunc done,
+                            gpointer data)
+{
+  SwarmOperation *operation = swarm_operation_new (self, fill_init, &init->cluster, request_id, done, data);
+  operation->objects[0] = (SwarmMessage *) make_cluster (self, init);
+  operation->objects[1] = (SwarmMessage *) make_founder (init);
+  swarm_operation_run (operation);
+}
+
+/* ---- join tokens ---- */
+
+static gboolean
+digest_of (const SwarmRootCA *root, guint8 digest[32], GError **error)
+{
+  const char *hex = root->digest != NULL ? root->digest : "";
+  gboolean ok = strlen (hex) == 64;
+  for (guint i = 0; ok && i < 32; i++) {
+    int high = g_ascii_xdigit_value (hex[2 * i]), low = g_ascii_xdigit_value (hex[2 * i + 1]);
+    ok = high >= 0 && low >= 0;
+    digest[i] = (guint8) (high << 4 | low);
+  }
+  if (!ok)
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "the stored digest of the root certificate is damaged");
+  return ok;
+}
+
+static gboolean
+fill_rotate (SwarmOperation *self, SwarmTx *tx, GError **error)
+{
+  const SwarmCluster *cluster = swarm_store_cluster (self->control->store);
+  guint8 digest[32];
+  if (cluster == NULL || cluster->root_ca == NULL || cluster->root_ca->tokens == NULL) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "there is no cluster yet");
+    return FALSE;
+  }
+  if (!digest_of (cluster->root_ca, digest, error))
+    return FALSE;
+  g_autoptr (SwarmCluster) copy = swarm_cluster_copy (cluster);
+  SwarmRootCA *root = swarm_root_ca_copy (cluster->root_ca);
+  SwarmJoinTokens *tokens = swarm_join_tokens_copy (root->tokens);
+  g_free (self->text);
+  self->text = swarm_control_make_token (self->control->random, digest);
+  swarm_string_set (self->number == SWARM_ROLE_MANAGER ? &tokens->manager : &tokens->worker, self->text);
+  swarm_join_tokens_unref (root->tokens);
+  root->tokens = tokens;
+  swarm_root_ca_unref (copy->root_ca);
+  copy->root_ca = root;
+  swarm_tx_update (tx, copy);
+  return TRUE;
+}
+
+static gboolean
+refuse_role (SwarmOperation *self, SwarmTx *tx, GError **error)
+{
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "unknown role %s", self->text);
+  return FALSE;
+}
+
+void
+swarm_control_rotate_token (SwarmControl *self, const char *role, const char *request_id, SwarmControlFunc done, gpointer data)
+{
+  SwarmOperation *operation = swarm_operation_new (self, fill_rotate, NULL, request_id, done, data);
+  SwarmRole which = SWARM_ROLE_WORKER;
+  if (!swarm_role_from_string (role, &which)) {
+    operation->fill = refuse_role;
+    operation->text = g_strdup (role);
+  }
+  operation->number = which;
+  swarm_operation_run (operation);
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "manager/control/operation.h"
+
+SwarmControl *
+swarm_control_new (SwarmStore *store, SwarmClock *clock, SwarmRandom *random, const SwarmMembers *members)
+{
+  SwarmControl *self = g_new0 (SwarmControl, 1);
+  self->ref_count = 1;
+  self->store = store;
+  self->clock = clock;
+  self->random = random;
+  self->members = members;
+  return self;
+}
+
+void
+swarm_control_unref (SwarmControl *self)
+{
+  if (--self->ref_count == 0)
+    g_free (self);
+}
+
+void
+swarm_control_free (SwarmControl *self)
+{
+  if (self == NULL)
+    return;
+  self->closed = TRUE;
+  swarm_control_unref (self);
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* One write under way: fills a transaction from the current state, commits it, and does so again when the state changed meanwhile. */
+#pragma once
+#include "manager/control/control.h"
+
+typedef struct _SwarmOperation SwarmOperation;
+
+/* Shared by the calls under way: one that is answered after the control is gone does nothing more. */
+struct _SwarmControl {
+  gint ref_count;
+  gboolean closed;
+  SwarmStore *store;
+  SwarmClock *clock;
+  SwarmRandom *random;
+  const SwarmMembers *members; /* may be NULL */
+};
+
+/* Adds the changes to @tx. FALSE: refused. @self->id and ->text become the reply. */
+typedef gboolean (*SwarmOperationFill) (SwarmOperation *self, SwarmTx *tx, GError **error);
+
+struct _SwarmOperation {
+  SwarmControl *control;
+  SwarmOperationFill fill;
+  gboolean pinned; /* to a version that the caller read: a change meanwhile is the caller's to see */
+  guint tries;
+  char *request_id;
+  SwarmControlFunc done;
+  gpointer data;
+  /* Arguments and results; each operation uses some. */
+  SwarmId id;
+  guint64 version;
+  guint64 number;
+  gboolean flag;
+  char *text;
+  SwarmMessage *spec; /* owned */
+  SwarmMessage *objects[2]; /* owned */
+  GHashTable *set;
+  GPtrArray *remove;
+};
+
+SwarmOperation *swarm_operation_new (SwarmControl *control, SwarmOperationFill fill, const SwarmId *id, const char *request_id,
+                                     SwarmControlFunc done, gpointer data);
+void swarm_control_unref (SwarmControl *self);
+/* Starts it; it answers and frees itself. */
+void swarm_operation_run (SwarmOperation *self);

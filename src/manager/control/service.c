@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "base/error.h"
+#include "manager/control/operation.h"
+#include "model/image.h"
+
+/* ---- rules across objects (SWARM_BEHAVIOUR §4.1) ---- */
+
+/* The two ports cannot both be published in the cluster. Host-mode ports of two services can: the scheduler keeps them apart. */
+static gboolean
+ports_conflict (const SwarmPortConfig *a, const SwarmPortConfig *b)
+{
+  return a->published_port != 0 && a->published_port == b->published_port && a->protocol == b->protocol
+         && (a->publish_mode == SWARM_PUBLISH_INGRESS || b->publish_mode == SWARM_PUBLISH_INGRESS);
+}
+
+typedef struct {
+  const SwarmServiceSpec *spec;
+  const SwarmId *self_id;
+  GError **error;
+  gboolean ok;
+} PortCheck;
+
+static gboolean
+check_port (const PortCheck *check, const SwarmPortConfig *port, const SwarmService *other)
+{
+  const GPtrArray *taken = other->spec->endpoint != NULL ? other->spec->endpoint->ports : NULL;
+  for (guint i = 0; taken != NULL && i < taken->len; i++) {
+    const SwarmPortConfig *theirs = g_ptr_array_index (taken, i);
+    if (!ports_conflict (port, theirs))
+      continue;
+    g_autofree char *id = swarm_id_dup_string (&other->object.id);
+    g_set_error (check->error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT,
+                 "port '%" G_GUINT64_FORMAT "' is already in use by service '%s' (%s) as %s port", port->published_port,
+                 other->spec->name, id, theirs->publish_mode == SWARM_PUBLISH_INGRESS ? "an ingress" : "a host-published");
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+check_ports_against (gpointer object, gpointer data)
+{
+  PortCheck *check = data;
+  const SwarmService *other = object;
+  const GPtrArray *ports = check->spec->endpoint->ports;
+  if (check->self_id != NULL && swarm_id_equal (check->self_id, &other->object.id))
+    return TRUE;
+  for (guint i = 0; check->ok && i < ports->len; i++)
+    check->ok = check_port (check, g_ptr_array_index (ports, i), other);
+  return check->ok;
+}
+
+static gboolean
+check_publish_modes (const GPtrArray *ports, GError **error)
+{
+  for (guint i = 0; i < ports->len; i++) {
+    const SwarmPortConfig *port = g_ptr_array_index (ports, i);
+    if (port->publish_mode == SWARM_PUBLISH_INGRESS) {
+      g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED,
+                   "EndpointSpec: port %" G_GUINT64_FORMAT ": publishing in ingress mode is not available yet, use mode=host",
+                   port->target_port);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+gboolean
+swarm_control_validate_service (SwarmControl *self, const SwarmServiceSpec *spec, const SwarmId *self_id, GError **error)
+{
+  if (!swarm_message_validate (spec, error))
+    return FALSE;
+  if (spec->mode != NULL && spec->mode->replicated == NULL) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "Unrecognized service mode");
+    return FALSE;
+  }
+  const SwarmService *other = swarm_store_get_by_name (self->store, SWARM_KIND_SERVICE, spec->name);
+  if (other != NULL && (self_id == NULL || !swarm_id_equal (self_id, &other->object.id))) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_ALREADY_EXISTS, "name conflicts with an existing object: service %s already exists",
+                 spec->name);
+    return FALSE;
+  }
+  if (spec->endpoint == NULL || spec->endpoint->ports == NULL)
+    return TRUE;
+  PortCheck check = { spec, self_id, error, TRUE };
+  if (!check_publish_modes (spec->endpoint->ports, error))
+    return FALSE;
+  swarm_store_foreach (self->store, SWARM_KIND_SERVICE, check_ports_against, &check);
+  return check.ok;
+}
+
+/* A copy with every default that people see, and the image's full name. */
+static SwarmServiceSpec *
+complete_spec (const SwarmServiceSpec *given, GError **error)
+{
+  g_autoptr (SwarmServiceSpec) spec = swarm_service_spec_copy (given);
+  if (spec->task == NULL || spec->task->container == NULL)
+    return g_steal_pointer (&spec); /* validation has the words for it */
+  g_autoptr (SwarmTaskSpec) task = swarm_task_spec_copy (spec->task);
+  g_autoptr (SwarmContainerSpec) container = swarm_container_spec_copy (task->container);
+  if (container->image != NULL && *container->image != '\0') {
+    char *image = swarm_image_normalise (container->image, error);
+    if (image == NULL)
+      return NULL;
+    g_free (container->image);
+    container->image = image;
+  }
+  swarm_container_spec_unref (task->container);
+  task->container = g_steal_pointer (&container);
+  if (task->restart_policy == NULL)
+    task->restart_policy = swarm_restart_policy_new ();
+  swarm_task_spec_unref (spec->task);
+  spec->task = g_steal_pointer (&task);
+  if (spec->mode == NULL) {
+    spec->mode = swarm_service_mode_new ();
+    spec->mode->replicated = swarm_replicated_new ();
+  }
+  return g_steal_pointer (&spec);
+}
+
+/* ---- create ---- */
+
+static gboolean
+fill_create (SwarmOperation *self, SwarmTx *tx, GError **error)
+{
+  g_autoptr (SwarmServiceSpec) spec = complete_spec ((SwarmServiceSpec *) self->spec, error);
+  if (spec == NULL || !swarm_control_validate_service (self->control, spec, NULL, error))
+    return FALSE;
+  g_autoptr (SwarmService) service = swarm_service_new ();
+  service->object.id = self->id;
+  service->spec = g_steal_pointer (&spec);
+  service->spec_version = 1;
+  swarm_tx_create (tx, service);
+  return TRUE;
+}
+
+void
+swarm_control_create_service (SwarmControl *self, const SwarmServiceSpec *spec, const char *request_id, SwarmControlFunc done,
+                              gpointer data)
+{
+  SwarmId id = swarm_random_id (self->random);
+  SwarmOperation *operation = swarm_operation_new (self, fill_create, &id, request_id, done, data);
+  operation->spec = swarm_message_ref (spec);
+  swarm_operation_run (operation);
+}
+
+/* ---- update, scale ---- */
+
+static SwarmService *
+find_service (SwarmOperation *self, GError **error)
+{
+  SwarmService *service = swarm_store_get (self->control->store, SWARM_KIND_SERVICE, &self->id);
+  if (service == NULL || service->pending_delete) {
+    g_autofree char *id = swarm_id_dup_string (&self->id);
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "no such service: %s", id);
+    return NULL;
+  }
+  return service;
+}
+
+/* An update that says nothing about the registry's credentials keeps those it has. */
+static void
+keep_credentials (SwarmServiceSpec *spec, const SwarmServiceSpec *old)
+{
+  SwarmPullOptions *options = old->task->container->pull_options;
+  if (options == NULL || spec->task->container->pull_options != NULL)
+    return;
+  SwarmTaskSpec *task = swarm_task_spec_copy (spec->task);
+  SwarmContainerSpec *container = swarm_container_spec_copy (task->container);
+  container->pull_options = swarm_pull_options_ref (options);
+  swarm_container_spec_unref (task->container);
+  task->container = container;
+  swarm_task_spec_unref (spec->task);
+  spec->task = task;
+}
+
+/* Puts @spec in place. A change that replaces tasks starts a new version of the service. */
+static void
+change_service (SwarmTx *tx, const SwarmService *service, const SwarmServiceSpec *spec)
+{
+  g_autoptr (SwarmService) copy = swarm_service_copy (service);
+  if (swarm_message_differs (service->spec, spec, SWARM_FIELD_REPLACES_TASKS))
+    copy->spec_version++;
+  swarm_service_spec_unref (copy->previous_spec);
+  copy->previous_spec = copy->spec;
+  copy->spec = swarm_service_spec_ref (spec);
+  swarm_tx_update (tx, copy);
+}
+
+static gboolean
+fill_update (SwarmOperation *self, SwarmTx *tx, GError **error)
+{
+  const SwarmService *service = find_service (self, error);
+  if (service == NULL)
+    return FALSE;
+  if (service->object.version != self->version) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_OUT_OF_SEQUENCE, "update out of sequence");
+    return FALSE;
+  }
+  g_autoptr (SwarmServiceSpec) spec = complete_spec ((SwarmServiceSpec *) self->spec, error);
+  if (spec == NULL)
+    return FALSE;
+  if (g_strcmp0 (spec->name, service->spec->name) != 0) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED, "renaming services is not supported");
+    return FALSE;
+  }
+  if (!swarm_control_validate_service (self->control, spec, &self->id, error))
+    return FALSE;
+  keep_credentials (spec, service->spec);
+  change_service (tx, service, spec);
+  return TRUE;
+}
+
+void
+swarm_control_update_service (SwarmControl *self, const SwarmId *id, guint64 version, const SwarmServiceSpec *spec,
+                              const char *request_id, SwarmControlFunc done, gpointer data)
+{
+  SwarmOperation *operation = swarm_operation_new (self, fill_update, id, request_id, done, data);
+  operation->version = version;
+  operation->pinned = TRUE;
+  operation->spec = swarm_message_ref (spec);
+  swarm_operation_run (operation);
+}
+
+static gboolean
+fill_scale (SwarmOperation *self, SwarmTx *tx, GError **error)
+{
+  const SwarmService *service = find_service (self, error);
+  if (service == NULL)
+    return FALSE;
+  if (service->spec->mode == NULL || service->spec->mode->replicated == NULL) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "scale can only be used with replicated or replicated-job mode");
+    return FALSE;
+  }
+  if (self->number > G_MAXINT32) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "Number of replicas must be at most %d", G_MAXINT32);
+    return FALSE;
+  }
+  g_autoptr (SwarmServiceSpec) spec = swarm_service_spec_copy (service->spec);
+  g_autoptr (SwarmServiceMode) mode = swarm_service_mode_copy (spec->mode);
+  g_autoptr (SwarmReplicated) replicated = swarm_replicated_copy (mode->replicated);
+  replicated->replicas = self->number;
+  swarm_replicated_unref (mode->replicated);
+  mode->replicated = g_steal_pointer (&replicated);
+  swarm_service_mode_unref (spec->mode);
+  spec->mode = g_steal_pointer (&mode);
+  change_service (tx, service, spec);
+  return TRUE;
+}
+
+void
+swarm_control_scale_service (SwarmControl *self, const SwarmId *id, guint64 replicas, const char *request_id, SwarmControlFunc done,
+                             gpointer data)
+{
+  SwarmOperation *operation = swarm_operation_new (self, fill_scale, id, request_id, done, data);
+  operation->number = replicas;
+  swarm_operation_run (operation);
+}
+
+/* ---- remove ---- */
+
+static gboolean
+fill_remove (SwarmOperation *self, SwarmTx *tx, GError **error)
+{
+  const SwarmService *service = find_service (self, error);
+  if (service == NULL)
+    return FALSE;
+  swarm_tx_remove (tx, SWARM_KIND_SERVICE, &self->id, 0);
+  return TRUE;
+}
+
+void
+swarm_control_remove_service (SwarmControl *self, const SwarmId *id, const char *request_id, SwarmControlFunc done, gpointer data)
+{
+  swarm_operation_run (swarm_operation_new (self, fill_remove, id, request_id, done, data));
+}
+
+void
+swarm_control_service_status (SwarmControl *self, const SwarmService *service, guint64 *ret_running, guint64 *ret_desired)
+{
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (self->store, &service->object.id);
+  guint64 running = 0;
+  for (guint i = 0; i < tasks->len; i++) {
+    const SwarmTask *task = g_ptr_array_index (tasks, i);
+    running += task->status->state == SWARM_TASK_RUNNING && task->desired_state == SWARM_TASK_RUNNING;
+  }
+  const SwarmServiceMode *mode = service->spec->mode;
+  *ret_running = running;
+  *ret_desired = mode != NULL && mode->replicated != NULL ? mode->replicated->replicas : 1;
+}

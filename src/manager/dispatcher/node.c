@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "manager/dispatcher/node.h"
+#include "base/error.h"
+#include "base/log.h"
+
+#define DEFAULT_PERIOD_US (1 * G_TIME_SPAN_SECOND)
+#define MISSED_BEATS 3
+#define UNKNOWN_BEATS 6
+#define GRACE_US (60 * G_TIME_SPAN_SECOND)
+#define REGISTRATION_WINDOW_US (8 * G_TIME_SPAN_SECOND)
+
+gint64
+swarm_heartbeat_period (SwarmStore *store)
+{
+  const SwarmCluster *cluster = swarm_store_cluster (store);
+  const SwarmDispatcherConfig *config = cluster != NULL ? cluster->spec->dispatcher : NULL;
+  gint64 period = config != NULL ? config->heartbeat_period / 1000 : 0;
+  return period > 0 ? period : DEFAULT_PERIOD_US;
+}
+
+SwarmNodeRecord *
+swarm_node_record_new (const SwarmLeader *leader, SwarmNodeWriter *writer, const SwarmId *id)
+{
+  SwarmNodeRecord *self = g_new0 (SwarmNodeRecord, 1);
+  self->leader = leader;
+  self->writer = writer;
+  self->id = *id;
+  return self;
+}
+
+static void
+record_end_session (SwarmNodeRecord *self)
+{
+  self->link_up = FALSE;
+  g_clear_pointer (&self->session, swarm_session_free);
+}
+
+void
+swarm_node_record_close (SwarmNodeRecord *self, const GError *reason)
+{
+  g_autoptr (SwarmLink) link = self->session != NULL && self->link_up ? swarm_link_ref (swarm_session_link (self->session)) : NULL;
+  record_end_session (self);
+  swarm_clock_clear_timer (self->leader->clock, &self->timer);
+  self->wait = SWARM_WAIT_NONE;
+  if (link != NULL)
+    swarm_link_close (link, reason);
+}
+
+void
+swarm_node_record_free (SwarmNodeRecord *self)
+{
+  record_end_session (self);
+  swarm_clock_clear_timer (self->leader->clock, &self->timer);
+  g_free (self);
+}
+
+static void record_expired (gpointer data);
+
+/* The timer is left alone while it fires before the deadline anyway: a beat costs nothing. */
+static void
+record_wait (SwarmNodeRecord *self, SwarmWait wait, gint64 us)
+{
+  gint64 now = swarm_clock_boottime (self->leader->clock);
+  gint64 deadline = now + us;
+  gboolean later = self->timer != NULL && deadline >= self->deadline;
+  self->wait = wait;
+  self->deadline = deadline;
+  if (later)
+    return;
+  swarm_clock_clear_timer (self->leader->clock, &self->timer);
+  self->timer = swarm_clock_timer (self->leader->clock, us, SWARM_PRIORITY_URGENT, record_expired, self);
+}
+
+static void
+record_rearm (SwarmNodeRecord *self, gint64 us)
+{
+  self->timer = swarm_clock_timer (self->leader->clock, us, SWARM_PRIORITY_URGENT, record_expired, self);
+}
+
+static void
+record_expired (gpointer data)
+{
+  SwarmNodeRecord *self = data;
+  self->timer = NULL;
+  gint64 now = swarm_clock_boottime (self->leader->clock);
+  gint64 period = swarm_heartbeat_period (self->leader->store);
+  if (now < self->deadline) {
+    record_rearm (self, self->deadline - now);
+    return;
+  }
+  /* This manager slept (a suspended or starved host): what the nodes sent meanwhile is still in the sockets. */
+  if (now > self->deadline + period) {
+    self->deadline = now + MISSED_BEATS * period;
+    record_rearm (self, MISSED_BEATS * period);
+    return;
+  }
+  const char *why = "heartbeat failure";
+  if (self->wait == SWARM_WAIT_UNKNOWN)
+    why = "heartbeat failure for node in \"unknown\" state";
+  else if (self->wait == SWARM_WAIT_GRACE)
+    why = "agent did not return";
+  g_autofree char *node = swarm_id_dup_string (&self->id);
+  swarm_log (LOG_WARNING, NULL, SWARM_LOG_FIELDS ({ "SWARM_NODE_ID", node }), "node %s is down: %s", node, why);
+  g_autoptr (GError) reason = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_TIMED_OUT, why);
+  swarm_node_record_close (self, reason);
+  swarm_node_writer_set (self->writer, &self->id, SWARM_NODE_DOWN, why, NULL, NULL, NULL);
+}
+
+gint64
+swarm_node_record_beat (SwarmNodeRecord *self)
+{
+  gint64 period = swarm_heartbeat_period (self->leader->store);
+  record_wait (self, SWARM_WAIT_HEARTBEAT, MISSED_BEATS * period);
+  guint32 jitter = (guint32) MIN (period / 5, G_MAXINT32);
+  return jitter > 0 ? period - jitter / 2 + swarm_random_below (self->leader->random, jitter) : period;
+}
+
+gboolean
+swarm_node_record_may_register (SwarmNodeRecord *self)
+{
+  gint64 now = swarm_clock_boottime (self->leader->clock);
+  gint64 *oldest = &self->registrations[self->n_registrations % G_N_ELEMENTS (self->registrations)];
+  if (self->n_registrations >= G_N_ELEMENTS (self->registrations) && now - *oldest < REGISTRATION_WINDOW_US)
+    return FALSE;
+  *oldest = now;
+  self->n_registrations++;
+  return TRUE;
+}
+
+void
+swarm_node_record_open (SwarmNodeRecord *self, SwarmLink *link)
+{
+  SwarmLink *old = self->session != NULL && self->link_up ? swarm_session_link (self->session) : NULL;
+  if (old != NULL && old != link) {
+    g_autoptr (GError) reason = g_error_new (SWARM_ERROR, SWARM_ERROR_CANCELLED, "the node has opened a new session");
+    swarm_node_record_close (self, reason);
+  }
+  record_end_session (self);
+  self->session = swarm_session_new (self->leader, &self->id, link);
+  self->link_up = TRUE;
+  swarm_node_record_beat (self);
+}
+
+void
+swarm_node_record_link_down (SwarmNodeRecord *self)
+{
+  record_end_session (self);
+  swarm_node_writer_set (self->writer, &self->id, SWARM_NODE_DISCONNECTED, SWARM_TEXT_DISCONNECTED, NULL, NULL, NULL);
+}
+
+void
+swarm_node_record_goodbye (SwarmNodeRecord *self, gboolean host_shutdown, SwarmTicket *ticket)
+{
+  record_end_session (self);
+  if (host_shutdown) {
+    swarm_clock_clear_timer (self->leader->clock, &self->timer);
+    self->wait = SWARM_WAIT_NONE;
+    swarm_node_writer_set (self->writer, &self->id, SWARM_NODE_DOWN, "host is shutting down", NULL, NULL, ticket);
+  } else {
+    record_wait (self, SWARM_WAIT_GRACE, GRACE_US);
+    swarm_node_writer_set (self->writer, &self->id, SWARM_NODE_DISCONNECTED, SWARM_TEXT_STOPPED, NULL, NULL, ticket);
+  }
+}
+
+void
+swarm_node_record_inherit (SwarmNodeRecord *self, const SwarmNode *node)
+{
+  if (node->status->state == SWARM_NODE_DOWN)
+    return;
+  if (node->status->state == SWARM_NODE_DISCONNECTED && g_strcmp0 (node->status->text, SWARM_TEXT_STOPPED) == 0) {
+    record_wait (self, SWARM_WAIT_GRACE, GRACE_US);
+    return;
+  }
+  record_wait (self, SWARM_WAIT_UNKNOWN, UNKNOWN_BEATS * swarm_heartbeat_period (self->leader->store));
+  if (node->status->state != SWARM_NODE_UNKNOWN)
+    swarm_node_writer_set (self->writer, &self->id, SWARM_NODE_UNKNOWN,
+                           "Node moved to \"unknown\" state due to leadership change in cluster", NULL, NULL, NULL);
+}

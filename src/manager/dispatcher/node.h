@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What the leader knows of one node besides the store: its session, when it was heard last, until when it is waited for. */
+#pragma once
+#include "manager/dispatcher/node-writer.h"
+#include "manager/dispatcher/session.h"
+
+/* Why a node is waited for; says how the waiting ends. */
+typedef enum {
+  SWARM_WAIT_NONE,      /* down or never seen: nothing is expected */
+  SWARM_WAIT_HEARTBEAT, /* it has a session */
+  SWARM_WAIT_UNKNOWN,   /* it may have had one with an earlier leader */
+  SWARM_WAIT_GRACE,     /* its agent said goodbye and will be back */
+} SwarmWait;
+
+typedef struct {
+  const SwarmLeader *leader;
+  SwarmNodeWriter *writer;
+  SwarmId id;
+  SwarmSession *session; /* NULL: none */
+  gboolean link_up;      /* of the session */
+  SwarmWait wait;
+  gint64 deadline; /* boottime */
+  SwarmTimer *timer;
+  gint64 registrations[3]; /* boottime of the last ones, a ring */
+  guint n_registrations;
+} SwarmNodeRecord;
+
+#define SWARM_TEXT_DISCONNECTED "node is currently trying to find new manager"
+#define SWARM_TEXT_STOPPED "agent stopped"
+
+SwarmNodeRecord *swarm_node_record_new (const SwarmLeader *leader, SwarmNodeWriter *writer, const SwarmId *id);
+/* Closes the session's link with @reason (may be NULL) and forgets all. */
+void swarm_node_record_close (SwarmNodeRecord *self, const GError *reason);
+void swarm_node_record_free (SwarmNodeRecord *self);
+
+/* The heartbeat period of the cluster, µs. */
+gint64 swarm_heartbeat_period (SwarmStore *store);
+/* The node was heard: a new deadline, and the time until its next beat with jitter, µs. */
+gint64 swarm_node_record_beat (SwarmNodeRecord *self);
+/* FALSE: more than three registrations within eight seconds. Counts this one. */
+gboolean swarm_node_record_may_register (SwarmNodeRecord *self);
+/* Takes over a new session; an earlier one ends, its link is closed unless it is the same. */
+void swarm_node_record_open (SwarmNodeRecord *self, SwarmLink *link);
+/* The session's link went down. */
+void swarm_node_record_link_down (SwarmNodeRecord *self);
+/* Ends the session: the host shuts down, or the agent comes back within a minute. */
+void swarm_node_record_goodbye (SwarmNodeRecord *self, gboolean host_shutdown, SwarmTicket *ticket);
+/* A new leader meets the node: what it was told before may be out of date. */
+void swarm_node_record_inherit (SwarmNodeRecord *self, const SwarmNode *node);

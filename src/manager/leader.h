@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What every loop of the leader is given. */
+#pragma once
+#include "manager/members.h"
+#include "manager/runner.h"
+
+typedef struct {
+  SwarmStore *store;
+  SwarmClock *clock;
+  SwarmRandom *random;
+  SwarmRunner *runner;
+  const SwarmMembers *members;
+  SwarmId self; /* the leader's own node */
+} SwarmLeader;

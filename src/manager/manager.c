@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "manager/manager.h"
+#include "manager/allocator/allocator.h"
+#include "manager/leader.h"
+#include "manager/orchestrator/orchestrator.h"
+#include "manager/orchestrator/orphans.h"
+#include "manager/orchestrator/reaper.h"
+#include "manager/roles.h"
+#include "manager/scheduler/scheduler.h"
+
+struct _SwarmManager {
+  SwarmManagerConfig config;
+  SwarmControl *control;
+  SwarmDispatcher *dispatcher;
+  SwarmCAServer *ca_server;
+  /* While leading: */
+  gboolean leading;
+  SwarmLeader leader;
+  SwarmOrphans *orphans;
+  SwarmOrchestrator *orchestrator;
+  SwarmAllocator *allocator;
+  SwarmScheduler *scheduler;
+  SwarmRoles *roles;
+  SwarmReaper *reaper;
+};
+
+SwarmManager *
+swarm_manager_new (const SwarmManagerConfig *config)
+{
+  SwarmManager *self = g_new0 (SwarmManager, 1);
+  self->config = *config;
+  self->control = swarm_control_new (config->store, config->clock, config->random, &self->config.members);
+  self->dispatcher = swarm_dispatcher_new (config->store, config->clock, config->random, &self->config.members);
+  self->ca_server = swarm_ca_server_new (config->store, config->clock, config->random, config->crypto);
+  return self;
+}
+
+static void
+manager_begin (SwarmManager *self)
+{
+  const SwarmManagerConfig *config = &self->config;
+  self->leader = (SwarmLeader){
+    .store = config->store,
+    .clock = config->clock,
+    .random = config->random,
+    .runner = swarm_runner_new (config->store, config->clock),
+    .members = &self->config.members,
+    .self = config->self,
+  };
+  /* The order of their turns: what nodes told, then what follows from it. */
+  swarm_dispatcher_lead (self->dispatcher, &self->leader);
+  self->orphans = swarm_orphans_new (&self->leader);
+  self->orchestrator = swarm_orchestrator_new (&self->leader);
+  self->allocator = swarm_allocator_new (&self->leader);
+  self->scheduler = swarm_scheduler_new (&self->leader, &config->strategy);
+  self->roles = swarm_roles_new (&self->leader);
+  self->reaper = swarm_reaper_new (&self->leader);
+}
+
+static void
+manager_end (SwarmManager *self)
+{
+  /* First of all, so that no loop is called any more. */
+  g_clear_pointer (&self->leader.runner, swarm_runner_free);
+  g_clear_pointer (&self->reaper, swarm_reaper_free);
+  g_clear_pointer (&self->roles, swarm_roles_free);
+  g_clear_pointer (&self->scheduler, swarm_scheduler_free);
+  g_clear_pointer (&self->allocator, swarm_allocator_free);
+  g_clear_pointer (&self->orchestrator, swarm_orchestrator_free);
+  g_clear_pointer (&self->orphans, swarm_orphans_free);
+  swarm_dispatcher_unlead (self->dispatcher);
+}
+
+void
+swarm_manager_free (SwarmManager *self)
+{
+  if (self == NULL)
+    return;
+  swarm_manager_lead (self, FALSE);
+  swarm_ca_server_free (self->ca_server);
+  swarm_dispatcher_free (self->dispatcher);
+  swarm_control_free (self->control);
+  g_free (self);
+}
+
+void
+swarm_manager_lead (SwarmManager *self, gboolean leading)
+{
+  if (self->leading == leading)
+    return;
+  self->leading = leading;
+  if (leading)
+    manager_begin (self);
+  else
+    manager_end (self);
+}
+
+gboolean
+swarm_manager_leads (SwarmManager *self)
+{
+  return self->leading;
+}
+
+void
+swarm_manager_members_changed (SwarmManager *self)
+{
+  if (!self->leading)
+    return;
+  swarm_dispatcher_managers_changed (self->dispatcher);
+  swarm_roles_look (self->roles);
+}
+
+SwarmControl *
+swarm_manager_control (SwarmManager *self)
+{
+  return self->control;
+}
+
+SwarmDispatcher *
+swarm_manager_dispatcher (SwarmManager *self)
+{
+  return self->dispatcher;
+}
+
+SwarmCAServer *
+swarm_manager_ca_server (SwarmManager *self)
+{
+  return self->ca_server;
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "manager/orchestrator/orchestrator.h"
+#include "manager/dirty.h"
+#include "manager/orchestrator/replicated.h"
+
+/* A service that wants to be looked at again later. */
+typedef struct {
+  SwarmOrchestrator *owner;
+  SwarmId service;
+  gint64 when; /* wall clock, as the tasks' not_before */
+  SwarmTimer *timer;
+} Wake;
+
+struct _SwarmOrchestrator {
+  const SwarmLeader *leader;
+  guint loop;
+  guint watch;
+  SwarmDirty services;
+  GHashTable *wakes; /* service id → Wake */
+};
+
+static void
+wake_free (gpointer data)
+{
+  Wake *wake = data;
+  swarm_clock_clear_timer (wake->owner->leader->clock, &wake->timer);
+  g_free (wake);
+}
+
+static void
+orchestrator_mark (SwarmOrchestrator *self, const SwarmId *service)
+{
+  swarm_dirty_mark (&self->services, service);
+  swarm_runner_mark (self->leader->runner, self->loop);
+}
+
+static void
+wake_fired (gpointer data)
+{
+  Wake *wake = data;
+  wake->timer = NULL;
+  SwarmOrchestrator *self = wake->owner;
+  SwarmId service = wake->service;
+  g_hash_table_remove (self->wakes, &service);
+  orchestrator_mark (self, &service);
+}
+
+static void
+orchestrator_wake_at (SwarmOrchestrator *self, const SwarmId *service, gint64 when)
+{
+  Wake *wake = g_hash_table_lookup (self->wakes, service);
+  if (wake != NULL && wake->when <= when)
+    return;
+  if (wake == NULL) {
+    wake = g_new0 (Wake, 1);
+    wake->owner = self;
+    wake->service = *service;
+    g_hash_table_insert (self->wakes, &wake->service, wake);
+  }
+  wake->when = when;
+  swarm_clock_clear_timer (self->leader->clock, &wake->timer);
+  gint64 delay = MAX (when - swarm_clock_now (self->leader->clock), 0);
+  wake->timer = swarm_clock_timer (self->leader->clock, delay, SWARM_PRIORITY_NORMAL, wake_fired, wake);
+}
+
+static gboolean
+orchestrator_pass (gpointer loop, SwarmTx *tx)
+{
+  SwarmOrchestrator *self = loop;
+  SwarmId service;
+  while (swarm_tx_has_room (tx, 2) && !swarm_runner_time_is_up (self->leader->runner)
+         && swarm_dirty_take (&self->services, &service)) {
+    gint64 wake = G_MAXINT64;
+    gboolean more = swarm_replicated_reconcile (self->leader, &service, tx, &wake);
+    if (wake != G_MAXINT64)
+      orchestrator_wake_at (self, &service, wake);
+    if (more)
+      swarm_dirty_mark (&self->services, &service);
+  }
+  return swarm_dirty_n_waiting (&self->services) > 0;
+}
+
+static void
+orchestrator_settle (gpointer loop, guint64 index, const GError *error)
+{
+  SwarmOrchestrator *self = loop;
+  swarm_dirty_settle (&self->services, error == NULL);
+}
+
+static const SwarmLoopOps orchestrator_ops = { "orchestrator", orchestrator_pass, orchestrator_settle };
+
+static gboolean
+mark_service (gpointer object, gpointer data)
+{
+  orchestrator_mark (data, &SWARM_OBJECT (object)->id);
+  return TRUE;
+}
+
+static gboolean
+mark_task (gpointer object, gpointer data)
+{
+  orchestrator_mark (data, &((SwarmTask *) object)->service_id);
+  return TRUE;
+}
+
+/* What the orchestrator asks of a node, in one word. */
+static gboolean
+node_keeps_tasks (const SwarmNode *node)
+{
+  return node->status->state != SWARM_NODE_DOWN && node->spec->availability != SWARM_AVAILABILITY_DRAIN;
+}
+
+static void
+mark_node (SwarmOrchestrator *self, const SwarmEvent *event)
+{
+  if (event->event == SWARM_EVENT_CREATE
+      || (event->event == SWARM_EVENT_UPDATE && node_keeps_tasks (event->object) == node_keeps_tasks (event->previous)))
+    return;
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_node (self->leader->store, &SWARM_OBJECT (event->object)->id);
+  for (guint i = 0; i < tasks->len; i++)
+    mark_task (g_ptr_array_index (tasks, i), self);
+}
+
+/* A change of a task that may ask for action: it ended, it runs (the next one may be updated), or what is wanted of it changed. */
+static gboolean
+task_matters (const SwarmEvent *event)
+{
+  if (event->event != SWARM_EVENT_UPDATE)
+    return TRUE;
+  const SwarmTask *now = event->object, *before = event->previous;
+  return now->desired_state != before->desired_state
+         || (now->status->state != before->status->state && now->status->state >= SWARM_TASK_RUNNING);
+}
+
+static void
+mark_everything (SwarmOrchestrator *self)
+{
+  swarm_store_foreach (self->leader->store, SWARM_KIND_SERVICE, mark_service, self);
+  swarm_store_foreach (self->leader->store, SWARM_KIND_TASK, mark_task, self);
+}
+
+static void
+orchestrator_event (const SwarmEvent *event, gpointer data)
+{
+  SwarmOrchestrator *self = data;
+  if (event->event == SWARM_EVENT_RESET) {
+    mark_everything (self);
+  } else if (event->event != SWARM_EVENT_COMMIT) {
+    if (event->kind == SWARM_KIND_SERVICE)
+      orchestrator_mark (self, &SWARM_OBJECT (event->object)->id);
+    else if (event->kind == SWARM_KIND_TASK && task_matters (event))
+      mark_task (event->object, self);
+    else if (event->kind == SWARM_KIND_NODE)
+      mark_node (self, event);
+  }
+}
+
+SwarmOrchestrator *
+swarm_orchestrator_new (const SwarmLeader *leader)
+{
+  SwarmOrchestrator *self = g_new0 (SwarmOrchestrator, 1);
+  self->leader = leader;
+  swarm_dirty_init (&self->services);
+  self->wakes = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, wake_free);
+  self->loop = swarm_runner_add (leader->runner, &orchestrator_ops, self);
+  self->watch = swarm_store_watch (leader->store, 1 << SWARM_KIND_SERVICE | 1 << SWARM_KIND_TASK | 1 << SWARM_KIND_NODE,
+                                   orchestrator_event, self);
+  mark_everything (self);
+  return self;
+}
+
+void
+swarm_orchestrator_free (SwarmOrchestrator *self)
+{
+  if (self == NULL)
+    return;
+  swarm_store_unwatch (self->leader->store, self->watch);
+  g_hash_table_unref (self->wakes);
+  swarm_dirty_clear (&self->services);
+  g_free (self);
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "manager/orchestrator/reaper.h"
+#include "manager/dirty.h"
+#include "manager/orchestrator/slot.h"
+
+#define BATCH_US (250 * G_TIME_SPAN_MILLISECOND)
+#define BATCH_MAX 1000
+#define DEFAULT_HISTORY 5
+
+struct _SwarmReaper {
+  const SwarmLeader *leader;
+  guint loop;
+  guint watch;
+  SwarmDirty services;
+  SwarmTimer *timer; /* gathers: reaping is never urgent */
+};
+
+static void
+reaper_due (gpointer data)
+{
+  SwarmReaper *self = data;
+  self->timer = NULL;
+  swarm_runner_mark (self->leader->runner, self->loop);
+}
+
+static void
+reaper_mark (SwarmReaper *self, const SwarmId *service)
+{
+  swarm_dirty_mark (&self->services, service);
+  if (swarm_dirty_n_waiting (&self->services) > BATCH_MAX)
+    swarm_runner_mark (self->leader->runner, self->loop);
+  else if (self->timer == NULL)
+    self->timer = swarm_clock_timer (self->leader->clock, BATCH_US, SWARM_PRIORITY_IDLE, reaper_due, self);
+}
+
+/* Nothing of the task can run, now or later: it ended, or was never given to a node. */
+static gboolean
+task_is_over (const SwarmTask *task)
+{
+  return swarm_task_state_is_terminal (task->status->state) || task->status->state < SWARM_TASK_ASSIGNED;
+}
+
+/* Tasks kept per slot, the current one counted; negative: all. The policy's attempts are counted from kept tasks. */
+static gint64
+history_limit (SwarmStore *store, const SwarmTask *newest)
+{
+  const SwarmCluster *cluster = swarm_store_cluster (store);
+  const SwarmOrchestrationConfig *config = cluster != NULL ? cluster->spec->orchestration : NULL;
+  gint64 limit = config != NULL ? config->task_history_limit : DEFAULT_HISTORY;
+  if (limit < 0)
+    return limit;
+  const SwarmRestartPolicy *policy = newest->spec->restart_policy;
+  if (policy != NULL && policy->max_attempts > 0 && policy->max_attempts < G_MAXINT32)
+    limit = MAX (limit, (gint64) policy->max_attempts + 1);
+  return MAX (limit, 1);
+}
+
+/* FALSE: @tx is full. */
+static gboolean
+reap_slot (SwarmReaper *self, const SwarmSlot *slot, SwarmTx *tx)
+{
+  SwarmTask *newest = slot->tasks[slot->n - 1];
+  gint64 limit = history_limit (self->leader->store, newest);
+  guint surplus = limit >= 0 && slot->n > limit ? slot->n - (guint) limit : 0;
+  for (guint i = 0; i < slot->n; i++) {
+    SwarmTask *task = slot->tasks[i];
+    if (!task_is_over (task))
+      continue;
+    gboolean removed = task->desired_state == SWARM_TASK_REMOVE;
+    gboolean old = surplus > 0 && task != newest && task->desired_state > SWARM_TASK_RUNNING;
+    if (!removed && !old)
+      continue;
+    if (!swarm_tx_has_room (tx, 1))
+      return FALSE;
+    swarm_tx_remove (tx, SWARM_KIND_TASK, &task->object.id, task->object.version);
+    if (surplus > 0)
+      surplus--;
+  }
+  return TRUE;
+}
+
+static gboolean
+reaper_pass (gpointer loop, SwarmTx *tx)
+{
+  SwarmReaper *self = loop;
+  SwarmId service;
+  while (!swarm_runner_time_is_up (self->leader->runner) && swarm_dirty_take (&self->services, &service)) {
+    g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (self->leader->store, &service);
+    g_autoptr (GArray) slots = swarm_slots_of (tasks);
+    for (guint i = 0; i < slots->len; i++) {
+      if (!reap_slot (self, &g_array_index (slots, SwarmSlot, i), tx)) {
+        swarm_dirty_mark (&self->services, &service);
+        return TRUE;
+      }
+    }
+  }
+  return swarm_dirty_n_waiting (&self->services) > 0;
+}
+
+static void
+reaper_settle (gpointer loop, guint64 index, const GError *error)
+{
+  SwarmReaper *self = loop;
+  swarm_dirty_settle (&self->services, error == NULL);
+}
+
+static const SwarmLoopOps reaper_ops = { "reaper", reaper_pass, reaper_settle };
+
+static gboolean
+mark_task (gpointer object, gpointer data)
+{
+  reaper_mark (data, &((SwarmTask *) object)->service_id);
+  return TRUE;
+}
+
+static gint64
+cluster_limit (const SwarmCluster *cluster)
+{
+  return cluster->spec->orchestration != NULL ? cluster->spec->orchestration->task_history_limit : DEFAULT_HISTORY;
+}
+
+static void
+reaper_event (const SwarmEvent *event, gpointer data)
+{
+  SwarmReaper *self = data;
+  if (event->event == SWARM_EVENT_RESET) {
+    swarm_store_foreach (self->leader->store, SWARM_KIND_TASK, mark_task, self);
+  } else if (event->event == SWARM_EVENT_CREATE || event->event == SWARM_EVENT_UPDATE) {
+    if (event->kind == SWARM_KIND_TASK) {
+      const SwarmTask *task = event->object;
+      if (task->desired_state > SWARM_TASK_RUNNING && task_is_over (task))
+        reaper_mark (self, &task->service_id);
+    } else if (event->event == SWARM_EVENT_UPDATE && cluster_limit (event->object) != cluster_limit (event->previous)) {
+      swarm_store_foreach (self->leader->store, SWARM_KIND_TASK, mark_task, self);
+    }
+  }
+}
+
+SwarmReaper *
+swarm_reaper_new (const SwarmLeader *leader)
+{
+  SwarmReaper *self = g_new0 (SwarmReaper, 1);
+  self->leader = leader;
+  swarm_dirty_init (&self->services);
+  self->loop = swarm_runner_add (leader->runner, &reaper_ops, self);
+  self->watch = swarm_store_watch (leader->store, 1 << SWARM_KIND_TASK | 1 << SWARM_KIND_CLUSTER, reaper_event, self);
+  swarm_store_foreach (leader->store, SWARM_KIND_TASK, mark_task, self);
+  return self;
+}
+
+void
+swarm_reaper_free (SwarmReaper *self)
+{
+  if (self == NULL)
+    return;
+  swarm_store_unwatch (self->leader->store, self->watch);
+  swarm_clock_clear_timer (self->leader->clock, &self->timer);
+  swarm_dirty_clear (&self->services);
+  g_free (self);
+}

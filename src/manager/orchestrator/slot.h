@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* A slot of a replicated service: all its tasks, oldest first. Views into an array that swarm_store_tasks_of_service() gave. */
+#pragma once
+#include "manager/leader.h"
+
+typedef struct {
+  guint64 number;
+  SwarmTask **tasks; /* borrowed */
+  guint n;
+} SwarmSlot;
+
+/* Cuts tasks, sorted by slot and creation, into slots. Caller frees the array. */
+GArray *swarm_slots_of (GPtrArray *tasks);
+
+/* The task's node was removed, is down or drained: the task cannot stay there. FALSE while it has no node. */
+gboolean swarm_task_is_evicted (SwarmStore *store, const SwarmTask *task);
+/* A process of the task may exist now, as far as anyone can know: assigned, not over, its node not known to be down. */
+gboolean swarm_task_may_run (SwarmStore *store, const SwarmTask *task);
+/* Any task of the slot but @except may run. */
+gboolean swarm_slot_may_run (SwarmStore *store, const SwarmSlot *slot, const SwarmTask *except);
+
+/* The task is not what the service declares now: it has to be replaced. A new placement alone leaves a task where it still fits. */
+gboolean swarm_task_is_dirty (SwarmStore *store, const SwarmTask *task, const SwarmService *service);
+
+/* A new task of @service, state new. @not_before: 0 or when its restart delay ends; with @wait it is only made ready until then
+ * and until the slot is free. Caller owns it. */
+SwarmTask *swarm_task_make (const SwarmLeader *leader, const SwarmService *service, guint64 slot, gint64 not_before, gboolean wait);
+/* Adds the change of a task's desired state to @tx; nothing when it is there already. */
+void swarm_task_want (SwarmTx *tx, const SwarmTask *task, SwarmTaskState desired);

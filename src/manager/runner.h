@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Runs the leader's loops one pass at a time. A pass reads the committed state and fills one transaction; the next pass begins when
+ * that transaction has been applied, so loops never work against each other's writes in flight. What users write meanwhile is
+ * caught by the versions: the transaction fails and the loop looks again.
+ *
+ * Adaptive by nature: an idle runner starts a pass in the next turn of the main loop; a busy one gathers marks while it waits. */
+#pragma once
+#include "store/store.h"
+
+typedef struct _SwarmRunner SwarmRunner;
+
+typedef struct {
+  const char *name;
+  /* Adds what is to be done now to @tx. TRUE: not finished (the transaction is full or the time is up), call again after it. */
+  gboolean (*pass) (gpointer loop, SwarmTx *tx);
+  /* The outcome of the transaction that the last pass filled (also of an empty one: index 0). */
+  void (*settle) (gpointer loop, guint64 index, const GError *error);
+} SwarmLoopOps;
+
+SwarmRunner *swarm_runner_new (SwarmStore *store, SwarmClock *clock);
+/* No loop is called any more, also not for the transaction under way. */
+void swarm_runner_free (SwarmRunner *self);
+/* Loops take turns in the order in which they were added. Returns the number to mark it with. */
+guint swarm_runner_add (SwarmRunner *self, const SwarmLoopOps *ops, gpointer loop);
+/* The loop has something to do. Cheap; fine from within store events and passes. */
+void swarm_runner_mark (SwarmRunner *self, guint loop);
+/* A pass has used up its share of the main loop (10 ms). */
+gboolean swarm_runner_time_is_up (SwarmRunner *self);

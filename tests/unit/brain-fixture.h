@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* A leading manager in virtual time over an in-memory log, and tame nodes that do what they are told or what a test says. */
+#pragma once
+#include "manager/manager.h"
+#include "plugin/scheduler-host.h"
+#include "sim/sim-clock.h"
+#include "sim/sim-crypto.h"
+#include "sim/sim-log.h"
+
+#define MS 1000
+#define SECOND ((gint64) 1000 * MS)
+
+typedef struct _Tame Tame;
+
+typedef struct {
+  SimClock *sim;
+  SwarmClock *clock;
+  SimRandom random;
+  SimCrypto crypto;
+  SimLog *log;
+  SwarmStore *store;
+  SwarmManager *manager;
+  SwarmPlugin *plugin;
+  SwarmSchedulerHost *scheduler;
+  SwarmId cluster;
+  GPtrArray *nodes; /* Tame */
+  GArray *members;  /* SwarmMember: what the membership hook lists */
+  SwarmId removed_member;
+  guint transfers;
+} Brain;
+
+struct _Tame {
+  Brain *brain;
+  SwarmId id;
+  char *hostname;
+  SwarmLink *near; /* the node's end; NULL: not connected */
+  SwarmLink *far;
+  GBytes *session;
+  GHashTable *tasks; /* id → SwarmTask as assigned */
+  GHashTable *stash; /* parts of a full set */
+  guint64 sequence;
+  guint assigns, fulls, parts;
+  SwarmTimer *beat;
+  gboolean mute;     /* sends no heartbeats */
+  gboolean stubborn; /* never stops a task */
+  gboolean lazy;     /* takes tasks, but reports nothing by itself */
+  gboolean refuses;  /* fails each Assign */
+  gboolean rejects;  /* rejects each task: no such image */
+  GError *register_error;
+  GVariant *managers;
+  guint node_changes;
+  SwarmRole told_role;
+  gboolean disconnected;
+};
+
+Brain *brain_new (void);
+void brain_free (Brain *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Brain, brain_free)
+void brain_run (Brain *self, gint64 us);
+/* The manager's process is started anew over the same log. Links break. */
+void brain_restart (Brain *self);
+
+/* A node in the store, connected and ready after a moment unless @offline. */
+Tame *brain_node (Brain *self, const char *hostname);
+Tame *brain_offline_node (Brain *self, const char *hostname);
+void tame_connect (Tame *self);
+/* The link breaks (the agent was killed). */
+void tame_disconnect (Tame *self);
+void tame_goodbye (Tame *self, gboolean host_shutdown);
+void tame_report (Tame *self, const SwarmId *task, SwarmTaskState state, const char *err);
+guint tame_n_tasks (Tame *self, SwarmTaskState max_desired);
+const SwarmNode *tame_node (Tame *self);
+
+/* A spec of one container, `nginx`, restart delay 0. Caller owns it and may change it, the nested messages are its own. */
+SwarmServiceSpec *brain_spec (const char *name, guint64 replicas);
+/* Adds a port published on the host. */
+void spec_host_port (SwarmServiceSpec *spec, guint port);
+/* Waits for the outcome. */
+SwarmId brain_create (Brain *self, const SwarmServiceSpec *spec);
+gboolean brain_try_create (Brain *self, const SwarmServiceSpec *spec, const char *request_id, SwarmId *ret, GError **error);
+gboolean brain_update (Brain *self, const SwarmId *id, const SwarmServiceSpec *spec, GError **error);
+gboolean brain_scale (Brain *self, const SwarmId *id, guint64 replicas, GError **error);
+gboolean brain_remove (Brain *self, const SwarmId *id, GError **error);
+gboolean brain_availability (Brain *self, Tame *node, const char *availability, GError **error);
+gboolean brain_set_role (Brain *self, Tame *node, SwarmRole role, GError **error);
+gboolean brain_remove_node (Brain *self, Tame *node, gboolean force, GError **error);
+
+guint count_tasks (Brain *self, const SwarmId *service, SwarmTaskState state, SwarmTaskState max_desired);
+/* Running and meant to. */
+guint count_running (Brain *self, const SwarmId *service);
+/* The newest task of a slot; borrowed. */
+SwarmTask *newest_task (Brain *self, const SwarmId *service, guint64 slot);
+Tame *node_of_task (Brain *self, const SwarmTask *task);

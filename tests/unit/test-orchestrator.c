@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Replicated services, restart policy, history: the brain in virtual time with tame nodes. */
+#include "base/error.h"
+#include "brain-fixture.h"
+
+static void
+test_create (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *nodes[3] = { brain_node (brain, "n1"), brain_node (brain, "n2"), brain_node (brain, "n3") };
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 6);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, 100 * MS);
+  g_assert_cmpuint (count_running (brain, &web), ==, 6);
+  for (guint i = 0; i < 3; i++)
+    g_assert_cmpuint (tame_n_tasks (nodes[i], SWARM_TASK_RUNNING), ==, 2);
+  for (guint slot = 1; slot <= 6; slot++)
+    g_assert_nonnull (newest_task (brain, &web, slot));
+  const SwarmTask *task = newest_task (brain, &web, 1);
+  g_assert_cmpstr (task->spec->container->image, ==, "docker.io/library/nginx:latest");
+  g_assert_cmpstr (task->service_name, ==, "web");
+}
+
+static void
+test_scale (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  brain_node (brain, "n1");
+  brain_node (brain, "n2");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, 100 * MS);
+  g_assert_true (brain_scale (brain, &web, 500, NULL));
+  brain_run (brain, 2 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 500);
+  g_assert_true (brain_scale (brain, &web, 3, NULL));
+  brain_run (brain, 2 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 3);
+  /* Slots that were scaled away leave nothing behind. */
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 3);
+  g_assert_true (brain_scale (brain, &web, 0, NULL));
+  brain_run (brain, 1 * SECOND);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 0);
+}
+
+/* The slots that go are those on the nodes with most tasks; those without a node go first. */
+static void
+test_scale_down_choice (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *crowded = brain_node (brain, "crowded");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 4);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, 100 * MS);
+  Tame *fresh = brain_node (brain, "fresh");
+  g_assert_true (brain_scale (brain, &web, 6, NULL));
+  brain_run (brain, 200 * MS);
+  g_assert_cmpuint (tame_n_tasks (crowded, SWARM_TASK_RUNNING), ==, 4);
+  g_assert_cmpuint (tame_n_tasks (fresh, SWARM_TASK_RUNNING), ==, 2);
+  g_assert_true (brain_scale (brain, &web, 4, NULL));
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (tame_n_tasks (crowded, SWARM_TASK_RUNNING), ==, 2);
+  g_assert_cmpuint (tame_n_tasks (fresh, SWARM_TASK_RUNNING), ==, 2);
+  /* Of the crowded node's slots the highest numbers went. */
+  g_assert_nonnull (newest_task (brain, &web, 1));
+  g_assert_nonnull (newest_task (brain, &web, 2));
+  g_assert_null (newest_task (brain, &web, 4));
+  /* Freed numbers are used again, the smallest first. */
+  g_assert_true (brain_scale (brain, &web, 5, NULL));
+  brain_run (brain, SECOND);
+  g_assert_nonnull (newest_task (brain, &web, 3));
+}
+
+static void
+test_remove (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 3);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, 100 * MS);
+  node->stubborn = TRUE;
+  g_assert_true (brain_remove (brain, &web, NULL));
+  brain_run (brain, SECOND);
+  /* What still runs is not forgotten. */
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 3);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_SERVICE), ==, 0);
+  /* The name is free at once. */
+  SwarmId again = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_running (brain, &again), ==, 3);
+  g_autoptr (GPtrArray) old = swarm_store_tasks_of_service (brain->store, &web);
+  g_assert_cmpuint (old->len, ==, 3);
+  for (guint i = 0; i < old->len; i++)
+    tame_report (node, &SWARM_OBJECT (g_ptr_array_index (old, i))->id, SWARM_TASK_SHUTDOWN, NULL);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 3);
+}
+
+static void
+test_restart_delay (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  spec->task->restart_policy->delay = G_GINT64_CONSTANT (5000000000);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, 10 * SECOND);
+  SwarmId first = newest_task (brain, &web, 1)->object.id;
+  tame_report (node, &first, SWARM_TASK_FAILED, "task: non-zero exit (1)");
+  brain_run (brain, 100 * MS);
+  /* The replacement is there at once, made ready, and runs after the delay. */
+  const SwarmTask *second = newest_task (brain, &web, 1);
+  g_assert_false (swarm_id_equal (&second->object.id, &first));
+  g_assert_cmpint (second->desired_state, ==, SWARM_TASK_READY);
+  g_assert_cmpint (second->status->state, ==, SWARM_TASK_READY);
+  brain_run (brain, 4800 * MS);
+  g_assert_cmpint (newest_task (brain, &web, 1)->status->state, ==, SWARM_TASK_READY);
+  brain_run (brain, 200 * MS);
+  g_assert_cmpint (newest_task (brain, &web, 1)->status->state, ==, SWARM_TASK_RUNNING);
+  const SwarmTask *old = swarm_store_get (brain->store, SWARM_KIND_TASK, &first);
+  g_assert_cmpint (old->desired_state, ==, SWARM_TASK_SHUTDOWN);
+  g_assert_cmpstr (old->status->err, ==, "task: non-zero exit (1)");
+}
+
+/* A replacement that fails while its own delay runs waits for it: one try per delay, never a tight loop. */
+static void
+test_fast_failures (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  spec->task->restart_policy->delay = G_GINT64_CONSTANT (5000000000);
+  node->rejects = TRUE;
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, 11 * SECOND);
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (brain->store, &web);
+  g_assert_cmpuint (tasks->len, ==, 4); /* at 0, 0, 5 and 10 s */
+  const SwarmTask *last = g_ptr_array_index (tasks, 3);
+  g_assert_cmpint (last->status->state, ==, SWARM_TASK_REJECTED);
+  g_assert_cmpstr (last->status->err, ==, "No such image: nginx:latest");
+  node->rejects = FALSE;
+  brain_run (brain, 70 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 1);
+}
+
+/* Without a delay, an image that does not exist is tried again ever more slowly; others are not held up. */
+static void
+test_rejection_backoff (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) bad = brain_spec ("bad", 1), good = brain_spec ("good", 5);
+  node->rejects = TRUE;
+  SwarmId id = brain_create (brain, bad);
+  brain_run (brain, 100 * MS);
+  node->rejects = FALSE;
+  SwarmId fine = brain_create (brain, good);
+  brain_run (brain, 100 * MS);
+  g_assert_cmpuint (count_running (brain, &fine), ==, 5);
+  node->rejects = TRUE;
+  guint before = sim_log_n_entries (brain->log);
+  brain_run (brain, 600 * SECOND);
+  g_assert_cmpuint (sim_log_n_entries (brain->log) - before, <, 150);
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (brain->store, &id);
+  g_assert_cmpuint (tasks->len, <=, 6);
+}
+
+static void
+test_conditions (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) once = brain_spec ("once", 1), careful = brain_spec ("careful", 1);
+  once->task->restart_policy->condition = SWARM_RESTART_NONE;
+  careful->task->restart_policy->condition = SWARM_RESTART_ON_FAILURE;
+  SwarmId a = brain_create (brain, once), b = brain_create (brain, careful);
+  brain_run (brain, 3 * SECOND);
+  SwarmId task_a = newest_task (brain, &a, 1)->object.id;
+  tame_report (node, &task_a, SWARM_TASK_FAILED, "task: non-zero exit (1)");
+  tame_report (node, &newest_task (brain, &b, 1)->object.id, SWARM_TASK_FAILED, "task: non-zero exit (1)");
+  brain_run (brain, 3 * SECOND);
+  g_assert_cmpuint (count_running (brain, &a), ==, 0);
+  g_assert_cmpuint (count_running (brain, &b), ==, 1);
+  SwarmId task_b = newest_task (brain, &b, 1)->object.id;
+  tame_report (node, &task_b, SWARM_TASK_COMPLETE, NULL);
+  brain_run (brain, 3 * SECOND);
+  g_assert_cmpuint (count_running (brain, &b), ==, 0);
+  /* They stay as they are, also over an unrelated change … */
+  g_assert_true (brain_scale (brain, &a, 1, NULL));
+  brain_run (brain, 3 * SECOND);
+  g_assert_cmpuint (count_running (brain, &a), ==, 0);
+  g_assert_true (swarm_id_equal (&newest_task (brain, &b, 1)->object.id, &task_b));
+  /* … until the spec changes. */
+  g_autoptr (SwarmServiceSpec) changed = brain_spec ("once", 1);
+  changed->task->restart_policy->condition = SWARM_RESTART_NONE;
+  swarm_string_set (&changed->task->container->image, "httpd");
+  g_assert_true (brain_update (brain, &a, changed, NULL));
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_running (brain, &a), ==, 1);
+}
+
+static void
+fail_newest (Brain *brain, Tame *node, const SwarmId *service)
+{
+  brain_run (brain, 2 * SECOND);
+  const SwarmTask *task = newest_task (brain, service, 1);
+  if (task->status->state == SWARM_TASK_RUNNING)
+    tame_report (node, &task->object.id, SWARM_TASK_FAILED, "task: non-zero exit (1)");
+  brain_run (brain, SECOND);
+}
+
+static void
+test_max_attempts (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  spec->task->restart_policy->max_attempts = 7;
+  SwarmId web = brain_create (brain, spec);
+  for (guint i = 0; i < 20; i++)
+    fail_newest (brain, node, &web);
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (brain->store, &web);
+  g_assert_cmpuint (tasks->len, ==, 8); /* one more than the attempts, and all are kept */
+  g_assert_cmpuint (count_running (brain, &web), ==, 0);
+  /* A new leader counts the same. */
+  brain_restart (brain);
+  tame_connect (node);
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 0);
+  /* A new spec starts the count anew. */
+  spec->task->force_update = 1;
+  g_assert_true (brain_update (brain, &web, spec, NULL));
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 1);
+  fail_newest (brain, node, &web);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 1);
+}
+
+static void
+test_history (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
+  SwarmId web = brain_create (brain, spec);
+  for (guint i = 0; i < 12; i++)
+    fail_newest (brain, node, &web);
+  g_autoptr (GPtrArray) failing = swarm_store_tasks_of_slot (brain->store, &web, 1);
+  g_assert_cmpuint (failing->len, ==, 5);
+  g_autoptr (GPtrArray) sound = swarm_store_tasks_of_slot (brain->store, &web, 2);
+  g_assert_cmpuint (sound->len, ==, 1);
+  g_assert_cmpuint (count_running (brain, &web), ==, 2);
+}
+
+/* A changed spec replaces tasks one by one, the old stopped before the new runs. */
+static void
+test_update (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  brain_node (brain, "n1");
+  brain_node (brain, "n2");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 4);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  g_autoptr (SwarmServiceSpec) next = brain_spec ("web", 4);
+  swarm_string_set (&next->task->container->image, "nginx:2");
+  g_assert_true (brain_update (brain, &web, next, NULL));
+  guint least = 4;
+  for (guint i = 0; i < 400; i++) {
+    brain_run (brain, MS);
+    least = MIN (least, count_running (brain, &web));
+  }
+  g_assert_cmpuint (least, >=, 3);
+  g_assert_cmpuint (count_running (brain, &web), ==, 4);
+  for (guint slot = 1; slot <= 4; slot++) {
+    g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_slot (brain->store, &web, slot);
+    g_assert_cmpuint (tasks->len, ==, 2);
+    g_assert_cmpstr (newest_task (brain, &web, slot)->spec->container->image, ==, "docker.io/library/nginx:2");
+  }
+  const SwarmService *service = swarm_store_get (brain->store, SWARM_KIND_SERVICE, &web);
+  g_assert_cmpstr (service->previous_spec->task->container->image, ==, "docker.io/library/nginx:latest");
+  /* Labels and replicas alone replace nothing. */
+  g_autoptr (SwarmServiceSpec) labelled = swarm_service_spec_copy (service->spec);
+  labelled->labels = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  g_hash_table_insert (labelled->labels, g_strdup ("a"), g_strdup ("b"));
+  SwarmId kept = newest_task (brain, &web, 1)->object.id;
+  g_assert_true (brain_update (brain, &web, labelled, NULL));
+  brain_run (brain, SECOND);
+  g_assert_true (swarm_id_equal (&newest_task (brain, &web, 1)->object.id, &kept));
+}
+
+/* A broken new version stops at the first slot; a fixed one then goes through. */
+static void
+test_update_broken (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 4);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  g_autoptr (SwarmServiceSpec) broken = brain_spec ("web", 4);
+  swarm_string_set (&broken->task->container->image, "nginx:broken");
+  node->rejects = TRUE;
+  g_assert_true (brain_update (brain, &web, broken, NULL));
+  brain_run (brain, 30 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 3);
+  node->rejects = FALSE;
+  g_autoptr (SwarmServiceSpec) fixed = brain_spec ("web", 4);
+  swarm_string_set (&fixed->task->container->image, "nginx:fixed");
+  g_assert_true (brain_update (brain, &web, fixed, NULL));
+  brain_run (brain, 2 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 4);
+  for (guint slot = 1; slot <= 4; slot++)
+    g_assert_cmpstr (newest_task (brain, &web, slot)->spec->container->image, ==, "docker.io/library/nginx:fixed");
+}
+
+/* While a stop lasts, the slot's next task does not run. */
+static void
+test_slot_is_exclusive (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  SwarmId old = newest_task (brain, &web, 1)->object.id;
+  node->stubborn = TRUE;
+  spec->task->force_update = 1;
+  g_assert_true (brain_update (brain, &web, spec, NULL));
+  brain_run (brain, 90 * SECOND);
+  g_assert_cmpint (newest_task (brain, &web, 1)->desired_state, ==, SWARM_TASK_READY);
+  tame_report (node, &old, SWARM_TASK_SHUTDOWN, NULL);
+  brain_run (brain, 100 * MS);
+  g_assert_cmpint (newest_task (brain, &web, 1)->status->state, ==, SWARM_TASK_RUNNING);
+}
+
+/* How long a service takes from the call to its tasks' assignment, the log's commits (1 ms each here) being the only cost. */
+static void
+test_latency (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 10);
+  gint64 began = sim_clock_time (brain->sim);
+  brain_create (brain, spec);
+  while (tame_n_tasks (node, SWARM_TASK_RUNNING) < 10)
+    g_assert_true (sim_clock_step (brain->sim));
+  g_assert_cmpint (sim_clock_time (brain->sim) - began, <=, 6 * MS);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/orchestrator/create", test_create);
+  g_test_add_func ("/orchestrator/scale", test_scale);
+  g_test_add_func ("/orchestrator/scale-down-choice", test_scale_down_choice);
+  g_test_add_func ("/orchestrator/remove", test_remove);
+  g_test_add_func ("/orchestrator/restart-delay", test_restart_delay);
+  g_test_add_func ("/orchestrator/fast-failures", test_fast_failures);
+  g_test_add_func ("/orchestrator/rejection-backoff", test_rejection_backoff);
+  g_test_add_func ("/orchestrator/conditions", test_conditions);
+  g_test_add_func ("/orchestrator/max-attempts", test_max_attempts);
+  g_test_add_func ("/orchestrator/history", test_history);
+  g_test_add_func ("/orchestrator/update", test_update);
+  g_test_add_func ("/orchestrator/update-broken", test_update_broken);
+  g_test_add_func ("/orchestrator/slot-is-exclusive", test_slot_is_exclusive);
+  g_test_add_func ("/orchestrator/latency", test_latency);
+  return g_test_run ();
+}
