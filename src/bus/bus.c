@@ -57,6 +57,7 @@ connection_lost (SwarmBus *self)
 {
   if (self->lost_source != NULL)
     return;
+  swarm_bus_client_lost (self->client);
   self->lost_source = g_idle_source_new ();
   g_source_set_priority (self->lost_source, G_PRIORITY_DEFAULT);
   g_source_set_callback (self->lost_source, tell_lost, self, NULL);

@@ -72,15 +72,22 @@ static const struct {
 
 static void send_now (Call *call);
 
+static void was_cancelled (GCancellable *cancellable, gpointer data);
+
 static void
 start_next (SwarmBusClient *self, Destination *destination)
 {
-  if (!self->closing && destination->in_flight < SWARM_BUS_MAX_IN_FLIGHT && !g_queue_is_empty (&destination->waiting)) {
+  while (!self->closing && destination->in_flight < SWARM_BUS_MAX_IN_FLIGHT && !g_queue_is_empty (&destination->waiting)) {
     Call *call = g_queue_pop_head_link (&destination->waiting)->data;
 
     call->waiting = FALSE;
     self->n_waiting--;
-    send_now (call);
+    if (call->cancellable != NULL && g_cancellable_is_cancelled (call->cancellable)) {
+      call->destination = NULL;
+      was_cancelled (call->cancellable, call);
+    } else {
+      send_now (call);
+    }
   }
   if (destination->in_flight == 0 && g_queue_is_empty (&destination->waiting))
     g_hash_table_remove (self->destinations, destination->name);
@@ -163,6 +170,19 @@ static void
 was_cancelled (GCancellable *cancellable, gpointer data)
 {
   fail_later (data, g_error_new_literal (SWARM_ERROR, SWARM_ERROR_CANCELLED, "the call was cancelled"));
+}
+
+/* libdbus forgets the calls under way without a word to us. */
+void
+swarm_bus_client_lost (SwarmBusClient *self)
+{
+  GHashTableIter iter;
+  gpointer call;
+
+  g_hash_table_iter_init (&iter, self->calls);
+  while (g_hash_table_iter_next (&iter, &call, NULL))
+    if (((Call *) call)->pending != NULL)
+      fail_later (call, g_error_new_literal (SWARM_ERROR, SWARM_ERROR_UNKNOWN, "the connection to the bus was lost"));
 }
 
 static GError *

@@ -166,6 +166,8 @@ void swarm_bus_polkit_authorise (SwarmBusPolkit *self, SwarmInvocation *invocati
 SwarmBusClient *swarm_bus_client_new (SwarmBus *bus);
 /* Calls under way end with CANCELLED from within. */
 void swarm_bus_client_free (SwarmBusClient *self);
+/* The connection is gone: fails the calls under way. */
+void swarm_bus_client_lost (SwarmBusClient *self);
 void swarm_bus_client_signal (SwarmBusClient *self, DBusMessage *message);
 
 typedef enum {

@@ -39,8 +39,13 @@ test_bus_read_line (int fd)
   return g_string_free (line, FALSE);
 }
 
+/* Everybody may everything. */
+#define TEST_BUS_OPEN \
+  "<policy context=\"default\"><allow user=\"*\"/><allow own=\"*\"/><allow send_destination=\"*\"/><allow send_type=\"signal\"/>" \
+  "<allow receive_sender=\"*\"/></policy>"
+
 static inline TestBus *
-test_bus_start (void)
+test_bus_start_with (const char *policy)
 {
   TestBus *self = g_new0 (TestBus, 1);
   g_autofree char *config = NULL;
@@ -56,11 +61,9 @@ test_bus_start (void)
   config = g_build_filename (self->dir, "bus.conf", NULL);
   text = g_strdup_printf ("<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\" "
                           "\"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">"
-                          "<busconfig><listen>unix:path=%s/socket</listen><auth>EXTERNAL</auth><policy context=\"default\">"
-                          "<allow user=\"*\"/><allow own=\"*\"/><allow send_destination=\"*\"/><allow send_type=\"signal\"/>"
-                          "<allow receive_sender=\"*\"/></policy>"
+                          "<busconfig><listen>unix:path=%s/socket</listen><auth>EXTERNAL</auth>%s"
                           "<limit name=\"max_replies_per_connection\">5000</limit></busconfig>",
-                          self->dir);
+                          self->dir, policy);
   g_file_set_contents (config, text, -1, &error);
   g_assert_no_error (error);
   option = g_strdup_printf ("--config-file=%s", config);
@@ -72,6 +75,12 @@ test_bus_start (void)
   close (out);
   g_assert_cmpstr (self->address, !=, "");
   return self;
+}
+
+static inline TestBus *
+test_bus_start (void)
+{
+  return test_bus_start_with (TEST_BUS_OPEN);
 }
 
 static inline void

@@ -17,7 +17,8 @@ typedef struct {
 typedef struct {
   SwarmBus *bus;
   GPtrArray *nodes; /* Thing */
-  SwarmInvocation *held; /* of Hold */
+  SwarmInvocation *held; /* the last Hold */
+  GPtrArray *all_held;   /* not answered */
   guint ran; /* handlers that ran */
   guint32 last_uid;
   char *last_request_id;
@@ -58,13 +59,7 @@ world_init (World *world)
 {
   memset (world, 0, sizeof *world);
   world->nodes = g_ptr_array_new_with_free_func (thing_free);
-}
-
-static inline void
-world_clear (World *world)
-{
-  g_ptr_array_unref (world->nodes);
-  g_free (world->last_request_id);
+  world->all_held = g_ptr_array_new ();
 }
 
 /* ---- handlers ---- */
@@ -96,7 +91,27 @@ manager_echo (SwarmInvocation *invocation, gpointer object, GVariant *args)
 static inline void
 manager_hold (SwarmInvocation *invocation, gpointer object, GVariant *args)
 {
-  ((World *) swarm_invocation_data (invocation))->held = invocation;
+  World *world = swarm_invocation_data (invocation);
+
+  g_ptr_array_add (world->all_held, world->held = invocation);
+}
+
+static inline void
+world_answer (World *world, SwarmInvocation *invocation, const char *text)
+{
+  g_ptr_array_remove (world->all_held, invocation);
+  world->held = NULL;
+  swarm_invocation_return (invocation, g_variant_new ("(s)", text));
+}
+
+static inline void
+world_clear (World *world)
+{
+  while (world->all_held->len > 0)
+    world_answer (world, world->all_held->pdata[0], "");
+  g_ptr_array_unref (world->all_held);
+  g_ptr_array_unref (world->nodes);
+  g_free (world->last_request_id);
 }
 
 static inline void

@@ -29,14 +29,16 @@ typedef struct {
   char *subject, *action, *cancellation_id, *cancelled;
   guint32 flags;
   char *detail;
-  GDBusMethodInvocation *held;
+  GDBusMethodInvocation *held; /* the last that waits for its answer */
+  GPtrArray *all_held;
+  guint registered;
   guint audited, audited_refused;
-  guint registration;
 } Fixture;
 
 static void
 answer (Fixture *self, GDBusMethodInvocation *invocation, Mood mood)
 {
+  g_ptr_array_remove (self->all_held, invocation);
   if (mood == GARBLE)
     g_dbus_method_invocation_return_dbus_error (invocation, "org.freedesktop.PolicyKit1.Error.Failed", "out of order");
   else
@@ -70,7 +72,7 @@ polkit_called (GDBusConnection *connection, const char *sender, const char *path
   g_variant_lookup (subject, "name", "s", &self->subject);
   g_variant_lookup (details, "node", "s", &self->detail);
   if (self->mood == HOLD)
-    self->held = invocation;
+    g_ptr_array_add (self->all_held, self->held = invocation);
   else
     answer (self, invocation, self->mood);
 }
@@ -84,8 +86,8 @@ start_polkit (Fixture *self)
   g_autoptr (GError) error = NULL;
 
   self->polkit = test_bus_connect (self->bus);
-  self->registration = g_dbus_connection_register_object (self->polkit, "/org/freedesktop/PolicyKit1/Authority", info->interfaces[0],
-                                                          &vtable, self, NULL, &error);
+  self->registered = g_dbus_connection_register_object (self->polkit, "/org/freedesktop/PolicyKit1/Authority", info->interfaces[0],
+                                                        &vtable, self, NULL, &error);
   g_assert_no_error (error);
   reply = g_dbus_connection_call_sync (self->polkit, "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "RequestName",
                                        g_variant_new ("(su)", POLKIT, 0), NULL, 0, -1, NULL, &error);
@@ -107,6 +109,7 @@ setup (Fixture *self, gconstpointer without_polkit)
   g_autoptr (GError) error = NULL;
 
   self->bus = test_bus_start ();
+  self->all_held = g_ptr_array_new ();
   world_init (&self->world);
   world_add (&self->world, "one");
   world_add (&self->world, "two");
@@ -134,10 +137,14 @@ teardown (Fixture *self, gconstpointer data)
   close_client (&self->client);
   close_client (&self->root);
   swarm_bus_free (self->world.bus);
-  /* GDBus may have a last call in a queue; it is dropped when the object is gone. */
-  if (self->registration != 0)
-    g_dbus_connection_unregister_object (self->polkit, self->registration);
+  while (self->all_held->len > 0)
+    answer (self, self->all_held->pdata[0], DENY);
+  g_ptr_array_unref (self->all_held);
+  if (self->polkit != NULL)
+    g_dbus_connection_unregister_object (self->polkit, self->registered);
   close_client (&self->polkit);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
   world_clear (&self->world);
   test_bus_stop (self->bus);
   g_free (self->subject);

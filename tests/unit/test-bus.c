@@ -82,7 +82,7 @@ test_late_answer (Fixture *self, gconstpointer data)
   WAIT_UNTIL (self->world.held != NULL);
   g_assert_cmpuint (swarm_bus_pending_calls (self->world.bus), ==, 1);
   test_bus_expect (self->client, ROOT, MANAGER, "Info", NULL, "('hello',)");
-  swarm_invocation_return (self->world.held, g_variant_new ("(s)", "late"));
+  world_answer (&self->world, self->world.held, "late");
   WAIT_UNTIL (reply.done);
   g_assert_no_error (reply.error);
   g_assert_cmpuint (swarm_bus_pending_calls (self->world.bus), ==, 0);
@@ -97,7 +97,7 @@ test_orphaned_call (Fixture *self, gconstpointer data)
   test_bus_call_begin (self->client, ROOT, MANAGER, "Hold", NULL, 0, &reply);
   WAIT_UNTIL (self->world.held != NULL);
   g_clear_pointer (&self->world.bus, swarm_bus_free);
-  swarm_invocation_return (self->world.held, g_variant_new ("(s)", "too late"));
+  world_answer (&self->world, self->world.held, "too late");
   WAIT_UNTIL (reply.done);
   g_assert_nonnull (reply.error);
   test_reply_clear (&reply);
@@ -446,7 +446,7 @@ test_change_before_reply (Fixture *self, gconstpointer data)
     g_free (one->state);
     one->state = g_strdup (state);
     swarm_bus_emit_changed (self->world.bus, ROOT "/node/one", NODE, NULL, TRUE);
-    swarm_invocation_return (g_steal_pointer (&self->world.held), g_variant_new ("(s)", "done"));
+    world_answer (&self->world, self->world.held, "done");
     WAIT_UNTIL (reply.done);
     g_assert_cmpint (test_log_find (log, state), ==, 0);
     g_assert_cmpint (test_log_find (log, "reply"), ==, 1);
