@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "ctl/format.h"
 #include <stdio.h>
+#include <string.h>
 
 static JsonNode *
 find (CtlContext *context, const char *kind, const char *reference, GError **error)
@@ -20,6 +21,28 @@ find (CtlContext *context, const char *kind, const char *reference, GError **err
   return NULL;
 }
 
+/* The members in the order in which people look for them: the agent may send them in any. */
+static JsonNode *
+ordered (JsonNode *node)
+{
+  static const char *const first[] = { "ID",     "Version",     "CreatedAt", "UpdatedAt",    "Name",          "ServiceID",
+                                       "Slot",   "NodeID",      "Spec",      "PreviousSpec", "Description",   "Status",
+                                       "DesiredState", "ManagerStatus", "ServiceStatus" };
+  JsonObject *from = json_node_get_object (node);
+  JsonObject *to = json_object_new ();
+  JsonNode *result = json_node_init_object (json_node_alloc (), to);
+  g_autoptr (GList) names = g_list_sort (json_object_get_members (from), (GCompareFunc) strcmp);
+
+  for (guint i = 0; i < G_N_ELEMENTS (first); i++)
+    if (json_object_has_member (from, first[i]))
+      json_object_set_member (to, first[i], json_object_dup_member (from, first[i]));
+  for (GList *l = names; l != NULL; l = l->next)
+    if (!json_object_has_member (to, l->data))
+      json_object_set_member (to, l->data, json_object_dup_member (from, l->data));
+  json_object_unref (to);
+  return result;
+}
+
 gboolean
 ctl_inspect_run (CtlContext *context, const char *kind, char *(*pretty) (JsonObject *object), GError **error)
 {
@@ -33,12 +56,12 @@ ctl_inspect_run (CtlContext *context, const char *kind, char *(*pretty) (JsonObj
   json_node_take_array (found, json_array_new ());
   for (guint i = 0; i < references->len; i++) {
     g_autoptr (GError) reason = NULL;
-    JsonNode *node = find (context, kind, g_ptr_array_index (references, i), &reason);
+    g_autoptr (JsonNode) node = find (context, kind, g_ptr_array_index (references, i), &reason);
 
     if (node == NULL)
       ctl_errors_add (&errors, reason, NULL);
     else
-      json_array_add_element (json_node_get_array (found), node);
+      json_array_add_element (json_node_get_array (found), ordered (node));
   }
   if (human) {
     g_autoptr (GPtrArray) objects = ctl_json_objects (json_node_get_array (found));

@@ -5,5 +5,5 @@
 
 /* Base64 of {"username","password","serveraddress"} for @image, as docker's X-Registry-Auth; "" when nothing is stored. Caller frees. */
 char *ctl_registry_auth (const char *image, GError **error);
-/* The keys under which a login may be stored, most specific first: "quay.io/team/app", "quay.io/team", "quay.io". */
+/* The keys under which a login may be stored, most specific first: "registry.example.com/team/app", "registry.example.com/team", "registry.example.com". */
 char **ctl_registry_auth_keys (const char *image);

@@ -6,7 +6,7 @@
 #include "model/spec.h"
 
 /* Makes a nested message ours to change: a copy in place of the shared one, or a new one. */
-#define ctl_fields_own(member, lower) \
+#define CTL_FIELDS_OWN(member, lower) \
   G_STMT_START \
   { \
     gpointer own_copy_ = (member) != NULL ? lower##_copy (member) : lower##_new (); \

@@ -155,16 +155,16 @@ apply_resources (CtlArgs *args, SwarmTaskSpec *task)
 
   if (!any_given (args, limits) && !any_given (args, reservations))
     return;
-  ctl_fields_own (task->resources, swarm_resource_requirements);
+  CTL_FIELDS_OWN (task->resources, swarm_resource_requirements);
   resources = task->resources;
   if (any_given (args, limits)) {
-    ctl_fields_own (resources->limits, swarm_resources);
+    CTL_FIELDS_OWN (resources->limits, swarm_resources);
     set_int (args, "limit-cpu", &resources->limits->nano_cpus);
     set_int (args, "limit-memory", &resources->limits->memory_bytes);
     set_int (args, "limit-pids", &resources->limits->pids);
   }
   if (any_given (args, reservations)) {
-    ctl_fields_own (resources->reservations, swarm_resources);
+    CTL_FIELDS_OWN (resources->reservations, swarm_resources);
     set_int (args, "reserve-cpu", &resources->reservations->nano_cpus);
     set_int (args, "reserve-memory", &resources->reservations->memory_bytes);
   }
@@ -178,7 +178,7 @@ apply_restart (CtlArgs *args, SwarmTaskSpec *task)
 
   if (!any_given (args, options))
     return;
-  ctl_fields_own (task->restart_policy, swarm_restart_policy);
+  CTL_FIELDS_OWN (task->restart_policy, swarm_restart_policy);
   policy = task->restart_policy;
   if (ctl_args_given (args, "restart-condition"))
     swarm_restart_condition_from_string (ctl_args_string (args, "restart-condition"), &policy->condition);
@@ -208,12 +208,12 @@ apply_common (CtlArgs *args, SwarmServiceSpec *spec)
   apply_resources (args, spec->task);
   apply_restart (args, spec->task);
   if (ctl_args_given (args, "replicas")) {
-    ctl_fields_own (spec->mode, swarm_service_mode);
-    ctl_fields_own (spec->mode->replicated, swarm_replicated);
+    CTL_FIELDS_OWN (spec->mode, swarm_service_mode);
+    CTL_FIELDS_OWN (spec->mode->replicated, swarm_replicated);
     spec->mode->replicated->replicas = ctl_args_uint (args, "replicas");
   }
   if (ctl_args_given (args, "replicas-max-per-node")) {
-    ctl_fields_own (spec->task->placement, swarm_placement);
+    CTL_FIELDS_OWN (spec->task->placement, swarm_placement);
     spec->task->placement->max_replicas = ctl_args_uint (args, "replicas-max-per-node");
   }
 }
@@ -251,7 +251,7 @@ add_ports_and_mounts (CtlArgs *args, SwarmServiceSpec *spec)
   GPtrArray *mounts = ctl_args_list (args, "mount");
 
   if (ports->len > 0)
-    ctl_fields_own (spec->endpoint, swarm_endpoint_spec);
+    CTL_FIELDS_OWN (spec->endpoint, swarm_endpoint_spec);
   for (guint i = 0; i < ports->len; i++)
     ctl_fields_append_message (&spec->endpoint->ports, ctl_port_parse (g_ptr_array_index (ports, i), NULL));
   for (guint i = 0; i < mounts->len; i++)
@@ -278,10 +278,10 @@ ctl_service_spec_create (CtlArgs *args, GError **error)
 
   if (!check_mode (args, error))
     return NULL;
-  ctl_fields_own (spec->task, swarm_task_spec);
-  ctl_fields_own (spec->task->container, swarm_container_spec);
-  ctl_fields_own (spec->mode, swarm_service_mode);
-  ctl_fields_own (spec->mode->replicated, swarm_replicated);
+  CTL_FIELDS_OWN (spec->task, swarm_task_spec);
+  CTL_FIELDS_OWN (spec->task->container, swarm_container_spec);
+  CTL_FIELDS_OWN (spec->mode, swarm_service_mode);
+  CTL_FIELDS_OWN (spec->mode->replicated, swarm_replicated);
   container = spec->task->container;
   container->image = g_strdup (g_ptr_array_index (words, 0));
   for (guint i = 1; i < words->len; i++)
@@ -294,7 +294,7 @@ ctl_service_spec_create (CtlArgs *args, GError **error)
     return NULL;
   add_hosts (args, "host", &container->hosts);
   if (ctl_args_given (args, "constraint")) {
-    ctl_fields_own (spec->task->placement, swarm_placement);
+    CTL_FIELDS_OWN (spec->task->placement, swarm_placement);
     add_strings (args, "constraint", &spec->task->placement->constraints);
   }
   add_ports_and_mounts (args, spec);
@@ -329,7 +329,7 @@ update_constraints (CtlArgs *args, SwarmTaskSpec *task)
 {
   if (!ctl_args_given (args, "constraint-add") && !ctl_args_given (args, "constraint-rm"))
     return;
-  ctl_fields_own (task->placement, swarm_placement);
+  CTL_FIELDS_OWN (task->placement, swarm_placement);
   add_strings (args, "constraint-add", &task->placement->constraints);
   ctl_fields_remove_strings (task->placement->constraints, ctl_args_list (args, "constraint-rm"));
   ctl_fields_sort (task->placement->constraints);
@@ -344,14 +344,14 @@ ctl_service_spec_update (const SwarmServiceSpec *old, CtlArgs *args, GError **er
     ctl_invalid (error, "replicas can only be used with replicated mode");
     return NULL;
   }
-  ctl_fields_own (spec->task, swarm_task_spec);
-  ctl_fields_own (spec->task->container, swarm_container_spec);
+  CTL_FIELDS_OWN (spec->task, swarm_task_spec);
+  CTL_FIELDS_OWN (spec->task->container, swarm_container_spec);
   ctl_fields_remove_pairs (spec->labels, ctl_args_list (args, "label-rm"));
   ctl_fields_add_pairs (&spec->labels, ctl_args_list (args, "label-add"));
   update_container (args, spec->task->container);
   update_constraints (args, spec->task);
   if (ctl_args_given (args, "publish-add") || ctl_args_given (args, "publish-rm")) {
-    ctl_fields_own (spec->endpoint, swarm_endpoint_spec);
+    CTL_FIELDS_OWN (spec->endpoint, swarm_endpoint_spec);
     ctl_fields_update_ports (&spec->endpoint->ports, ctl_args_list (args, "publish-rm"), ctl_args_list (args, "publish-add"));
   }
   if (ctl_args_bool (args, "force"))
