@@ -204,23 +204,52 @@ writer_queue_bulk (SwarmRpcWriter *writer)
   g_queue_push_tail (&writer->link->bulk, writer);
 }
 
+/* Up to one chunk of what waits: small pieces together, for each chunk costs a credit. Nothing is taken yet. */
+static GBytes *
+writer_gather (SwarmRpcWriter *writer)
+{
+  GBytes *first = g_queue_peek_head (&writer->waiting);
+  gsize size = g_bytes_get_size (first), rest = size - writer->sent_of_first, at = writer->sent_of_first;
+  GByteArray *chunk;
+
+  if (rest >= SWARM_FRAME_CHUNK_MAX || rest == writer->waiting_bytes)
+    return g_bytes_new_from_bytes (first, at, MIN (rest, SWARM_FRAME_CHUNK_MAX));
+  chunk = g_byte_array_sized_new (MIN (writer->waiting_bytes, SWARM_FRAME_CHUNK_MAX));
+  for (GList *l = writer->waiting.head; l != NULL && chunk->len < SWARM_FRAME_CHUNK_MAX; l = l->next) {
+    const guint8 *data = g_bytes_get_data (l->data, &size);
+    g_byte_array_append (chunk, data + at, MIN (size - at, SWARM_FRAME_CHUNK_MAX - chunk->len));
+    at = 0;
+  }
+  return g_byte_array_free_to_bytes (chunk);
+}
+
+/* The first @len of the waiting bytes are sent. */
+static void
+writer_take (SwarmRpcWriter *writer, gsize len)
+{
+  writer->waiting_bytes -= len;
+  while (len > 0) {
+    gsize rest = g_bytes_get_size (g_queue_peek_head (&writer->waiting)) - writer->sent_of_first;
+    if (len < rest) {
+      writer->sent_of_first += len;
+      return;
+    }
+    len -= rest;
+    writer->sent_of_first = 0;
+    g_bytes_unref (g_queue_pop_head (&writer->waiting));
+  }
+}
+
 /* Sends up to one chunk. FALSE: the connection has no room. */
 static gboolean
 writer_send_chunk (SwarmRpcWriter *writer)
 {
-  GBytes *first = g_queue_peek_head (&writer->waiting);
-  gsize size = g_bytes_get_size (first), len = MIN (size - writer->sent_of_first, SWARM_FRAME_CHUNK_MAX);
-  g_autoptr (GBytes) piece = g_bytes_new_from_bytes (first, writer->sent_of_first, len);
+  g_autoptr (GBytes) chunk = writer_gather (writer);
 
-  if (!swarm_rpc_link_send (writer->link, SWARM_FRAME_CHUNK, 0, writer->serial, 0, piece, 0))
+  if (!swarm_rpc_link_send (writer->link, SWARM_FRAME_CHUNK, 0, writer->serial, 0, chunk, 0))
     return FALSE;
   writer->credit--;
-  writer->waiting_bytes -= len;
-  writer->sent_of_first += len;
-  if (writer->sent_of_first == size) {
-    g_bytes_unref (g_queue_pop_head (&writer->waiting));
-    writer->sent_of_first = 0;
-  }
+  writer_take (writer, g_bytes_get_size (chunk));
   if (writer->wants_ready && writer->waiting_bytes < WRITER_LOW)
     writer_due (writer);
   return TRUE;

@@ -229,6 +229,55 @@ test_stream_pressure (Fixture *f, gconstpointer unused)
   g_assert_false (read.over);
 }
 
+/* The in-process pair keeps the same promise. */
+static void
+test_pair_hold (Fixture *f, gconstpointer unused)
+{
+  TestRead read = { 0 };
+  SwarmLink *a, *b;
+  SwarmStream *stream;
+  gsize at_hold;
+
+  swarm_link_pair (swarm_clock_glib (), &f->worker_id.peer, &f->manager_id.peer, &a, &b);
+  swarm_link_set_events (b, &test_client_events, f);
+  stream = swarm_link_open (a, TEST_IFACE, "Bulk", g_variant_new ("(t)", (guint64) 5000000), test_read_func, &read);
+  wait_until (read.bytes > 1000000);
+  swarm_stream_hold (stream, TRUE);
+  at_hold = read.bytes;
+  test_turns (50);
+  g_assert_cmpuint (read.bytes, ==, at_hold);
+  g_assert_cmpuint (f->worker.written - read.bytes, <=, 512 * 1024);
+  swarm_stream_hold (stream, FALSE);
+  wait_until (read.over);
+  g_assert_no_error (read.error);
+  g_assert_cmpuint (read.bytes, ==, 5000000);
+  g_assert_cmpuint (read.sum, ==, 0);
+  swarm_stream_close (stream);
+  swarm_link_unref (a);
+  wait_until (f->down);
+  swarm_link_unref (b);
+}
+
+static void
+test_ipv6 (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *address = NULL;
+  g_autoptr (GError) error = NULL, bad = NULL;
+
+  g_assert_false (swarm_rpc_listen (f->manager.rpc, "somewhere:2377", NULL, &bad));
+  assert_contains (bad->message, "cannot listen on somewhere:2377");
+  if (!swarm_rpc_listen (f->manager.rpc, "[::1]:0", &address, &error)) {
+    g_test_skip (error->message);
+    return;
+  }
+  g_assert_true (g_str_has_prefix (address, "[::1]:"));
+  g_free (f->manager.address);
+  f->manager.address = g_steal_pointer (&address);
+  test_connect (f, SWARM_LINK_CONTROL);
+  g_assert_true (f->up);
+  g_assert_cmpstr (f->link->peer.address, ==, f->manager.address);
+}
+
 static void
 test_stream_link_down (Fixture *f, gconstpointer unused)
 {
@@ -442,6 +491,8 @@ main (int argc, char **argv)
     { "stream", test_stream },
     { "stream-errors", test_stream_errors },
     { "stream-pressure", test_stream_pressure },
+    { "pair-hold", test_pair_hold },
+    { "ipv6", test_ipv6 },
     { "stream-link-down", test_stream_link_down },
     { "many-streams", test_many_streams },
     { "close-during-calls", test_close_during_calls },
