@@ -84,5 +84,5 @@ void swarm_worker_handle_call (SwarmWorker *self, SwarmCall *call);
 void swarm_worker_get_status (SwarmWorker *self, SwarmWorkerStatus *ret);
 /* The tasks of this node with their newest local status, for the bus of a worker; caller unrefs the array (elements freed with it). */
 GPtrArray *swarm_worker_list_tasks (SwarmWorker *self);
-/* Borrowed until the next turn of the loop; NULL: no such task here. */
-const SwarmTask *swarm_worker_find_task (SwarmWorker *self, const SwarmId *id);
+/* One of them; caller unrefs. NULL: no such task here. */
+SwarmTask *swarm_worker_find_task (SwarmWorker *self, const SwarmId *id);

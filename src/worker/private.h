@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What the files of the worker share.
+ *   worker.c   life, calls that come in, assignments
+ *   session.c  finding the leader, registering, heartbeats
+ *   report.c   status on its way to the leader
+ *   task.c     the machine of one task
+ *   adopt.c    what an agent finds when it starts
+ *   record.c   what is kept on disk of a task
+ *   op.c       answers that may come after the worker is gone */
+#pragma once
+#include "worker/record.h"
+#include "worker/worker.h"
+
+typedef struct _SwarmWorkerSession SwarmWorkerSession;
+typedef struct _SwarmWorkerReports SwarmWorkerReports;
+typedef struct _SwarmWorkerTask SwarmWorkerTask;
+
+/* What a task waits for. */
+typedef enum {
+  SWARM_STEP_NONE,
+  SWARM_STEP_ATTACH,
+  SWARM_STEP_PREPARE,
+  SWARM_STEP_START,
+  SWARM_STEP_STOP,
+  SWARM_STEP_REMOVE,
+  SWARM_STEP_DETACH,
+} SwarmWorkerStep;
+
+struct _SwarmWorkerTask {
+  SwarmWorker *worker;
+  SwarmId id;
+  SwarmTask *task;         /* as the leader gave it; NULL: not yet heard of since this agent started */
+  SwarmTaskStatus *status; /* as observed here */
+  SwarmWorkerStep step;
+  guint64 call; /* of the plugin, while a step is under way */
+  gboolean cancelled;
+  SwarmTimer *retry; /* the step failed and waits */
+  guint attempts;
+  char *network_mode;
+  gboolean prepared;   /* by this agent */
+  gboolean may_run;    /* a start was tried, or it was found running */
+  gboolean touched;    /* network or runtime may have something of it */
+  gboolean clean;      /* nothing of it is left in the runtime */
+  gboolean unassigned; /* the leader wants it gone */
+  gboolean kept;       /* its record is on disk: it may be started and spoken of */
+  gboolean acked;      /* the leader has committed its present status */
+  int waits_in; /* queue of the worker, -1: none */
+  gboolean ended; /* an exit came during the start */
+  int exit_code;
+  gint64 exited_at;
+  char *exit_reason;
+};
+
+struct _SwarmWorker {
+  SwarmWorkerConfig config;
+  char *hostname;
+  char *boot_id;
+  char *listen_address;
+  GHashTable *tasks; /* &id → SwarmWorkerTask */
+  gboolean adopted;  /* what runs is known */
+  gboolean draining; /* everything is to go */
+  GPtrArray *managers; /* SwarmManagerAddress, as last told */
+  SwarmWorkerSession *session;
+  SwarmWorkerReports *reports;
+  GQueue waiting[3]; /* tasks that wait for a place, by class of step */
+  guint under_way[3];
+  guint64 sequence; /* of the last assignment of this session */
+  GHashTable *collected; /* ids of a full assignment that comes in parts */
+  SwarmTimer *list_retry;
+  SwarmTimer *drain_limit;
+  void (*drain_func) (gpointer data);
+  gpointer drain_data;
+  gboolean disk_failed; /* said once */
+};
+
+/* ---- op.c: numbers dressed as pointers that lead to a worker as long as it lives ---- */
+typedef struct {
+  SwarmWorker *worker;
+  SwarmId task;
+  guint64 tag; /* the caller's */
+} SwarmWorkerOp;
+
+/* @task may be NULL. Pass the result as data of an asynchronous call. */
+gpointer swarm_worker_op_new (SwarmWorker *self, const SwarmId *task, guint64 tag);
+/* The op's worker and task, once; FALSE: the worker is gone. */
+gboolean swarm_worker_op_take (gpointer data, SwarmWorkerOp *ret);
+/* Forgets all ops of @self. */
+void swarm_worker_op_forget (SwarmWorker *self);
+
+/* ---- worker.c ---- */
+SwarmWorkerTask *swarm_worker_task_of (SwarmWorker *self, const SwarmId *id);
+/* A task was forgotten: a drain may be over. */
+void swarm_worker_task_gone (SwarmWorker *self);
+/* What runs is known: tasks may move and the leader may be looked for. */
+void swarm_worker_adoption_done (SwarmWorker *self);
+/* The manager list or the leader changed, as told by whom we are connected to. */
+void swarm_worker_managers_told (SwarmWorker *self, GVariant *managers, GVariant *leader);
+/* A new session: assignments begin anew. */
+void swarm_worker_session_began (SwarmWorker *self);
+
+/* ---- task.c ---- */
+/* A new task from the leader, or from a record (@status; then @task is NULL until the leader names it). */
+SwarmWorkerTask *swarm_worker_task_new (SwarmWorker *self, const SwarmId *id, const SwarmTaskStatus *status);
+void swarm_worker_task_free (gpointer task);
+/* Takes a newer version from the leader. */
+void swarm_worker_task_assign (SwarmWorkerTask *self, SwarmTask *task);
+/* Does what is to be done next, if nothing is under way. May free the task. */
+void swarm_worker_task_step (SwarmWorkerTask *self);
+/* The runtime says that it ended. */
+void swarm_worker_task_exited (SwarmWorkerTask *self, int exit_code, gint64 exited_at, const char *reason);
+/* The one setter of the observed state: stamps, keeps, reports. */
+void swarm_worker_task_set (SwarmWorkerTask *self, SwarmTaskState state, const char *text, const char *err, gint64 at_us);
+SwarmTaskState swarm_worker_task_state (const SwarmWorkerTask *self);
+/* The leader committed the status that the task has now. */
+void swarm_worker_task_acked (SwarmWorkerTask *self);
+/* The stored form with the local status. Caller unrefs. */
+SwarmTask *swarm_worker_task_view (const SwarmWorkerTask *self);
+/* A place became free. */
+void swarm_worker_task_next_waiting (SwarmWorker *self);
+
+/* ---- adopt.c ---- */
+gboolean swarm_worker_adopt (SwarmWorker *self, GError **error);
+/* Writes or removes the record of a task. */
+void swarm_worker_keep (SwarmWorkerTask *task);
+void swarm_worker_unkeep (SwarmWorker *self, const SwarmId *id);
+
+/* ---- report.c ---- */
+SwarmWorkerReports *swarm_worker_reports_new (SwarmWorker *worker);
+void swarm_worker_reports_free (SwarmWorkerReports *self);
+/* The task's status is to be told; @soon: at once, else with others. */
+void swarm_worker_reports_add (SwarmWorkerReports *self, SwarmWorkerTask *task, gboolean soon);
+/* A session began (@link, @session) or ended (NULL). */
+void swarm_worker_reports_set_session (SwarmWorkerReports *self, SwarmLink *link, GBytes *session);
+
+/* ---- session.c ---- */
+SwarmWorkerSession *swarm_worker_session_new (SwarmWorker *worker);
+void swarm_worker_session_free (SwarmWorkerSession *self);
+void swarm_worker_session_start (SwarmWorkerSession *self, GPtrArray *managers);
+void swarm_worker_session_stop (SwarmWorkerSession *self);
+void swarm_worker_session_set_managers (SwarmWorkerSession *self, GPtrArray *managers);
+SwarmSessionState swarm_worker_session_state (SwarmWorkerSession *self);
+/* TRUE: @session is the one that stands. */
+gboolean swarm_worker_session_is (SwarmWorkerSession *self, GVariant *session);
+/* Somebody else leads (nil: nobody is known to). */
+void swarm_worker_session_leader_is (SwarmWorkerSession *self, const SwarmId *leader);
+/* The leader does not know the session any more. */
+void swarm_worker_session_is_stale (SwarmWorkerSession *self);
+void swarm_worker_session_goodbye (SwarmWorkerSession *self, gboolean host_shutdown, void (*func) (gpointer data), gpointer data);

@@ -1,0 +1,644 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The machine of one task. The observed state moves up only, gated by the desired state as swarmkit's agent does it (exec.Do): preparing,
+ * starting and running may go past the desired state to their next state, all others wait for it. */
+#include "base/error.h"
+#include "base/log.h"
+#include "worker/private.h"
+#include <string.h>
+
+#define PREPARE_LIMIT_US (G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC) /* a big image over a thin line */
+#define START_LIMIT_US (120 * G_USEC_PER_SEC)
+#define STOP_LIMIT_US (60 * G_USEC_PER_SEC) /* on top of the grace period */
+#define GRACE_MAX_US (G_GINT64_CONSTANT (86400) * G_USEC_PER_SEC)
+#define NETWORK_LIMIT_US (30 * G_USEC_PER_SEC)
+#define RETRY_FIRST_US (500 * 1000)
+#define RETRY_LAST_US (30 * G_USEC_PER_SEC)
+#define PREPARE_ATTEMPTS 5
+#define TEXT_MAX 1024
+
+/* How many steps of a class may be under way. Pulls must not hold up starts, nor starts stops. */
+enum { CLASS_PREPARE, CLASS_START, CLASS_END };
+static const guint class_limits[] = { [CLASS_PREPARE] = 32, [CLASS_START] = 8, [CLASS_END] = 64 };
+
+static void begin_prepare (SwarmWorkerTask *self);
+
+SwarmTaskState
+swarm_worker_task_state (const SwarmWorkerTask *self)
+{
+  return self->status->state;
+}
+
+static gboolean
+is_over (const SwarmWorkerTask *self)
+{
+  return swarm_task_state_is_terminal (self->status->state);
+}
+
+static gboolean
+wants_down (const SwarmWorkerTask *self)
+{
+  return self->unassigned || self->worker->draining || (self->task != NULL && self->task->desired_state >= SWARM_TASK_SHUTDOWN);
+}
+
+/* ---- places ---- */
+
+static void
+leave_queue (SwarmWorkerTask *self)
+{
+  if (self->waits_in >= 0)
+    g_queue_remove (&self->worker->waiting[self->waits_in], self);
+  self->waits_in = -1;
+}
+
+/* FALSE: stands in the queue now, and is stepped when its turn comes. */
+static gboolean
+take_place (SwarmWorkerTask *self, int step_class, SwarmWorkerStep step)
+{
+  SwarmWorker *worker = self->worker;
+
+  if (worker->under_way[step_class] >= class_limits[step_class]) {
+    self->waits_in = step_class;
+    g_queue_push_tail (&worker->waiting[step_class], self);
+    return FALSE;
+  }
+  worker->under_way[step_class]++;
+  self->step = step;
+  self->cancelled = FALSE;
+  return TRUE;
+}
+
+static int
+class_of (SwarmWorkerStep step)
+{
+  if (step == SWARM_STEP_ATTACH || step == SWARM_STEP_PREPARE)
+    return CLASS_PREPARE;
+  return step == SWARM_STEP_START ? CLASS_START : CLASS_END;
+}
+
+void
+swarm_worker_task_next_waiting (SwarmWorker *worker)
+{
+  for (guint c = 0; c < G_N_ELEMENTS (class_limits); c++) {
+    while (worker->under_way[c] < class_limits[c] && !g_queue_is_empty (&worker->waiting[c]))
+      swarm_worker_task_step (g_queue_peek_head (&worker->waiting[c]));
+  }
+}
+
+static void
+end_step (SwarmWorkerTask *self)
+{
+  self->worker->under_way[class_of (self->step)]--;
+  self->step = SWARM_STEP_NONE;
+  self->call = 0;
+}
+
+/* The step is over: on to the next, of this task and of those that wait for a place. */
+static void
+go_on (SwarmWorkerTask *self)
+{
+  SwarmWorker *worker = self->worker;
+
+  swarm_worker_task_step (self);
+  swarm_worker_task_next_waiting (worker);
+}
+
+/* The task of a step that came to its end; NULL: nobody waits for it. */
+static SwarmWorkerTask *
+task_of_answer (gpointer data, SwarmWorkerStep step)
+{
+  SwarmWorkerOp op;
+  SwarmWorkerTask *self;
+
+  if (!swarm_worker_op_take (data, &op))
+    return NULL;
+  self = swarm_worker_task_of (op.worker, &op.task);
+  return self != NULL && self->step == step ? self : NULL;
+}
+
+static gpointer
+answer_to (SwarmWorkerTask *self)
+{
+  return swarm_worker_op_new (self->worker, &self->id, 0);
+}
+
+/* ---- life ---- */
+
+SwarmWorkerTask *
+swarm_worker_task_new (SwarmWorker *worker, const SwarmId *id, const SwarmTaskStatus *status)
+{
+  SwarmWorkerTask *self = g_new0 (SwarmWorkerTask, 1);
+
+  self->worker = worker;
+  self->id = *id;
+  self->waits_in = -1;
+  self->status = status != NULL ? swarm_task_status_ref (status) : swarm_task_status_new ();
+  if (status == NULL)
+    self->status->state = SWARM_TASK_ASSIGNED;
+  g_hash_table_replace (worker->tasks, &self->id, self);
+  return self;
+}
+
+void
+swarm_worker_task_free (gpointer data)
+{
+  SwarmWorkerTask *self = data;
+
+  leave_queue (self);
+  swarm_clock_clear_timer (self->worker->config.clock, &self->retry);
+  swarm_message_unref (self->task);
+  swarm_message_unref (self->status);
+  g_free (self->network_mode);
+  g_free (self->exit_reason);
+  g_free (self);
+}
+
+SwarmTask *
+swarm_worker_task_view (const SwarmWorkerTask *self)
+{
+  SwarmTask *view = self->task != NULL ? swarm_task_copy (self->task) : swarm_task_new ();
+
+  view->object.id = self->id;
+  view->node_id = self->worker->config.node;
+  swarm_message_unref (view->status);
+  view->status = swarm_task_status_ref (self->status);
+  return view;
+}
+
+static char *
+shortened (const char *text)
+{
+  return text != NULL ? g_utf8_make_valid (text, (gssize) strnlen (text, TEXT_MAX)) : NULL;
+}
+
+void
+swarm_worker_task_set (SwarmWorkerTask *self, SwarmTaskState state, const char *text, const char *err, gint64 at_us)
+{
+  SwarmWorker *worker = self->worker;
+  SwarmTaskStatus *status;
+  g_autofree char *short_err = shortened (err);
+
+  if (state < self->status->state || is_over (self)) {
+    swarm_error_log ("Task %s cannot go from %s to %s; this is a mistake in the agent", swarm_id_string (&self->id).str,
+                     swarm_task_state_to_string (self->status->state), swarm_task_state_to_string (state));
+    return;
+  }
+  status = swarm_task_status_copy (self->status);
+  status->state = state;
+  status->timestamp = at_us != 0 ? at_us : swarm_clock_now (worker->config.clock);
+  if (text != NULL)
+    swarm_string_set (&status->text, text);
+  swarm_string_set (&status->err, short_err);
+  swarm_message_unref (self->status);
+  self->status = status;
+  self->acked = FALSE;
+  if (state == SWARM_TASK_ACCEPTED || is_over (self))
+    swarm_worker_keep (self);
+  if (is_over (self) || state == SWARM_TASK_RUNNING)
+    swarm_log (LOG_INFO, NULL, SWARM_LOG_FIELDS ({ "SWARM_TASK_ID", swarm_id_string (&self->id).str }), "Task %s: %s%s%s",
+               swarm_id_string (&self->id).str, swarm_task_state_to_string (state), short_err != NULL ? ": " : "",
+               short_err != NULL ? short_err : "");
+  swarm_worker_reports_add (worker->reports, self, state == SWARM_TASK_RUNNING || is_over (self));
+  if (worker->config.task_changed != NULL) {
+    g_autoptr (SwarmTask) view = swarm_worker_task_view (self);
+    worker->config.task_changed (view, worker->config.data);
+  }
+}
+
+void
+swarm_worker_task_acked (SwarmWorkerTask *self)
+{
+  self->acked = TRUE;
+  if (is_over (self))
+    swarm_worker_task_step (self);
+}
+
+/* ---- trying again ---- */
+
+static void
+retry_fires (gpointer data)
+{
+  SwarmWorkerTask *self = data;
+
+  self->retry = NULL;
+  go_on (self);
+}
+
+static void
+try_again (SwarmWorkerTask *self)
+{
+  gint64 delay = MIN (RETRY_FIRST_US << MIN (self->attempts, 10), RETRY_LAST_US);
+
+  self->attempts++;
+  self->retry = swarm_clock_timer (self->worker->config.clock, delay, SWARM_PRIORITY_NORMAL, retry_fires, self);
+}
+
+static void
+forget_retry (SwarmWorkerTask *self)
+{
+  swarm_clock_clear_timer (self->worker->config.clock, &self->retry);
+  self->attempts = 0;
+}
+
+/* ---- up ---- */
+
+static void
+fail (SwarmWorkerTask *self, const char *err)
+{
+  swarm_worker_task_set (self, self->status->state < SWARM_TASK_STARTING ? SWARM_TASK_REJECTED : SWARM_TASK_FAILED, NULL, err, 0);
+}
+
+static void
+prepare_failed (SwarmWorkerTask *self, const GError *error)
+{
+  end_step (self);
+  if (wants_down (self)) {
+    go_on (self);
+    return;
+  }
+  if (g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE) && self->attempts + 1 < PREPARE_ATTEMPTS)
+    try_again (self);
+  else
+    fail (self, error->message);
+  go_on (self);
+}
+
+static void
+on_prepared (const SwarmRuntimeResult *result, const GError *error, gpointer data)
+{
+  SwarmWorkerTask *self = task_of_answer (data, SWARM_STEP_PREPARE);
+
+  if (self == NULL)
+    return;
+  if (error != NULL) {
+    prepare_failed (self, error);
+    return;
+  }
+  end_step (self);
+  forget_retry (self);
+  self->prepared = TRUE;
+  if (self->status->state == SWARM_TASK_PREPARING)
+    swarm_worker_task_set (self, SWARM_TASK_READY, "prepared", NULL, 0);
+  go_on (self);
+}
+
+static void
+call_prepare (SwarmWorkerTask *self)
+{
+  SwarmWorker *worker = self->worker;
+
+  self->step = SWARM_STEP_PREPARE;
+  self->call = swarm_runtime_host_prepare (worker->config.runtime, self->task, &worker->config.node, worker->hostname, self->network_mode,
+                                           PREPARE_LIMIT_US, on_prepared, answer_to (self));
+}
+
+static void
+on_attached (const char *mode, const GError *error, gpointer data)
+{
+  SwarmWorkerTask *self = task_of_answer (data, SWARM_STEP_ATTACH);
+
+  if (self == NULL)
+    return;
+  if (error != NULL) {
+    prepare_failed (self, error);
+    return;
+  }
+  self->network_mode = g_strdup (mode != NULL ? mode : "");
+  if (!wants_down (self)) {
+    call_prepare (self);
+    return;
+  }
+  end_step (self);
+  go_on (self);
+}
+
+static void
+begin_prepare (SwarmWorkerTask *self)
+{
+  SwarmWorker *worker = self->worker;
+
+  if (!take_place (self, CLASS_PREPARE, SWARM_STEP_ATTACH))
+    return;
+  self->touched = TRUE;
+  if (worker->config.network != NULL && self->network_mode == NULL)
+    self->call = swarm_network_host_attach (worker->config.network, self->task, &worker->config.node, worker->hostname, NETWORK_LIMIT_US,
+                                            on_attached, answer_to (self));
+  else
+    call_prepare (self);
+}
+
+static void
+set_container (SwarmWorkerTask *self, const SwarmRuntimeResult *result)
+{
+  SwarmTaskStatus *status = swarm_task_status_copy (self->status);
+
+  swarm_message_unref (status->container);
+  status->container = swarm_container_status_new ();
+  swarm_string_set (&status->container->container_id, result->container_id);
+  status->container->pid = result->pid;
+  swarm_message_unref (self->status);
+  self->status = status;
+}
+
+static void
+on_started (const SwarmRuntimeResult *result, const GError *error, gpointer data)
+{
+  SwarmWorkerTask *self = task_of_answer (data, SWARM_STEP_START);
+
+  if (self == NULL)
+    return;
+  end_step (self);
+  if (error == NULL) {
+    set_container (self, result);
+    swarm_worker_task_set (self, SWARM_TASK_RUNNING, "started", NULL, 0);
+    if (self->ended)
+      swarm_worker_task_exited (self, self->exit_code, self->exited_at, self->exit_reason);
+  } else if (!wants_down (self))
+    swarm_worker_task_set (self, SWARM_TASK_FAILED, NULL, error->message, 0);
+  go_on (self);
+}
+
+static void
+begin_start (SwarmWorkerTask *self)
+{
+  SwarmWorker *worker = self->worker;
+
+  if (!take_place (self, CLASS_START, SWARM_STEP_START))
+    return;
+  self->may_run = TRUE;
+  self->call = swarm_runtime_host_start (worker->config.runtime, self->task, &worker->config.node, worker->hostname, self->network_mode,
+                                         START_LIMIT_US, on_started, answer_to (self));
+}
+
+/* One move towards running; TRUE when the state changed and there may be more to do. */
+static gboolean
+step_up (SwarmWorkerTask *self)
+{
+  SwarmTaskState state = self->status->state;
+  SwarmTaskState desired = self->task->desired_state;
+
+  if (state > desired || state == SWARM_TASK_RUNNING)
+    return FALSE;
+  if (state == SWARM_TASK_PREPARING || (state == SWARM_TASK_STARTING && !self->prepared)) {
+    begin_prepare (self);
+    return FALSE;
+  }
+  if (state == SWARM_TASK_STARTING) {
+    begin_start (self);
+    return FALSE;
+  }
+  if (state >= desired)
+    return FALSE;
+  if (state < SWARM_TASK_ACCEPTED)
+    swarm_worker_task_set (self, SWARM_TASK_ACCEPTED, "accepted", NULL, 0);
+  else if (state == SWARM_TASK_ACCEPTED)
+    swarm_worker_task_set (self, SWARM_TASK_PREPARING, "preparing", NULL, 0);
+  else if (state == SWARM_TASK_READY && !self->prepared)
+    begin_prepare (self);
+  else if (state == SWARM_TASK_READY && self->kept)
+    swarm_worker_task_set (self, SWARM_TASK_STARTING, "starting", NULL, 0);
+  return self->status->state != state;
+}
+
+/* ---- down ---- */
+
+static void
+end_failed (SwarmWorkerTask *self, const char *what, const GError *error)
+{
+  swarm_warning ("Task %s cannot be %s: %s; trying again", swarm_id_string (&self->id).str, what, error->message);
+  end_step (self);
+  try_again (self);
+  go_on (self);
+}
+
+static void
+on_stopped (const SwarmRuntimeResult *result, const GError *error, gpointer data)
+{
+  SwarmWorkerTask *self = task_of_answer (data, SWARM_STEP_STOP);
+
+  if (self == NULL)
+    return;
+  if (error != NULL) {
+    end_failed (self, "stopped", error);
+    return;
+  }
+  end_step (self);
+  forget_retry (self);
+  self->may_run = FALSE;
+  if (!is_over (self))
+    swarm_worker_task_set (self, SWARM_TASK_SHUTDOWN, "shutdown", NULL, 0);
+  go_on (self);
+}
+
+static gint64
+grace_us (const SwarmWorkerTask *self)
+{
+  const SwarmTaskSpec *spec = self->task != NULL ? self->task->spec : NULL;
+  gint64 grace = spec != NULL && spec->container != NULL ? spec->container->stop_grace_period / 1000 : 0;
+
+  return CLAMP (grace, 0, GRACE_MAX_US);
+}
+
+static void
+step_down (SwarmWorkerTask *self)
+{
+  SwarmWorker *worker = self->worker;
+
+  if (!self->may_run) {
+    swarm_worker_task_set (self, SWARM_TASK_SHUTDOWN, "shutdown", NULL, 0);
+    swarm_worker_task_step (self);
+    return;
+  }
+  if (!take_place (self, CLASS_END, SWARM_STEP_STOP))
+    return;
+  self->call =
+    swarm_runtime_host_stop (worker->config.runtime, &self->id, STOP_LIMIT_US + grace_us (self), on_stopped, answer_to (self));
+}
+
+static void
+on_detached (const char *mode, const GError *error, gpointer data)
+{
+  SwarmWorkerTask *self = task_of_answer (data, SWARM_STEP_DETACH);
+
+  if (self == NULL)
+    return;
+  if (error != NULL) {
+    end_failed (self, "taken off its network", error);
+    return;
+  }
+  end_step (self);
+  forget_retry (self);
+  self->clean = TRUE;
+  if (!self->unassigned)
+    swarm_worker_keep (self);
+  go_on (self);
+}
+
+static void
+on_removed (const SwarmRuntimeResult *result, const GError *error, gpointer data)
+{
+  SwarmWorkerTask *self = task_of_answer (data, SWARM_STEP_REMOVE);
+  SwarmWorker *worker;
+
+  if (self == NULL)
+    return;
+  worker = self->worker;
+  if (error != NULL) {
+    end_failed (self, "removed", error);
+    return;
+  }
+  self->may_run = FALSE;
+  self->step = SWARM_STEP_DETACH;
+  if (worker->config.network != NULL)
+    self->call = swarm_network_host_detach (worker->config.network, &self->id, NETWORK_LIMIT_US, on_detached, answer_to (self));
+  else
+    on_detached (NULL, NULL, answer_to (self));
+}
+
+/* It is over: when the leader knows, nothing of it need stay; when the leader wants it gone, it is forgotten. */
+static void
+step_over (SwarmWorkerTask *self)
+{
+  SwarmWorker *worker = self->worker;
+  gboolean may_go = self->unassigned || worker->draining;
+
+  self->clean = self->clean || !self->touched;
+  if (!self->clean && (self->acked || may_go)) {
+    if (take_place (self, CLASS_END, SWARM_STEP_REMOVE))
+      self->call = swarm_runtime_host_remove (worker->config.runtime, &self->id, STOP_LIMIT_US + grace_us (self), on_removed,
+                                              answer_to (self));
+  } else if (self->clean && may_go) {
+    swarm_worker_unkeep (worker, &self->id);
+    g_hash_table_remove (worker->tasks, &self->id);
+    swarm_worker_task_gone (worker);
+  }
+}
+
+/* ---- the machine ---- */
+
+static void
+cancel_step (SwarmWorkerTask *self)
+{
+  if (self->cancelled)
+    return;
+  self->cancelled = TRUE;
+  if (self->step == SWARM_STEP_PREPARE || self->step == SWARM_STEP_START)
+    swarm_runtime_host_cancel (self->worker->config.runtime, self->call);
+  else if (self->step == SWARM_STEP_ATTACH)
+    swarm_network_host_cancel (self->worker->config.network, self->call);
+}
+
+void
+swarm_worker_task_step (SwarmWorkerTask *self)
+{
+  leave_queue (self);
+  if (!self->worker->adopted)
+    return;
+  if (self->step != SWARM_STEP_NONE) {
+    if (wants_down (self) && class_of (self->step) != CLASS_END)
+      cancel_step (self);
+    return;
+  }
+  if (self->retry != NULL)
+    return;
+  if (is_over (self))
+    step_over (self);
+  else if (wants_down (self))
+    step_down (self);
+  else if (self->task != NULL) {
+    while (self->step == SWARM_STEP_NONE && self->retry == NULL && !is_over (self) && step_up (self))
+      ;
+  }
+}
+
+void
+swarm_worker_task_exited (SwarmWorkerTask *self, int exit_code, gint64 exited_at, const char *reason)
+{
+  SwarmTaskStatus *status;
+  g_autofree char *err = NULL;
+
+  if (is_over (self) || self->step == SWARM_STEP_STOP)
+    return;
+  if (self->step == SWARM_STEP_START) { /* an exit before the start was answered */
+    g_autofree char *old = self->exit_reason;
+    self->ended = TRUE;
+    self->exit_code = exit_code;
+    self->exited_at = exited_at;
+    self->exit_reason = g_strdup (reason);
+    return;
+  }
+  status = swarm_task_status_copy (self->status);
+  if (status->container == NULL)
+    status->container = swarm_container_status_new ();
+  else {
+    SwarmContainerStatus *container = swarm_container_status_copy (status->container);
+    swarm_message_unref (status->container);
+    status->container = container;
+  }
+  status->container->exit_code = exit_code;
+  status->has_exit = exit_code >= 0;
+  swarm_message_unref (self->status);
+  self->status = status;
+  self->may_run = FALSE;
+  if (exit_code == 0)
+    swarm_worker_task_set (self, SWARM_TASK_COMPLETE, "finished", NULL, exited_at);
+  else {
+    if (exit_code < 0)
+      err = g_strdup_printf ("task: %s", reason != NULL ? reason : "its unit vanished");
+    else
+      err = g_strdup_printf ("task: non-zero exit (%d)%s%s", exit_code, reason != NULL ? ": " : "", reason != NULL ? reason : "");
+    swarm_worker_task_set (self, SWARM_TASK_FAILED, NULL, err, exited_at);
+  }
+  swarm_worker_task_step (self);
+}
+
+/* ---- what the leader says ---- */
+
+/* The leader speaks of a task for the first time since this agent started. */
+static void
+first_assignment (SwarmWorkerTask *self, SwarmTaskState theirs)
+{
+  SwarmTaskStatus *status;
+
+  if (is_over (self) || self->may_run || theirs < SWARM_TASK_ACCEPTED)
+    return;
+  if (theirs > SWARM_TASK_RUNNING) { /* over, and they know */
+    swarm_message_unref (self->status);
+    self->status = swarm_task_status_ref (self->task->status);
+    self->kept = self->acked = TRUE;
+    return;
+  }
+  if (!self->kept) {
+    swarm_worker_task_set (self, SWARM_TASK_FAILED, NULL, "task: this node has no record of it; it may have run already", 0);
+    return;
+  }
+  if (theirs >= SWARM_TASK_STARTING) {
+    swarm_worker_task_set (self, SWARM_TASK_FAILED, NULL, "task: its unit vanished while the agent was away", 0);
+    return;
+  }
+  /* Accepted, not started: prepared once more. The state does not go back for that. */
+  status = swarm_task_status_copy (self->task->status);
+  swarm_message_unref (self->status);
+  self->status = status;
+}
+
+void
+swarm_worker_task_assign (SwarmWorkerTask *self, SwarmTask *task)
+{
+  SwarmTaskState theirs = task->status != NULL ? task->status->state : SWARM_TASK_NEW;
+  gboolean first = self->task == NULL;
+  gboolean changed = first || self->task->desired_state != task->desired_state;
+  SwarmTask *old = self->task;
+
+  self->task = swarm_task_ref (task);
+  swarm_message_unref (old);
+  self->unassigned = FALSE;
+  if (first)
+    first_assignment (self, theirs);
+  if (theirs < self->status->state && self->status->state >= SWARM_TASK_ACCEPTED)
+    swarm_worker_reports_add (self->worker->reports, self, TRUE);
+  else if (theirs == self->status->state && is_over (self))
+    self->acked = TRUE;
+  if (changed)
+    forget_retry (self);
+  swarm_worker_task_step (self);
+}
