@@ -17,9 +17,10 @@ REGISTRY=$NET.250
 die() { echo "lab: $*" >&2; exit 1; }
 say() { [ -n "${LAB_QUIET:-}" ] || echo "lab: $*" >&2; }
 
-# wait_for SECONDS WHAT COMMAND…: every wait of the lab is bounded and says what it waited for
+# wait_for SECONDS WHAT COMMAND…: every wait of the lab is bounded and says what it waited for. LAB_PATIENCE=N stretches
+# them on slow machines.
 wait_for() {
-  local limit=$1 what=$2 end
+  local limit=$(($1 * ${LAB_PATIENCE:-1})) what=$2 end
   shift 2
   end=$((SECONDS + limit + 1))
   until "$@"; do
