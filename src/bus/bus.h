@@ -26,7 +26,8 @@ gint64 swarm_bus_last_activity (SwarmBus *self);
 /* A hook before a handler runs, after authorisation: TRUE when it took the invocation over (relay to the leader). */
 typedef gboolean (*SwarmBusFilter) (SwarmInvocation *invocation, gpointer data);
 void swarm_bus_set_filter (SwarmBus *self, SwarmBusFilter filter, gpointer data);
-/* Called once for each authorised (or refused) non-read call: the audit trail. */
+/* Called once for each authorised (@refused NULL, before the handler) or refused call that is neither public nor `.read`: the audit
+ * trail. Bus calls only: a relayed one was audited where it came in. */
 typedef void (*SwarmBusAudit) (SwarmInvocation *invocation, const GError *refused, gpointer data);
 void swarm_bus_set_audit (SwarmBus *self, SwarmBusAudit audit, gpointer data);
 
