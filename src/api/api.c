@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "api/private.h"
+#include <string.h>
+
+static const SwarmEnumRow local_state_rows[] = {
+  { SWARM_LOCAL_INACTIVE, "inactive" }, { SWARM_LOCAL_PENDING, "pending" }, { SWARM_LOCAL_ACTIVE, "active" },
+  { SWARM_LOCAL_ERROR, "error" },       { SWARM_LOCAL_LOCKED, "locked" },   { 0, NULL },
+};
+const SwarmEnum swarm_local_state_enum = { "local state", local_state_rows };
+
+/* ---- the tree ---- */
+
+static gpointer
+self_find (const char *tail, gpointer data)
+{
+  return data;
+}
+
+static void
+self_each (gpointer data, SwarmBusEachFunc func, gpointer each_data)
+{
+  func ("", data, each_data);
+}
+
+static gpointer
+node_find (const char *tail, gpointer data)
+{
+  return swarm_api_find (data, SWARM_KIND_NODE, tail);
+}
+
+static void
+node_each (gpointer data, SwarmBusEachFunc func, gpointer each_data)
+{
+  swarm_api_each (data, SWARM_KIND_NODE, func, each_data);
+}
+
+static gpointer
+service_find (const char *tail, gpointer data)
+{
+  SwarmService *service = swarm_api_find (data, SWARM_KIND_SERVICE, tail);
+  return service != NULL && !service->pending_delete ? service : NULL;
+}
+
+static void
+service_each (gpointer data, SwarmBusEachFunc func, gpointer each_data)
+{
+  swarm_api_each (data, SWARM_KIND_SERVICE, func, each_data);
+}
+
+static gpointer
+task_find (const char *tail, gpointer data)
+{
+  SwarmApi *self = data;
+  SwarmId id;
+  if (self->store != NULL)
+    return swarm_api_find (self, SWARM_KIND_TASK, tail);
+  if (!swarm_id_parse (tail, &id))
+    return NULL;
+  return (gpointer) self->hooks->local_task (self->agent, &id);
+}
+
+static const SwarmBusInterface *const manager_interfaces[] = { &swarm_api_manager_interface, NULL };
+static const SwarmBusInterface *const cluster_interfaces[] = { &swarm_api_cluster_interface, NULL };
+static const SwarmBusInterface *const node_interfaces[] = { &swarm_api_node_interface, NULL };
+static const SwarmBusInterface *const service_interfaces[] = { &swarm_api_service_interface, NULL };
+static const SwarmBusInterface *const task_interfaces[] = { &swarm_api_task_interface, NULL };
+static const SwarmBusInterface *const wire_interfaces[] = { &swarm_api_dispatcher_interface, &swarm_api_ca_interface,
+                                                            &swarm_api_consensus_interface,  &swarm_api_relay_interface,
+                                                            &swarm_api_logs_interface,       NULL };
+
+static const SwarmBusKind manager_kind = { SWARM_API_ROOT, manager_interfaces, self_find, self_each };
+static const SwarmBusKind cluster_kind = { SWARM_API_ROOT "/cluster", cluster_interfaces, self_find, self_each };
+static const SwarmBusKind node_kind = { SWARM_API_ROOT "/node/", node_interfaces, node_find, node_each };
+static const SwarmBusKind service_kind = { SWARM_API_ROOT "/service/", service_interfaces, service_find, service_each };
+static const SwarmBusKind task_kind = { SWARM_API_ROOT "/task/", task_interfaces, task_find, NULL };
+static const SwarmBusKind wire_kind = { SWARM_API_ROOT "/wire", wire_interfaces, self_find, self_each };
+
+const SwarmBusKind *const *
+swarm_api_bus_kinds (void)
+{
+  static const SwarmBusKind *const kinds[] = { &manager_kind, &cluster_kind, &node_kind, &service_kind, &task_kind, NULL };
+  return kinds;
+}
+
+const SwarmBusKind *const *
+swarm_api_wire_kinds (void)
+{
+  static const SwarmBusKind *const kinds[] = { &wire_kind,    &manager_kind, &cluster_kind, &node_kind,
+                                               &service_kind, &task_kind,    NULL };
+  return kinds;
+}
+
+/* ---- life ---- */
+
+SwarmApi *
+swarm_api_new (const SwarmApiHooks *hooks, gpointer agent, SwarmClock *clock)
+{
+  SwarmApi *self = g_new0 (SwarmApi, 1);
+  self->hooks = hooks;
+  self->agent = agent;
+  self->clock = clock;
+  return self;
+}
+
+void
+swarm_api_free (SwarmApi *self)
+{
+  if (self == NULL)
+    return;
+  swarm_api_set_manager (self, NULL, NULL);
+  g_free (self->error);
+  g_free (self->node_addr);
+  g_free (self);
+}
+
+static void
+changed (SwarmApi *self, const char *const *names)
+{
+  if (self->bus != NULL)
+    swarm_bus_emit_changed (self->bus, SWARM_API_ROOT, swarm_api_manager_interface.name, names, TRUE);
+}
+
+void
+swarm_api_set_state (SwarmApi *self, SwarmLocalState state, const char *error)
+{
+  static const char *const names[] = { "LocalNodeState", "Error", NULL };
+  if (self->state == state && g_strcmp0 (self->error, error) == 0)
+    return;
+  self->state = state;
+  g_free (self->error);
+  self->error = g_strdup (error);
+  changed (self, names);
+}
+
+void
+swarm_api_set_identity (SwarmApi *self, const SwarmId *node, const SwarmId *cluster, const char *node_addr)
+{
+  static const char *const names[] = { "NodeID", "ClusterID", "NodeAddr", NULL };
+  self->node_id = *node;
+  self->cluster_id = *cluster;
+  g_free (self->node_addr);
+  self->node_addr = g_strdup (node_addr);
+  changed (self, names);
+}
+
+/* ---- following the store ---- */
+
+static char *
+object_path (SwarmKind kind, const SwarmId *id)
+{
+  return g_strdup_printf (SWARM_API_ROOT "/%s/%s", swarm_kind_to_string (kind), swarm_id_string (id).str);
+}
+
+static void
+task_changed (SwarmApi *self, const SwarmTask *task, gboolean gone)
+{
+  static const char *const names[] = { "RunningTasks", "Replicas", NULL };
+  g_autofree char *service = object_path (SWARM_KIND_SERVICE, &task->service_id);
+  swarm_bus_emit_signal (self->bus, SWARM_API_ROOT, swarm_api_manager_interface.name, "TaskChanged",
+                         g_variant_new ("(sssss)", swarm_id_string (&task->object.id).str, swarm_id_string (&task->service_id).str,
+                                        swarm_id_is_nil (&task->node_id) ? "" : swarm_id_string (&task->node_id).str,
+                                        gone ? "" : swarm_task_state_to_string (task->status->state),
+                                        swarm_task_state_to_string (task->desired_state)));
+  if (swarm_store_get (self->store, SWARM_KIND_SERVICE, &task->service_id) != NULL)
+    swarm_bus_emit_changed (self->bus, service, swarm_api_service_interface.name, names, FALSE);
+}
+
+static gboolean
+task_event_matters (const SwarmEvent *event)
+{
+  const SwarmTask *now = event->object, *before = event->previous;
+  return event->event != SWARM_EVENT_UPDATE || before == NULL || now->status->state != before->status->state
+         || now->desired_state != before->desired_state || !swarm_id_equal (&now->node_id, &before->node_id);
+}
+
+static void
+follow (const SwarmEvent *event, gpointer data)
+{
+  SwarmApi *self = data;
+  if (self->bus == NULL || event->event == SWARM_EVENT_COMMIT || event->event == SWARM_EVENT_RESET)
+    return;
+  if (event->kind == SWARM_KIND_TASK) {
+    if (task_event_matters (event))
+      task_changed (self, event->object, event->event == SWARM_EVENT_REMOVE);
+    return;
+  }
+  if (event->kind != SWARM_KIND_NODE && event->kind != SWARM_KIND_SERVICE)
+    return;
+  g_autofree char *path = object_path (event->kind, &SWARM_OBJECT (event->object)->id);
+  const char *iface = event->kind == SWARM_KIND_NODE ? swarm_api_node_interface.name : swarm_api_service_interface.name;
+  if (event->event == SWARM_EVENT_CREATE)
+    swarm_bus_emit_added (self->bus, path);
+  else if (event->event == SWARM_EVENT_REMOVE)
+    swarm_bus_emit_removed (self->bus, path);
+  else
+    swarm_bus_emit_changed (self->bus, path, iface, NULL, TRUE);
+}
+
+typedef struct {
+  SwarmApi *api;
+  SwarmKind kind;
+  gboolean added;
+} Announce;
+
+static gboolean
+announce (gpointer object, gpointer data)
+{
+  const Announce *a = data;
+  g_autofree char *path = object_path (a->kind, &SWARM_OBJECT (object)->id);
+  if (a->added)
+    swarm_bus_emit_added (a->api->bus, path);
+  else
+    swarm_bus_emit_removed (a->api->bus, path);
+  return TRUE;
+}
+
+static void
+announce_all (SwarmApi *self, SwarmStore *store, gboolean added)
+{
+  if (self->bus == NULL)
+    return;
+  Announce nodes = { self, SWARM_KIND_NODE, added }, services = { self, SWARM_KIND_SERVICE, added };
+  swarm_store_foreach (store, SWARM_KIND_NODE, announce, &nodes);
+  swarm_store_foreach (store, SWARM_KIND_SERVICE, announce, &services);
+}
+
+void
+swarm_api_set_manager (SwarmApi *self, SwarmStore *store, SwarmManager *manager)
+{
+  static const char *const names[] = { "ControlAvailable", NULL };
+  if (self->store != NULL && self->store != store) {
+    swarm_store_unwatch (self->store, self->watch);
+    announce_all (self, self->store, FALSE);
+  }
+  gboolean fresh = store != NULL && self->store != store;
+  self->store = store;
+  self->manager = manager;
+  if (fresh) {
+    self->watch = swarm_store_watch (store, 1 << SWARM_KIND_NODE | 1 << SWARM_KIND_SERVICE | 1 << SWARM_KIND_TASK, follow, self);
+    announce_all (self, store, TRUE);
+  }
+  changed (self, names);
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "api/private.h"
+#include "base/error.h"
+#include <string.h>
+
+SwarmApi *
+swarm_api_of (SwarmInvocation *invocation)
+{
+  return swarm_invocation_data (invocation);
+}
+
+GError *
+swarm_api_not_manager_error (SwarmApi *self)
+{
+  const char *text;
+  if (self->state == SWARM_LOCAL_LOCKED)
+    return g_error_new_literal (SWARM_ERROR, SWARM_ERROR_LOCKED,
+                                "Swarm is encrypted and needs to be unlocked before it can be used. "
+                                "Please use \"swarmctl unlock\" to unlock it.");
+  if (self->state == SWARM_LOCAL_INACTIVE)
+    text = "This node is not a swarm manager. Use \"swarmctl init\" or \"swarmctl join\" to connect this node to swarm and try again.";
+  else if (self->state == SWARM_LOCAL_ACTIVE)
+    text = "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. "
+           "Please run this command on a manager node or promote the current node to a manager.";
+  else
+    text = "This node is not a swarm manager. Manager is being prepared or has trouble connecting to the cluster.";
+  return g_error_new_literal (SWARM_ERROR, SWARM_ERROR_NOT_MANAGER, text);
+}
+
+gboolean
+swarm_api_need_manager (SwarmApi *self, SwarmInvocation *invocation)
+{
+  if (self->store != NULL && swarm_store_cluster (self->store) != NULL)
+    return TRUE;
+  g_autoptr (GError) error = swarm_api_not_manager_error (self);
+  swarm_invocation_fail (invocation, error);
+  return FALSE;
+}
+
+void
+swarm_api_done (const SwarmControlReply *reply, const GError *error, gpointer data)
+{
+  SwarmInvocation *invocation = data;
+  if (error != NULL)
+    swarm_invocation_fail (invocation, error);
+  else
+    swarm_invocation_return (invocation, NULL);
+}
+
+void
+swarm_api_object_dict (GVariantDict *dict, gconstpointer object, const SwarmApi *self)
+{
+  g_autoptr (GVariant) members = g_variant_ref_sink (swarm_message_to_variant (object, SWARM_FORM_COMPLETE));
+  GVariantDict version;
+  g_variant_dict_init (dict, members);
+  g_variant_dict_init (&version, NULL);
+  g_variant_dict_insert (&version, "Index", "t", SWARM_OBJECT (object)->version);
+  g_variant_dict_insert_value (dict, "Version", g_variant_dict_end (&version));
+}
+
+GVariant *
+swarm_api_list (GPtrArray *variants)
+{
+  return g_variant_new_array (G_VARIANT_TYPE_VARDICT, (GVariant *const *) variants->pdata, variants->len);
+}
+
+gpointer
+swarm_api_find (SwarmApi *self, SwarmKind kind, const char *tail)
+{
+  SwarmId id;
+  if (self->store == NULL || !swarm_id_parse (tail, &id))
+    return NULL;
+  return swarm_store_get (self->store, kind, &id);
+}
+
+typedef struct {
+  SwarmBusEachFunc func;
+  gpointer data;
+} EachContext;
+
+static gboolean
+each_object (gpointer object, gpointer data)
+{
+  EachContext *context = data;
+  context->func (swarm_id_string (&SWARM_OBJECT (object)->id).str, object, context->data);
+  return TRUE;
+}
+
+void
+swarm_api_each (SwarmApi *self, SwarmKind kind, SwarmBusEachFunc func, gpointer each_data)
+{
+  EachContext context = { func, each_data };
+  if (self->store != NULL)
+    swarm_store_foreach (self->store, kind, each_object, &context);
+}
+
+gboolean
+swarm_api_check_options (GVariant *options, const char *const *allowed, GError **error)
+{
+  GVariantIter iter;
+  const char *key;
+  GVariant *value;
+  g_variant_iter_init (&iter, options);
+  while (g_variant_iter_next (&iter, "{&sv}", &key, &value)) {
+    g_autoptr (GVariant) owned = value;
+    gsize len = strlen (key);
+    guint i;
+    for (i = 0; allowed[i] != NULL; i++)
+      if (strncmp (allowed[i], key, len) == 0 && allowed[i][len] == ':')
+        break;
+    if (allowed[i] == NULL) {
+      g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "unknown option %s", key);
+      return FALSE;
+    }
+    if (!g_variant_is_of_type (value, G_VARIANT_TYPE (allowed[i] + len + 1))) {
+      g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "option %s has type %s, not %s", key,
+                   g_variant_get_type_string (value), allowed[i] + len + 1);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+gboolean
+swarm_api_check_filters (GVariant *filters, const char *const *allowed, GError **error)
+{
+  GVariantIter iter;
+  const char *key;
+  GVariant *value;
+  g_variant_iter_init (&iter, filters);
+  while (g_variant_iter_next (&iter, "{&sv}", &key, &value)) {
+    g_autoptr (GVariant) owned = value;
+    if (!g_strv_contains (allowed, key)) {
+      g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "invalid filter '%s'", key);
+      return FALSE;
+    }
+    if (!g_variant_is_of_type (value, G_VARIANT_TYPE_STRING_ARRAY)) {
+      g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "filter '%s' is not a list of strings", key);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+gboolean
+swarm_api_filter (GVariant *filters, const char *name, gboolean (*match) (const char *value, gpointer data), gpointer data)
+{
+  g_autofree const char **values = NULL;
+  g_autoptr (GVariant) list = g_variant_lookup_value (filters, name, G_VARIANT_TYPE_STRING_ARRAY);
+  if (list == NULL)
+    return TRUE;
+  values = g_variant_get_strv (list, NULL);
+  for (guint i = 0; values[i] != NULL; i++)
+    if (match (values[i], data))
+      return TRUE;
+  return FALSE;
+}

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "api/private.h"
+#include "base/error.h"
+#include <config.h>
+#include "manager/control/control.h"
+#include <string.h>
+
+/* ---- this host ---- */
+
+static void
+manager_init (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  g_autoptr (GVariant) options = g_variant_get_child_value (args, 0);
+  self->hooks->init (self->agent, options, invocation);
+}
+
+static void
+manager_join (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  g_autoptr (GVariant) options = g_variant_get_child_value (args, 0);
+  self->hooks->join (self->agent, options, invocation);
+}
+
+static void
+manager_leave (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  gboolean force;
+  g_variant_get (args, "(b)", &force);
+  self->hooks->leave (self->agent, force, invocation);
+}
+
+static gboolean
+count_manager (gpointer object, gpointer data)
+{
+  const SwarmNode *node = object;
+  *(guint64 *) data += node->role == SWARM_ROLE_MANAGER;
+  return TRUE;
+}
+
+static void
+manager_info (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  GVariantDict info;
+  g_variant_dict_init (&info, NULL);
+  g_variant_dict_insert (&info, "NodeID", "s", swarm_id_is_nil (&self->node_id) ? "" : swarm_id_string (&self->node_id).str);
+  g_variant_dict_insert (&info, "NodeAddr", "s", self->node_addr != NULL ? self->node_addr : "");
+  g_variant_dict_insert (&info, "LocalNodeState", "s", swarm_local_state_to_string (self->state));
+  g_variant_dict_insert (&info, "ControlAvailable", "b", self->store != NULL);
+  g_variant_dict_insert (&info, "Error", "s", self->error != NULL ? self->error : "");
+  self->hooks->info (self->agent, &info);
+  const SwarmCluster *cluster = self->store != NULL ? swarm_store_cluster (self->store) : NULL;
+  if (cluster != NULL) {
+    guint64 managers = 0;
+    swarm_store_foreach (self->store, SWARM_KIND_NODE, count_manager, &managers);
+    g_variant_dict_insert (&info, "Nodes", "t", (guint64) swarm_store_count (self->store, SWARM_KIND_NODE));
+    g_variant_dict_insert (&info, "Managers", "t", managers);
+    g_variant_dict_insert_value (&info, "Cluster", swarm_api_cluster_variant (self, cluster));
+  }
+  swarm_invocation_return (invocation, g_variant_new ("(@a{sv})", g_variant_dict_end (&info)));
+}
+
+/* ---- lists ---- */
+
+typedef struct {
+  SwarmApi *api;
+  GVariant *filters;
+  GPtrArray *out;
+  const SwarmNode *node;
+  const SwarmService *service;
+  const SwarmTask *task;
+} ListContext;
+
+static gboolean
+match_id_prefix (const char *value, gpointer data)
+{
+  return g_str_has_prefix (swarm_id_string (data).str, value);
+}
+
+/* "key" or "key=value" against a map of labels. */
+static gboolean
+match_label (const char *value, GHashTable *labels)
+{
+  if (labels == NULL)
+    return FALSE;
+  const char *equals = strchr (value, '=');
+  g_autofree char *key = equals != NULL ? g_strndup (value, equals - value) : g_strdup (value);
+  const char *found = g_hash_table_lookup (labels, key);
+  return found != NULL && (equals == NULL || strcmp (found, equals + 1) == 0);
+}
+
+static gboolean
+match_node_name (const char *value, gpointer data)
+{
+  const SwarmNode *node = data;
+  return strstr (swarm_object_name (&node->object), value) != NULL;
+}
+
+static gboolean
+match_node_role (const char *value, gpointer data)
+{
+  return strcmp (value, swarm_role_to_string (((SwarmNode *) data)->role)) == 0;
+}
+
+static gboolean
+match_node_label (const char *value, gpointer data)
+{
+  const SwarmNode *node = data;
+  return match_label (value, node->spec->labels);
+}
+
+static gboolean
+match_engine_label (const char *value, gpointer data)
+{
+  const SwarmNode *node = data;
+  return node->description != NULL && node->description->engine != NULL && match_label (value, node->description->engine->labels);
+}
+
+static gboolean
+match_membership (const char *value, gpointer data)
+{
+  return strcmp (value, "accepted") == 0;
+}
+
+static gboolean
+list_node (gpointer object, gpointer data)
+{
+  ListContext *context = data;
+  SwarmNode *node = object;
+  if (swarm_api_filter (context->filters, "id", match_id_prefix, &node->object.id)
+      && swarm_api_filter (context->filters, "name", match_node_name, node)
+      && swarm_api_filter (context->filters, "role", match_node_role, node)
+      && swarm_api_filter (context->filters, "node.label", match_node_label, node)
+      && swarm_api_filter (context->filters, "label", match_engine_label, node)
+      && swarm_api_filter (context->filters, "membership", match_membership, node))
+    g_ptr_array_add (context->out, swarm_api_node_variant (context->api, node));
+  return TRUE;
+}
+
+static gboolean
+match_service_name (const char *value, gpointer data)
+{
+  const SwarmService *service = data;
+  return g_str_has_prefix (service->spec->name, value);
+}
+
+static gboolean
+match_service_label (const char *value, gpointer data)
+{
+  return match_label (value, ((SwarmService *) data)->spec->labels);
+}
+
+static gboolean
+match_service_mode (const char *value, gpointer data)
+{
+  return strcmp (value, "replicated") == 0;
+}
+
+static gboolean
+list_service (gpointer object, gpointer data)
+{
+  ListContext *context = data;
+  SwarmService *service = object;
+  if (!service->pending_delete && swarm_api_filter (context->filters, "id", match_id_prefix, &service->object.id)
+      && swarm_api_filter (context->filters, "name", match_service_name, service)
+      && swarm_api_filter (context->filters, "label", match_service_label, service)
+      && swarm_api_filter (context->filters, "mode", match_service_mode, service))
+    g_ptr_array_add (context->out, swarm_api_service_variant (context->api, service));
+  return TRUE;
+}
+
+static void
+list_all (SwarmInvocation *invocation, GVariant *args, SwarmKind kind, SwarmStoreEach each, const char *const *allowed)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  g_autoptr (GVariant) filters = g_variant_get_child_value (args, 0);
+  g_autoptr (GPtrArray) out = g_ptr_array_new ();
+  g_autoptr (GError) error = NULL;
+  if (!swarm_api_need_manager (self, invocation))
+    return;
+  if (!swarm_api_check_filters (filters, allowed, &error)) {
+    swarm_invocation_fail (invocation, error);
+    return;
+  }
+  ListContext context = { self, filters, out };
+  swarm_store_foreach (self->store, kind, each, &context);
+  swarm_invocation_return (invocation, g_variant_new ("(@aa{sv})", swarm_api_list (out)));
+}
+
+static void
+manager_list_nodes (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  static const char *const allowed[] = { "id", "label", "membership", "name", "node.label", "role", NULL };
+  list_all (invocation, args, SWARM_KIND_NODE, list_node, allowed);
+}
+
+static void
+manager_list_services (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  static const char *const allowed[] = { "id", "label", "mode", "name", NULL };
+  list_all (invocation, args, SWARM_KIND_SERVICE, list_service, allowed);
+}
+
+/* ---- names ---- */
+
+static const char *
+kind_path (SwarmKind kind)
+{
+  return kind == SWARM_KIND_NODE ? "node" : kind == SWARM_KIND_SERVICE ? "service" : "task";
+}
+
+static void
+manager_resolve (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  const char *kind_text, *reference;
+  SwarmKind kind;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *path = NULL;
+  if (!swarm_api_need_manager (self, invocation))
+    return;
+  g_variant_get (args, "(&s&s)", &kind_text, &reference);
+  if (!swarm_kind_from_string (kind_text, &kind) || kind < SWARM_KIND_NODE || kind > SWARM_KIND_TASK) {
+    error = g_error_new (SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "unknown kind \"%s\": node, service or task", kind_text);
+    swarm_invocation_fail (invocation, error);
+    return;
+  }
+  SwarmIdString id;
+  if (kind == SWARM_KIND_NODE && strcmp (reference, "self") == 0) {
+    id = swarm_id_string (&self->node_id);
+  } else {
+    const SwarmObject *found = swarm_store_resolve (self->store, kind, reference, &error);
+    if (found == NULL) {
+      swarm_invocation_fail (invocation, error);
+      return;
+    }
+    id = swarm_id_string (&found->id);
+  }
+  path = g_strdup_printf (SWARM_API_ROOT "/%s/%s", kind_path (kind), id.str);
+  swarm_invocation_return (invocation, g_variant_new ("(so)", id.str, path));
+}
+
+/* ---- properties ---- */
+
+static GVariant *
+get_version (gpointer object, gpointer data)
+{
+  return g_variant_new_string (SWARM_VERSION);
+}
+
+static GVariant *
+get_node_id (gpointer object, gpointer data)
+{
+  SwarmApi *self = data;
+  return g_variant_new_string (swarm_id_is_nil (&self->node_id) ? "" : swarm_id_string (&self->node_id).str);
+}
+
+static GVariant *
+get_cluster_id (gpointer object, gpointer data)
+{
+  SwarmApi *self = data;
+  return g_variant_new_string (swarm_id_is_nil (&self->cluster_id) ? "" : swarm_id_string (&self->cluster_id).str);
+}
+
+static GVariant *
+get_node_addr (gpointer object, gpointer data)
+{
+  SwarmApi *self = data;
+  return g_variant_new_string (self->node_addr != NULL ? self->node_addr : "");
+}
+
+static GVariant *
+get_local_state (gpointer object, gpointer data)
+{
+  return g_variant_new_string (swarm_local_state_to_string (((SwarmApi *) data)->state));
+}
+
+static GVariant *
+get_control_available (gpointer object, gpointer data)
+{
+  return g_variant_new_boolean (((SwarmApi *) data)->store != NULL);
+}
+
+static GVariant *
+get_error (gpointer object, gpointer data)
+{
+  SwarmApi *self = data;
+  return g_variant_new_string (self->error != NULL ? self->error : "");
+}
+
+static const SwarmBusProperty manager_properties[] = {
+  { "Version", "s", get_version, TRUE, "Version of the agent." },
+  { "NodeID", "s", get_node_id, FALSE, "This host's node id; empty when it is in no cluster." },
+  { "ClusterID", "s", get_cluster_id, FALSE, "The cluster's id; empty when this host is in none." },
+  { "NodeAddr", "s", get_node_addr, FALSE, "The address that this node advertises." },
+  { "LocalNodeState", "s", get_local_state, FALSE, "inactive, pending, active, error or locked." },
+  { "ControlAvailable", "b", get_control_available, FALSE, "Whether this node is a manager." },
+  { "Error", "s", get_error, FALSE, "Why the state is error; else empty." },
+  { NULL },
+};
+
+static const SwarmBusSignal manager_signals[] = {
+  { "TaskChanged", "s:task_id s:service_id s:node_id s:state s:desired_state",
+    "A task was made or changed its node, state or desired state; with state empty: it was deleted." },
+  { NULL },
+};
+
+static const SwarmBusMethod manager_methods[] = {
+  { "Init", "a{sv}:options", "s:node_id", manager_init, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL,
+    .doc = "Starts a new cluster with this host as its first manager. Options: AdvertiseAddr s, ListenAddr s, Availability s "
+           "(active, pause, drain)." },
+  { "Join", "a{sv}:options", "s:node_id s:role", manager_join, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_BUS_ONLY,
+    SWARM_METHOD_LOCAL | SWARM_METHOD_SENSITIVE_ARGS,
+    .doc = "Joins a cluster. Options: RemoteAddrs as (HOST:PORT of managers), JoinToken s (decides the role), AdvertiseAddr s, "
+           "ListenAddr s, Availability s." },
+  { "Leave", "b:force", NULL, manager_leave, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL,
+    .doc = "Leaves the cluster: this host's tasks are stopped and its state is removed. A manager needs force." },
+  { "Info", NULL, "a{sv}:info", manager_info, SWARM_ACTION_READ, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL,
+    .doc = "This host's standing and, on a manager, the cluster's: the Swarm part of docker info under the Engine API's names." },
+  { "CreateService", "a{sv}:spec a{sv}:options", "s:id as:warnings", swarm_api_create_service, SWARM_ACTION_MANAGE_SERVICES, SWARM_ROLES_MANAGER,
+    SWARM_METHOD_WRITE | SWARM_METHOD_SENSITIVE_ARGS,
+    .doc = "Creates a service from a ServiceSpec with the Engine API's names (nanoseconds, NanoCPUs; any integer type that fits). "
+           "Options: RequestId s (a repeated request is done once), RegistryAuth s, NoResolveImage b." },
+  { "ListNodes", "a{sv}:filters", "aa{sv}:nodes", manager_list_nodes, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
+    .doc = "All nodes as Node.Inspect gives them. Filters (each a list of strings): id, label, membership, name, node.label, role." },
+  { "ListServices", "a{sv}:filters", "aa{sv}:services", manager_list_services, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
+    .doc = "All services as Service.Inspect gives them. Filters: id, label, mode, name." },
+  { "ListTasks", "a{sv}:filters s:cursor u:limit", "aa{sv}:tasks s:next", swarm_api_list_tasks, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
+    .doc = "Tasks by pages: cursor is empty at first, then what next gave; next is empty after the last page; limit 0 means 500. "
+           "Filters: desired-state, id, label, name, node, service. On a worker: the tasks of this node." },
+  { "Resolve", "s:kind s:reference", "s:id o:path", manager_resolve, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
+    .doc = "Finds a node, service or task by id, by name, or by the beginning of its id; node self is this host." },
+  { NULL },
+};
+
+const SwarmBusInterface swarm_api_manager_interface = {
+  "org.swarmagent1.Manager", manager_methods, manager_properties, manager_signals,
+  "The agent of this host and the entry to its cluster.",
+};

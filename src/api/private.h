@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Shared between the files of api/ only. */
+#pragma once
+#include "api/api.h"
+
+extern const SwarmBusInterface swarm_api_manager_interface;
+extern const SwarmBusInterface swarm_api_cluster_interface;
+extern const SwarmBusInterface swarm_api_node_interface;
+extern const SwarmBusInterface swarm_api_service_interface;
+extern const SwarmBusInterface swarm_api_task_interface;
+extern const SwarmBusInterface swarm_api_dispatcher_interface;
+extern const SwarmBusInterface swarm_api_ca_interface;
+extern const SwarmBusInterface swarm_api_consensus_interface;
+extern const SwarmBusInterface swarm_api_relay_interface;
+extern const SwarmBusInterface swarm_api_logs_interface;
+
+/* The SwarmApi that an invocation belongs to. */
+SwarmApi *swarm_api_of (SwarmInvocation *invocation);
+/* TRUE when this node is a manager with a store; else answers NotManager with swarm's text and returns FALSE. */
+gboolean swarm_api_need_manager (SwarmApi *self, SwarmInvocation *invocation);
+/* swarm's text for why this node cannot answer. */
+GError *swarm_api_not_manager_error (SwarmApi *self);
+/* The common end of an operation of control: answers with nothing, or the error. @data is the invocation. */
+void swarm_api_done (const SwarmControlReply *reply, const GError *error, gpointer data);
+
+/* An object in the shape of the Engine API: its table's a{sv} with Version{Index}; floating dictionary builder, for additions. */
+void swarm_api_object_dict (GVariantDict *dict, gconstpointer object, const SwarmApi *self);
+/* A list of dictionaries from an array of floating a{sv}; floating "aa{sv}". */
+GVariant *swarm_api_list (GPtrArray *variants);
+
+/* Dictionaries as Inspect gives them; floating. */
+GVariant *swarm_api_node_variant (SwarmApi *self, const SwarmNode *node);
+GVariant *swarm_api_service_variant (SwarmApi *self, const SwarmService *service);
+GVariant *swarm_api_task_variant (SwarmApi *self, const SwarmTask *task);
+GVariant *swarm_api_cluster_variant (SwarmApi *self, const SwarmCluster *cluster);
+/* The object under @id text, borrowed; NULL when absent or no manager. */
+gpointer swarm_api_find (SwarmApi *self, SwarmKind kind, const char *tail);
+/* Calls @func for each object of @kind, for SwarmBusKind.each. */
+void swarm_api_each (SwarmApi *self, SwarmKind kind, SwarmBusEachFunc func, gpointer each_data);
+
+/* Filters {name: [values]}: refuses unknown names. NULL terminated @allowed. */
+gboolean swarm_api_check_filters (GVariant *filters, const char *const *allowed, GError **error);
+/* TRUE when there is no filter @name, or @match says yes for one of its values. */
+gboolean swarm_api_filter (GVariant *filters, const char *name, gboolean (*match) (const char *value, gpointer data), gpointer data);
+/* Refuses options with a key that is not in @allowed ("RequestId:s", …). */
+gboolean swarm_api_check_options (GVariant *options, const char *const *allowed, GError **error);
+
+/* Handlers of Manager that live beside the objects they concern. */
+void swarm_api_create_service (SwarmInvocation *invocation, gpointer object, GVariant *args);
+void swarm_api_list_tasks (SwarmInvocation *invocation, gpointer object, GVariant *args);

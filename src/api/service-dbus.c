@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "api/private.h"
+#include "base/error.h"
+#include "model/image.h"
+
+/* ---- create and update: parse, find the image's digest, hand over ---- */
+
+/* A create or update that waits for its image. */
+typedef struct {
+  SwarmApi *api;
+  SwarmInvocation *invocation;
+  SwarmServiceSpec *spec;
+  SwarmId id; /* nil: create */
+  guint64 version;
+  char *request_id;
+  char *warning;
+} PendingWrite;
+
+static void
+pending_free (PendingWrite *pending)
+{
+  swarm_service_spec_unref (pending->spec);
+  g_free (pending->request_id);
+  g_free (pending->warning);
+  g_free (pending);
+}
+
+static void
+written (const SwarmControlReply *reply, const GError *error, gpointer data)
+{
+  PendingWrite *pending = data;
+  const char *warnings[] = { pending->warning, NULL };
+  if (error != NULL)
+    swarm_invocation_fail (pending->invocation, error);
+  else if (swarm_id_is_nil (&pending->id))
+    swarm_invocation_return (pending->invocation, g_variant_new ("(s^as)", swarm_id_string (&reply->id).str, warnings));
+  else
+    swarm_invocation_return (pending->invocation, g_variant_new ("(^as)", warnings));
+  pending_free (pending);
+}
+
+static void
+hand_over (PendingWrite *pending)
+{
+  if (pending->api->manager == NULL) {
+    g_autoptr (GError) error = swarm_api_not_manager_error (pending->api);
+    written (NULL, error, pending);
+    return;
+  }
+  SwarmControl *control = swarm_manager_control (pending->api->manager);
+  if (swarm_id_is_nil (&pending->id))
+    swarm_control_create_service (control, pending->spec, pending->request_id, written, pending);
+  else
+    swarm_control_update_service (control, &pending->id, pending->version, pending->spec, pending->request_id, written, pending);
+}
+
+/* The spec with another image: nested messages are shared, so the path to it is copied. */
+static void
+replace_image (SwarmServiceSpec *spec, const char *image)
+{
+  SwarmTaskSpec *task = swarm_task_spec_copy (spec->task);
+  SwarmContainerSpec *container = swarm_container_spec_copy (task->container);
+  g_free (container->image);
+  container->image = g_strdup (image);
+  swarm_container_spec_unref (task->container);
+  task->container = container;
+  swarm_task_spec_unref (spec->task);
+  spec->task = task;
+}
+
+static void
+image_resolved (const char *image, const char *warning, gpointer data)
+{
+  PendingWrite *pending = data;
+  replace_image (pending->spec, image);
+  pending->warning = g_strdup (warning);
+  hand_over (pending);
+}
+
+static void
+add_registry_auth (SwarmServiceSpec *spec, const char *auth)
+{
+  SwarmTaskSpec *task = swarm_task_spec_copy (spec->task);
+  SwarmContainerSpec *container = swarm_container_spec_copy (task->container);
+  SwarmPullOptions *pull = swarm_pull_options_new ();
+  pull->registry_auth = g_strdup (auth);
+  swarm_pull_options_unref (container->pull_options);
+  container->pull_options = pull;
+  swarm_container_spec_unref (task->container);
+  task->container = container;
+  swarm_task_spec_unref (spec->task);
+  spec->task = task;
+}
+
+/* Checks and options common to create and update; consumes nothing. NULL after having answered. */
+static SwarmServiceSpec *
+parse_spec (SwarmApi *self, SwarmInvocation *invocation, GVariant *dict, GVariant *options, const SwarmId *id, const char **auth)
+{
+  static const char *const allowed[] = { "RequestId:s", "RegistryAuth:s", "NoResolveImage:b", NULL };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SwarmServiceSpec) spec = NULL;
+  if (!swarm_api_check_options (options, allowed, &error)
+      || (spec = swarm_message_from_variant (&swarm_service_spec_type, dict, SWARM_FORM_FROM_USER, &error)) == NULL
+      || !swarm_control_validate_service (swarm_manager_control (self->manager), spec, id, &error)) {
+    swarm_invocation_fail (invocation, error);
+    return NULL;
+  }
+  *auth = NULL;
+  if (g_variant_lookup (options, "RegistryAuth", "&s", auth) && **auth != '\0')
+    add_registry_auth (spec, *auth);
+  return g_steal_pointer (&spec);
+}
+
+static void
+write_spec (SwarmInvocation *invocation, const SwarmService *old, guint64 version, GVariant *dict, GVariant *options)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  const char *auth = NULL;
+  gboolean no_resolve = FALSE;
+  SwarmServiceSpec *spec = parse_spec (self, invocation, dict, options, old != NULL ? &old->object.id : NULL, &auth);
+  if (spec == NULL)
+    return;
+  PendingWrite *pending = g_new0 (PendingWrite, 1);
+  pending->api = self;
+  pending->invocation = invocation;
+  pending->spec = spec;
+  pending->version = version;
+  const char *request_id = NULL;
+  if (!g_variant_lookup (options, "RequestId", "&s", &request_id))
+    request_id = swarm_invocation_caller (invocation)->request_id;
+  pending->request_id = g_strdup (request_id);
+  if (old != NULL)
+    pending->id = old->object.id;
+  g_variant_lookup (options, "NoResolveImage", "b", &no_resolve);
+  g_autofree char *image = swarm_image_normalise (spec->task->container->image, NULL);
+  gboolean unchanged = old != NULL && g_strcmp0 (old->spec->task->container->image, spec->task->container->image) == 0;
+  if (no_resolve || unchanged || image == NULL || swarm_image_has_digest (image)) {
+    hand_over (pending);
+    return;
+  }
+  self->hooks->resolve_image (self->agent, image, auth, image_resolved, pending);
+}
+
+void
+swarm_api_create_service (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  g_autoptr (GVariant) spec = NULL, options = NULL;
+  if (!swarm_api_need_manager (swarm_api_of (invocation), invocation))
+    return;
+  g_variant_get (args, "(@a{sv}@a{sv})", &spec, &options);
+  write_spec (invocation, NULL, 0, spec, options);
+}
+
+static void
+service_update (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  guint64 version;
+  g_autoptr (GVariant) spec = NULL, options = NULL;
+  g_variant_get (args, "(t@a{sv}@a{sv})", &version, &spec, &options);
+  write_spec (invocation, object, version, spec, options);
+}
+
+/* ---- the rest ---- */
+
+static void
+service_inspect (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  swarm_invocation_return (invocation, g_variant_new ("(@a{sv})", swarm_api_service_variant (self, object)));
+}
+
+static void
+service_scale (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  guint64 replicas;
+  g_variant_get (args, "(t)", &replicas);
+  swarm_control_scale_service (swarm_manager_control (self->manager), &SWARM_OBJECT (object)->id, replicas,
+                               swarm_invocation_caller (invocation)->request_id, swarm_api_done, invocation);
+}
+
+static void
+service_remove (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  swarm_control_remove_service (swarm_manager_control (self->manager), &SWARM_OBJECT (object)->id,
+                                swarm_invocation_caller (invocation)->request_id, swarm_api_done, invocation);
+}
+
+static void
+service_open_logs (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  static const char *const allowed[] = { "follow:b", "tail:u", "since:t", "task:s", NULL };
+  SwarmApi *self = swarm_api_of (invocation);
+  g_autoptr (GVariant) options = g_variant_get_child_value (args, 0);
+  g_autoptr (GError) error = NULL;
+  if (swarm_api_check_options (options, allowed, &error))
+    self->hooks->open_logs (self->agent, object, options, invocation);
+  else
+    swarm_invocation_fail (invocation, error);
+}
+
+static void
+service_read_logs (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  const char *cursor;
+  guint max;
+  g_variant_get (args, "(&su)", &cursor, &max);
+  self->hooks->read_logs (self->agent, object, cursor, max, invocation);
+}
+
+static void
+service_details (gpointer object, GVariant *args, GHashTable *details)
+{
+  g_hash_table_replace (details, g_strdup ("service"), g_strdup (swarm_object_name (object)));
+  g_hash_table_replace (details, g_strdup ("service-id"), swarm_id_dup_string (&SWARM_OBJECT (object)->id));
+}
+
+static void
+status_of (SwarmApi *self, gpointer service, guint64 *running, guint64 *desired)
+{
+  swarm_control_service_status (swarm_manager_control (self->manager), service, running, desired);
+}
+
+static GVariant *
+get_id (gpointer object, gpointer data)
+{
+  return g_variant_new_string (swarm_id_string (&SWARM_OBJECT (object)->id).str);
+}
+
+static GVariant *
+get_name (gpointer object, gpointer data)
+{
+  return g_variant_new_string (swarm_object_name (object));
+}
+
+static GVariant *
+get_mode (gpointer object, gpointer data)
+{
+  return g_variant_new_string ("replicated");
+}
+
+static GVariant *
+get_image (gpointer object, gpointer data)
+{
+  const SwarmService *service = object;
+  g_autofree char *image = swarm_image_familiar (service->spec->task->container->image, TRUE);
+  return g_variant_new_string (image);
+}
+
+static GVariant *
+get_replicas (gpointer object, gpointer data)
+{
+  guint64 running, desired;
+  status_of (data, object, &running, &desired);
+  return g_variant_new_uint64 (desired);
+}
+
+static GVariant *
+get_running (gpointer object, gpointer data)
+{
+  guint64 running, desired;
+  status_of (data, object, &running, &desired);
+  return g_variant_new_uint64 (running);
+}
+
+static const SwarmBusMethod service_methods[] = {
+  { "Inspect", NULL, "a{sv}:service", service_inspect, SWARM_ACTION_READ, SWARM_ROLES_MANAGER, .details = service_details,
+    .doc = "The whole service in the shape of the Engine API." },
+  { "Update", "t:version a{sv}:spec a{sv}:options", "as:warnings", service_update, SWARM_ACTION_MANAGE_SERVICES, SWARM_ROLES_MANAGER,
+    SWARM_METHOD_WRITE | SWARM_METHOD_SENSITIVE_ARGS, service_details,
+    "Replaces the spec; version is Version.Index as Inspect gave it: a stale one is OutOfSequence. Options as CreateService." },
+  { "Scale", "t:replicas", NULL, service_scale, SWARM_ACTION_MANAGE_SERVICES, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE, service_details,
+    "Sets the number of replicas." },
+  { "Remove", NULL, NULL, service_remove, SWARM_ACTION_MANAGE_SERVICES, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE, service_details,
+    "Removes the service; its tasks are stopped and cleaned up in the background." },
+  { "OpenLogs", "a{sv}:options", "h:stream", service_open_logs, SWARM_ACTION_READ, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL, service_details,
+    "A pipe from which the logs of all tasks on all nodes are read, a line each: microseconds, task id, node, stream (1 or 2), "
+    "service.slot, text, separated by spaces. Options: follow b, tail u (lines per task), since t (microseconds), task s (id)." },
+  { "ReadLogs", "s:cursor u:max", "aa{sv}:lines s:next", service_read_logs, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
+    .details = service_details,
+    .doc = "Log lines for connections that carry no descriptors: cursor is empty at first, then what next gave." },
+  { NULL },
+};
+
+static const SwarmBusProperty service_properties[] = {
+  { "ID", "s", get_id, TRUE, "The service's id, 25 characters." },
+  { "Name", "s", get_name, FALSE, "Its name." },
+  { "Mode", "s", get_mode, FALSE, "replicated (the other modes come later)." },
+  { "Image", "s", get_image, FALSE, "The image, without digest." },
+  { "Replicas", "t", get_replicas, FALSE, "How many tasks should run." },
+  { "RunningTasks", "t", get_running, FALSE, "How many tasks run." },
+  { NULL },
+};
+
+const SwarmBusInterface swarm_api_service_interface = {
+  "org.swarmagent1.Service", service_methods, service_properties, NULL, "A service that the cluster keeps true.",
+};
