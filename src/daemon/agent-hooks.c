@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What api/ asks of the daemon, and who answers a call: this manager or the leader. */
+#include "api/private.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "bus/wire.h"
+#include <config.h>
+#include "daemon/agent-private.h"
+#include <string.h>
+
+#define RELAY_TIMEOUT_US (20 * G_USEC_PER_SEC)
+#define OWN_WRITE_TIMEOUT_US (5 * G_USEC_PER_SEC)
+#define RESOLVE_TIMEOUT_US (10 * G_USEC_PER_SEC)
+#define PROMOTE_RETRY_US (1 * G_USEC_PER_SEC)
+#define PROMOTE_TRIES 60
+#define NO_LEADER_TEXT \
+  "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online."
+
+/* ---- relay: follower's side ---- */
+
+typedef struct {
+  SwarmAgent *agent;
+  SwarmInvocation *invocation;
+  GVariant *reply;
+} Relay;
+
+static void
+relay_free (Relay *relay)
+{
+  g_clear_pointer (&relay->reply, g_variant_unref);
+  g_free (relay);
+}
+
+static void
+relay_caught_up (guint64 index, const GError *error, gpointer data)
+{
+  Relay *relay = data; /* the write is done in any case; being late here is no error */
+  swarm_invocation_return (relay->invocation, relay->reply);
+  relay_free (relay);
+}
+
+static void
+relay_reply (GVariant *reply, const GError *error, gpointer data)
+{
+  Relay *relay = data;
+  guint64 index;
+  if (error != NULL) {
+    gboolean write = (swarm_invocation_method (relay->invocation)->flags & SWARM_METHOD_WRITE) != 0;
+    gboolean lost = g_error_matches (error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT) || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE);
+    if (write && lost)
+      swarm_invocation_fail_literal (relay->invocation, SWARM_ERROR_UNKNOWN,
+                                     "The connection to the leader broke before its answer came: the change may have been made or not.");
+    else
+      swarm_invocation_fail (relay->invocation, error);
+    relay_free (relay);
+    return;
+  }
+  g_autoptr (GVariant) inner = NULL;
+  g_variant_get (reply, "(vt)", &inner, &index);
+  relay->reply = g_steal_pointer (&inner);
+  if (relay->agent->stack == NULL)
+    relay_caught_up (0, NULL, relay);
+  else
+    swarm_consensus_wait (swarm_stack_consensus (relay->agent->stack), index, OWN_WRITE_TIMEOUT_US, relay_caught_up, relay);
+}
+
+static GVariant *
+relay_context (SwarmAgent *self, SwarmInvocation *invocation)
+{
+  const SwarmCaller *caller = swarm_invocation_caller (invocation);
+  GVariantDict context;
+  g_variant_dict_init (&context, NULL);
+  g_variant_dict_insert (&context, "uid", "u", caller->uid);
+  g_variant_dict_insert (&context, "action", "u", (guint32) caller->action);
+  /* One id over the whole way: should the transport repeat the call, it is done once. */
+  SwarmId fresh = swarm_random_id (self->random);
+  gboolean given = caller->request_id != NULL && *caller->request_id != '\0';
+  g_variant_dict_insert (&context, "request_id", "s", given ? caller->request_id : swarm_id_string (&fresh).str);
+  return g_variant_dict_end (&context);
+}
+
+static void
+relay_to (SwarmAgent *self, const SwarmId *leader, SwarmInvocation *invocation)
+{
+  Relay *relay = g_new0 (Relay, 1);
+  relay->agent = self;
+  relay->invocation = invocation;
+  swarm_peers_call (self->peers, leader, swarm_api_relay_interface.name, "Call",
+                    g_variant_new ("(sssv@a{sv})", swarm_invocation_path (invocation), swarm_invocation_interface (invocation),
+                                   swarm_invocation_method (invocation)->name, swarm_invocation_args (invocation), relay_context (self, invocation)),
+                    RELAY_TIMEOUT_US, relay_reply, relay);
+}
+
+/* Calls of nodes (join, become a manager) are passed on as they are. */
+static void
+forwarded (GVariant *reply, const GError *error, gpointer data)
+{
+  if (error != NULL)
+    swarm_invocation_fail (data, error);
+  else
+    swarm_invocation_return (data, reply);
+}
+
+static void
+forward_to (SwarmAgent *self, const SwarmId *leader, SwarmInvocation *invocation)
+{
+  const SwarmPeer *peer = &swarm_invocation_caller (invocation)->peer;
+  const char *member = swarm_invocation_method (invocation)->name;
+  g_autoptr (GVariant) args = g_variant_ref (swarm_invocation_args (invocation));
+  if (strcmp (member, "Join") == 0) {
+    const char *addr;
+    g_variant_get (args, "(&s@ay)", &addr, NULL);
+    GVariant *node = g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, peer->node.bytes, sizeof peer->node.bytes, 1);
+    GVariant *changed = g_variant_new ("(s@ay)", addr, node);
+    g_variant_unref (args);
+    args = g_variant_ref_sink (changed);
+  } else if (strcmp (member, "Issue") != 0) {
+    g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_NOT_MANAGER, "this manager does not lead; ask another one");
+    swarm_invocation_fail (invocation, error);
+    return;
+  }
+  swarm_peers_call (self->peers, leader, swarm_invocation_interface (invocation), member, args, RELAY_TIMEOUT_US, forwarded, invocation);
+}
+
+gboolean
+swarm_agent_filter (SwarmInvocation *invocation, gpointer data)
+{
+  SwarmApi *api = data;
+  SwarmAgent *self = api->agent;
+  const SwarmBusMethod *method = swarm_invocation_method (invocation);
+  gboolean write = (method->flags & SWARM_METHOD_WRITE) != 0;
+  if (self->stack == NULL || (method->flags & SWARM_METHOD_LOCAL) != 0 || (method->action == SWARM_ACTION_WIRE_ONLY && !write))
+    return FALSE;
+  SwarmConsensus *consensus = swarm_stack_consensus (self->stack);
+  if (swarm_consensus_is_leader (consensus))
+    return FALSE;
+  SwarmId leader = swarm_consensus_leader (consensus);
+  if (swarm_id_is_nil (&leader) || swarm_id_equal (&leader, &self->membership->node)) {
+    if (!write)
+      return FALSE; /* better an old answer than none */
+    swarm_invocation_fail_literal (invocation, SWARM_ERROR_NO_QUORUM, NO_LEADER_TEXT);
+    return TRUE;
+  }
+  if (method->action == SWARM_ACTION_WIRE_ONLY)
+    forward_to (self, &leader, invocation);
+  else
+    relay_to (self, &leader, invocation);
+  return TRUE;
+}
+
+void
+swarm_agent_wire_call (SwarmLink *link, SwarmCall *call, gpointer agent)
+{
+  SwarmAgent *self = agent;
+  swarm_bus_wire_call (swarm_api_wire_kinds (), self->api, NULL, call, swarm_agent_filter);
+}
+
+/* ---- relay: leader's side ---- */
+
+typedef struct {
+  SwarmAgent *agent;
+  SwarmInvocation *invocation;
+} Relayed;
+
+static void
+relayed (GVariant *reply, const GError *error, gpointer data)
+{
+  g_autofree Relayed *call = data;
+  if (error != NULL) {
+    swarm_invocation_fail (call->invocation, error);
+    return;
+  }
+  guint64 index = call->agent->stack != NULL ? swarm_store_index (swarm_stack_store (call->agent->stack)) : 0;
+  swarm_invocation_return (call->invocation, g_variant_new ("(vt)", reply != NULL ? reply : g_variant_new ("()"), index));
+}
+
+static void
+hook_relay (gpointer agent, SwarmInvocation *invocation)
+{
+  SwarmAgent *self = agent;
+  const char *path, *iface, *member, *request_id = "";
+  guint32 action = 0;
+  g_autoptr (GVariant) args = NULL, context = NULL;
+  if (self->stack == NULL || !swarm_consensus_is_leader (swarm_stack_consensus (self->stack))) {
+    swarm_invocation_fail_literal (invocation, SWARM_ERROR_NO_QUORUM, NO_LEADER_TEXT);
+    return;
+  }
+  g_variant_get (swarm_invocation_args (invocation), "(&s&s&sv@a{sv})", &path, &iface, &member, &args, &context);
+  SwarmCaller caller = { .on_bus = TRUE, .uid = G_MAXUINT32, .peer = swarm_invocation_caller (invocation)->peer };
+  g_variant_lookup (context, "uid", "u", &caller.uid);
+  g_variant_lookup (context, "action", "u", &action);
+  g_variant_lookup (context, "request_id", "&s", &request_id);
+  caller.action = (SwarmAction) action;
+  caller.request_id = (char *) request_id;
+  Relayed *call = g_new (Relayed, 1);
+  *call = (Relayed){ self, invocation };
+  swarm_bus_relay_call (swarm_api_bus_kinds (), self->api, path, iface, member, args, &caller, NULL, relayed, call);
+}
+
+/* ---- consensus ---- */
+
+static void
+hook_consensus_message (gpointer agent, const SwarmPeer *peer, GVariant *args)
+{
+  SwarmAgent *self = agent;
+  if (self->stack == NULL)
+    return;
+  g_autoptr (GVariant) child = g_variant_get_child_value (args, 0);
+  g_autoptr (GBytes) message = g_variant_get_data_as_bytes (child);
+  swarm_consensus_receive (swarm_stack_consensus (self->stack), &peer->node, message);
+}
+
+typedef struct {
+  SwarmAgent *agent;
+  SwarmInvocation *invocation;
+  SwarmId node;
+  char *addr;
+  guint tries;
+} MemberJoin;
+
+static void
+member_join_free (MemberJoin *join)
+{
+  g_free (join->addr);
+  g_free (join);
+}
+
+static void member_promote (gpointer data);
+
+static void
+member_promoted (guint64 index, const GError *error, gpointer data)
+{
+  MemberJoin *join = data;
+  gboolean again = error != NULL && ++join->tries < PROMOTE_TRIES && join->agent->stack != NULL
+                   && (g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE)
+                       || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION));
+  if (again) {
+    swarm_clock_timer (join->agent->clock, PROMOTE_RETRY_US, SWARM_PRIORITY_NORMAL, member_promote, join);
+    return;
+  }
+  if (error != NULL)
+    swarm_warning ("Manager %s stays standby: %s", swarm_id_string (&join->node).str, error->message);
+  else
+    swarm_notice ("Manager %s votes now", swarm_id_string (&join->node).str);
+  member_join_free (join);
+}
+
+static void
+member_promote (gpointer data)
+{
+  MemberJoin *join = data;
+  if (join->agent->stack == NULL)
+    member_join_free (join);
+  else
+    swarm_consensus_promote (swarm_stack_consensus (join->agent->stack), &join->node, member_promoted, join);
+}
+
+static GVariant *
+members_variant (SwarmAgent *self)
+{
+  GVariantBuilder builder;
+  g_autoptr (GArray) members = swarm_consensus_members (swarm_stack_consensus (self->stack));
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(ays)"));
+  for (guint i = 0; i < members->len; i++) {
+    const SwarmConsensusMember *member = &g_array_index (members, SwarmConsensusMember, i);
+    g_variant_builder_add (&builder, "(@ays)", g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, member->node.bytes, 16, 1), member->address);
+  }
+  return g_variant_builder_end (&builder);
+}
+
+static void member_add (MemberJoin *join);
+
+static void
+member_dropped (guint64 index, const GError *error, gpointer data)
+{
+  MemberJoin *join = data;
+  if (error == NULL && join->agent->stack != NULL) {
+    member_add (join);
+    return;
+  }
+  swarm_invocation_fail (join->invocation, error);
+  member_join_free (join);
+}
+
+static void
+member_added (guint64 raft_id, const GError *error, gpointer data)
+{
+  MemberJoin *join = data;
+  if (g_error_matches (error, SWARM_ERROR, SWARM_ERROR_ALREADY_EXISTS) && join->tries++ == 0) {
+    /* It comes without its log: its former membership must not vote again. */
+    swarm_consensus_remove (swarm_stack_consensus (join->agent->stack), &join->node, member_dropped, join);
+    return;
+  }
+  if (error != NULL) {
+    swarm_invocation_fail (join->invocation, error);
+    member_join_free (join);
+    return;
+  }
+  swarm_invocation_return (join->invocation, g_variant_new ("(t@a(ays))", raft_id, members_variant (join->agent)));
+  join->invocation = NULL;
+  join->tries = 0;
+  member_promote (join);
+}
+
+static void
+member_add (MemberJoin *join)
+{
+  swarm_consensus_add (swarm_stack_consensus (join->agent->stack), &join->node, join->addr, member_added, join);
+}
+
+static void
+hook_consensus_join (gpointer agent, SwarmInvocation *invocation)
+{
+  SwarmAgent *self = agent;
+  MemberJoin *join = g_new0 (MemberJoin, 1);
+  g_autoptr (GVariant) node = NULL;
+  g_variant_get (swarm_invocation_args (invocation), "(s@ay)", &join->addr, &node);
+  join->agent = self;
+  join->invocation = invocation;
+  join->node = swarm_invocation_caller (invocation)->peer.node;
+  if (g_variant_n_children (node) == sizeof join->node.bytes)
+    memcpy (join->node.bytes, g_variant_get_data (node), sizeof join->node.bytes);
+  const SwarmNode *object = swarm_store_get (swarm_stack_store (self->stack), SWARM_KIND_NODE, &join->node);
+  if (object == NULL || object->spec->role != SWARM_ROLE_MANAGER) {
+    swarm_invocation_fail_literal (invocation, SWARM_ERROR_ACCESS_DENIED, "this node is not to be a manager");
+    member_join_free (join);
+    return;
+  }
+  member_add (join);
+}
+
+/* ---- info, images, tasks ---- */
+
+static void
+hook_info (gpointer agent, GVariantDict *info)
+{
+  SwarmAgent *self = agent;
+  SwarmWorkerStatus status = { 0 };
+  GVariantBuilder managers;
+  const char *warnings[] = { self->plugin_error, NULL };
+  g_variant_dict_insert (info, "Name", "s", self->hostname);
+  g_variant_dict_insert (info, "ServerVersion", "s", SWARM_VERSION);
+  g_variant_dict_insert (info, "UnitEnabled", "b",
+                         g_file_test ("/etc/systemd/system/multi-user.target.wants/swarm-agent.service", G_FILE_TEST_IS_SYMLINK));
+  g_variant_builder_init (&managers, G_VARIANT_TYPE ("aa{sv}"));
+  for (guint i = 0; self->membership != NULL && i < self->membership->managers->len; i++) {
+    GVariantDict manager;
+    g_variant_dict_init (&manager, NULL);
+    g_variant_dict_insert (&manager, "Addr", "s", (char *) self->membership->managers->pdata[i]);
+    g_variant_builder_add_value (&managers, g_variant_dict_end (&manager));
+  }
+  g_variant_dict_insert_value (info, "RemoteManagers", g_variant_builder_end (&managers));
+  if (self->worker != NULL)
+    swarm_worker_get_status (self->worker, &status);
+  g_variant_dict_insert (info, "LocalTasks", "u", status.tasks);
+  g_variant_dict_insert (info, "Warnings", "^as", warnings);
+}
+
+typedef struct {
+  char *image;
+  SwarmApiImageFunc func;
+  gpointer data;
+} Resolve;
+
+static void
+resolved (const SwarmRuntimeResult *result, const GError *error, gpointer data)
+{
+  Resolve *resolve = data;
+  if (result != NULL && result->image != NULL) {
+    resolve->func (result->image, NULL, resolve->data);
+  } else {
+    g_autofree char *warning
+        = g_strdup_printf ("image %s could not be accessed on a registry to record its digest. Each node will access %s independently, "
+                           "possibly leading to different nodes running different versions of the image.",
+                           resolve->image, resolve->image);
+    swarm_notice ("Digest of image %s not found: %s", resolve->image, error != NULL ? error->message : "no answer");
+    resolve->func (resolve->image, warning, resolve->data);
+  }
+  g_free (resolve->image);
+  g_free (resolve);
+}
+
+static gboolean
+unresolved (gpointer data)
+{
+  resolved (NULL, NULL, data);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+hook_resolve_image (gpointer agent, const char *image, const char *auth, SwarmApiImageFunc func, gpointer data)
+{
+  SwarmAgent *self = agent;
+  Resolve *resolve = g_new (Resolve, 1);
+  *resolve = (Resolve){ g_strdup (image), func, data };
+  if (self->runtime == NULL)
+    g_idle_add (unresolved, resolve);
+  else
+    swarm_runtime_host_resolve_image (self->runtime, image, auth, RESOLVE_TIMEOUT_US, resolved, resolve);
+}
+
+static GPtrArray *
+hook_local_tasks (gpointer agent)
+{
+  SwarmAgent *self = agent;
+  return self->worker != NULL ? swarm_worker_list_tasks (self->worker) : g_ptr_array_new ();
+}
+
+static const SwarmTask *
+hook_local_task (gpointer agent, const SwarmId *id)
+{
+  SwarmAgent *self = agent;
+  return self->worker != NULL ? swarm_worker_find_task (self->worker, id) : NULL;
+}
+
+/* ---- audit ---- */
+
+void
+swarm_agent_audit (SwarmInvocation *invocation, const GError *refused, gpointer data)
+{
+  const SwarmCaller *caller = swarm_invocation_caller (invocation);
+  const char *action = swarm_action_to_string (swarm_invocation_method (invocation)->action);
+  g_autofree char *uid = g_strdup_printf ("%u", caller->uid);
+  swarm_log (refused != NULL ? LOG_WARNING : LOG_NOTICE, NULL,
+             SWARM_LOG_FIELDS ({ "SWARM_UID", uid }, { "SWARM_ACTION", action }, { "SWARM_OBJECT", swarm_invocation_path (invocation) }),
+             "%s on %s by uid %s: %s", swarm_invocation_method (invocation)->name, swarm_invocation_path (invocation), uid,
+             refused != NULL ? refused->message : "allowed");
+}
+
+const SwarmApiHooks *
+swarm_agent_hooks (void)
+{
+  static const SwarmApiHooks hooks = {
+    .init = swarm_agent_init,
+    .join = swarm_agent_join,
+    .leave = swarm_agent_leave,
+    .info = hook_info,
+    .resolve_image = hook_resolve_image,
+    .open_logs = swarm_agent_open_logs,
+    .read_logs = swarm_agent_read_logs,
+    .local_tasks = hook_local_tasks,
+    .local_task = hook_local_task,
+    .consensus_message = hook_consensus_message,
+    .consensus_join = hook_consensus_join,
+    .relay = hook_relay,
+    .stream_logs = swarm_agent_stream_logs,
+  };
+  return &hooks;
+}

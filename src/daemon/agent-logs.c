@@ -1,0 +1,551 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Logs of a service from all nodes: the leader opens a stream to each node with tasks and merges the lines into a pipe (OpenLogs), into a
+ * stream to a follower (Logs.Read), or into pages (ReadLogs). A slow reader holds the nodes' streams back: nothing piles up here. */
+#include "base/error.h"
+#include "daemon/agent-private.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BUFFER_HIGH (256 * 1024)
+#define MAX_LINE (2 * 1024 * 1024)
+#define MAX_PAGE 1000
+#define TASKS_PER_STREAM 200
+
+typedef struct _LogSession LogSession;
+
+/* One node's stream. */
+typedef struct {
+  LogSession *owner;
+  SwarmStream *stream;
+  char *hostname;
+  GString *partial; /* a line that is not complete yet */
+  gboolean ended;
+} Source;
+
+struct _LogSession {
+  SwarmAgent *agent;
+  SwarmId service;
+  char *service_name;
+  gboolean follow;
+  guint tail;
+  guint64 since;
+  SwarmId only_task; /* nil: all */
+  GPtrArray *sources;
+  GHashTable *covered; /* SwarmId of tasks that a source reads */
+  GHashTable *slots;   /* SwarmId → slot */
+  guint watch;
+  GString *buffer;
+  gboolean held;
+  gboolean freeing;
+  /* one of the three sinks */
+  int fd;
+  guint fd_source;
+  guint hangup_source;
+  SwarmStream *stream;
+  SwarmInvocation *page;
+  guint64 page_after;
+  guint page_skip;
+  guint page_max;
+};
+
+static void session_flush (LogSession *self);
+
+/* ---- life ---- */
+
+static void
+source_free (gpointer data)
+{
+  Source *source = data;
+  if (source->stream != NULL)
+    swarm_stream_close (source->stream);
+  g_free (source->hostname);
+  g_string_free (source->partial, TRUE);
+  g_free (source);
+}
+
+static gboolean
+session_free (gpointer data)
+{
+  LogSession *self = data;
+  g_ptr_array_unref (self->sources);
+  g_hash_table_unref (self->covered);
+  g_hash_table_unref (self->slots);
+  g_string_free (self->buffer, TRUE);
+  g_free (self->service_name);
+  g_free (self);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+session_end (LogSession *self)
+{
+  if (self->freeing)
+    return;
+  self->freeing = TRUE;
+  if (self->watch != 0 && self->agent->stack != NULL)
+    swarm_store_unwatch (swarm_stack_store (self->agent->stack), self->watch);
+  if (self->fd_source != 0)
+    g_source_remove (self->fd_source);
+  if (self->hangup_source != 0)
+    g_source_remove (self->hangup_source);
+  if (self->fd >= 0)
+    close (self->fd);
+  if (self->stream != NULL)
+    swarm_stream_end (g_steal_pointer (&self->stream), NULL);
+  g_idle_add (session_free, self);
+}
+
+static LogSession *
+session_new (SwarmAgent *agent, const SwarmService *service)
+{
+  LogSession *self = g_new0 (LogSession, 1);
+  self->agent = agent;
+  self->fd = -1;
+  if (service != NULL) {
+    self->service = service->object.id;
+    self->service_name = g_strdup (service->spec->name);
+  }
+  self->sources = g_ptr_array_new_with_free_func (source_free);
+  self->covered = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
+  self->slots = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
+  self->buffer = g_string_new (NULL);
+  return self;
+}
+
+/* ---- sinks ---- */
+
+static void
+hold_all (LogSession *self, gboolean hold)
+{
+  if (self->held == hold)
+    return;
+  self->held = hold;
+  for (guint i = 0; i < self->sources->len; i++) {
+    Source *source = self->sources->pdata[i];
+    if (source->stream != NULL && !source->ended)
+      swarm_stream_hold (source->stream, hold);
+  }
+}
+
+static gboolean
+all_ended (LogSession *self)
+{
+  for (guint i = 0; i < self->sources->len; i++)
+    if (!((Source *) self->sources->pdata[i])->ended)
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+fd_writable (int fd, GIOCondition condition, gpointer data)
+{
+  LogSession *self = data;
+  self->fd_source = 0;
+  session_flush (self);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+flush_fd (LogSession *self)
+{
+  while (self->buffer->len > 0) {
+    ssize_t n = write (self->fd, self->buffer->str, self->buffer->len);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0 && errno == EAGAIN) {
+      if (self->fd_source == 0)
+        self->fd_source = g_unix_fd_add (self->fd, G_IO_OUT | G_IO_ERR, fd_writable, self);
+      return;
+    }
+    if (n < 0) {
+      session_end (self);
+      return;
+    }
+    g_string_erase (self->buffer, 0, n);
+  }
+}
+
+static void
+flush_stream (LogSession *self)
+{
+  if (self->buffer->len == 0)
+    return;
+  g_autoptr (GBytes) chunk = g_bytes_new (self->buffer->str, self->buffer->len);
+  g_string_truncate (self->buffer, 0);
+  hold_all (self, !swarm_stream_write (self->stream, chunk));
+}
+
+/* A page: lines after the cursor ("µs skip"), oldest first per node; the next cursor is the last line's time and how many had it. */
+static void
+answer_page (LogSession *self)
+{
+  GVariantBuilder lines;
+  g_auto (GStrv) rows = g_strsplit (self->buffer->str, "\n", -1);
+  guint64 last = self->page_after;
+  guint skip = self->page_skip, taken = 0, at_last = skip;
+  g_variant_builder_init (&lines, G_VARIANT_TYPE ("aa{sv}"));
+  for (guint i = 0; rows[i] != NULL && taken < self->page_max; i++) {
+    g_auto (GStrv) parts = g_strsplit (rows[i], " ", 6);
+    if (g_strv_length (parts) < 6)
+      continue;
+    guint64 time = g_ascii_strtoull (parts[0], NULL, 10);
+    if (time < self->page_after || (time == self->page_after && skip > 0)) {
+      skip -= time == self->page_after;
+      continue;
+    }
+    GVariantDict dict;
+    g_variant_dict_init (&dict, NULL);
+    g_variant_dict_insert (&dict, "Time", "t", time);
+    g_variant_dict_insert (&dict, "TaskID", "s", parts[1]);
+    g_variant_dict_insert (&dict, "Node", "s", parts[2]);
+    g_variant_dict_insert (&dict, "Stream", "u", (guint) g_ascii_strtoull (parts[3], NULL, 10));
+    g_autofree char *text = g_utf8_make_valid (parts[5], -1);
+    g_variant_dict_insert (&dict, "Text", "s", text);
+    g_variant_builder_add_value (&lines, g_variant_dict_end (&dict));
+    at_last = time == last ? at_last + 1 : 1;
+    last = time;
+    taken++;
+  }
+  g_autofree char *next = taken > 0 ? g_strdup_printf ("%" G_GUINT64_FORMAT " %u", last, at_last) : g_strdup ("");
+  swarm_invocation_return (g_steal_pointer (&self->page), g_variant_new ("(@aa{sv}s)", g_variant_builder_end (&lines), next));
+}
+
+static int
+compare_lines (gconstpointer a, gconstpointer b)
+{
+  guint64 x = g_ascii_strtoull (*(char *const *) a, NULL, 10), y = g_ascii_strtoull (*(char *const *) b, NULL, 10);
+  return x < y ? -1 : x > y;
+}
+
+static void
+sort_page (LogSession *self)
+{
+  g_auto (GStrv) rows = g_strsplit (self->buffer->str, "\n", -1);
+  qsort (rows, g_strv_length (rows), sizeof (char *), compare_lines);
+  g_autofree char *joined = g_strjoinv ("\n", rows);
+  g_string_assign (self->buffer, joined);
+}
+
+static void
+session_flush (LogSession *self)
+{
+  if (self->freeing)
+    return;
+  if (self->page != NULL) {
+    if (!all_ended (self) && self->buffer->len < MAX_LINE)
+      return;
+    sort_page (self);
+    answer_page (self);
+    session_end (self);
+    return;
+  }
+  if (self->fd >= 0)
+    flush_fd (self);
+  else if (self->stream != NULL)
+    flush_stream (self);
+  if (self->freeing)
+    return;
+  if (self->fd >= 0)
+    hold_all (self, self->buffer->len > BUFFER_HIGH);
+  if (!self->follow && self->buffer->len == 0 && all_ended (self))
+    session_end (self);
+}
+
+/* ---- lines from nodes ---- */
+
+/* "µs task stream text" becomes "µs task node stream service.slot text". */
+static void
+take_line (Source *source, const char *line)
+{
+  LogSession *self = source->owner;
+  g_auto (GStrv) parts = g_strsplit (line, " ", 4);
+  SwarmId task;
+  if (g_strv_length (parts) < 4 || !swarm_id_parse (parts[1], &task))
+    return;
+  guint slot = GPOINTER_TO_UINT (g_hash_table_lookup (self->slots, &task));
+  g_string_append_printf (self->buffer, "%s %s %s %s %s.%u %s\n", parts[0], parts[1], source->hostname, parts[2], self->service_name, slot,
+                          parts[3]);
+}
+
+static void
+source_data (GBytes *chunk, const GError *error, gpointer data)
+{
+  Source *source = data;
+  LogSession *self = source->owner;
+  if (chunk == NULL) {
+    source->ended = TRUE;
+    session_flush (self);
+    return;
+  }
+  gsize len;
+  const char *bytes = g_bytes_get_data (chunk, &len);
+  g_string_append_len (source->partial, bytes, len);
+  char *start = source->partial->str, *newline;
+  while ((newline = strchr (start, '\n')) != NULL) {
+    *newline = '\0';
+    take_line (source, start);
+    start = newline + 1;
+  }
+  g_string_erase (source->partial, 0, start - source->partial->str);
+  if (source->partial->len > MAX_LINE)
+    g_string_truncate (source->partial, 0);
+  session_flush (self);
+}
+
+static void
+warn_missing (LogSession *self, const char *hostname)
+{
+  g_string_append_printf (self->buffer,
+                          "0 - %s 2 %s.0 warning: incomplete log stream. some logs could not be retrieved for the following reasons: "
+                          "node %s is not available\n",
+                          hostname, self->service_name, hostname);
+}
+
+static void
+open_source (LogSession *self, const SwarmId *node, GPtrArray *tasks)
+{
+  SwarmStack *stack = self->agent->stack;
+  const SwarmNode *object = swarm_store_get (swarm_stack_store (stack), SWARM_KIND_NODE, node);
+  const char *hostname = object != NULL ? swarm_object_name (&object->object) : "?";
+  SwarmLink *link = swarm_dispatcher_link (swarm_manager_dispatcher (swarm_stack_manager (stack)), node);
+  if (link == NULL) {
+    warn_missing (self, *hostname != '\0' ? hostname : "?");
+    return;
+  }
+  GVariantDict selector;
+  g_variant_dict_init (&selector, NULL);
+  g_variant_dict_insert (&selector, "task_ids", "^as", (const char **) tasks->pdata);
+  g_variant_dict_insert (&selector, "since", "t", self->since);
+  g_variant_dict_insert (&selector, "tail", "u", self->tail);
+  g_variant_dict_insert (&selector, "follow", "b", self->follow);
+  Source *source = g_new0 (Source, 1);
+  source->owner = self;
+  source->hostname = g_strdup (hostname);
+  source->partial = g_string_new (NULL);
+  g_ptr_array_add (self->sources, source);
+  source->stream = swarm_link_open (link, "org.swarmagent1.Worker", "ReadLogs", g_variant_new ("(@a{sv})", g_variant_dict_end (&selector)),
+                                    source_data, source);
+  source->ended = source->stream == NULL;
+}
+
+/* ---- which tasks ---- */
+
+static gboolean
+wanted (LogSession *self, const SwarmTask *task)
+{
+  return swarm_id_equal (&task->service_id, &self->service) && !swarm_id_is_nil (&task->node_id)
+         && task->status->state >= SWARM_TASK_STARTING && (swarm_id_is_nil (&self->only_task) || swarm_id_equal (&self->only_task, &task->object.id))
+         && !g_hash_table_contains (self->covered, &task->object.id);
+}
+
+static void
+cover (LogSession *self, const SwarmTask *task)
+{
+  g_hash_table_add (self->covered, g_memdup2 (&task->object.id, sizeof (SwarmId)));
+  g_hash_table_insert (self->slots, g_memdup2 (&task->object.id, sizeof (SwarmId)), GUINT_TO_POINTER ((guint) task->slot));
+}
+
+static void
+open_all (LogSession *self)
+{
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (swarm_stack_store (self->agent->stack), &self->service);
+  g_autoptr (GHashTable) by_node = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, (GDestroyNotify) g_ptr_array_unref);
+  GHashTableIter iter;
+  const SwarmId *node;
+  GPtrArray *ids;
+  for (guint i = 0; i < tasks->len; i++) {
+    SwarmTask *task = tasks->pdata[i];
+    if (!wanted (self, task))
+      continue;
+    cover (self, task);
+    ids = g_hash_table_lookup (by_node, &task->node_id);
+    if (ids == NULL) {
+      ids = g_ptr_array_new_with_free_func (g_free);
+      g_hash_table_insert (by_node, &task->node_id, ids);
+    }
+    if (ids->len < TASKS_PER_STREAM)
+      g_ptr_array_add (ids, swarm_id_dup_string (&task->object.id));
+  }
+  g_hash_table_iter_init (&iter, by_node);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &node, (gpointer *) &ids)) {
+    g_ptr_array_add (ids, NULL);
+    open_source (self, node, ids);
+  }
+}
+
+/* Tasks that start while somebody follows. */
+static void
+task_event (const SwarmEvent *event, gpointer data)
+{
+  LogSession *self = data;
+  if (event->event != SWARM_EVENT_UPDATE || event->kind != SWARM_KIND_TASK || self->freeing || !wanted (self, event->object))
+    return;
+  const SwarmTask *task = event->object;
+  g_autoptr (GPtrArray) ids = g_ptr_array_new_with_free_func (g_free);
+  cover (self, task);
+  g_ptr_array_add (ids, swarm_id_dup_string (&task->object.id));
+  g_ptr_array_add (ids, NULL);
+  self->tail = 0;
+  open_source (self, &task->node_id, ids);
+}
+
+static gboolean
+parse_options (LogSession *self, GVariant *options, GError **error)
+{
+  const char *task = "";
+  g_variant_lookup (options, "follow", "b", &self->follow);
+  g_variant_lookup (options, "tail", "u", &self->tail);
+  g_variant_lookup (options, "since", "t", &self->since);
+  g_variant_lookup (options, "task", "&s", &task);
+  if (*task == '\0' || swarm_id_parse (task, &self->only_task))
+    return TRUE;
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "\"%s\" is not a task id", task);
+  return FALSE;
+}
+
+static void
+begin (LogSession *self)
+{
+  open_all (self);
+  if (self->follow)
+    self->watch = swarm_store_watch (swarm_stack_store (self->agent->stack), 1 << SWARM_KIND_TASK, task_event, self);
+  session_flush (self);
+}
+
+/* ---- a follower: everything comes from the leader ---- */
+
+static void
+leader_data (GBytes *chunk, const GError *error, gpointer data)
+{
+  Source *source = data;
+  LogSession *self = source->owner;
+  if (chunk == NULL) {
+    source->ended = TRUE;
+    self->follow = FALSE;
+  } else {
+    gsize len;
+    const char *bytes = g_bytes_get_data (chunk, &len);
+    g_string_append_len (self->buffer, bytes, len);
+  }
+  session_flush (self);
+}
+
+static gboolean
+begin_at_leader (LogSession *self, const SwarmId *leader, GVariant *options)
+{
+  Source *source = g_new0 (Source, 1);
+  source->owner = self;
+  source->partial = g_string_new (NULL);
+  g_ptr_array_add (self->sources, source);
+  source->stream = swarm_peers_open (self->agent->peers, leader, "org.swarmagent1.Logs", "Read",
+                                     g_variant_new ("(s@a{sv})", swarm_id_string (&self->service).str, options), leader_data, source);
+  return source->stream != NULL;
+}
+
+static gboolean
+leads (SwarmAgent *self)
+{
+  return swarm_consensus_is_leader (swarm_stack_consensus (self->stack));
+}
+
+/* ---- the three ways ---- */
+
+static gboolean
+hung_up (int fd, GIOCondition condition, gpointer data)
+{
+  LogSession *self = data;
+  self->hangup_source = 0;
+  session_end (self);
+  return G_SOURCE_REMOVE;
+}
+
+void
+swarm_agent_open_logs (gpointer agent, SwarmService *service, GVariant *options, SwarmInvocation *invocation)
+{
+  SwarmAgent *self = agent;
+  LogSession *session = session_new (self, service);
+  g_autoptr (GError) error = NULL;
+  int fds[2];
+  if (!parse_options (session, options, &error) || !g_unix_open_pipe (fds, O_CLOEXEC, &error)) {
+    swarm_invocation_fail (invocation, error);
+    session_free (session);
+    return;
+  }
+  g_unix_set_fd_nonblocking (fds[1], TRUE, NULL);
+  session->fd = fds[1];
+  session->hangup_source = g_unix_fd_add (session->fd, G_IO_ERR, hung_up, session);
+  SwarmId leader = swarm_consensus_leader (swarm_stack_consensus (self->stack));
+  if (!leads (self) && !begin_at_leader (session, &leader, options)) {
+    swarm_invocation_fail_literal (invocation, SWARM_ERROR_UNAVAILABLE, "the leader cannot be reached for the logs; try again");
+    close (fds[0]);
+    session_end (session);
+    return;
+  }
+  g_autoptr (GUnixFDList) list = g_unix_fd_list_new_from_array (fds, 1);
+  swarm_invocation_return_fds (invocation, g_variant_new ("(h)", 0), list);
+  if (leads (self))
+    begin (session);
+}
+
+void
+swarm_agent_read_logs (gpointer agent, SwarmService *service, const char *cursor, guint max, SwarmInvocation *invocation)
+{
+  SwarmAgent *self = agent;
+  LogSession *session = session_new (self, service);
+  if (*cursor != '\0' && sscanf (cursor, "%" G_GINT64_MODIFIER "u %u", &session->page_after, &session->page_skip) != 2) {
+    swarm_invocation_fail_literal (invocation, SWARM_ERROR_INVALID_ARGUMENT, "that cursor is not one that ReadLogs gave");
+    session_free (session);
+    return;
+  }
+  session->since = session->page_after;
+  session->page = invocation;
+  session->page_max = max == 0 ? MAX_PAGE : MIN (max, MAX_PAGE);
+  begin (session);
+}
+
+static void
+stream_ready (SwarmStream *stream, gpointer data)
+{
+  LogSession *self = data;
+  if (self->freeing)
+    return;
+  if (stream->broken) {
+    session_end (self);
+    return;
+  }
+  hold_all (self, FALSE);
+  session_flush (self);
+}
+
+void
+swarm_agent_stream_logs (gpointer agent, SwarmInvocation *invocation)
+{
+  SwarmAgent *self = agent;
+  const char *id_text;
+  SwarmId id;
+  g_autoptr (GVariant) options = NULL;
+  g_autoptr (GError) error = NULL;
+  g_variant_get (swarm_invocation_args (invocation), "(&s@a{sv})", &id_text, &options);
+  const SwarmService *service = swarm_id_parse (id_text, &id) ? swarm_store_get (swarm_stack_store (self->stack), SWARM_KIND_SERVICE, &id) : NULL;
+  if (service == NULL || !leads (self)) {
+    swarm_invocation_fail_literal (invocation, SWARM_ERROR_NOT_FOUND, "no such service here");
+    return;
+  }
+  LogSession *session = session_new (self, service);
+  if (!parse_options (session, options, &error)) {
+    swarm_invocation_fail (invocation, error);
+    session_free (session);
+    return;
+  }
+  session->stream = swarm_invocation_stream (invocation, stream_ready, session);
+  if (session->stream == NULL) {
+    swarm_invocation_fail_literal (invocation, SWARM_ERROR_INVALID_ARGUMENT, "Read answers with a stream");
+    session_free (session);
+    return;
+  }
+  begin (session);
+}

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Brings the cluster's parts of this agent up and down. */
+#include "base/error.h"
+#include "base/log.h"
+#include "ca/cert.h"
+#include <config.h>
+#include "daemon/agent-private.h"
+#include <string.h>
+
+/* ---- the in-process way to the own manager ---- */
+
+static gboolean
+is_own_address (SwarmAgent *self, const char *address)
+{
+  return self->stack != NULL && self->membership != NULL && g_strcmp0 (address, self->membership->advertise) == 0;
+}
+
+static void
+own_link_down (SwarmLink *link, const GError *error, gpointer data)
+{
+  SwarmAgent *self = data;
+  if (self->stack != NULL)
+    swarm_dispatcher_link_down (swarm_manager_dispatcher (swarm_stack_manager (self->stack)), link);
+  g_ptr_array_remove (self->own_links, link);
+}
+
+static const SwarmLinkEvents own_events = { NULL, own_link_down, swarm_agent_wire_call };
+
+static gboolean
+announce_up (gpointer data)
+{
+  SwarmLink *link = data;
+  if (link->is_up && link->events != NULL && link->events->up != NULL)
+    link->events->up (link, link->events_data);
+  swarm_link_unref (link);
+  return G_SOURCE_REMOVE;
+}
+
+static SwarmLink *
+dial_own (SwarmAgent *self, SwarmLinkKind kind, const SwarmLinkEvents *events, gpointer data)
+{
+  SwarmLink *near, *far;
+  SwarmPeer peer = { .role = SWARM_PEER_MANAGER, .node = self->membership->node, .cluster = self->membership->cluster };
+  const SwarmNode *node = swarm_store_get (swarm_stack_store (self->stack), SWARM_KIND_NODE, &peer.node);
+  if (node != NULL && node->cert_serial != NULL)
+    g_strlcpy (peer.serial, node->cert_serial, sizeof peer.serial);
+  g_strlcpy (peer.address, self->membership->advertise, sizeof peer.address);
+  swarm_link_pair (self->clock, &peer, &peer, &near, &far);
+  near->kind = far->kind = kind;
+  swarm_link_set_events (near, events, data);
+  swarm_link_set_events (far, &own_events, self);
+  g_ptr_array_add (self->own_links, far);
+  g_idle_add_full (G_PRIORITY_DEFAULT, announce_up, swarm_link_ref (near), NULL);
+  return near;
+}
+
+static SwarmLink *
+transport_dial (SwarmTransport *transport, const char *address, SwarmLinkKind kind, const SwarmLinkEvents *events, gpointer data)
+{
+  SwarmAgent *self = (SwarmAgent *) ((guint8 *) transport - G_STRUCT_OFFSET (SwarmAgent, transport));
+  if (is_own_address (self, address))
+    return dial_own (self, kind, events, data);
+  SwarmTransport *rpc = swarm_rpc_transport (self->rpc);
+  return rpc->dial (rpc, address, kind, events, data);
+}
+
+/* ---- rpc ---- */
+
+static void
+accepted_down (SwarmLink *link, const GError *error, gpointer data)
+{
+  SwarmAgent *self = data;
+  if (self->stack != NULL)
+    swarm_dispatcher_link_down (swarm_manager_dispatcher (swarm_stack_manager (self->stack)), link);
+}
+
+static const SwarmLinkEvents accept_events = { NULL, accepted_down, swarm_agent_wire_call };
+
+static gboolean
+check_peer (const SwarmPeer *peer, SwarmLinkKind kind, gboolean accepted, gpointer data, GError **error)
+{
+  SwarmAgent *self = data;
+  if (self->stack == NULL)
+    return TRUE;
+  /* A manager that does not know the cluster yet cannot judge; the certificate has to do until its log arrived. */
+  SwarmStore *store = swarm_stack_store (self->stack);
+  return swarm_store_cluster (store) == NULL || swarm_ca_standing (store, peer, error);
+}
+
+static guint64
+applied_index (gpointer data)
+{
+  SwarmAgent *self = data;
+  return self->stack != NULL ? swarm_store_index (swarm_stack_store (self->stack)) : 0;
+}
+
+static void
+refused (const char *address, const GError *error, guint suppressed, gpointer data)
+{
+  if (suppressed > 0)
+    swarm_warning ("Refused a connection from %s: %s (%u more not shown)", address, error->message, suppressed);
+  else
+    swarm_warning ("Refused a connection from %s: %s", address, error->message);
+}
+
+void
+swarm_agent_ensure_rpc (SwarmAgent *self)
+{
+  if (self->rpc != NULL)
+    return;
+  SwarmRpcSettings settings = {
+    .clock = self->clock,
+    .identify = swarm_cert_parse_der,
+    .feature_level = 1,
+    .version = SWARM_VERSION,
+    .accept_events = &accept_events,
+    .check_peer = check_peer,
+    .applied_index = applied_index,
+    .refused = refused,
+    .data = self,
+  };
+  self->rpc = swarm_rpc_new (&settings);
+  self->transport.dial = transport_dial;
+}
+
+gboolean
+swarm_agent_use_credentials (SwarmAgent *self, GError **error)
+{
+  swarm_agent_ensure_rpc (self);
+  SwarmRpcCredentials credentials = { self->membership->cert, self->membership->key, self->membership->root_cert };
+  return swarm_rpc_set_credentials (self->rpc, &credentials, error);
+}
+
+/* ---- the manager's part ---- */
+
+static void
+update_peers (SwarmAgent *self)
+{
+  g_autoptr (GArray) addresses = g_array_new (FALSE, TRUE, sizeof (SwarmPeerAddress));
+  g_autoptr (GArray) members = swarm_consensus_members (swarm_stack_consensus (self->stack));
+  for (guint i = 0; i < members->len; i++) {
+    const SwarmConsensusMember *member = &g_array_index (members, SwarmConsensusMember, i);
+    SwarmPeerAddress address = { .node = member->node };
+    if (swarm_id_equal (&member->node, &self->membership->node))
+      continue;
+    g_strlcpy (address.address, member->address, sizeof address.address);
+    g_array_append_val (addresses, address);
+  }
+  swarm_peers_set (self->peers, addresses);
+}
+
+static void
+stack_send (const SwarmId *to, GBytes *message, gpointer data)
+{
+  SwarmAgent *self = data;
+  swarm_peers_send (self->peers, to, message);
+}
+
+static void
+stack_changed (gpointer data)
+{
+  SwarmAgent *self = data;
+  update_peers (self);
+  swarm_agent_job_stack_changed (self);
+  swarm_agent_update_status (self);
+}
+
+static void
+stack_removed (gpointer data)
+{
+  swarm_agent_demoted (data);
+}
+
+static gboolean
+teardown_manager (gpointer data)
+{
+  SwarmAgent *self = data;
+  self->teardown_source = 0;
+  swarm_agent_stop_manager (self);
+  swarm_agent_update_status (self);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+stack_fatal (const GError *error, gpointer data)
+{
+  SwarmAgent *self = data;
+  swarm_log (LOG_CRIT, NULL, NULL, "The manager stops: %s", error->message);
+  swarm_api_set_state (self->api, SWARM_LOCAL_ERROR, error->message);
+  /* Tasks go on; the worker goes on with other managers. Not from within the log's callback. */
+  if (self->teardown_source == 0)
+    self->teardown_source = g_idle_add (teardown_manager, self);
+}
+
+static const SwarmStackEvents stack_events = { stack_send, stack_changed, stack_removed, stack_fatal };
+
+static void
+peer_connected (const SwarmId *node, gpointer data)
+{
+  SwarmAgent *self = data;
+  if (self->stack != NULL)
+    swarm_consensus_peer_connected (swarm_stack_consensus (self->stack), node);
+}
+
+static void
+peer_disconnected (const SwarmId *node, gpointer data)
+{
+  SwarmAgent *self = data;
+  if (self->stack != NULL)
+    swarm_consensus_peer_disconnected (swarm_stack_consensus (self->stack), node);
+}
+
+static const SwarmPeersEvents peers_events = { peer_connected, peer_disconnected };
+
+static gboolean
+start_log (SwarmAgent *self, gboolean bootstrap, GError **error)
+{
+  SwarmConsensusStart state;
+  if (!swarm_stack_start (self->stack, &state, error))
+    return FALSE;
+  if (state == SWARM_CONSENSUS_STARTED)
+    return TRUE;
+  SwarmConsensus *consensus = swarm_stack_consensus (self->stack);
+  if (bootstrap)
+    swarm_consensus_bootstrap (consensus, self->membership->advertise);
+  else if (self->membership->raft_id != 0)
+    swarm_consensus_join (consensus, self->membership->raft_id);
+  else {
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_FAILED,
+                         "the log of this manager is gone; leave the cluster with --force and join again, or restore a backup");
+    return FALSE;
+  }
+  return TRUE;
+}
+
+gboolean
+swarm_agent_start_manager (SwarmAgent *self, gboolean bootstrap, GError **error)
+{
+  SwarmStackConfig config = {
+    .clock = self->clock,
+    .random = self->random,
+    .crypto = self->crypto,
+    .disk = self->log_disk,
+    .log_key = self->membership->log_key,
+    .node = self->membership->node,
+    .cluster = self->membership->cluster,
+    .strategy = swarm_agent_strategy (self),
+  };
+  if (!swarm_rpc_listen (self->rpc, self->membership->listen, NULL, error)) {
+    g_prefix_error (error, "cannot listen on %s: ", self->membership->listen);
+    return FALSE;
+  }
+  self->peers = swarm_peers_new (self->clock, self->random, &self->transport, &peers_events, self);
+  self->stack = swarm_stack_new (&config, &stack_events, self);
+  if (!start_log (self, bootstrap, error)) {
+    swarm_agent_stop_manager (self);
+    return FALSE;
+  }
+  swarm_api_set_manager (self->api, swarm_stack_store (self->stack), swarm_stack_manager (self->stack));
+  update_peers (self);
+  return TRUE;
+}
+
+void
+swarm_agent_stop_manager (SwarmAgent *self)
+{
+  swarm_api_set_manager (self->api, NULL, NULL);
+  g_autoptr (GPtrArray) own = g_steal_pointer (&self->own_links);
+  self->own_links = g_ptr_array_new_with_free_func ((GDestroyNotify) swarm_link_unref);
+  for (guint i = 0; i < own->len; i++) {
+    swarm_link_set_events (own->pdata[i], NULL, NULL);
+    swarm_link_close (own->pdata[i], NULL);
+  }
+  swarm_rpc_unlisten (self->rpc);
+  g_clear_pointer (&self->stack, swarm_stack_free);
+  g_clear_pointer (&self->peers, swarm_peers_free);
+}
+
+/* ---- the worker's part ---- */
+
+static SwarmNodeDescription *
+worker_describe (gpointer data)
+{
+  SwarmAgent *self = data;
+  return swarm_describe_node (self->hostname, self->config->labels);
+}
+
+static void
+stored (const GError *error, gpointer data)
+{
+  if (error != NULL)
+    swarm_error_log ("Node state cannot be written: %s", error->message);
+}
+
+static gboolean
+same_managers (GPtrArray *known, GPtrArray *told)
+{
+  if (known->len != told->len)
+    return FALSE;
+  for (guint i = 0; i < told->len; i++)
+    if (g_strcmp0 (known->pdata[i], ((SwarmManagerAddress *) told->pdata[i])->address) != 0)
+      return FALSE;
+  return TRUE;
+}
+
+static void
+worker_managers_changed (GPtrArray *managers, const SwarmId *leader, gpointer data)
+{
+  SwarmAgent *self = data;
+  self->leader = leader != NULL ? *leader : SWARM_ID_NIL;
+  if (self->membership == NULL || managers->len == 0 || same_managers (self->membership->managers, managers))
+    return;
+  g_ptr_array_set_size (self->membership->managers, 0);
+  for (guint i = 0; i < managers->len; i++)
+    g_ptr_array_add (self->membership->managers, g_strdup (((SwarmManagerAddress *) managers->pdata[i])->address));
+  swarm_membership_store (self->membership, self->node_disk, self->crypto, self->random, stored, self);
+}
+
+static void
+worker_node_changed (const SwarmNode *node, gpointer data)
+{
+  swarm_agent_node_changed (data, node);
+}
+
+static void
+worker_session_changed (SwarmSessionState state, const GError *error, gpointer data)
+{
+  SwarmAgent *self = data;
+  if (state == SWARM_SESSION_REGISTERED)
+    swarm_info ("Session with the leader is open");
+  else if (error != NULL)
+    swarm_notice ("Session with the leader is closed: %s", error->message);
+  swarm_agent_job_session (self, state, error);
+  swarm_agent_update_status (self);
+}
+
+gboolean
+swarm_agent_start_worker (SwarmAgent *self, GError **error)
+{
+  SwarmWorkerConfig config = {
+    .clock = self->clock,
+    .random = self->random,
+    .transport = &self->transport,
+    .disk = self->worker_disk,
+    .runtime = self->runtime,
+    .network = self->network,
+    .node = self->membership->node,
+    .hostname = self->hostname,
+    .boot_id = self->boot_id,
+    .listen_address = self->membership->advertise,
+    .describe = worker_describe,
+    .managers_changed = worker_managers_changed,
+    .node_changed = worker_node_changed,
+    .session_changed = worker_session_changed,
+    .read_logs = swarm_agent_worker_logs,
+    .data = self,
+  };
+  g_autoptr (GPtrArray) managers = g_ptr_array_new_with_free_func ((GDestroyNotify) swarm_manager_address_free);
+  if (self->stack != NULL)
+    g_ptr_array_add (managers, swarm_manager_address_new (&self->membership->node, self->membership->advertise));
+  for (guint i = 0; i < self->membership->managers->len; i++)
+    if (!is_own_address (self, self->membership->managers->pdata[i]))
+      g_ptr_array_add (managers, swarm_manager_address_new (&SWARM_ID_NIL, self->membership->managers->pdata[i]));
+  self->worker = swarm_worker_new (&config);
+  if (swarm_worker_start (self->worker, managers, error))
+    return TRUE;
+  g_clear_pointer (&self->worker, swarm_worker_free);
+  return FALSE;
+}
+
+/* ---- all of it ---- */
+
+static char *
+host_of (const char *address)
+{
+  const char *colon = strrchr (address, ':');
+  return colon != NULL ? g_strndup (address, colon - address) : g_strdup (address);
+}
+
+gboolean
+swarm_agent_start_cluster (SwarmAgent *self, GError **error)
+{
+  g_autofree char *host = self->membership->advertise != NULL ? host_of (self->membership->advertise) : NULL;
+  swarm_api_set_identity (self->api, &self->membership->node, &self->membership->cluster, host);
+  if (!swarm_agent_use_credentials (self, error))
+    return FALSE;
+  if (self->membership->manager && !swarm_agent_start_manager (self, FALSE, error))
+    return FALSE;
+  return swarm_agent_start_worker (self, error);
+}
+
+void
+swarm_agent_stop_cluster (SwarmAgent *self)
+{
+  g_clear_pointer (&self->worker, swarm_worker_free);
+  if (self->rpc == NULL)
+    return;
+  swarm_agent_stop_manager (self);
+  swarm_rpc_close_all (self->rpc, NULL);
+  swarm_rpc_forget_credentials (self->rpc);
+}
+
+typedef struct {
+  SwarmDisk *disk;
+  SwarmDiskDoneFunc done;
+  gpointer data;
+} Wipe;
+
+/* All earlier batches are done: what is listed now is all there is. */
+static void
+wipe_now (const GError *error, gpointer data)
+{
+  g_autofree Wipe *wipe = data;
+  g_auto (GStrv) names = wipe->disk->list (wipe->disk, NULL);
+  GArray *ops = swarm_disk_ops_new ();
+  for (guint i = 0; names != NULL && names[i] != NULL; i++)
+    swarm_disk_ops_unlink (ops, names[i]);
+  wipe->disk->submit (wipe->disk, ops, wipe->done, wipe->data);
+}
+
+void
+swarm_agent_wipe_disk (SwarmDisk *disk, SwarmDiskDoneFunc done, gpointer data)
+{
+  Wipe *wipe = g_new (Wipe, 1);
+  *wipe = (Wipe){ disk, done, data };
+  disk->submit (disk, swarm_disk_ops_new (), wipe_now, wipe);
+}

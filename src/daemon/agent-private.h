@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The agent's inside, for the agent-*.c files only. */
+#pragma once
+#include "ca/authority.h"
+#include "daemon/agent.h"
+#include "daemon/peers.h"
+#include "daemon/stack.h"
+#include "plugin/scheduler-host.h"
+#include "plugin/services.h"
+#include "rpc/rpc.h"
+#include "worker/worker.h"
+
+/* One init, join or leave at a time. */
+typedef struct _SwarmAgentJob SwarmAgentJob;
+
+struct _SwarmAgent {
+  SwarmConfig *config;
+  GMainLoop *loop;
+  int status;
+  gboolean stopping;
+  guint sources[2]; /* signals */
+  guint idle_source;
+
+  SwarmClock *clock;
+  SwarmRandom *random;
+  SwarmCrypto *crypto;
+  char *hostname;
+  char *boot_id;
+
+  SwarmDisk *node_disk;
+  SwarmDisk *log_disk;
+  SwarmDisk *worker_disk;
+
+  SwarmBus *bus; /* NULL with --bus none */
+  SwarmApi *api;
+
+  SwarmPluginServices *units;
+  SwarmRuntimeHost *runtime;
+  SwarmSchedulerHost *scheduler;
+  SwarmNetworkHost *network;
+
+  SwarmMembership *membership; /* NULL: in no cluster */
+  SwarmRpc *rpc;
+  SwarmTransport transport; /* own address: in process; others: rpc */
+  GPtrArray *own_links;     /* SwarmLink: the manager's ends of the in-process links */
+  SwarmPeers *peers;        /* managers only */
+  SwarmStack *stack;        /* managers only */
+  SwarmWorker *worker;
+  SwarmId leader;           /* as the worker's session was told */
+  SwarmAgentJob *job;
+  gboolean changing_role;
+  guint teardown_source;
+  guint role_source;
+  char *plugin_error; /* why this host cannot run tasks */
+};
+
+/* ---- agent.c ---- */
+/* Tells systemd, the bus and the journal how things stand. */
+void swarm_agent_update_status (SwarmAgent *self);
+
+/* ---- agent-plugins.c ---- */
+/* A plugin that is refused is named in the journal; the agent lives on without it. */
+void swarm_agent_load_plugins (SwarmAgent *self);
+void swarm_agent_unload_plugins (SwarmAgent *self);
+/* The scheduler plugin as the brain calls it. */
+SwarmStrategy swarm_agent_strategy (SwarmAgent *self);
+
+/* ---- agent-cluster.c: init, join, leave ---- */
+void swarm_agent_init (gpointer agent, GVariant *options, SwarmInvocation *invocation);
+void swarm_agent_join (gpointer agent, GVariant *options, SwarmInvocation *invocation);
+void swarm_agent_leave (gpointer agent, gboolean force, SwarmInvocation *invocation);
+/* For --init and --join: as above without an invocation; failure ends the agent. */
+void swarm_agent_init_from_command_line (SwarmAgent *self);
+void swarm_agent_join_from_command_line (SwarmAgent *self);
+/* The worker's session came or went: jobs wait for it. */
+void swarm_agent_job_session (SwarmAgent *self, SwarmSessionState state, const GError *error);
+void swarm_agent_job_stack_changed (SwarmAgent *self);
+
+/* ---- agent-parts.c: bringing the cluster's parts up and down ---- */
+/* Starts what @self->membership says: credentials, listener, stack, worker. Synchronous reads. */
+gboolean swarm_agent_start_cluster (SwarmAgent *self, GError **error);
+/* The manager's part: stack, peers, listener. @bootstrap: a new log with this node as its first member. */
+gboolean swarm_agent_start_manager (SwarmAgent *self, gboolean bootstrap, GError **error);
+gboolean swarm_agent_start_worker (SwarmAgent *self, GError **error);
+void swarm_agent_stop_manager (SwarmAgent *self);
+/* Everything down; membership stays as it is. */
+void swarm_agent_stop_cluster (SwarmAgent *self);
+/* The rpc object exists from here on, without credentials. */
+void swarm_agent_ensure_rpc (SwarmAgent *self);
+/* Credentials from the membership. */
+gboolean swarm_agent_use_credentials (SwarmAgent *self, GError **error);
+/* Removes all files of @disk, after what is being written to it. */
+void swarm_agent_wipe_disk (SwarmDisk *disk, SwarmDiskDoneFunc done, gpointer data);
+
+/* ---- agent-role.c: promotion and demotion of this node ---- */
+void swarm_agent_node_changed (SwarmAgent *self, const SwarmNode *node);
+void swarm_agent_demoted (SwarmAgent *self);
+
+/* ---- agent-hooks.c ---- */
+const SwarmApiHooks *swarm_agent_hooks (void);
+/* Refuses, relays or lets pass: the filter of both doors. */
+gboolean swarm_agent_filter (SwarmInvocation *invocation, gpointer data);
+/* One line in the journal for each call that may change something. */
+void swarm_agent_audit (SwarmInvocation *invocation, const GError *refused, gpointer data);
+/* A call that came over a link (accepted or in process). */
+void swarm_agent_wire_call (SwarmLink *link, SwarmCall *call, gpointer agent);
+
+/* ---- agent-logs.c ---- */
+void swarm_agent_open_logs (gpointer agent, SwarmService *service, GVariant *options, SwarmInvocation *invocation);
+void swarm_agent_read_logs (gpointer agent, SwarmService *service, const char *cursor, guint max, SwarmInvocation *invocation);
+void swarm_agent_stream_logs (gpointer agent, SwarmInvocation *invocation);
+/* Worker.ReadLogs on this node. */
+void swarm_agent_worker_logs (SwarmCall *call, gpointer agent);
+
+/* ---- describe.c ---- */
+SwarmNodeDescription *swarm_describe_node (const char *hostname, GHashTable *labels);
+
+/* ---- oneshot.c: a single call to a manager that is not (yet) a peer ---- */
+/* Dials @address, calls, closes. @unverified: see swarm_rpc_dial_unverified(). @func exactly once, not re-entrantly. */
+void swarm_oneshot_call (SwarmRpc *rpc, const char *address, gboolean unverified, const char *iface, const char *member, GVariant *args,
+                         gint64 timeout_us, SwarmReplyFunc func, gpointer data);
+/* Tries each of @addresses (GPtrArray of char *) until one answers with anything but UNAVAILABLE, TIMED_OUT or NOT_MANAGER. */
+void swarm_oneshot_call_any (SwarmRpc *rpc, GPtrArray *addresses, const char *iface, const char *member, GVariant *args, gint64 timeout_us,
+                             SwarmReplyFunc func, gpointer data);

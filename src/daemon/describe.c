@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What this host is: for the scheduler's filters and for people. */
+#include <config.h>
+#include "daemon/agent-private.h"
+#include <sys/utsname.h>
+#include <unistd.h>
+
+SwarmNodeDescription *
+swarm_describe_node (const char *hostname, GHashTable *labels)
+{
+  struct utsname uts;
+  SwarmNodeDescription *self = swarm_node_description_new ();
+  self->hostname = g_strdup (hostname);
+
+  uname (&uts);
+  self->platform = swarm_platform_new ();
+  self->platform->os = g_ascii_strdown (uts.sysname, -1);
+  self->platform->architecture = g_strdup (uts.machine);
+
+  self->resources = swarm_resources_new ();
+  self->resources->nano_cpus = (gint64) sysconf (_SC_NPROCESSORS_ONLN) * 1000000000;
+  self->resources->memory_bytes = (gint64) sysconf (_SC_PHYS_PAGES) * sysconf (_SC_PAGESIZE);
+
+  self->engine = swarm_engine_description_new ();
+  self->engine->engine_version = g_strdup (SWARM_VERSION);
+  if (g_hash_table_size (labels) > 0)
+    self->engine->labels = g_hash_table_ref (labels);
+  return self;
+}

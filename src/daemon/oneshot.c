@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "base/error.h"
+#include "daemon/agent-private.h"
+
+typedef struct {
+  SwarmLink *link;
+  char *iface;
+  char *member;
+  GVariant *args;
+  gint64 timeout_us;
+  SwarmReplyFunc func;
+  gpointer data;
+  GVariant *reply;
+  GError *error;
+} Oneshot;
+
+static gboolean
+oneshot_finish (gpointer data)
+{
+  Oneshot *self = data;
+  swarm_link_set_events (self->link, NULL, NULL);
+  swarm_link_close (self->link, NULL);
+  swarm_link_unref (self->link);
+  self->func (self->reply, self->error, self->data);
+  g_clear_pointer (&self->reply, g_variant_unref);
+  g_clear_error (&self->error);
+  g_variant_unref (self->args);
+  g_free (self->iface);
+  g_free (self->member);
+  g_free (self);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+oneshot_reply (GVariant *reply, const GError *error, gpointer data)
+{
+  Oneshot *self = data;
+  self->reply = reply != NULL ? g_variant_ref (reply) : NULL;
+  self->error = error != NULL ? g_error_copy (error) : NULL;
+  /* From idle: the link must not be freed inside its own callback. */
+  g_idle_add_full (G_PRIORITY_DEFAULT, oneshot_finish, self, NULL);
+  swarm_link_set_events (self->link, NULL, NULL);
+}
+
+static void
+oneshot_up (SwarmLink *link, gpointer data)
+{
+  Oneshot *self = data;
+  swarm_link_call (link, self->iface, self->member, self->args, self->timeout_us, oneshot_reply, self);
+}
+
+static void
+oneshot_down (SwarmLink *link, const GError *error, gpointer data)
+{
+  Oneshot *self = data;
+  if (self->reply != NULL || self->error != NULL)
+    return;
+  g_autoptr (GError) local = error != NULL ? g_error_copy (error)
+                                           : g_error_new_literal (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "connection closed");
+  oneshot_reply (NULL, local, self);
+}
+
+static const SwarmLinkEvents oneshot_events = { oneshot_up, oneshot_down, NULL };
+
+void
+swarm_oneshot_call (SwarmRpc *rpc, const char *address, gboolean unverified, const char *iface, const char *member, GVariant *args,
+                    gint64 timeout_us, SwarmReplyFunc func, gpointer data)
+{
+  Oneshot *self = g_new0 (Oneshot, 1);
+  SwarmTransport *transport = swarm_rpc_transport (rpc);
+  self->iface = g_strdup (iface);
+  self->member = g_strdup (member);
+  self->args = g_variant_ref_sink (args != NULL ? args : g_variant_new ("()"));
+  self->timeout_us = timeout_us;
+  self->func = func;
+  self->data = data;
+  self->link = unverified ? swarm_rpc_dial_unverified (rpc, address, &oneshot_events, self)
+                          : transport->dial (transport, address, SWARM_LINK_CONTROL, &oneshot_events, self);
+}
+
+/* ---- any of several ---- */
+
+typedef struct {
+  SwarmRpc *rpc;
+  GPtrArray *addresses;
+  guint next;
+  char *iface;
+  char *member;
+  GVariant *args;
+  gint64 timeout_us;
+  SwarmReplyFunc func;
+  gpointer data;
+} AnyCall;
+
+static void any_next (AnyCall *self, const GError *last);
+
+static void
+any_finish (AnyCall *self, GVariant *reply, const GError *error)
+{
+  self->func (reply, error, self->data);
+  g_ptr_array_unref (self->addresses);
+  g_variant_unref (self->args);
+  g_free (self->iface);
+  g_free (self->member);
+  g_free (self);
+}
+
+static void
+any_reply (GVariant *reply, const GError *error, gpointer data)
+{
+  AnyCall *self = data;
+  if (error != NULL
+      && (g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE) || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT)
+          || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_NOT_MANAGER) || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_NO_QUORUM)))
+    any_next (self, error);
+  else
+    any_finish (self, reply, error);
+}
+
+static void
+any_next (AnyCall *self, const GError *last)
+{
+  if (self->next == self->addresses->len) {
+    any_finish (self, NULL, last);
+    return;
+  }
+  swarm_oneshot_call (self->rpc, self->addresses->pdata[self->next++], FALSE, self->iface, self->member, self->args, self->timeout_us,
+                      any_reply, self);
+}
+
+void
+swarm_oneshot_call_any (SwarmRpc *rpc, GPtrArray *addresses, const char *iface, const char *member, GVariant *args, gint64 timeout_us,
+                        SwarmReplyFunc func, gpointer data)
+{
+  AnyCall *self = g_new0 (AnyCall, 1);
+  self->rpc = rpc;
+  self->addresses = g_ptr_array_new_with_free_func (g_free);
+  for (guint i = 0; i < addresses->len; i++)
+    g_ptr_array_add (self->addresses, g_strdup (addresses->pdata[i]));
+  self->iface = g_strdup (iface);
+  self->member = g_strdup (member);
+  self->args = g_variant_ref_sink (args != NULL ? args : g_variant_new ("()"));
+  self->timeout_us = timeout_us;
+  self->func = func;
+  self->data = data;
+  g_autoptr (GError) none = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "no manager is known");
+  any_next (self, none);
+}

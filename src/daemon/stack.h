@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* A manager's part of the agent: store, replicated log and brain, wired together. Exists while this node is a manager. */
+#pragma once
+#include "consensus/consensus.h"
+#include "manager/manager.h"
+#include "store/store.h"
+
+typedef struct _SwarmStack SwarmStack;
+
+typedef struct {
+  SwarmClock *clock;
+  SwarmRandom *random;
+  SwarmCrypto *crypto;
+  SwarmDisk *disk;  /* the log's directory */
+  GBytes *log_key;
+  SwarmId node;
+  SwarmId cluster;
+  SwarmStrategy strategy;
+} SwarmStackConfig;
+
+typedef struct {
+  void (*send) (const SwarmId *to, GBytes *message, gpointer data);
+  /* Leadership, leader or members changed. */
+  void (*changed) (gpointer data);
+  /* This node is no member any more. */
+  void (*removed) (gpointer data);
+  /* The manager cannot go on (disk, damage); @error is for people. */
+  void (*fatal) (const GError *error, gpointer data);
+} SwarmStackEvents;
+
+SwarmStack *swarm_stack_new (const SwarmStackConfig *config, const SwarmStackEvents *events, gpointer data);
+void swarm_stack_free (SwarmStack *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmStack, swarm_stack_free)
+/* Loads what is on disk; synchronous. */
+gboolean swarm_stack_start (SwarmStack *self, SwarmConsensusStart *ret_state, GError **error);
+
+SwarmStore *swarm_stack_store (SwarmStack *self);
+SwarmManager *swarm_stack_manager (SwarmStack *self);
+SwarmConsensus *swarm_stack_consensus (SwarmStack *self);

@@ -1,0 +1,606 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* org.freedesktop.systemd1 (man 5 org.freedesktop.systemd1). Jobs are awaited by JobRemoved; watched units are followed by UnitNew,
+ * UnitRemoved and each unit's PropertiesChanged, of which systemd sends the Service part before the Unit part. */
+#include "daemon/units.h"
+#include "base/error.h"
+#include <string.h>
+#include <systemd/sd-bus.h>
+
+#define SYSTEMD_NAME "org.freedesktop.systemd1"
+#define SYSTEMD_PATH "/org/freedesktop/systemd1"
+#define SYSTEMD_MANAGER "org.freedesktop.systemd1.Manager"
+#define SYSTEMD_UNIT "org.freedesktop.systemd1.Unit"
+#define SYSTEMD_SERVICE "org.freedesktop.systemd1.Service"
+#define PROPERTIES "org.freedesktop.DBus.Properties"
+#define CALL_TIMEOUT_MS 25000
+#define JOB_TIMEOUT_MS (15 * 60 * 1000) /* pulls may be long; the plugin's own deadline is shorter */
+
+typedef struct {
+  SwarmPluginServices services;
+  SwarmBus *bus;
+  GCancellable *cancellable;
+  GHashTable *jobs;    /* job path → Request */
+  GPtrArray *watches;  /* Watch */
+  GHashTable *watched; /* unit name → WatchedUnit */
+  guint next_watch;
+  guint signal_ids[3];
+} Units;
+
+typedef struct {
+  guint id;
+  char *prefix;
+  SwarmUnitWatchFunc func;
+  gpointer data;
+} Watch;
+
+typedef struct {
+  Units *owner;
+  char *name;
+  guint subscription;
+  GVariant *unit;    /* a{sv}: the few properties that matter */
+  GVariant *service;
+  SwarmPluginUnitState last;
+  char *last_result;
+} WatchedUnit;
+
+/* One request of a plugin on its way. */
+typedef struct {
+  Units *owner;
+  char *name;
+  char *job;
+  gboolean stopping;
+  guint timeout;
+  SwarmUnitFunc func;
+  gpointer data;
+  GError *error; /* of the job, reported with the state */
+  GVariant *unit;
+} Request;
+
+/* ---- small helpers ---- */
+
+static char *
+unit_path (const char *name)
+{
+  char *path = NULL;
+  if (sd_bus_path_encode (SYSTEMD_PATH "/unit", name, &path) < 0)
+    return g_strdup ("/");
+  char *copy = g_strdup (path);
+  free (path);
+  return copy;
+}
+
+static void
+request_free (Request *request)
+{
+  if (request->timeout != 0)
+    g_source_remove (request->timeout);
+  g_free (request->name);
+  g_free (request->job);
+  g_clear_error (&request->error);
+  g_clear_pointer (&request->unit, g_variant_unref);
+  g_free (request);
+}
+
+static void
+request_finish (Request *request, const SwarmPluginUnitState *state, const GError *error)
+{
+  request->func (state, error, request->data);
+  request_free (request);
+}
+
+static void
+manager_call (Units *self, const char *member, GVariant *args, SwarmBusReplyFunc func, gpointer data)
+{
+  swarm_bus_call (self->bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, member, args, CALL_TIMEOUT_MS, self->cancellable, func, data);
+}
+
+static void
+get_all (Units *self, const char *name, const char *iface, SwarmBusReplyFunc func, gpointer data)
+{
+  g_autofree char *path = unit_path (name);
+  swarm_bus_call (self->bus, SYSTEMD_NAME, path, PROPERTIES, "GetAll", g_variant_new ("(s)", iface), CALL_TIMEOUT_MS, self->cancellable,
+                  func, data);
+}
+
+/* Keeps what swarm_plugin_unit_state() looks at. */
+static GVariant *
+pick (GVariant *old, GVariant *news)
+{
+  static const char *const keys[] = { "ActiveState", "SubState", "LoadState", "Id", "MainPID", "ExecMainPID", "ExecMainCode",
+                                      "ExecMainStatus", "ExecMainStartTimestamp", "ExecMainExitTimestamp", "Result" };
+  GVariantDict dict;
+  g_variant_dict_init (&dict, old);
+  for (guint i = 0; i < G_N_ELEMENTS (keys); i++) {
+    g_autoptr (GVariant) value = g_variant_lookup_value (news, keys[i], NULL);
+    if (value != NULL)
+      g_variant_dict_insert_value (&dict, keys[i], value);
+  }
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
+}
+
+/* ---- state of one unit ---- */
+
+static void
+query_service (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer data)
+{
+  Request *request = data;
+  SwarmPluginUnitState state;
+  g_autoptr (GVariant) service = reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
+  swarm_plugin_unit_state (request->name, request->unit, service, &state);
+  request_finish (request, &state, request->error);
+}
+
+static void
+query_unit (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer data)
+{
+  Request *request = data;
+  if (error != NULL) {
+    SwarmPluginUnitState absent = { .name = request->name, .phase = SWARM_PLUGIN_UNIT_ABSENT };
+    request_finish (request, &absent, request->error);
+    return;
+  }
+  request->unit = g_variant_get_child_value (reply, 0);
+  get_all (request->owner, request->name, SYSTEMD_SERVICE, query_service, request);
+}
+
+static void
+query_state (Request *request)
+{
+  get_all (request->owner, request->name, SYSTEMD_UNIT, query_unit, request);
+}
+
+/* GetUnit first: asking the properties of an unknown unit's path would load a stub of it. */
+static void
+got_unit (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer data)
+{
+  if (error != NULL)
+    query_unit (NULL, NULL, error, data);
+  else
+    query_state (data);
+}
+
+static Request *
+request_new (SwarmPluginServices *services, const char *name, SwarmUnitFunc func, gpointer data)
+{
+  Request *request = g_new0 (Request, 1);
+  request->owner = (Units *) services;
+  request->name = g_strdup (name);
+  request->func = func;
+  request->data = data;
+  return request;
+}
+
+static void
+units_query (SwarmPluginServices *services, const char *name, SwarmUnitFunc func, gpointer data)
+{
+  Request *request = request_new (services, name, func, data);
+  manager_call (request->owner, "GetUnit", g_variant_new ("(s)", name), got_unit, request);
+}
+
+/* ---- jobs ---- */
+
+static void
+reset_done (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer data)
+{
+  Request *request = data; /* not failed any more, or never was: both fine */
+  SwarmPluginUnitState absent = { .name = request->name, .phase = SWARM_PLUGIN_UNIT_ABSENT };
+  request_finish (request, &absent, request->error);
+}
+
+static void
+job_ended (Request *request, const char *result)
+{
+  if (request->stopping) {
+    manager_call (request->owner, "ResetFailedUnit", g_variant_new ("(s)", request->name), reset_done, request);
+    return;
+  }
+  if (strcmp (result, "done") != 0)
+    request->error = g_error_new (SWARM_ERROR, strcmp (result, "timeout") == 0 ? SWARM_ERROR_TIMED_OUT : SWARM_ERROR_FAILED,
+                                  "start job of %s: %s", request->name, result);
+  manager_call (request->owner, "GetUnit", g_variant_new ("(s)", request->name), got_unit, request);
+}
+
+static void
+on_job_removed (const char *sender, const char *path, const char *member, GVariant *args, gpointer data)
+{
+  Units *self = data;
+  const char *job, *unit, *result;
+  if (!g_variant_is_of_type (args, G_VARIANT_TYPE ("(uoss)")))
+    return;
+  g_variant_get (args, "(u&o&s&s)", NULL, &job, &unit, &result);
+  Request *request = g_hash_table_lookup (self->jobs, job);
+  if (request == NULL)
+    return;
+  g_hash_table_remove (self->jobs, job);
+  job_ended (request, result);
+}
+
+static gboolean
+job_timeout (gpointer data)
+{
+  Request *request = data;
+  request->timeout = 0;
+  g_hash_table_remove (request->owner->jobs, request->job);
+  g_autoptr (GError) error = g_error_new (SWARM_ERROR, SWARM_ERROR_TIMED_OUT, "systemd did not finish its job for %s", request->name);
+  request_finish (request, NULL, error);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+job_started (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer data)
+{
+  Request *request = data;
+  if (error == NULL) {
+    g_variant_get (reply, "(o)", &request->job);
+    request->timeout = g_timeout_add (JOB_TIMEOUT_MS, job_timeout, request);
+    g_hash_table_insert (request->owner->jobs, request->job, request);
+    return;
+  }
+  if (request->stopping) { /* not loaded: nothing to stop */
+    job_ended (request, "done");
+    return;
+  }
+  if (strstr (error->message, "already") != NULL || strstr (error->message, "has a fragment file") != NULL) {
+    g_autoptr (GError) exists = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_ALREADY_EXISTS, error->message);
+    request_finish (request, NULL, exists);
+    return;
+  }
+  request_finish (request, NULL, error);
+}
+
+static void
+units_start (SwarmPluginServices *services, const char *name, GVariant *properties, SwarmUnitFunc func, gpointer data)
+{
+  Request *request = request_new (services, name, func, data);
+  manager_call (request->owner, "StartTransientUnit",
+                g_variant_new ("(ss@a(sv)@a(sa(sv)))", name, "fail", properties, g_variant_new_array (G_VARIANT_TYPE ("(sa(sv))"), NULL, 0)),
+                job_started, request);
+}
+
+static void
+units_stop (SwarmPluginServices *services, const char *name, SwarmUnitFunc func, gpointer data)
+{
+  Request *request = request_new (services, name, func, data);
+  request->stopping = TRUE;
+  manager_call (request->owner, "StopUnit", g_variant_new ("(ss)", name, "replace"), job_started, request);
+}
+
+/* ---- lists ---- */
+
+typedef struct {
+  Units *owner;
+  SwarmUnitListFunc func;
+  gpointer data;
+  GArray *states;
+  GPtrArray *keep; /* strings that states point to */
+  guint waiting;
+} ListRequest;
+
+static void
+list_finish (ListRequest *list, const GError *error)
+{
+  list->func ((SwarmPluginUnitState *) list->states->data, list->states->len, error, list->data);
+  g_array_unref (list->states);
+  g_ptr_array_unref (list->keep);
+  g_free (list);
+}
+
+static void
+list_item (const SwarmPluginUnitState *state, const GError *error, gpointer data)
+{
+  ListRequest *list = data;
+  if (state != NULL && state->phase != SWARM_PLUGIN_UNIT_ABSENT) {
+    SwarmPluginUnitState copy = *state;
+    char *name = g_strdup (state->name), *result = g_strdup (state->result);
+    g_ptr_array_add (list->keep, name);
+    g_ptr_array_add (list->keep, result);
+    copy.name = name;
+    copy.result = result;
+    g_array_append_val (list->states, copy);
+  }
+  if (--list->waiting == 0)
+    list_finish (list, NULL);
+}
+
+static void
+listed (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer data)
+{
+  ListRequest *list = data;
+  if (error != NULL) {
+    list_finish (list, error);
+    return;
+  }
+  g_autoptr (GVariant) units = g_variant_get_child_value (reply, 0);
+  gsize n = g_variant_n_children (units);
+  list->waiting = n + 1;
+  for (gsize i = 0; i < n; i++) {
+    const char *name;
+    g_variant_get_child (units, i, "(&sssssssuso)", &name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+    units_query (&list->owner->services, name, list_item, list);
+  }
+  list_item (NULL, NULL, list);
+}
+
+static void
+units_list (SwarmPluginServices *services, const char *prefix, SwarmUnitListFunc func, gpointer data)
+{
+  ListRequest *list = g_new0 (ListRequest, 1);
+  g_autofree char *pattern = g_strconcat (prefix, "*", NULL);
+  const char *states[] = { NULL }, *patterns[] = { pattern, NULL };
+  list->owner = (Units *) services;
+  list->func = func;
+  list->data = data;
+  list->states = g_array_new (FALSE, TRUE, sizeof (SwarmPluginUnitState));
+  list->keep = g_ptr_array_new_with_free_func (g_free);
+  manager_call (list->owner, "ListUnitsByPatterns", g_variant_new ("(^as^as)", states, patterns), listed, list);
+}
+
+/* ---- watches ---- */
+
+static void
+watched_free (gpointer data)
+{
+  WatchedUnit *unit = data;
+  swarm_bus_unsubscribe (unit->owner->bus, unit->subscription);
+  g_free (unit->name);
+  g_free (unit->last_result);
+  g_clear_pointer (&unit->unit, g_variant_unref);
+  g_clear_pointer (&unit->service, g_variant_unref);
+  g_free (unit);
+}
+
+static void
+tell_watchers (Units *self, const SwarmPluginUnitState *state)
+{
+  for (guint i = 0; i < self->watches->len; i++) {
+    Watch *watch = self->watches->pdata[i];
+    if (g_str_has_prefix (state->name, watch->prefix))
+      watch->func (state, watch->data);
+  }
+}
+
+static void
+watched_changed (WatchedUnit *unit)
+{
+  SwarmPluginUnitState state;
+  swarm_plugin_unit_state (unit->name, unit->unit, unit->service, &state);
+  if (state.phase == unit->last.phase && state.main_pid == unit->last.main_pid && state.exit_code == unit->last.exit_code
+      && state.exited_at == unit->last.exited_at)
+    return;
+  g_free (unit->last_result);
+  unit->last_result = g_strdup (state.result);
+  unit->last = state;
+  tell_watchers (unit->owner, &state);
+}
+
+static void
+on_properties (const char *sender, const char *path, const char *member, GVariant *args, gpointer data)
+{
+  WatchedUnit *unit = data;
+  const char *iface;
+  g_autoptr (GVariant) changed = NULL;
+  if (!g_variant_is_of_type (args, G_VARIANT_TYPE ("(sa{sv}as)")))
+    return;
+  g_variant_get (args, "(&s@a{sv}as)", &iface, &changed, NULL);
+  gboolean is_unit = strcmp (iface, SYSTEMD_UNIT) == 0;
+  if (!is_unit && strcmp (iface, SYSTEMD_SERVICE) != 0)
+    return;
+  GVariant **slot = is_unit ? &unit->unit : &unit->service;
+  GVariant *merged = pick (*slot, changed);
+  g_clear_pointer (slot, g_variant_unref);
+  *slot = merged;
+  if (is_unit)
+    watched_changed (unit);
+}
+
+static void
+watch_unit (Units *self, const char *name)
+{
+  if (g_hash_table_contains (self->watched, name))
+    return;
+  WatchedUnit *unit = g_new0 (WatchedUnit, 1);
+  g_autofree char *path = unit_path (name);
+  unit->owner = self;
+  unit->name = g_strdup (name);
+  unit->last.phase = G_MAXUINT32;
+  unit->subscription = swarm_bus_subscribe (self->bus, SYSTEMD_NAME, path, PROPERTIES, "PropertiesChanged", on_properties, unit);
+  g_hash_table_insert (self->watched, unit->name, unit);
+}
+
+static gboolean
+is_watched (Units *self, const char *name)
+{
+  for (guint i = 0; i < self->watches->len; i++)
+    if (g_str_has_prefix (name, ((Watch *) self->watches->pdata[i])->prefix))
+      return TRUE;
+  return FALSE;
+}
+
+static void
+on_unit_new (const char *sender, const char *path, const char *member, GVariant *args, gpointer data)
+{
+  Units *self = data;
+  const char *name;
+  if (!g_variant_is_of_type (args, G_VARIANT_TYPE ("(so)")))
+    return;
+  g_variant_get (args, "(&so)", &name, NULL);
+  if (is_watched (self, name))
+    watch_unit (self, name);
+}
+
+static void
+on_unit_removed (const char *sender, const char *path, const char *member, GVariant *args, gpointer data)
+{
+  Units *self = data;
+  const char *name;
+  if (!g_variant_is_of_type (args, G_VARIANT_TYPE ("(so)")))
+    return;
+  g_variant_get (args, "(&so)", &name, NULL);
+  if (!g_hash_table_remove (self->watched, name))
+    return;
+  SwarmPluginUnitState absent = { .name = name, .phase = SWARM_PLUGIN_UNIT_ABSENT };
+  tell_watchers (self, &absent);
+}
+
+static void
+found_for_watch (const SwarmPluginUnitState *states, gsize n_states, const GError *error, gpointer data)
+{
+  Units *self = data;
+  for (gsize i = 0; i < n_states; i++)
+    watch_unit (self, states[i].name);
+}
+
+static guint
+units_watch (SwarmPluginServices *services, const char *prefix, SwarmUnitWatchFunc func, gpointer data)
+{
+  Units *self = (Units *) services;
+  Watch *watch = g_new0 (Watch, 1);
+  watch->id = ++self->next_watch;
+  watch->prefix = g_strdup (prefix);
+  watch->func = func;
+  watch->data = data;
+  g_ptr_array_add (self->watches, watch);
+  units_list (services, prefix, found_for_watch, self);
+  return watch->id;
+}
+
+static void
+watch_free (gpointer data)
+{
+  Watch *watch = data;
+  g_free (watch->prefix);
+  g_free (watch);
+}
+
+static void
+units_unwatch (SwarmPluginServices *services, guint id)
+{
+  Units *self = (Units *) services;
+  for (guint i = 0; i < self->watches->len; i++)
+    if (((Watch *) self->watches->pdata[i])->id == id) {
+      g_ptr_array_remove_index (self->watches, i);
+      return;
+    }
+}
+
+/* ---- life ---- */
+
+static void
+subscribed (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer data)
+{
+  /* AlreadySubscribed and the like are fine; a bus without systemd shows at the first request. */
+}
+
+SwarmPluginServices *
+swarm_units_new (SwarmBus *bus)
+{
+  static const struct {
+    const char *member;
+    SwarmBusSignalFunc func;
+  } signals[] = { { "JobRemoved", on_job_removed }, { "UnitNew", on_unit_new }, { "UnitRemoved", on_unit_removed } };
+  Units *self = g_new0 (Units, 1);
+  self->services = (SwarmPluginServices){ units_start, units_stop, units_query, units_list, units_watch, units_unwatch };
+  self->bus = bus;
+  self->cancellable = g_cancellable_new ();
+  self->jobs = g_hash_table_new (g_str_hash, g_str_equal);
+  self->watches = g_ptr_array_new_with_free_func (watch_free);
+  self->watched = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, watched_free);
+  for (guint i = 0; i < G_N_ELEMENTS (signals); i++)
+    self->signal_ids[i] = swarm_bus_subscribe (bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, signals[i].member, signals[i].func, self);
+  manager_call (self, "Subscribe", NULL, subscribed, self);
+  return &self->services;
+}
+
+void
+swarm_units_free (SwarmPluginServices *services)
+{
+  Units *self = (Units *) services;
+  if (services == NULL || services == swarm_units_none ())
+    return;
+  g_cancellable_cancel (self->cancellable);
+  for (guint i = 0; i < G_N_ELEMENTS (self->signal_ids); i++)
+    swarm_bus_unsubscribe (self->bus, self->signal_ids[i]);
+  GHashTableIter iter;
+  Request *request;
+  g_hash_table_iter_init (&iter, self->jobs);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &request)) {
+    g_hash_table_iter_steal (&iter);
+    request_free (request);
+  }
+  g_hash_table_unref (self->jobs);
+  g_hash_table_unref (self->watched);
+  g_ptr_array_unref (self->watches);
+  g_object_unref (self->cancellable);
+  g_free (self);
+}
+
+/* ---- without a bus ---- */
+
+static void
+none_answer (gpointer func, gpointer data, gboolean is_list)
+{
+  g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "no system bus: units cannot be started (--bus none)");
+  if (is_list)
+    ((SwarmUnitListFunc) func) (NULL, 0, error, data);
+  else
+    ((SwarmUnitFunc) func) (NULL, error, data);
+}
+
+typedef struct {
+  gpointer func;
+  gpointer data;
+  gboolean is_list;
+} NoneAnswer;
+
+static gboolean
+none_idle (gpointer data)
+{
+  NoneAnswer *answer = data;
+  none_answer (answer->func, answer->data, answer->is_list);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+none_later (gpointer func, gpointer data, gboolean is_list)
+{
+  NoneAnswer *answer = g_new (NoneAnswer, 1);
+  *answer = (NoneAnswer){ func, data, is_list };
+  g_idle_add_full (G_PRIORITY_DEFAULT, none_idle, answer, g_free);
+}
+
+static void
+none_start (SwarmPluginServices *self, const char *name, GVariant *properties, SwarmUnitFunc func, gpointer data)
+{
+  g_variant_unref (g_variant_ref_sink (properties));
+  none_later (func, data, FALSE);
+}
+
+static void
+none_unit (SwarmPluginServices *self, const char *name, SwarmUnitFunc func, gpointer data)
+{
+  none_later (func, data, FALSE);
+}
+
+static void
+none_list (SwarmPluginServices *self, const char *prefix, SwarmUnitListFunc func, gpointer data)
+{
+  none_later (func, data, TRUE);
+}
+
+static guint
+none_watch (SwarmPluginServices *self, const char *prefix, SwarmUnitWatchFunc func, gpointer data)
+{
+  return 1;
+}
+
+static void
+none_unwatch (SwarmPluginServices *self, guint watch)
+{
+}
+
+SwarmPluginServices *
+swarm_units_none (void)
+{
+  static SwarmPluginServices services = { none_start, none_unit, none_unit, none_list, none_watch, none_unwatch };
+  return &services;
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Configuration, addresses and the membership's files. */
+#include "base/error.h"
+#include "base/log.h"
+#include "base/random-system.h"
+#include "ca/crypto.h"
+#include "daemon/address.h"
+#include "daemon/config.h"
+#include "daemon/disk-file.h"
+#include "daemon/state.h"
+#include <glib/gstdio.h>
+#include <string.h>
+
+static GString *logged;
+
+static void
+collect (int priority, const SwarmLogField *fields, const char *message, gpointer data)
+{
+  g_string_append_printf (logged, "%s\n", message);
+}
+
+static char *
+temp_dir (void)
+{
+  return g_dir_make_tmp ("swarm-daemon-XXXXXX", NULL);
+}
+
+static void
+test_config_bad_lines (void)
+{
+  g_autofree char *dir = temp_dir (), *path = g_build_filename (dir, "agent.conf", NULL);
+  g_autoptr (SwarmConfig) config = swarm_config_new_defaults ();
+  g_autoptr (GError) error = NULL;
+  const char *text = "# comment\n[Agent]\nListenAddress = 10.0.0.1:2400\nNoSuchKey=1\nIdleExitSec=soon\nnonsense\n"
+                     "[Labels]\nzone=a\n[runtime-podman]\nRegistryTimeout=3\n[Oops]\nx=1\n";
+  logged = g_string_new (NULL);
+  swarm_log_set_handler (collect, NULL);
+  g_assert_true (g_file_set_contents (path, text, -1, NULL));
+  g_assert_true (swarm_config_read_file (config, path, &error));
+  g_assert_cmpstr (config->listen, ==, "10.0.0.1:2400");
+  g_assert_cmpstr (g_hash_table_lookup (config->labels, "zone"), ==, "a");
+  g_assert_cmpstr (g_hash_table_lookup (config->plugin_values, "runtime-podman\nRegistryTimeout"), ==, "3");
+  g_assert_cmpuint (config->idle_exit_s, ==, 60);
+  g_assert_cmpuint (config->n_bad_lines, ==, 5);
+  g_assert_nonnull (strstr (logged->str, "agent.conf:4: unknown key NoSuchKey="));
+  g_assert_nonnull (strstr (logged->str, "agent.conf:5: \"soon\""));
+  g_assert_nonnull (strstr (logged->str, "agent.conf:6: neither a section nor key=value"));
+  g_assert_nonnull (strstr (logged->str, "agent.conf:11: unknown section [Oops]"));
+  swarm_log_set_handler (NULL, NULL);
+  g_string_free (logged, TRUE);
+  g_unlink (path);
+  g_rmdir (dir);
+}
+
+static void
+check_split (const char *text, const char *host, guint port)
+{
+  g_autofree char *got = NULL;
+  guint number = 0;
+  gboolean ok = swarm_address_split (text, 2377, &got, &number, NULL);
+  g_assert_cmpint (ok, ==, host != NULL);
+  if (host == NULL)
+    return;
+  g_assert_cmpstr (got, ==, host);
+  g_assert_cmpuint (number, ==, port);
+}
+
+static void
+test_address (void)
+{
+  check_split ("10.0.0.1", "10.0.0.1", 2377);
+  check_split ("10.0.0.1:99", "10.0.0.1", 99);
+  check_split ("[fd00::1]:99", "fd00::1", 99);
+  check_split ("fd00::1", "fd00::1", 2377);
+  check_split ("host.example:1", "host.example", 1);
+  check_split ("", NULL, 0);
+  check_split (":1", NULL, 0);
+  check_split ("a:0", NULL, 0);
+  check_split ("a:65536", NULL, 0);
+  check_split ("a:x", NULL, 0);
+  check_split ("[::1", NULL, 0);
+  check_split ("[::1]x", NULL, 0);
+  g_autofree char *advertise = swarm_address_advertise (NULL, "0.0.0.0:2400", "127.0.0.1:2377", NULL);
+  g_assert_cmpstr (advertise, ==, "127.0.0.1:2400");
+  g_autofree char *lo = swarm_address_advertise ("lo", "0.0.0.0:2377", NULL, NULL);
+  g_assert_cmpstr (lo, ==, "127.0.0.1:2377");
+  g_autoptr (GError) error = NULL;
+  g_assert_null (swarm_address_advertise ("nosuchif0", "0.0.0.0:2377", NULL, &error));
+  g_assert_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
+}
+
+static void
+batch_done (const GError *error, gpointer data)
+{
+  g_assert_no_error (error);
+  *(gboolean *) data = TRUE;
+}
+
+static void
+wait_for (gboolean *flag)
+{
+  while (!*flag)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+static void
+test_membership (void)
+{
+  g_autofree char *dir = temp_dir ();
+  SwarmDisk *disk = swarm_disk_file_new (dir, NULL);
+  SwarmCrypto *crypto = swarm_crypto_openssl ();
+  SwarmRandom *random = swarm_random_system ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SwarmMembership) none = swarm_membership_load (disk, crypto, &error);
+  g_assert_null (none);
+  g_assert_no_error (error);
+
+  g_autoptr (SwarmMembership) membership = swarm_membership_new ();
+  membership->node = swarm_random_id (random);
+  membership->cluster = swarm_random_id (random);
+  membership->manager = TRUE;
+  membership->raft_id = 7;
+  membership->listen = g_strdup ("0.0.0.0:2377");
+  membership->advertise = g_strdup ("10.0.0.1:2377");
+  membership->root_cert = g_strdup ("root");
+  membership->cert = g_strdup ("cert");
+  membership->key = g_bytes_new ("key", 3);
+  membership->log_key = swarm_membership_new_key (random);
+  g_ptr_array_add (membership->managers, g_strdup ("10.0.0.2:2377"));
+  gboolean done = FALSE;
+  swarm_membership_store (membership, disk, crypto, random, batch_done, &done);
+  wait_for (&done);
+  done = FALSE; /* twice: the sealing key stays the same */
+  swarm_membership_store (membership, disk, crypto, random, batch_done, &done);
+  wait_for (&done);
+
+  g_autoptr (SwarmMembership) loaded = swarm_membership_load (disk, crypto, &error);
+  g_assert_no_error (error);
+  g_assert_true (swarm_id_equal (&loaded->node, &membership->node));
+  g_assert_true (g_bytes_equal (loaded->log_key, membership->log_key));
+  g_assert_cmpuint (loaded->raft_id, ==, 7);
+  g_assert_cmpstr (loaded->managers->pdata[0], ==, "10.0.0.2:2377");
+  g_autofree char *sealed_path = g_build_filename (dir, "log.key", NULL);
+  g_autofree char *sealed = NULL;
+  gsize len;
+  g_assert_true (g_file_get_contents (sealed_path, &sealed, &len, NULL));
+  g_assert_cmpuint (len, >, 32);
+  sealed[len / 2] ^= 1;
+  g_assert_true (g_file_set_contents (sealed_path, sealed, len, NULL));
+  g_autoptr (SwarmMembership) damaged = swarm_membership_load (disk, crypto, &error);
+  g_assert_null (damaged);
+  g_assert_nonnull (strstr (error->message, "log.key"));
+
+  done = FALSE;
+  swarm_membership_erase (disk, batch_done, &done);
+  wait_for (&done);
+  g_clear_error (&error);
+  g_autoptr (SwarmMembership) gone = swarm_membership_load (disk, crypto, &error);
+  g_assert_null (gone);
+  g_assert_no_error (error);
+  swarm_disk_file_free (disk);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/daemon/config/bad-lines", test_config_bad_lines);
+  g_test_add_func ("/daemon/address", test_address);
+  g_test_add_func ("/daemon/membership", test_membership);
+  return g_test_run ();
+}
