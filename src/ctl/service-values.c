@@ -100,15 +100,18 @@ gboolean
 ctl_check_port (const char *text, GError **error)
 {
   g_autoptr (SwarmPortConfig) port = ctl_port_parse (text, error);
-  g_autofree char *published = NULL;
+  g_autoptr (GString) instead = g_string_new ("mode=host");
 
   if (port == NULL)
     return FALSE;
   if (port->publish_mode == SWARM_PUBLISH_HOST)
     return TRUE;
-  published = g_strdup_printf (",published=%" G_GUINT64_FORMAT, port->published_port);
-  return ctl_invalid (error, _("publish mode 'ingress' (the routing mesh) is not supported yet: use mode=host,target=%" G_GUINT64_FORMAT "%s"),
-                  port->target_port, port->published_port != 0 ? published : "");
+  g_string_append_printf (instead, ",target=%" G_GUINT64_FORMAT, port->target_port);
+  if (port->published_port != 0)
+    g_string_append_printf (instead, ",published=%" G_GUINT64_FORMAT, port->published_port);
+  if (port->protocol != SWARM_PROTOCOL_TCP)
+    g_string_append_printf (instead, ",protocol=%s", swarm_protocol_to_string (port->protocol));
+  return ctl_invalid (error, _("publish mode 'ingress' (the routing mesh) is not supported yet: use %s"), instead->str);
 }
 
 gboolean
