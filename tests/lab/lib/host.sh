@@ -61,7 +61,8 @@ start_host() { # HOST
 }
 
 pid1_is_known() { [ -s "$D/hosts/$1/pid1" ]; }
-systemd_answers() { local p; read -r p < "$D/hosts/$1/pid1"; [ ! -d "/proc/$p" ] || [ -S "/proc/$p/root/run/systemd/private" ]; }
+# until PID 1 has its own root, /run there is still the machine's
+systemd_answers() { local p; read -r p < "$D/hosts/$1/pid1"; [ ! -d "/proc/$p" ] || { is_up "$1" && [ -S "/proc/$p/root/run/systemd/private" ]; }; }
 
 boot_host() { # HOST: until its systemd says that it runs
   local h=$D/hosts/$1 start=$EPOCHREALTIME state
@@ -80,7 +81,7 @@ boot_host() { # HOST: until its systemd says that it runs
     tail -5 "$h/console.log" >&2
     return 1
   }
-  state=$(exec_in "$1" timeout 90 systemctl is-system-running --wait) || true
+  state=$(exec_in "$1" timeout $((90 * ${LAB_PATIENCE:-1})) systemctl is-system-running --wait) || true
   case $state in
     running) say "$1 running ($(seconds_since "$start") s)" ;;
     degraded) say "$1 degraded ($(seconds_since "$start") s): failed $(exec_in "$1" systemctl list-units --failed --plain --no-legend | awk '{ printf "%s ", $1 }')" ;;
