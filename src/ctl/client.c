@@ -111,12 +111,12 @@ ctl_call_fds (CtlContext *context, const char *path, const char *iface, const ch
   return call_once (context, path, iface, member, args, READ_TIMEOUT_MS, ret_fds, error);
 }
 
-/* The call may have been carried out, but nobody told us. */
+/* The call may have been carried out, but nobody told us; once that is so, the agent may be away for a moment. */
 static gboolean
-reply_was_lost (const GError *error)
+try_again (const GError *error, guint attempt)
 {
   return g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNKNOWN) ||
-         g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE);
+         (attempt > 0 && g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE));
 }
 
 GVariant *
@@ -133,7 +133,7 @@ ctl_call_write (CtlContext *context, const char *path, const char *iface, const 
 
     if (reply != NULL)
       return reply;
-    if (!retry || attempt >= RETRIES || context->bus == NULL || !reply_was_lost (reason)) {
+    if (!retry || attempt >= RETRIES || context->bus == NULL || !try_again (reason, attempt)) {
       g_propagate_error (error, g_steal_pointer (&reason));
       return NULL;
     }

@@ -5,6 +5,7 @@
 #include "ctl/client.h"
 #include "ctl/format.h"
 #include "ctl/logs.h"
+#include "ctl/task-list.h"
 #include "ctl/values.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -208,20 +209,74 @@ open_logs (CtlContext *context, const Target *target, GVariant *selector, const 
   return FALSE;
 }
 
+/* Task id → "service.slot", for records that carry ids only. */
+static GHashTable *
+slot_names (CtlContext *context, const Target *target, GError **error)
+{
+  g_autoptr (GPtrArray) service = g_ptr_array_new ();
+  g_autoptr (JsonNode) list = NULL;
+  g_autoptr (GPtrArray) tasks = NULL;
+  GHashTable *names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+
+  g_ptr_array_add (service, strrchr (target->service_path, '/') + 1);
+  list = ctl_list_tasks (context, ctl_filters_with (NULL, "service", service), error);
+  tasks = ctl_json_objects (list != NULL ? json_node_get_array (list) : NULL);
+  for (guint i = 0; i < tasks->len; i++) {
+    JsonObject *task = g_ptr_array_index (tasks, i);
+    g_hash_table_insert (names, g_strdup (ctl_json_string (task, "ID")), ctl_task_slot_name (task, NULL, FALSE));
+  }
+  return names;
+}
+
 /* A record of ReadLogs: its members are those of the line. */
 static void
-print_object (JsonObject *object, const CtlLogOptions *options)
+print_object (JsonObject *object, GHashTable *names, const CtlLogOptions *options)
 {
+  const char *task = ctl_json_string (object, "TaskID");
+  const char *name = g_hash_table_lookup (names, task);
+  g_autofree char *text = unescape (ctl_json_string (object, "Text"));
   CtlLogRecord record = {
-    .time_us = ctl_json_int (object, "Timestamp"),
-    .task_id = (char *) ctl_json_string (object, "TaskID"),
+    .time_us = ctl_json_int (object, "Time"),
+    .task_id = (char *) task,
     .node = (char *) ctl_json_string (object, "Node"),
     .stream = ctl_json_int (object, "Stream") == 2 ? 2 : 1,
-    .name = (char *) ctl_json_string (object, "Name"),
-    .text = (char *) ctl_json_string (object, "Text"),
+    .name = (char *) ctl_json_string_or (object, "Name", name != NULL ? name : "?"),
+    .text = text,
   };
 
   print_record (&record, options);
+}
+
+/* One page after *@cursor, which moves on; the number of its records, -1: an error. */
+static int
+read_page (CtlContext *context, const Target *target, char **cursor, gint64 since_us, const CtlLogOptions *options, GError **error)
+{
+  g_autoptr (GVariant) reply = ctl_call (context, target->service_path, CTL_SERVICE_IFACE, "ReadLogs",
+                                         g_variant_new ("(su)", *cursor, PAGE), error);
+  g_autoptr (GVariant) page = NULL;
+  g_autoptr (JsonNode) node = NULL;
+  g_autoptr (GPtrArray) records = NULL;
+  g_autoptr (GHashTable) names = NULL;
+  g_autofree char *next = NULL;
+
+  if (reply == NULL)
+    return -1;
+  g_variant_get (reply, "(@aa{sv}s)", &page, &next);
+  if (g_variant_n_children (page) == 0)
+    return 0;
+  g_free (*cursor);
+  *cursor = g_steal_pointer (&next);
+  names = slot_names (context, target, NULL);
+  node = ctl_variant_to_json (page);
+  records = ctl_json_objects (json_node_get_array (node));
+  for (guint i = 0; i < records->len; i++) {
+    JsonObject *record = g_ptr_array_index (records, i);
+    gboolean ours = target->task_id == NULL || g_str_equal (ctl_json_string (record, "TaskID"), target->task_id);
+
+    if (ours && ctl_json_int (record, "Time") >= since_us)
+      print_object (record, names, options);
+  }
+  return (int) records->len;
 }
 
 static gboolean
@@ -230,31 +285,19 @@ read_logs (CtlContext *context, const Target *target, gboolean follow, gint64 si
 {
   g_autofree char *cursor = g_strdup ("");
 
-  for (;;) {
-    g_autoptr (GVariant) reply = ctl_call (context, target->service_path, CTL_SERVICE_IFACE, "ReadLogs",
-                                           g_variant_new ("(su)", cursor, PAGE), error);
-    g_autoptr (GVariant) page = NULL;
-    g_autoptr (JsonNode) node = NULL;
-    g_autoptr (GPtrArray) records = NULL;
+  if (ctl_args_given (context->args, "tail"))
+    return ctl_invalid (error, _("option %s is not supported together with -H yet"), "--tail");
+  while (!ferror (stdout)) {
+    int n = read_page (context, target, &cursor, since_us, options, error);
 
-    if (reply == NULL)
+    if (n < 0)
       return FALSE;
-    g_clear_pointer (&cursor, g_free);
-    g_variant_get (reply, "(@aa{sv}s)", &page, &cursor);
-    node = ctl_variant_to_json (page);
-    records = ctl_json_objects (json_node_get_array (node));
-    for (guint i = 0; i < records->len; i++) {
-      JsonObject *record = g_ptr_array_index (records, i);
-      gboolean ours = target->task_id == NULL || g_str_equal (ctl_json_string (record, "TaskID"), target->task_id);
-
-      if (ours && ctl_json_int (record, "Timestamp") >= since_us)
-        print_object (record, options);
-    }
-    if (records->len < PAGE && !follow)
-      return TRUE;
-    if (records->len == 0)
+    if (n < PAGE && !follow)
+      break;
+    if (n == 0)
       g_usleep (FOLLOW_POLL_US);
   }
+  return TRUE;
 }
 
 /* Options that go to the agent; floating. NULL: a bad value. */

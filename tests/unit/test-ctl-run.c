@@ -41,6 +41,8 @@ static const struct {
   { "RotateJoinToken", "('SWMTKN-1-new',)" },
   { "CreateService", "('" SERVICE_ID "', ['image nginx could not be accessed'])" },
   { "Update", "(@as [],)" },
+  { "ReadLogs", "([{'Time': <uint64 1767323045000000>, 'TaskID': <'" TASK_ID "'>, 'Node': <'n1'>, 'Stream': <uint32 1>, "
+                "'Text': <'hello\\\\nworld'>}], '1767323045000000 1')" },
 };
 
 static void
@@ -159,6 +161,7 @@ static const SwarmBusMethod service_methods[] = {
   METHOD ("Scale", "t:replicas", NULL),
   METHOD ("Remove", NULL, NULL),
   METHOD ("OpenLogs", "a{sv}:options", "h:stream"),
+  METHOD ("ReadLogs", "s:cursor u:max", "aa{sv}:lines s:next"),
   { NULL },
 };
 static const SwarmBusMethod task_methods[] = { METHOD ("Inspect", NULL, "a{sv}:task"), { NULL } };
@@ -412,6 +415,31 @@ test_logs (Fixture *fixture, gconstpointer data)
   check (fixture, "service logs nope", 1, "", "no such task or service: nope\n");
 }
 
+/* -H: the bus over a program named ssh, here one that finds the test's bus; logs without descriptors. */
+static void
+test_remote (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *bridge = g_find_program_in_path ("systemd-stdio-bridge");
+  g_autofree char *ssh = g_build_filename (fixture->daemon->dir, "ssh", NULL);
+  g_autofree char *path = g_strdup_printf ("%s:%s", fixture->daemon->dir, g_getenv ("PATH"));
+  g_autofree char *before = g_strdup (g_getenv ("PATH"));
+  g_autofree char *script = NULL;
+
+  if (bridge == NULL) {
+    g_test_skip ("systemd-stdio-bridge is not installed");
+    return;
+  }
+  script = g_strdup_printf ("#!/bin/sh\n[ \"$*\" = '-xT -- root@n9 systemd-stdio-bridge' ] || exit 9\nexec %s --bus-path='%s'\n", bridge,
+                            fixture->daemon->address);
+  g_assert_true (g_file_set_contents_full (ssh, script, -1, G_FILE_SET_CONTENTS_NONE, 0755, NULL));
+  g_setenv ("PATH", path, TRUE);
+  check (fixture, "-H root@n9 node ls -q", 0, NODE_ID "\n", "");
+  check (fixture, "service logs my-web -H root@n9", 0, "my-web.1.50qe8lfnxaxk@n1    | hello\nworld\n", "");
+  check (fixture, "-H -oProxyCommand=x info", 2, "", "\"-oProxyCommand=x\" is not a host: give -H [USER@]HOST\n");
+  g_setenv ("PATH", before, TRUE);
+  g_unlink (ssh);
+}
+
 /* No agent: one clear text and exit code 1. */
 static void
 test_no_agent (Fixture *fixture, gconstpointer data)
@@ -437,6 +465,7 @@ main (int argc, char **argv)
   ADD ("create", test_create);
   ADD ("converge", test_converge);
   ADD ("logs", test_logs);
+  ADD ("remote", test_remote);
   ADD ("no-agent", test_no_agent);
   return g_test_run ();
 }
