@@ -81,6 +81,7 @@ struct _SwarmConsensus {
   guint64 echo;      /* stamp of the leader's newest message, to be sent back */
   guint64 echo_from, echo_term;
   gint64 started_at;
+  gint64 heard_leader; /* boottime */
 
   SwarmTimer *raft_timer;
   gint64 raft_due;
@@ -181,6 +182,8 @@ void engine_fail_format (SwarmConsensus *self, const char *format, ...) G_GNUC_P
 void traffic_send_raft (SwarmConsensus *self, const struct raft_message *messages, guint n);
 void traffic_send (SwarmConsensus *self, const SwarmId *node, Message *message);
 void traffic_flush (SwarmConsensus *self);
+/* Asks the others whether this node is still a member, when it hears of no leader for long. */
+void traffic_probe (SwarmConsensus *self);
 /* This node leads a new term: what was confirmed before does not count. */
 void traffic_begin_term (SwarmConsensus *self);
 void traffic_clear (SwarmConsensus *self);

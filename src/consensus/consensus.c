@@ -206,9 +206,7 @@ swarm_consensus_bootstrap (SwarmConsensus *self, const char *address)
 {
   g_return_if_fail (self->state == STATE_NEW && self->meta.raft_id == 0 && strlen (address) < sizeof self->meta.bootstrap);
 
-  do
-    self->config.random->fill (self->config.random, (guint8 *) &self->meta.raft_id, sizeof self->meta.raft_id);
-  while (self->meta.raft_id == 0);
+  self->meta.raft_id = raft_id_new (self->config.random, 1);
   self->meta.node = self->config.node;
   self->meta.term = 1;
   g_strlcpy (self->meta.bootstrap, address, sizeof self->meta.bootstrap);

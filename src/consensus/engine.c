@@ -4,6 +4,8 @@
 
 /* Entries a follower may be behind in flight. */
 #define MAX_INFLIGHT 512
+/* libraft asks anew for a snapshot to be sent; a stream under way is not disturbed by it (install.c). */
+#define INSTALL_TIMEOUT_MS 1000
 
 static raft_time
 now_ms (SwarmConsensus *self)
@@ -345,6 +347,7 @@ raft_timer_due (gpointer data)
   struct raft_event event = { .type = RAFT_TIMEOUT };
 
   self->raft_timer = NULL;
+  traffic_probe (self);
   /* The leave to disrupt a leader (a transfer) is good for one election only: leases depend on it. */
   if (raft_state (&self->raft) == RAFT_CANDIDATE)
     self->raft.candidate_state.disrupt_leader = false;
@@ -427,6 +430,7 @@ open_raft (SwarmConsensus *self)
   raft_set_election_timeout (&self->raft, self->config.election_timeout_ms);
   raft_set_heartbeat_timeout (&self->raft, self->config.heartbeat_ms);
   raft_set_max_inflight_entries (&self->raft, MAX_INFLIGHT);
+  raft_set_install_snapshot_timeout (&self->raft, INSTALL_TIMEOUT_MS);
 }
 
 void

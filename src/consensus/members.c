@@ -2,6 +2,20 @@
 #include "consensus/members.h"
 #include "consensus/codec.h"
 
+#define CHANCE_BITS 20
+
+guint64
+raft_id_new (SwarmRandom *random, guint64 index)
+{
+  return index << CHANCE_BITS | swarm_random_below (random, 1u << CHANCE_BITS);
+}
+
+guint64
+raft_id_index (guint64 raft_id)
+{
+  return raft_id >> CHANCE_BITS;
+}
+
 char *
 member_address (const SwarmId *node, const char *address)
 {

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* libraft's configurations and ours. libraft's server address holds "<node id> <HOST:PORT>", so that the log itself maps raft ids to nodes. */
 #pragma once
-#include "base/id.h"
+#include "base/random.h"
 #include <raft.h>
 
 #define MAX_MEMBERS 32
+
+/* A raft id is used once: it is made of the index of the entry that adds the member, and chance (that entry may be lost to another one). */
+guint64 raft_id_new (SwarmRandom *random, guint64 index);
+guint64 raft_id_index (guint64 raft_id);
 
 /* "<node id> <HOST:PORT>"; caller frees. */
 char *member_address (const SwarmId *node, const char *address);

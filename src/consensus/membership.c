@@ -206,9 +206,7 @@ work_add (SwarmConsensus *self, const struct raft_server *server)
     finish_error (self, SWARM_ERROR_LIMIT_EXCEEDED, "a cluster has 32 managers at most");
     return;
   }
-  do
-    self->config.random->fill (self->config.random, (guint8 *) &change->raft_id, sizeof change->raft_id);
-  while (change->raft_id == 0 || conf_find (&self->raft.configuration, change->raft_id) != NULL);
+  change->raft_id = raft_id_new (self->config.random, raft_log_last (self->log) + 1);
   address = member_address (&change->node, change->address);
   copy_configuration (self, 0, &conf);
   if (raft_configuration_add (&conf, change->raft_id, address, RAFT_STANDBY) != 0)

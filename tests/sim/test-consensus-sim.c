@@ -1,0 +1,860 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Consensus under faults, by seed: up to seven members over virtual time, disks that lose, tear and fail, a network that delays, loses and splits,
+ * members that come and go, leadership that is handed over. What must hold is checked at every step, that all comes right again at the end.
+ *
+ *   test-consensus-sim [--seeds A..B] [--seconds N] [--lie] [--verbose]
+ *
+ * --lie lets the disks forget what they said was synced: then seeds must fail, or this test sees nothing. */
+#include "base/error.h"
+#include "consensus/consensus.h"
+#include "sim/sim-clock.h"
+#include "sim/sim-crypto.h"
+#include "sim/sim-disk.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_NODES 7
+#define MS 1000
+
+typedef struct _World World;
+
+typedef struct {
+  World *world;
+  guint number;
+  SwarmId id;
+  SimDisk *disk;
+  SwarmConsensus *consensus; /* NULL: off */
+  guint incarnation;         /* of the process: messages to an older one are lost */
+  guint64 join_as;           /* raft id to join with */
+  gboolean enrolled;         /* has a place in the cluster, as far as its own disk says */
+  gint64 boot_at;            /* when it comes back, while off */
+  gboolean leads;
+  guint64 applied, hash, count;
+  guint64 last_due[MAX_NODES];
+} Node;
+
+typedef struct {
+  guint64 hash; /* of the state after this entry */
+  gboolean known;
+} Applied;
+
+struct _World {
+  guint64 seed;
+  SimClock *clock;
+  SimRandom random;
+  SimCrypto crypto;
+  GBytes *key;
+  Node nodes[MAX_NODES];
+  gboolean cut[MAX_NODES][MAX_NODES];
+  GArray *applied;       /* Applied, by index: the one true sequence */
+  GHashTable *leaders;   /* term → node number + 1 */
+  GHashTable *commanded; /* index of acknowledged entries → value */
+  guint64 max_acknowledged;
+  guint64 next_value;
+  gboolean faults;
+  gboolean quiet; /* no more proposals */
+  guint loss;     /* percent */
+  char *violation;
+  guint64 acknowledged, unknown, refused, crashes, changes, transfers, elections, barriers, installs, snapshots;
+};
+
+typedef struct {
+  World *world;
+  guint to, from, incarnation;
+  GBytes *bytes;
+} Packet;
+
+typedef struct {
+  Node *node;
+  guint incarnation;
+  guint64 value;
+  guint target;
+  guint64 floor; /* what had been acknowledged when it was asked */
+} Request;
+
+static gboolean verbose, lie;
+
+static void boot (Node *node);
+
+static void G_GNUC_PRINTF (2, 3)
+violate (World *world, const char *format, ...)
+{
+  va_list args;
+
+  if (world->violation != NULL)
+    return;
+  va_start (args, format);
+  world->violation = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_printerr ("seed %" G_GUINT64_FORMAT " at %.3f s: %s\n", world->seed, (double) sim_clock_time (world->clock) / G_USEC_PER_SEC,
+              world->violation);
+}
+
+static void G_GNUC_PRINTF (2, 3)
+note (World *world, const char *format, ...)
+{
+  va_list args;
+
+  if (!verbose)
+    return;
+  printf ("%9.3f ", (double) sim_clock_time (world->clock) / G_USEC_PER_SEC);
+  va_start (args, format);
+  vprintf (format, args);
+  va_end (args);
+  putchar ('\n');
+}
+
+static Request *
+request_new (Node *node, guint64 value)
+{
+  Request *request = g_new0 (Request, 1);
+
+  *request = (Request){ node, node->incarnation, value, 0, node->world->max_acknowledged };
+  return request;
+}
+
+/* ---- the state machine: a hash over all entries ---- */
+
+/* The same at the same index on every member, whenever. */
+static void
+check_state (Node *node)
+{
+  World *world = node->world;
+  Applied *known;
+
+  if (world->applied->len <= node->applied)
+    g_array_set_size (world->applied, node->applied + 1);
+  known = &g_array_index (world->applied, Applied, node->applied);
+  if (known->known && known->hash != node->hash)
+    violate (world, "n%u has another state at index %" G_GUINT64_FORMAT, node->number, node->applied);
+  known->known = TRUE;
+  known->hash = node->hash;
+}
+
+static gboolean
+apply (guint64 index, GBytes *entry, gboolean ours, gpointer data, GError **error)
+{
+  Node *node = data;
+  guint64 value;
+
+  if (index <= node->applied)
+    violate (node->world, "n%u applies %" G_GUINT64_FORMAT " after %" G_GUINT64_FORMAT, node->number, index, node->applied);
+  memcpy (&value, g_bytes_get_data (entry, NULL), sizeof value);
+  node->applied = index;
+  node->hash = (node->hash ^ value ^ index) * 0x9E3779B97F4A7C15ull;
+  node->hash ^= node->hash >> 31;
+  node->count++;
+  check_state (node);
+  return TRUE;
+}
+
+typedef struct {
+  GBytes *bytes;
+  SwarmConsensusEncodedFunc done;
+  gpointer data;
+} Encoding;
+
+static gpointer
+snapshot (gpointer data)
+{
+  Node *node = data;
+  /* Sometimes large enough for several pieces. */
+  gsize size = 24 + (sim_random_chance (&node->world->random, 20) ? (gsize) sim_random_range (&node->world->random, 0, 900000) : 0);
+  guint64 *bytes = g_malloc0 (size);
+
+  bytes[0] = node->applied;
+  bytes[1] = node->hash;
+  bytes[2] = node->count;
+  node->world->snapshots++;
+  return g_bytes_new_take (bytes, size);
+}
+
+static void
+encode_due (gpointer data)
+{
+  Encoding *encoding = data;
+
+  encoding->done (encoding->bytes, encoding->data);
+  g_bytes_unref (encoding->bytes);
+  g_free (encoding);
+}
+
+static void
+encode (gpointer handle, SwarmConsensusEncodedFunc done, gpointer done_data, gpointer data)
+{
+  Node *node = data;
+  Encoding *encoding = g_new0 (Encoding, 1);
+
+  *encoding = (Encoding){ handle, done, done_data };
+  swarm_clock_timer (sim_clock_iface (node->world->clock), sim_random_range (&node->world->random, 0, 20 * MS), SWARM_PRIORITY_NORMAL,
+                     encode_due, encoding);
+}
+
+static gboolean
+restore (guint64 index, GBytes *bytes, gpointer data, GError **error)
+{
+  Node *node = data;
+  const guint64 *values = g_bytes_get_data (bytes, NULL);
+
+  if (node->applied > index)
+    violate (node->world, "n%u goes back from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, node->number, node->applied, index);
+  if (node->consensus != NULL && node->applied > 0)
+    node->world->installs++;
+  node->applied = values[0];
+  node->hash = values[1];
+  node->count = values[2];
+  check_state (node);
+  return TRUE;
+}
+
+/* ---- the network ---- */
+
+static void
+packet_due (gpointer data)
+{
+  Packet *packet = data;
+  World *world = packet->world;
+  Node *to = &world->nodes[packet->to];
+
+  if (to->consensus != NULL && to->incarnation == packet->incarnation && !world->cut[packet->from][packet->to])
+    swarm_consensus_receive (to->consensus, &world->nodes[packet->from].id, packet->bytes);
+  g_bytes_unref (packet->bytes);
+  g_free (packet);
+}
+
+static Node *
+find_node (World *world, const SwarmId *id)
+{
+  for (guint i = 0; i < MAX_NODES; i++)
+    if (swarm_id_equal (&world->nodes[i].id, id))
+      return &world->nodes[i];
+  return NULL;
+}
+
+static void
+send (const SwarmId *id, GBytes *message, gpointer data)
+{
+  Node *node = data, *to = find_node (node->world, id);
+  World *world = node->world;
+  gint64 now = sim_clock_time (world->clock), due = now + sim_random_range (&world->random, 100, 20 * MS);
+  Packet *packet;
+
+  if (g_bytes_get_size (message) > SWARM_CONSENSUS_MAX_MESSAGE)
+    violate (world, "n%u sends a message of %zu bytes", node->number, g_bytes_get_size (message));
+  if (to == NULL || to == node || world->cut[node->number][to->number] || sim_random_chance (&world->random, world->loss))
+    return;
+  due = MAX (due, (gint64) node->last_due[to->number]);
+  node->last_due[to->number] = due;
+  packet = g_new0 (Packet, 1);
+  *packet = (Packet){ world, to->number, node->number, to->incarnation, g_bytes_ref (message) };
+  swarm_clock_timer (sim_clock_iface (world->clock), due - now, SWARM_PRIORITY_NORMAL, packet_due, packet);
+}
+
+/* ---- what consensus tells ---- */
+
+static void
+role_changed (gboolean is_leader, const SwarmId *leader, guint64 term, gpointer data)
+{
+  Node *node = data;
+  World *world = node->world;
+  gpointer before = g_hash_table_lookup (world->leaders, GUINT_TO_POINTER (term));
+
+  note (world, "n%u %s, term %" G_GUINT64_FORMAT, node->number, is_leader ? "leads" : "follows", term);
+  node->leads = is_leader;
+  if (!is_leader)
+    return;
+  world->elections++;
+  if (before != NULL && GPOINTER_TO_UINT (before) != node->number + 1)
+    violate (world, "term %" G_GUINT64_FORMAT " is led by n%u and n%u", term, GPOINTER_TO_UINT (before) - 1, node->number);
+  g_hash_table_insert (world->leaders, GUINT_TO_POINTER (term), GUINT_TO_POINTER (node->number + 1));
+  if (node->applied < world->max_acknowledged)
+    violate (world, "n%u leads with state %" G_GUINT64_FORMAT ", but %" G_GUINT64_FORMAT " was acknowledged", node->number, node->applied,
+             world->max_acknowledged);
+}
+
+static void
+members_changed (gpointer data)
+{
+}
+
+static void
+turn_off (Node *node)
+{
+  g_clear_pointer (&node->consensus, swarm_consensus_free);
+  node->incarnation++;
+  node->leads = FALSE;
+  node->applied = node->hash = node->count = 0;
+}
+
+/* As a demoted manager does: the log is deleted. */
+static void
+wipe (Node *node)
+{
+  World *world = node->world;
+
+  turn_off (node);
+  sim_disk_free (node->disk);
+  node->disk = sim_disk_new (world->clock, &world->random, 50, 3 * MS);
+  node->enrolled = FALSE;
+  node->boot_at = 0;
+}
+
+static void
+removed (gpointer data)
+{
+  Node *node = data;
+
+  note (node->world, "n%u hears that it is removed", node->number);
+  wipe (node);
+}
+
+static void
+fatal (const GError *error, gpointer data)
+{
+  Node *node = data;
+  World *world = node->world;
+
+  if (strstr (error->message, "injected") == NULL)
+    violate (world, "n%u ended: %s", node->number, error->message);
+  turn_off (node);
+  sim_disk_repair (node->disk);
+  node->boot_at = sim_clock_time (world->clock) + sim_random_range (&world->random, 50 * MS, 1500 * MS);
+}
+
+static const SwarmConsensusEvents events = { apply, snapshot, encode, restore, send, role_changed, members_changed, removed, fatal };
+
+/* ---- clients ---- */
+
+static void
+acknowledged (guint64 index, const GError *error, gpointer data)
+{
+  Request *request = data;
+  World *world = request->node->world;
+
+  if (error == NULL) {
+    world->acknowledged++;
+    world->max_acknowledged = MAX (world->max_acknowledged, index);
+    g_hash_table_insert (world->commanded, GUINT_TO_POINTER (index), GUINT_TO_POINTER (request->value));
+    if (request->node->applied < index)
+      violate (world, "n%u acknowledged %" G_GUINT64_FORMAT " before it was applied", request->node->number, index);
+  } else if (g_error_matches (error, SWARM_ERROR, SWARM_ERROR_NO_QUORUM)) {
+    world->refused++;
+  } else {
+    world->unknown++;
+  }
+  g_free (request);
+}
+
+static void
+propose (Node *node)
+{
+  World *world = node->world;
+  /* Some entries are large, so that messages split. */
+  gsize size = 16 + (sim_random_chance (&world->random, 2) ? (gsize) sim_random_range (&world->random, 0, 400000) : 0);
+  guint64 *bytes = g_malloc0 (size);
+  g_autoptr (GBytes) entry = NULL;
+
+  bytes[0] = ++world->next_value;
+  entry = g_bytes_new_take (bytes, size);
+  swarm_consensus_propose (node->consensus, entry, acknowledged, request_new (node, world->next_value));
+}
+
+static void
+barrier_done (guint64 index, const GError *error, gpointer data)
+{
+  Request *request = data;
+  World *world = request->node->world;
+
+  if (error == NULL) {
+    world->barriers++;
+    if (request->node->incarnation == request->incarnation && request->node->applied < request->floor)
+      violate (world, "n%u read %" G_GUINT64_FORMAT " behind a barrier, but %" G_GUINT64_FORMAT " was acknowledged before",
+               request->node->number, request->node->applied, request->floor);
+  }
+  g_free (request);
+}
+
+/* Whoever has a lease reads what was acknowledged. */
+static void
+check_leases (World *world)
+{
+  for (guint i = 0; i < MAX_NODES; i++) {
+    Node *node = &world->nodes[i];
+    if (node->consensus != NULL && swarm_consensus_has_lease (node->consensus) && node->applied < world->max_acknowledged)
+      violate (world, "n%u has a lease at %" G_GUINT64_FORMAT ", but %" G_GUINT64_FORMAT " was acknowledged", i, node->applied,
+               world->max_acknowledged);
+  }
+}
+
+/* ---- members come and go ---- */
+
+static void
+change_done (guint64 index, const GError *error, gpointer data)
+{
+  Request *request = data;
+
+  if (error == NULL)
+    request->node->world->changes++;
+  g_free (request);
+}
+
+static void
+transfer_done (guint64 index, const GError *error, gpointer data)
+{
+  Request *request = data;
+
+  note (request->node->world, "transfer: %s", error != NULL ? error->message : "done");
+  if (error == NULL)
+    request->node->world->transfers++;
+  g_free (request);
+}
+
+static void
+remove_done (guint64 index, const GError *error, gpointer data)
+{
+  Request *request = data;
+  World *world = request->node->world;
+  Node *target = &world->nodes[request->target];
+
+  note (world, "remove n%u: %s", request->target, error != NULL ? error->message : "done");
+  if (error == NULL) {
+    world->changes++;
+    /* It is out for good: mostly it hears so itself, sometimes it is just switched off. */
+    if (target->consensus == NULL || sim_random_chance (&world->random, 30))
+      wipe (target);
+  }
+  g_free (request);
+}
+
+static void
+add_done (guint64 raft_id, const GError *error, gpointer data)
+{
+  Request *request = data;
+  World *world = request->node->world;
+  Node *target = &world->nodes[request->target];
+
+  note (world, "add n%u: %s", request->target, error != NULL ? error->message : "done");
+  if (error == NULL && !target->enrolled) {
+    world->changes++;
+    target->join_as = raft_id;
+    target->enrolled = TRUE;
+    boot (target);
+  }
+  g_free (request);
+}
+
+static const SwarmConsensusMember *
+find_member (GArray *members, const SwarmId *id)
+{
+  for (guint i = 0; i < members->len; i++) {
+    const SwarmConsensusMember *member = &g_array_index (members, SwarmConsensusMember, i);
+    if (swarm_id_equal (&member->node, id))
+      return member;
+  }
+  return NULL;
+}
+
+static void
+change_members (Node *leader)
+{
+  World *world = leader->world;
+  g_autoptr (GArray) members = swarm_consensus_members (leader->consensus);
+  Node *target = &world->nodes[sim_random_range (&world->random, 0, MAX_NODES - 1)];
+  const SwarmConsensusMember *member = find_member (members, &target->id);
+  Request *request = request_new (leader, 0);
+  g_autofree char *address = g_strdup_printf ("10.99.0.%u:%u", target->number + 1, (guint) sim_random_range (&world->random, 2377, 2379));
+  guint voters = 0;
+
+  for (guint i = 0; i < members->len; i++)
+    voters += g_array_index (members, SwarmConsensusMember, i).voter;
+  request->target = target->number;
+  if (member == NULL && !target->enrolled)
+    swarm_consensus_add (leader->consensus, &target->id, address, add_done, request);
+  else if (member != NULL && (!target->enrolled || (voters > 1 && sim_random_chance (&world->random, voters > 3 ? 40 : 10))))
+    swarm_consensus_remove (leader->consensus, &target->id, remove_done, request);
+  else if (member != NULL && !member->voter)
+    swarm_consensus_promote (leader->consensus, &target->id, change_done, request);
+  else if (member != NULL && sim_random_chance (&world->random, 30))
+    swarm_consensus_set_address (leader->consensus, &target->id, address, change_done, request);
+  else
+    swarm_consensus_transfer (leader->consensus, sim_random_chance (&world->random, 50) ? &target->id : NULL, transfer_done, request);
+}
+
+/* ---- life of the nodes ---- */
+
+static void
+boot (Node *node)
+{
+  World *world = node->world;
+  SwarmConsensusConfig config = { .clock = sim_clock_iface (world->clock),
+                                  .random = &world->random.iface,
+                                  .disk = sim_disk_iface (node->disk),
+                                  .crypto = &world->crypto.iface,
+                                  .key = world->key,
+                                  .node = node->id,
+                                  .cluster = { { 77 } },
+                                  .snapshot_entries = 60,
+                                  .snapshot_bytes = 3000000,
+                                  .trailing_entries = 20,
+                                  .segment_bytes = 4096 };
+  g_autoptr (GError) error = NULL;
+  SwarmConsensusStart state;
+
+  node->boot_at = 0;
+  node->consensus = swarm_consensus_new (&config, &events, node);
+  if (!swarm_consensus_start (node->consensus, &state, &error)) {
+    violate (world, "n%u does not start: %s", node->number, error->message);
+    turn_off (node);
+    return;
+  }
+  note (world, "n%u starts at %" G_GUINT64_FORMAT, node->number, node->applied);
+  if (state != SWARM_CONSENSUS_EMPTY)
+    return;
+  if (node->join_as != 0)
+    swarm_consensus_join (node->consensus, node->join_as);
+  else
+    swarm_consensus_bootstrap (node->consensus, "10.99.0.1:2377");
+}
+
+static void
+crash (Node *node)
+{
+  World *world = node->world;
+  gboolean power = sim_random_chance (&world->random, 70);
+
+  note (world, "n%u %s", node->number, power ? "loses power" : "is killed");
+  world->crashes++;
+  turn_off (node);
+  if (power)
+    sim_disk_crash (node->disk);
+  else
+    sim_disk_kill (node->disk);
+  node->boot_at = sim_clock_time (world->clock) + sim_random_range (&world->random, 20 * MS, 1500 * MS);
+}
+
+static void
+partition (World *world)
+{
+  memset (world->cut, 0, sizeof world->cut);
+  if (sim_random_chance (&world->random, 50))
+    return;
+  for (guint a = 0; a < MAX_NODES; a++)
+    for (guint b = 0; b < MAX_NODES; b++)
+      if (a != b && sim_random_chance (&world->random, 25)) {
+        world->cut[a][b] = TRUE;
+        if (sim_random_chance (&world->random, 70))
+          world->cut[b][a] = TRUE;
+      }
+}
+
+static void
+node_tick (Node *node)
+{
+  World *world = node->world;
+  SimRandom *random = &world->random;
+
+  if (node->consensus == NULL) {
+    if (node->enrolled && sim_clock_time (world->clock) >= node->boot_at)
+      boot (node);
+    return;
+  }
+  /* Clients ask whoever thinks that it leads. */
+  if (node->leads && !world->quiet && sim_random_chance (random, 40))
+    propose (node);
+  if (node->leads && sim_random_chance (random, 5))
+    swarm_consensus_barrier (node->consensus, barrier_done, request_new (node, 0));
+  if (!world->faults)
+    return;
+  if (node->leads && sim_random_range (random, 0, 299) == 0)
+    change_members (node);
+  if (sim_random_range (random, 0, 2999) == 0)
+    crash (node);
+  else if (sim_random_range (random, 0, 19999) == 0)
+    sim_disk_fail (node->disk, "injected: no space left on device");
+  else if (sim_random_range (random, 0, 4999) == 0)
+    swarm_consensus_compact (node->consensus);
+}
+
+static void
+tick (gpointer data)
+{
+  World *world = data;
+
+  for (guint i = 0; i < MAX_NODES && world->violation == NULL; i++)
+    node_tick (&world->nodes[i]);
+  check_leases (world);
+  if (world->faults && sim_random_range (&world->random, 0, 899) == 0)
+    partition (world);
+  if (world->faults && sim_random_range (&world->random, 0, 1999) == 0)
+    world->loss = (guint) sim_random_range (&world->random, 0, 8);
+  swarm_clock_timer (sim_clock_iface (world->clock), MS, SWARM_PRIORITY_NORMAL, tick, world);
+}
+
+/* ---- one run ---- */
+
+static gboolean
+stop_now (gpointer data)
+{
+  return ((World *) data)->violation != NULL;
+}
+
+static void
+run_ms (World *world, gint64 ms)
+{
+  sim_clock_run_until (world->clock, ms * MS, stop_now, world);
+}
+
+static Node *
+find_leader (World *world)
+{
+  for (guint i = 0; i < MAX_NODES; i++)
+    if (world->nodes[i].leads)
+      return &world->nodes[i];
+  return NULL;
+}
+
+static Node *the_joiner;
+
+static void
+first_promoted (guint64 index, const GError *error, gpointer data)
+{
+}
+
+/* Three voters to begin with. */
+static void
+set_up_cluster (World *world)
+{
+  world->nodes[0].enrolled = TRUE;
+  boot (&world->nodes[0]);
+  run_ms (world, 1000);
+  for (guint i = 1; i < 3 && world->violation == NULL; i++) {
+    Request *request;
+
+    the_joiner = &world->nodes[i];
+    if (find_leader (world) != &world->nodes[0]) {
+      violate (world, "the first member does not lead");
+      return;
+    }
+    request = request_new (&world->nodes[0], 0);
+    request->target = i;
+    swarm_consensus_add (world->nodes[0].consensus, &world->nodes[i].id, "10.99.0.2:2377", add_done, request);
+    run_ms (world, 500);
+    swarm_consensus_promote (world->nodes[0].consensus, &world->nodes[i].id, first_promoted, NULL);
+    run_ms (world, 1000);
+  }
+}
+
+static gboolean
+same_members (GArray *a, GArray *b)
+{
+  if (a->len != b->len)
+    return FALSE;
+  for (guint i = 0; i < a->len; i++) {
+    const SwarmConsensusMember *x = &g_array_index (a, SwarmConsensusMember, i), *y = &g_array_index (b, SwarmConsensusMember, i);
+    if (x->raft_id != y->raft_id || x->voter != y->voter || strcmp (x->address, y->address) != 0)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* All members that run have the same state and the same members; nobody is left who does not know that it is out. */
+static void
+check_converged (World *world, Node *leader)
+{
+  g_autoptr (GArray) members = swarm_consensus_members (leader->consensus);
+  guint up = 0;
+
+  for (guint i = 0; i < MAX_NODES; i++) {
+    Node *node = &world->nodes[i];
+    const SwarmConsensusMember *member = find_member (members, &node->id);
+    g_autoptr (GArray) theirs = NULL;
+    SwarmConsensusStats stats;
+
+    if (node->consensus == NULL)
+      continue;
+    theirs = swarm_consensus_members (node->consensus);
+    if (member == NULL || member->raft_id != swarm_consensus_raft_id (node->consensus)) {
+      /* One that was removed before it heard of anybody waits for whoever made it join. */
+      if (theirs->len > 0)
+        violate (world, "n%u was not told that it is removed", i);
+      continue;
+    }
+    up++;
+    swarm_consensus_stats (node->consensus, &stats);
+    if (node->applied != leader->applied || node->hash != leader->hash)
+      violate (world, "n%u stands at %" G_GUINT64_FORMAT ", the leader at %" G_GUINT64_FORMAT, i, node->applied, leader->applied);
+    else if (!same_members (members, theirs))
+      violate (world, "n%u has other members than the leader", i);
+    else if (stats.log_entries > 400)
+      violate (world, "n%u keeps %" G_GUINT64_FORMAT " entries", i, stats.log_entries);
+  }
+  if (up == 0)
+    violate (world, "no member runs");
+}
+
+static void
+heal_and_check (World *world)
+{
+  guint64 before;
+  Node *leader;
+
+  world->faults = FALSE;
+  world->loss = 0;
+  memset (world->cut, 0, sizeof world->cut);
+  for (guint i = 0; i < MAX_NODES; i++) {
+    sim_disk_repair (world->nodes[i].disk);
+    world->nodes[i].boot_at = 0;
+  }
+  run_ms (world, 6000);
+  before = world->acknowledged;
+  run_ms (world, 2000);
+  if (world->acknowledged < before + 100)
+    violate (world, "no progress after the faults: %" G_GUINT64_FORMAT " acknowledged in two seconds", world->acknowledged - before);
+  world->quiet = TRUE;
+  run_ms (world, 3000);
+  leader = find_leader (world);
+  if (leader == NULL)
+    violate (world, "nobody leads after the faults");
+  else if (world->violation == NULL)
+    check_converged (world, leader);
+}
+
+static void
+dump (World *world)
+{
+  for (guint i = 0; i < MAX_NODES; i++) {
+    Node *node = &world->nodes[i];
+    g_autoptr (GArray) members = NULL;
+    SwarmConsensusStats stats;
+
+    if (node->consensus == NULL) {
+      g_printerr ("  n%u off%s\n", i, node->enrolled ? "" : ", not enrolled");
+      continue;
+    }
+    members = swarm_consensus_members (node->consensus);
+    swarm_consensus_stats (node->consensus, &stats);
+    g_printerr ("  n%u %s term %" G_GUINT64_FORMAT " applied %" G_GUINT64_FORMAT " (%" G_GUINT64_FORMAT ") commit %" G_GUINT64_FORMAT
+                " log %" G_GUINT64_FORMAT "..%" G_GUINT64_FORMAT " stored %" G_GUINT64_FORMAT " snapshot %" G_GUINT64_FORMAT " members",
+                i, node->leads ? "leads" : "follows", swarm_consensus_term (node->consensus), node->applied,
+                swarm_consensus_applied_index (node->consensus), swarm_consensus_commit_index (node->consensus), stats.first_index,
+                stats.last_index, stats.stored_index, stats.snapshot_index);
+    for (guint j = 0; j < members->len; j++) {
+      SwarmConsensusMember *member = &g_array_index (members, SwarmConsensusMember, j);
+      Node *who = find_node (world, &member->node);
+      g_printerr (" n%u%s", who != NULL ? who->number : 99, member->voter ? "" : "(standby)");
+    }
+    g_printerr ("\n");
+  }
+}
+
+static void
+world_init (World *world, guint64 seed)
+{
+  *world = (World){ .seed = seed };
+  world->clock = sim_clock_new (1000 * (gint64) G_USEC_PER_SEC);
+  sim_random_init (&world->random, seed * 7919 + 1);
+  sim_crypto_init (&world->crypto, &world->random);
+  world->key = g_bytes_new_static ("0123456789abcdef0123456789abcdef", 32);
+  world->applied = g_array_new (FALSE, TRUE, sizeof (Applied));
+  world->leaders = g_hash_table_new (NULL, NULL);
+  world->commanded = g_hash_table_new (NULL, NULL);
+  for (guint i = 0; i < MAX_NODES; i++) {
+    Node *node = &world->nodes[i];
+    node->world = world;
+    node->number = i;
+    node->id.bytes[0] = (guint8) (i + 1);
+    node->disk = sim_disk_new (world->clock, &world->random, 50, 3 * MS);
+    if (sim_random_chance (&world->random, 15)) {
+      sim_disk_free (node->disk);
+      node->disk = sim_disk_new (world->clock, &world->random, 1 * MS, 60 * MS);
+    }
+    if (lie)
+      sim_disk_lie (node->disk, 200 * MS);
+  }
+}
+
+static void
+world_clear (World *world)
+{
+  for (guint i = 0; i < MAX_NODES; i++)
+    turn_off (&world->nodes[i]);
+  world->faults = FALSE;
+  world->quiet = TRUE;
+  for (guint i = 0; i < MAX_NODES; i++)
+    world->nodes[i].enrolled = FALSE;
+  sim_clock_run (world->clock, 2 * G_USEC_PER_SEC);
+  for (guint i = 0; i < MAX_NODES; i++)
+    sim_disk_free (world->nodes[i].disk);
+  g_array_unref (world->applied);
+  g_hash_table_unref (world->leaders);
+  g_hash_table_unref (world->commanded);
+  g_bytes_unref (world->key);
+  g_free (world->violation);
+  sim_clock_free (world->clock);
+}
+
+static gboolean
+run_seed (guint64 seed, gint64 seconds, World *total)
+{
+  World world;
+  gboolean ok;
+
+  world_init (&world, seed);
+  tick (&world);
+  set_up_cluster (&world);
+  world.faults = TRUE;
+  run_ms (&world, seconds * 1000);
+  if (world.violation == NULL)
+    heal_and_check (&world);
+  ok = world.violation == NULL;
+  if (!ok)
+    dump (&world);
+  total->acknowledged += world.acknowledged;
+  total->unknown += world.unknown;
+  total->refused += world.refused;
+  total->crashes += world.crashes;
+  total->changes += world.changes;
+  total->transfers += world.transfers;
+  total->elections += world.elections;
+  total->barriers += world.barriers;
+  total->snapshots += world.snapshots;
+  total->installs += world.installs;
+  world_clear (&world);
+  return ok;
+}
+
+int
+main (int argc, char **argv)
+{
+  guint64 first = 1, last = 6, failed = 0;
+  gint64 seconds = 12;
+  World total = { 0 };
+
+  for (int i = 1; i < argc; i++) {
+    if (strcmp (argv[i], "--seeds") == 0 && i + 1 < argc) {
+      char *end;
+      first = last = g_ascii_strtoull (argv[++i], &end, 10);
+      if (g_str_has_prefix (end, ".."))
+        last = g_ascii_strtoull (end + 2, NULL, 10);
+    } else if (strcmp (argv[i], "--seconds") == 0 && i + 1 < argc) {
+      seconds = atoi (argv[++i]);
+    } else if (strcmp (argv[i], "--lie") == 0) {
+      lie = TRUE;
+    } else if (strcmp (argv[i], "--verbose") == 0) {
+      verbose = TRUE;
+    } else {
+      g_printerr ("usage: %s [--seeds A..B] [--seconds N] [--lie] [--verbose]\n", argv[0]);
+      return 2;
+    }
+  }
+  for (guint64 seed = first; seed <= last; seed++)
+    failed += !run_seed (seed, seconds, &total);
+  printf ("seeds %" G_GUINT64_FORMAT "..%" G_GUINT64_FORMAT ", %" G_GINT64_FORMAT " s each: %" G_GUINT64_FORMAT " failed; acknowledged %" G_GUINT64_FORMAT
+          ", unknown %" G_GUINT64_FORMAT ", refused %" G_GUINT64_FORMAT ", elections %" G_GUINT64_FORMAT ", crashes %" G_GUINT64_FORMAT
+          ", changes of members %" G_GUINT64_FORMAT ", transfers %" G_GUINT64_FORMAT ", barriers %" G_GUINT64_FORMAT ", snapshots %" G_GUINT64_FORMAT
+          ", restored while running %" G_GUINT64_FORMAT "\n",
+          first, last, seconds, failed, total.acknowledged, total.unknown, total.refused, total.elections, total.crashes, total.changes,
+          total.transfers, total.barriers, total.snapshots, total.installs);
+  return failed > 0;
+}
