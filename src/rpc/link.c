@@ -208,9 +208,10 @@ check_hello (SwarmRpcLink *self, GError **error)
     return FALSE;
   if (self->accepted)
     self->base.kind = self->hello.link_kind;
-  if (self->base.kind == SWARM_LINK_CONSENSUS && self->base.peer.role != SWARM_PEER_MANAGER) {
+  /* Workers send their heartbeats there; which method who may call is the tables' business. */
+  if (self->base.kind == SWARM_LINK_CONSENSUS && self->base.peer.role == SWARM_PEER_NONE) {
     g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED,
-                         "only managers may open a consensus connection");
+                         "only members may open a consensus connection");
     return FALSE;
   }
   return (!self->accepted || swarm_rpc_identified (self->rpc, self, error)) && swarm_rpc_check_peer (self, error);

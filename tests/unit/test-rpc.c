@@ -414,10 +414,12 @@ test_consensus (Fixture *f, gconstpointer unused)
   SwarmRpcCredentials credentials;
   TestIdentity second;
 
+  credentials = (SwarmRpcCredentials){ .roots_pem = f->ca.root_pem };
+  g_assert_true (swarm_rpc_set_credentials (f->worker.rpc, &credentials, NULL));
   test_connect (f, SWARM_LINK_CONSENSUS);
   g_assert_false (f->up);
-  assert_contains (f->down_error->message, "only managers may open a consensus connection");
-  test_identity_init (&second, &f->ca, SWARM_PEER_MANAGER);
+  assert_contains (f->down_error->message, "only members may open a consensus connection");
+  test_identity_init (&second, &f->ca, SWARM_PEER_WORKER);
   credentials = test_credentials (&second, &f->ca);
   g_assert_true (swarm_rpc_set_credentials (f->worker.rpc, &credentials, NULL));
   test_connect (f, SWARM_LINK_CONSENSUS);
