@@ -414,7 +414,7 @@ test_consensus (Fixture *f, gconstpointer unused)
   SwarmRpcCredentials credentials;
   TestIdentity second;
 
-  credentials = (SwarmRpcCredentials){ .roots_pem = f->ca.root_pem };
+  credentials = (SwarmRpcCredentials){ .roots_pem = f->ca.cert };
   g_assert_true (swarm_rpc_set_credentials (f->worker.rpc, &credentials, NULL));
   test_connect (f, SWARM_LINK_CONSENSUS);
   g_assert_false (f->up);
