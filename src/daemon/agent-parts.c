@@ -26,16 +26,6 @@ own_link_down (SwarmLink *link, const GError *error, gpointer data)
 
 static const SwarmLinkEvents own_events = { NULL, own_link_down, swarm_agent_wire_call };
 
-static gboolean
-announce_up (gpointer data)
-{
-  SwarmLink *link = data;
-  if (link->is_up && link->events != NULL && link->events->up != NULL)
-    link->events->up (link, link->events_data);
-  swarm_link_unref (link);
-  return G_SOURCE_REMOVE;
-}
-
 static SwarmLink *
 dial_own (SwarmAgent *self, SwarmLinkKind kind, const SwarmLinkEvents *events, gpointer data)
 {
@@ -50,7 +40,6 @@ dial_own (SwarmAgent *self, SwarmLinkKind kind, const SwarmLinkEvents *events, g
   swarm_link_set_events (near, events, data);
   swarm_link_set_events (far, &own_events, self);
   g_ptr_array_add (self->own_links, far);
-  g_idle_add_full (G_PRIORITY_DEFAULT, announce_up, swarm_link_ref (near), NULL);
   return near;
 }
 
