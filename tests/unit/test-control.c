@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Operations: rules across objects with swarm's words, request ids, roles, the CA's decisions. */
+#include "base/error.h"
+#include "brain-fixture.h"
+#include <string.h>
+
+static void
+assert_refused (Brain *brain, const SwarmServiceSpec *spec, int code, const char *text)
+{
+  g_autoptr (GError) error = NULL;
+  g_assert_false (brain_try_create (brain, spec, NULL, NULL, &error));
+  g_assert_error (error, SWARM_ERROR, code);
+  g_assert_cmpstr (error->message, ==, text);
+}
+
+static void
+test_validation (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  g_autoptr (SwarmServiceSpec) good = brain_spec ("web", 1);
+  brain_create (brain, good);
+  assert_refused (brain, good, SWARM_ERROR_ALREADY_EXISTS, "name conflicts with an existing object: service web already exists");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("other", 1);
+  swarm_string_set (&spec->task->container->image, "Not/An/Image");
+  assert_refused (brain, spec, SWARM_ERROR_INVALID_ARGUMENT, "ContainerSpec: \"Not/An/Image\" is not a valid repository/tag");
+  swarm_string_set (&spec->task->container->image, NULL);
+  assert_refused (brain, spec, SWARM_ERROR_INVALID_ARGUMENT, "ContainerSpec: image reference must be provided");
+  swarm_string_set (&spec->task->container->image, "nginx");
+  swarm_string_set (&spec->name, "no_good_");
+  assert_refused (brain, spec, SWARM_ERROR_INVALID_ARGUMENT, "name must be valid as a DNS name component");
+  swarm_string_set (&spec->name, "other");
+  spec->task->restart_policy->delay = -1;
+  assert_refused (brain, spec, SWARM_ERROR_INVALID_ARGUMENT, "TaskSpec: restart-delay cannot be negative");
+  spec->task->restart_policy->delay = 0;
+  g_clear_pointer (&spec->mode->replicated, swarm_replicated_unref);
+  assert_refused (brain, spec, SWARM_ERROR_INVALID_ARGUMENT, "Unrecognized service mode");
+  spec->mode->replicated = swarm_replicated_new ();
+  spec_host_port (spec, 8080);
+  spec_host_port (spec, 8080);
+  assert_refused (brain, spec, SWARM_ERROR_INVALID_ARGUMENT, "EndpointSpec: duplicate published ports provided");
+}
+
+static void
+test_update (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  SwarmId web = brain_create (brain, spec), nobody = { { 1 } };
+  g_autoptr (GError) renamed = NULL, stale = NULL, missing = NULL;
+  const SwarmService *service = swarm_store_get (brain->store, SWARM_KIND_SERVICE, &web);
+  g_assert_cmpuint (service->spec_version, ==, 1);
+  swarm_string_set (&spec->name, "web2");
+  g_assert_false (brain_update (brain, &web, spec, &renamed));
+  g_assert_cmpstr (renamed->message, ==, "renaming services is not supported");
+  /* An update of what has changed meanwhile is the caller's to look at. */
+  swarm_string_set (&spec->name, "web");
+  swarm_control_scale_service (swarm_manager_control (brain->manager), &web, 2, NULL, NULL, NULL);
+  g_assert_false (brain_update (brain, &web, spec, &stale));
+  g_assert_error (stale, SWARM_ERROR, SWARM_ERROR_OUT_OF_SEQUENCE);
+  g_assert_cmpstr (stale->message, ==, "update out of sequence");
+  service = swarm_store_get (brain->store, SWARM_KIND_SERVICE, &web);
+  g_assert_cmpuint (service->spec->mode->replicated->replicas, ==, 2);
+  g_assert_cmpuint (service->spec_version, ==, 1);
+  g_assert_false (brain_scale (brain, &nobody, 2, &missing));
+  g_assert_error (missing, SWARM_ERROR, SWARM_ERROR_NOT_FOUND);
+}
+
+/* A call that is repeated with its request id is done once and answered twice. */
+static void
+test_request_id (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  g_autoptr (GError) error = NULL, taken = NULL;
+  SwarmId first, second;
+  g_assert_true (brain_try_create (brain, spec, "r1", &first, &error));
+  g_assert_no_error (error);
+  g_assert_true (brain_try_create (brain, spec, "r1", &second, &error));
+  g_assert_no_error (error);
+  g_assert_true (swarm_id_equal (&first, &second));
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_SERVICE), ==, 1);
+  g_assert_false (brain_try_create (brain, spec, "r2", NULL, &taken));
+  g_assert_error (taken, SWARM_ERROR, SWARM_ERROR_ALREADY_EXISTS);
+}
+
+static void
+test_availability (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *n1 = brain_node (brain, "n1"), *n2 = brain_node (brain, "n2");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 4);
+  spec->task->restart_policy->delay = G_GINT64_CONSTANT (5000000000);
+  SwarmId web = brain_create (brain, spec);
+  g_autoptr (GError) error = NULL;
+  brain_run (brain, SECOND);
+  g_assert_false (brain_availability (brain, n1, "asleep", &error));
+  g_assert_cmpstr (error->message, ==, "invalid availability \"asleep\", only active, pause and drain are supported");
+  g_assert_true (brain_availability (brain, n1, "drain", NULL));
+  brain_run (brain, 500 * MS);
+  /* No restart delay when a drain moves tasks. */
+  g_assert_cmpuint (tame_n_tasks (n1, SWARM_TASK_RUNNING), ==, 0);
+  g_assert_cmpuint (tame_n_tasks (n2, SWARM_TASK_RUNNING), ==, 4);
+  g_assert_cmpuint (count_running (brain, &web), ==, 4);
+  g_assert_true (brain_availability (brain, n1, "active", NULL));
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (tame_n_tasks (n1, SWARM_TASK_RUNNING), ==, 0);
+}
+
+static void
+test_labels (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  SwarmControl *control = swarm_manager_control (brain->manager);
+  g_autoptr (GHashTable) set = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GPtrArray) remove = g_ptr_array_new ();
+  g_hash_table_insert (set, (gpointer) "a", (gpointer) "1");
+  g_hash_table_insert (set, (gpointer) "b", (gpointer) "2");
+  swarm_control_update_labels (control, &node->id, set, NULL, NULL, NULL, NULL);
+  brain_run (brain, 10 * MS);
+  g_assert_cmpstr (g_hash_table_lookup (tame_node (node)->spec->labels, "b"), ==, "2");
+  g_ptr_array_add (remove, (gpointer) "a");
+  swarm_control_update_labels (control, &node->id, NULL, remove, NULL, NULL, NULL);
+  brain_run (brain, 10 * MS);
+  g_assert_cmpuint (g_hash_table_size (tame_node (node)->spec->labels), ==, 1);
+  g_assert_cmpuint (node->node_changes, ==, 3);
+}
+
+static void
+test_remove_node (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *n1 = brain_node (brain, "n1"), *n2 = brain_node (brain, "n2");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *id = swarm_id_dup_string (&n1->id);
+  g_autofree char *text = g_strdup_printf ("node %s is not down and can't be removed", id);
+  SwarmPeer peer = n1->far->peer;
+  g_assert_true (swarm_ca_standing (brain->store, &peer, NULL));
+  g_assert_false (brain_remove_node (brain, n1, FALSE, &error));
+  g_assert_error (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION);
+  g_assert_cmpstr (error->message, ==, text);
+  g_assert_true (brain_remove_node (brain, n1, TRUE, NULL));
+  brain_run (brain, SECOND);
+  g_assert_true (n1->disconnected);
+  g_assert_cmpuint (tame_n_tasks (n2, SWARM_TASK_RUNNING), ==, 2);
+  g_assert_cmpuint (count_running (brain, &web), ==, 2);
+  g_assert_cmpuint (count_tasks (brain, &web, SWARM_TASK_ORPHANED, SWARM_TASK_REMOVE), ==, 1);
+  g_assert_false (swarm_ca_standing (brain->store, &peer, NULL));
+  g_assert_cmpuint (swarm_store_cluster (brain->store)->removed_nodes->len, ==, 1);
+  tame_connect (n1);
+  brain_run (brain, SECOND);
+  g_assert_error (n1->register_error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND);
+}
+
+/* ---- roles ---- */
+
+static void
+list_member (Brain *brain, const SwarmId *id, gboolean reachable, gboolean leader)
+{
+  SwarmMember member = { .node = *id, .addr = "10.0.0.1:2377", .voter = TRUE, .reachable = reachable, .leader = leader };
+  g_array_append_val (brain->members, member);
+}
+
+static void
+add_member (Brain *brain, const SwarmId *id, gboolean reachable, gboolean leader)
+{
+  list_member (brain, id, reachable, leader);
+  swarm_manager_members_changed (brain->manager);
+  brain_run (brain, 100 * MS);
+}
+
+static gboolean
+find_founder (gpointer object, gpointer data)
+{
+  if (((SwarmNode *) object)->spec->role == SWARM_ROLE_MANAGER)
+    *(SwarmId *) data = SWARM_OBJECT (object)->id;
+  return TRUE;
+}
+
+static void
+test_roles (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  SwarmId founder = SWARM_ID_NIL;
+  g_autoptr (GError) last = NULL, quorum = NULL, member = NULL;
+  swarm_store_foreach (brain->store, SWARM_KIND_NODE, find_founder, &founder);
+  Tame manager = { .brain = brain, .id = founder };
+  add_member (brain, &founder, TRUE, TRUE);
+  g_assert_false (brain_set_role (brain, &manager, SWARM_ROLE_WORKER, &last));
+  g_assert_cmpstr (last->message, ==, "attempting to demote the last manager of the swarm");
+  /* Promotion: the node is told, joins, and its object follows. */
+  g_assert_true (brain_set_role (brain, node, SWARM_ROLE_MANAGER, NULL));
+  brain_run (brain, 100 * MS);
+  g_assert_cmpint (node->told_role, ==, SWARM_ROLE_MANAGER);
+  g_assert_null (tame_node (node)->manager_status);
+  add_member (brain, &node->id, FALSE, FALSE);
+  g_assert_nonnull (tame_node (node)->manager_status);
+  g_assert_cmpint (tame_node (node)->role, ==, SWARM_ROLE_MANAGER);
+  g_assert_nonnull (node->managers);
+  g_assert_cmpstr (swarm_control_manager_status (swarm_manager_control (brain->manager), &node->id), ==, "unreachable");
+  g_assert_cmpstr (swarm_control_manager_status (swarm_manager_control (brain->manager), &founder), ==, "leader");
+  g_assert_false (brain_remove_node (brain, node, TRUE, &member));
+  g_assert_error (member, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION);
+  /* Without the founder nobody reachable would be left. */
+  g_assert_false (brain_set_role (brain, &manager, SWARM_ROLE_WORKER, &quorum));
+  g_assert_cmpstr (quorum->message, ==, "can't remove member from the raft: this would result in a loss of quorum");
+  /* Demotion: out of the consensus, then a worker. */
+  g_assert_true (brain_set_role (brain, node, SWARM_ROLE_WORKER, NULL));
+  brain_run (brain, SECOND);
+  g_assert_cmpmem (brain->removed_member.bytes, 16, node->id.bytes, 16);
+  g_assert_null (tame_node (node)->manager_status);
+  g_assert_cmpint (tame_node (node)->role, ==, SWARM_ROLE_WORKER);
+  SwarmPeer peer = { .role = SWARM_PEER_MANAGER, .node = node->id, .serial = "old" };
+  g_assert_cmpint (swarm_ca_effective_role (brain->store, &peer), ==, SWARM_PEER_WORKER);
+  g_assert_false (swarm_ca_standing (brain->store, &peer, NULL));
+  g_assert_cmpint (tame_node (node)->status->state, ==, SWARM_NODE_READY);
+}
+
+static void
+test_may_leave (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *n1 = brain_node (brain, "n1"), *n2 = brain_node (brain, "n2"), *n3 = brain_node (brain, "n3");
+  SwarmControl *control = swarm_manager_control (brain->manager);
+  g_autoptr (GError) last = NULL, quorum = NULL;
+  g_assert_true (swarm_control_may_leave (control, &n1->id, NULL));
+  list_member (brain, &n1->id, TRUE, TRUE);
+  g_assert_false (swarm_control_may_leave (control, &n1->id, &last));
+  g_assert_true (g_str_has_suffix (last->message, "Removing the last manager erases all current state of the swarm. Use `--force` to ignore this message. "));
+  list_member (brain, &n2->id, TRUE, FALSE);
+  list_member (brain, &n3->id, FALSE, FALSE);
+  g_assert_false (swarm_control_may_leave (control, &n1->id, &quorum));
+  g_assert_nonnull (strstr (quorum->message, "Removing this node leaves 1 managers out of 3. Without a Raft quorum"));
+}
+
+/* ---- tokens, certificates ---- */
+
+static void
+keep_text (const SwarmControlReply *reply, const GError *error, gpointer data)
+{
+  *(char **) data = error != NULL ? g_strdup (error->message) : g_strdup (reply->text);
+}
+
+static void
+test_tokens (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  const SwarmJoinTokens *tokens = swarm_store_cluster (brain->store)->root_ca->tokens;
+  g_autofree char *worker = g_strdup (tokens->worker), *manager = g_strdup (tokens->manager), *fresh = NULL, *refused = NULL;
+  g_assert_true (g_regex_match_simple ("^SWMTKN-1-[0-9a-z]{50}-[0-9a-z]{25}$", worker, 0, 0));
+  g_assert_cmpint (strncmp (worker, manager, 59), ==, 0);
+  swarm_control_rotate_token (swarm_manager_control (brain->manager), "worker", NULL, keep_text, &fresh);
+  swarm_control_rotate_token (swarm_manager_control (brain->manager), "king", NULL, keep_text, &refused);
+  brain_run (brain, 20 * MS);
+  tokens = swarm_store_cluster (brain->store)->root_ca->tokens;
+  g_assert_cmpstr (fresh, !=, worker);
+  g_assert_cmpstr (fresh, ==, tokens->worker);
+  g_assert_cmpstr (manager, ==, tokens->manager);
+  g_assert_cmpstr (refused, ==, "unknown role king");
+}
+
+typedef struct {
+  gboolean done;
+  SwarmId node;
+  SwarmRole role;
+  GError *error;
+} Issued;
+
+static void
+issued (const SwarmCAReply *reply, const GError *error, gpointer data)
+{
+  Issued *out = data;
+  g_clear_error (&out->error);
+  out->done = TRUE;
+  if (error != NULL) {
+    out->error = g_error_copy (error);
+  } else {
+    out->node = reply->node;
+    out->role = reply->role;
+    g_assert_nonnull (reply->cert_pem);
+    g_assert_nonnull (reply->root_pem);
+  }
+}
+
+static void
+test_issue (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  SwarmCAServer *ca = swarm_manager_ca_server (brain->manager);
+  const SwarmJoinTokens *tokens = swarm_store_cluster (brain->store)->root_ca->tokens;
+  g_autofree char *csr = sim_crypto_csr (&brain->crypto), *token = g_strdup (tokens->worker);
+  Issued out = { 0 };
+  swarm_ca_server_issue (ca, csr, token, "drain", "10.0.0.5:4711", issued, &out);
+  g_assert_false (out.done);
+  brain_run (brain, 20 * MS);
+  g_assert_no_error (out.error);
+  const SwarmNode *node = swarm_store_get (brain->store, SWARM_KIND_NODE, &out.node);
+  g_assert_cmpint (node->spec->availability, ==, SWARM_AVAILABILITY_DRAIN);
+  g_assert_cmpint (node->role, ==, SWARM_ROLE_WORKER);
+  g_assert_cmpstr (node->status->addr, ==, "10.0.0.5");
+  SwarmPeer peer = { .role = SWARM_PEER_WORKER, .node = out.node, .cluster = brain->cluster };
+  g_strlcpy (peer.serial, node->cert_serial, sizeof peer.serial);
+  swarm_ca_server_renew (ca, &peer, csr, issued, &out);
+  brain_run (brain, 20 * MS);
+  g_assert_no_error (out.error);
+  node = swarm_store_get (brain->store, SWARM_KIND_NODE, &out.node);
+  g_assert_cmpstr (node->cert_serial, !=, peer.serial);
+  /* The certificate before the newest renews nothing. */
+  swarm_ca_server_renew (ca, &peer, csr, issued, &out);
+  brain_run (brain, 20 * MS);
+  g_assert_error (out.error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED);
+  swarm_ca_server_issue (ca, csr, "SWMTKN-1-x", "", NULL, issued, &out);
+  brain_run (brain, 20 * MS);
+  g_assert_cmpstr (out.error->message, ==, "A valid join token is necessary to join this cluster");
+  swarm_control_rotate_token (swarm_manager_control (brain->manager), "worker", NULL, NULL, NULL);
+  brain_run (brain, 20 * MS);
+  swarm_ca_server_issue (ca, csr, token, "", NULL, issued, &out);
+  brain_run (brain, 20 * MS);
+  g_assert_error (out.error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED);
+  swarm_ca_server_issue (ca, csr, token, "sleepy", NULL, issued, &out);
+  brain_run (brain, 20 * MS);
+  g_assert_error (out.error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
+  g_clear_error (&out.error);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_NODE), ==, 2);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/control/validation", test_validation);
+  g_test_add_func ("/control/update", test_update);
+  g_test_add_func ("/control/request-id", test_request_id);
+  g_test_add_func ("/control/availability", test_availability);
+  g_test_add_func ("/control/labels", test_labels);
+  g_test_add_func ("/control/remove-node", test_remove_node);
+  g_test_add_func ("/control/roles", test_roles);
+  g_test_add_func ("/control/may-leave", test_may_leave);
+  g_test_add_func ("/control/tokens", test_tokens);
+  g_test_add_func ("/control/issue", test_issue);
+  return g_test_run ();
+}

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Sessions, heartbeats, assignments, status: a node's ways to come, go and lie. */
+#include "base/error.h"
+#include "brain-fixture.h"
+
+static SwarmNodeState
+state_of (Tame *node)
+{
+  return tame_node (node)->status->state;
+}
+
+static void
+test_register (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_assert_cmpstr (tame_node (node)->description->hostname, ==, "n1");
+  g_assert_cmpstr (tame_node (node)->status->addr, ==, "10.0.0.7");
+  g_assert_cmpuint (node->fulls, ==, 1);
+  g_assert_cmpuint (node->node_changes, ==, 1);
+  g_assert_cmpuint (swarm_dispatcher_n_sessions (swarm_manager_dispatcher (brain->manager)), ==, 1);
+  g_assert_true (swarm_dispatcher_link (swarm_manager_dispatcher (brain->manager), &node->id) == node->far);
+  /* It lives on with heartbeats alone. */
+  brain_run (brain, 60 * SECOND);
+  g_assert_cmpint (state_of (node), ==, SWARM_NODE_READY);
+  g_assert_cmpuint (node->assigns, ==, 1);
+}
+
+static void
+test_rate_limit (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_offline_node (brain, "n1");
+  for (guint i = 0; i < 3; i++) {
+    tame_connect (node);
+    brain_run (brain, 100 * MS);
+    g_assert_no_error (node->register_error);
+  }
+  tame_connect (node);
+  brain_run (brain, 100 * MS);
+  g_assert_error (node->register_error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE);
+  brain_run (brain, 8 * SECOND);
+  tame_connect (node);
+  brain_run (brain, 100 * MS);
+  g_assert_no_error (node->register_error);
+  g_assert_cmpint (state_of (node), ==, SWARM_NODE_READY);
+}
+
+static void
+test_heartbeat_failure (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1"), *other = brain_node (brain, "n2");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 4);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  node->mute = TRUE;
+  brain_run (brain, 4200 * MS);
+  g_assert_cmpint (state_of (node), ==, SWARM_NODE_DOWN);
+  g_assert_cmpstr (tame_node (node)->status->text, ==, "heartbeat failure");
+  g_assert_true (node->disconnected);
+  /* Replaced at once elsewhere; the lost ones still show as they were last seen. */
+  g_assert_cmpuint (tame_n_tasks (other, SWARM_TASK_RUNNING), ==, 4);
+  g_assert_cmpuint (count_running (brain, &web), ==, 4);
+  g_assert_cmpuint (count_tasks (brain, &web, SWARM_TASK_RUNNING, SWARM_TASK_SHUTDOWN), ==, 6);
+  /* It returns: it is told to stop what was replaced, nothing moves back. */
+  node->mute = FALSE;
+  tame_connect (node);
+  brain_run (brain, SECOND);
+  g_assert_cmpint (state_of (node), ==, SWARM_NODE_READY);
+  g_assert_cmpuint (tame_n_tasks (node, SWARM_TASK_RUNNING), ==, 0);
+  g_assert_cmpuint (count_tasks (brain, &web, SWARM_TASK_SHUTDOWN, SWARM_TASK_SHUTDOWN), ==, 2);
+  g_assert_cmpuint (tame_n_tasks (other, SWARM_TASK_RUNNING), ==, 4);
+}
+
+/* A broken connection comes from a living kernel: nothing moves as long as the node is back in time. */
+static void
+test_disconnected (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  brain_node (brain, "n2");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  guint before = swarm_store_count (brain->store, SWARM_KIND_TASK);
+  tame_disconnect (node);
+  brain_run (brain, SECOND);
+  g_assert_cmpint (state_of (node), ==, SWARM_NODE_DISCONNECTED);
+  g_assert_cmpstr (tame_node (node)->status->text, ==, "node is currently trying to find new manager");
+  tame_connect (node);
+  brain_run (brain, SECOND);
+  g_assert_cmpint (state_of (node), ==, SWARM_NODE_READY);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, before);
+  g_assert_cmpuint (count_running (brain, &web), ==, 2);
+  tame_disconnect (node);
+  brain_run (brain, 4 * SECOND);
+  g_assert_cmpint (state_of (node), ==, SWARM_NODE_DOWN);
+}
+
+static void
+test_goodbye (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1"), *other = brain_node (brain, "n2");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  /* The agent stops: its tasks run on, it has a minute to return. */
+  tame_goodbye (node, FALSE);
+  brain_run (brain, 55 * SECOND);
+  g_assert_cmpint (state_of (node), ==, SWARM_NODE_DISCONNECTED);
+  g_assert_cmpuint (tame_n_tasks (other, SWARM_TASK_RUNNING), ==, 1);
+  tame_connect (node);
+  brain_run (brain, 20 * SECOND);
+  g_assert_cmpint (state_of (node), ==, SWARM_NODE_READY);
+  g_assert_cmpuint (count_running (brain, &web), ==, 2);
+  tame_goodbye (node, FALSE);
+  brain_run (brain, 61 * SECOND);
+  g_assert_cmpint (state_of (node), ==, SWARM_NODE_DOWN);
+  g_assert_cmpuint (tame_n_tasks (other, SWARM_TASK_RUNNING), ==, 2);
+  /* The host shuts down: no grace. */
+  tame_connect (node);
+  brain_run (brain, SECOND);
+  tame_goodbye (other, TRUE);
+  brain_run (brain, 100 * MS);
+  g_assert_cmpint (state_of (other), ==, SWARM_NODE_DOWN);
+  g_assert_cmpuint (tame_n_tasks (node, SWARM_TASK_RUNNING), ==, 2);
+}
+
+/* A new leader takes no word of the old one for granted, and loses no running task. */
+static void
+test_new_leader (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1"), *gone = brain_node (brain, "n2"), *stopped = brain_node (brain, "n3");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 3);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  tame_goodbye (stopped, FALSE);
+  brain_restart (brain);
+  brain_run (brain, 100 * MS);
+  g_assert_cmpint (state_of (node), ==, SWARM_NODE_UNKNOWN);
+  g_assert_cmpstr (tame_node (node)->status->text, ==, "Node moved to \"unknown\" state due to leadership change in cluster");
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 3);
+  tame_connect (node);
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpint (state_of (node), ==, SWARM_NODE_READY);
+  g_assert_cmpint (state_of (gone), ==, SWARM_NODE_UNKNOWN);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 3);
+  brain_run (brain, 2 * SECOND);
+  g_assert_cmpint (state_of (gone), ==, SWARM_NODE_DOWN);
+  g_assert_cmpstr (tame_node (gone)->status->text, ==, "heartbeat failure for node in \"unknown\" state");
+  g_assert_cmpint (state_of (stopped), ==, SWARM_NODE_DISCONNECTED);
+  g_assert_cmpuint (tame_n_tasks (node, SWARM_TASK_RUNNING), ==, 2);
+  g_assert_cmpuint (count_running (brain, &web), ==, 3);
+}
+
+static void
+test_not_leading (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  SwarmMember leader = { .node = { { 9 } }, .addr = "10.0.0.9:2377", .voter = TRUE, .leader = TRUE };
+  g_array_append_val (brain->members, leader);
+  swarm_manager_lead (brain->manager, FALSE);
+  brain_run (brain, 100 * MS);
+  g_assert_true (node->disconnected);
+  tame_connect (node);
+  brain_run (brain, 100 * MS);
+  g_assert_no_error (node->register_error);
+  g_assert_cmpuint (g_bytes_get_size (node->session), ==, 0);
+}
+
+/* ---- assignments ---- */
+
+static void
+test_big_set (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 350);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, 3 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 350);
+  /* A full set of 350 comes in parts and is one set; tasks that go meanwhile go. */
+  tame_connect (node);
+  g_assert_true (brain_scale (brain, &web, 340, NULL));
+  brain_run (brain, 3 * SECOND);
+  g_assert_cmpuint (node->parts, >=, 3);
+  g_assert_cmpuint (node->fulls, ==, 2);
+  g_assert_cmpuint (g_hash_table_size (node->tasks), ==, 340);
+}
+
+static void
+test_refused_assign (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  node->refuses = TRUE;
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, 2 * SECOND);
+  g_assert_cmpuint (node->assigns, <, 10); /* tried again, but not in a loop */
+  node->refuses = FALSE;
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (node->fulls, ==, 2);
+  g_assert_cmpuint (count_running (brain, &web), ==, 2);
+}
+
+/* What is over leaves the set; what the node itself reported is not told back. */
+static void
+test_deltas (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  spec->task->restart_policy->condition = SWARM_RESTART_NONE;
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (node->assigns, ==, 2);
+  g_assert_cmpuint (g_hash_table_size (node->tasks), ==, 1);
+  tame_report (node, &newest_task (brain, &web, 1)->object.id, SWARM_TASK_COMPLETE, NULL);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (node->assigns, ==, 3);
+  g_assert_cmpuint (g_hash_table_size (node->tasks), ==, 0);
+  tame_connect (node);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (g_hash_table_size (node->tasks), ==, 0);
+}
+
+/* ---- status ---- */
+
+typedef struct {
+  gboolean done;
+  GError *error;
+} Answer;
+
+static void
+answered (const GError *error, gpointer data)
+{
+  Answer *answer = data;
+  answer->done = TRUE;
+  answer->error = error != NULL ? g_error_copy (error) : NULL;
+}
+
+static GError *
+report (Brain *brain, Tame *node, const SwarmId *task, gsize id_len, SwarmTaskState state, GBytes *session)
+{
+  Answer answer = { 0 };
+  GVariantBuilder updates;
+  g_autoptr (SwarmTaskStatus) status = swarm_task_status_new ();
+  status->state = state;
+  g_autoptr (GBytes) data = swarm_message_encode (status);
+  g_variant_builder_init (&updates, G_VARIANT_TYPE ("a(ayay)"));
+  g_variant_builder_add (&updates, "(@ay@ay)", g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, task->bytes, id_len, 1),
+                         g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, data, TRUE));
+  g_autoptr (GVariant) list = g_variant_ref_sink (g_variant_builder_end (&updates));
+  swarm_dispatcher_update_status (swarm_manager_dispatcher (brain->manager), &node->far->peer, session, list, answered, &answer);
+  brain_run (brain, 10 * MS);
+  g_assert_true (answer.done);
+  return answer.error;
+}
+
+static void
+test_foreign_status (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *owner = brain_node (brain, "n1"), *liar = brain_node (brain, "n2");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  const SwarmTask *task = newest_task (brain, &web, 1);
+  if (node_of_task (brain, task) == liar) {
+    liar = owner;
+    owner = node_of_task (brain, task);
+  }
+  g_autoptr (GError) foreign = report (brain, liar, &task->object.id, 16, SWARM_TASK_FAILED, liar->session);
+  g_assert_error (foreign, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED);
+  /* With another's session it is no better. */
+  g_autoptr (GError) stolen = report (brain, liar, &task->object.id, 16, SWARM_TASK_FAILED, owner->session);
+  g_assert_error (stolen, SWARM_ERROR, SWARM_ERROR_NOT_FOUND);
+  g_autoptr (GError) half = report (brain, owner, &task->object.id, 7, SWARM_TASK_FAILED, owner->session);
+  g_assert_error (half, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
+  g_autoptr (GError) odd = report (brain, owner, &task->object.id, 16, SWARM_TASK_ORPHANED, owner->session);
+  g_assert_error (odd, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
+  g_assert_cmpuint (count_running (brain, &web), ==, 1);
+  /* Going back, or speaking of what is gone, is no error and no change. */
+  g_autoptr (GError) back = report (brain, owner, &task->object.id, 16, SWARM_TASK_STARTING, owner->session);
+  g_assert_no_error (back);
+  SwarmId nobody = { { 1, 2, 3 } };
+  g_autoptr (GError) gone = report (brain, owner, &nobody, 16, SWARM_TASK_FAILED, owner->session);
+  g_assert_no_error (gone);
+  g_assert_cmpuint (count_running (brain, &web), ==, 1);
+}
+
+/* Without a quorum nothing is acknowledged; what was said then is not lost afterwards. */
+static void
+test_no_quorum (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  sim_log_break (brain->log, TRUE);
+  tame_report (node, &newest_task (brain, &web, 1)->object.id, SWARM_TASK_FAILED, "task: non-zero exit (1)");
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 1);
+  sim_log_break (brain->log, FALSE);
+  brain_run (brain, SECOND);
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (brain->store, &web);
+  g_assert_cmpuint (tasks->len, ==, 2);
+  g_assert_cmpuint (count_running (brain, &web), ==, 1);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/dispatcher/register", test_register);
+  g_test_add_func ("/dispatcher/rate-limit", test_rate_limit);
+  g_test_add_func ("/dispatcher/heartbeat-failure", test_heartbeat_failure);
+  g_test_add_func ("/dispatcher/disconnected", test_disconnected);
+  g_test_add_func ("/dispatcher/goodbye", test_goodbye);
+  g_test_add_func ("/dispatcher/new-leader", test_new_leader);
+  g_test_add_func ("/dispatcher/not-leading", test_not_leading);
+  g_test_add_func ("/dispatcher/big-set", test_big_set);
+  g_test_add_func ("/dispatcher/refused-assign", test_refused_assign);
+  g_test_add_func ("/dispatcher/deltas", test_deltas);
+  g_test_add_func ("/dispatcher/foreign-status", test_foreign_status);
+  g_test_add_func ("/dispatcher/no-quorum", test_no_quorum);
+  return g_test_run ();
+}

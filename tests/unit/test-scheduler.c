@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Filters with swarm's words, spread, groups, nodes that come and go. */
+#include "base/error.h"
+#include "brain-fixture.h"
+
+static void
+assert_pending (Brain *brain, const SwarmId *service, guint n, const char *why)
+{
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (brain->store, service);
+  guint found = 0;
+  for (guint i = 0; i < tasks->len; i++) {
+    const SwarmTask *task = g_ptr_array_index (tasks, i);
+    if (task->status->state != SWARM_TASK_PENDING)
+      continue;
+    found++;
+    g_assert_cmpstr (task->status->text, ==, "pending task scheduling");
+    g_assert_cmpstr (task->status->err, ==, why);
+  }
+  g_assert_cmpuint (found, ==, n);
+}
+
+static void
+test_spread (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *a = brain_node (brain, "a"), *b = brain_node (brain, "b");
+  g_autoptr (SwarmServiceSpec) other = brain_spec ("other", 3), web = brain_spec ("web", 3);
+  brain_create (brain, other);
+  brain_run (brain, 100 * MS);
+  guint a1 = tame_n_tasks (a, SWARM_TASK_RUNNING), b1 = tame_n_tasks (b, SWARM_TASK_RUNNING);
+  g_assert_cmpuint (a1 + b1, ==, 3);
+  /* The odd one of the second service goes where fewer tasks are. */
+  brain_create (brain, web);
+  brain_run (brain, 100 * MS);
+  g_assert_cmpuint (tame_n_tasks (a, SWARM_TASK_RUNNING), ==, 3);
+  g_assert_cmpuint (tame_n_tasks (b, SWARM_TASK_RUNNING), ==, 3);
+  /* A new node gets new tasks, old ones stay. */
+  Tame *c = brain_node (brain, "c");
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (tame_n_tasks (c, SWARM_TASK_RUNNING), ==, 0);
+}
+
+static void
+test_no_nodes (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  /* The founder, drained and never seen, is the one node there is. */
+  assert_pending (brain, &web, 2, "no suitable node (1 node not available for new tasks)");
+  brain_offline_node (brain, "n1");
+  brain_run (brain, SECOND);
+  assert_pending (brain, &web, 2, "no suitable node (2 nodes not available for new tasks)");
+  brain_node (brain, "n2");
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 2);
+  g_assert_cmpstr (newest_task (brain, &web, 1)->status->err, ==, NULL);
+}
+
+static void
+test_host_ports (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *nodes[3] = { brain_node (brain, "n1"), brain_node (brain, "n2"), brain_node (brain, "n3") };
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 3);
+  spec_host_port (spec, 8080);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  for (guint i = 0; i < 3; i++)
+    g_assert_cmpuint (tame_n_tasks (nodes[i], SWARM_TASK_RUNNING), ==, 1);
+  g_assert_true (brain_scale (brain, &web, 6, NULL));
+  brain_run (brain, SECOND);
+  assert_pending (brain, &web, 3, "no suitable node (host-mode port already in use on 3 nodes; 1 node not available for new tasks)");
+  g_assert_true (brain_scale (brain, &web, 3, NULL));
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 3);
+  /* The three that run are the three that were there: pending slots go first. */
+  g_assert_cmpuint (count_running (brain, &web), ==, 3);
+  /* An update in place: the old task gives its port to the new. */
+  spec->task->force_update = 1;
+  g_assert_true (brain_update (brain, &web, spec, NULL));
+  brain_run (brain, 2 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 3);
+  g_assert_cmpuint (newest_task (brain, &web, 3)->spec->force_update, ==, 1);
+  /* Another port does not clash. */
+  g_autoptr (SwarmServiceSpec) other = brain_spec ("other", 3);
+  spec_host_port (other, 8081);
+  SwarmId id = brain_create (brain, other);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_running (brain, &id), ==, 3);
+}
+
+static SwarmResourceRequirements *
+reserve (gint64 nano_cpus, gint64 memory)
+{
+  SwarmResourceRequirements *requirements = swarm_resource_requirements_new ();
+  requirements->reservations = swarm_resources_new ();
+  requirements->reservations->nano_cpus = nano_cpus;
+  requirements->reservations->memory_bytes = memory;
+  return requirements;
+}
+
+static void
+test_resources (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  brain_node (brain, "n1");
+  brain_node (brain, "n2");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 5);
+  spec->task->resources = reserve (G_GINT64_CONSTANT (2000000000), 0); /* two of four per node */
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 4);
+  assert_pending (brain, &web, 1, "no suitable node (insufficient resources on 2 nodes; 1 node not available for new tasks)");
+  /* A task that ends gives back what it held. */
+  const SwarmTask *task = newest_task (brain, &web, 1);
+  SwarmId gone = task->object.id;
+  tame_report (node_of_task (brain, task), &gone, SWARM_TASK_COMPLETE, NULL);
+  g_assert_true (brain_scale (brain, &web, 4, NULL));
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 4);
+  g_autoptr (SwarmServiceSpec) fat = brain_spec ("fat", 1);
+  fat->task->resources = reserve (0, G_GINT64_CONSTANT (9) << 30);
+  SwarmId id = brain_create (brain, fat);
+  brain_run (brain, SECOND);
+  assert_pending (brain, &id, 1, "no suitable node (insufficient resources on 2 nodes; 1 node not available for new tasks)");
+}
+
+static SwarmPlacement *
+placement (const char *constraint, guint64 max_replicas)
+{
+  SwarmPlacement *self = swarm_placement_new ();
+  self->max_replicas = max_replicas;
+  if (constraint != NULL) {
+    self->constraints = g_ptr_array_new_with_free_func (g_free);
+    g_ptr_array_add (self->constraints, g_strdup (constraint));
+  }
+  return self;
+}
+
+static void
+test_constraints (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *n1 = brain_node (brain, "n1");
+  brain_node (brain, "n2");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2), wrong = brain_spec ("wrong", 1);
+  spec->task->placement = placement ("node.hostname==n1", 0);
+  SwarmId web = brain_create (brain, spec);
+  wrong->task->placement = placement ("node.labels.zone==a", 0);
+  SwarmId waits = brain_create (brain, wrong);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (tame_n_tasks (n1, SWARM_TASK_RUNNING), ==, 2);
+  g_assert_cmpuint (count_running (brain, &web), ==, 2);
+  assert_pending (brain, &waits, 1,
+                  "no suitable node (scheduling constraints not satisfied on 2 nodes; 1 node not available for new tasks)");
+  g_autoptr (GHashTable) labels = g_hash_table_new (g_str_hash, g_str_equal);
+  g_hash_table_insert (labels, (gpointer) "zone", (gpointer) "a");
+  swarm_control_update_labels (swarm_manager_control (brain->manager), &n1->id, labels, NULL, NULL, NULL, NULL);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_running (brain, &waits), ==, 1);
+}
+
+static void
+test_max_replicas (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  brain_node (brain, "n1");
+  brain_node (brain, "n2");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 5);
+  spec->task->placement = placement (NULL, 2);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 4);
+  assert_pending (brain, &web, 1, "no suitable node (max replicas per node limit exceed; 1 node not available for new tasks)");
+}
+
+static void
+test_pause (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *n1 = brain_node (brain, "n1"), *n2 = brain_node (brain, "n2");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  g_assert_true (brain_availability (brain, n1, "pause", NULL));
+  g_assert_true (brain_scale (brain, &web, 4, NULL));
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (tame_n_tasks (n1, SWARM_TASK_RUNNING), ==, 1);
+  g_assert_cmpuint (tame_n_tasks (n2, SWARM_TASK_RUNNING), ==, 3);
+}
+
+/* A node where this version of the service failed five times loses against one where it did not. */
+static void
+test_faulty_node (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *bad = brain_node (brain, "bad");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  SwarmId web = brain_create (brain, spec);
+  for (guint i = 0; i < 5; i++) {
+    brain_run (brain, 2 * SECOND);
+    tame_report (bad, &newest_task (brain, &web, 1)->object.id, SWARM_TASK_FAILED, "task: non-zero exit (1)");
+  }
+  brain_run (brain, SECOND);
+  Tame *good = brain_node (brain, "good");
+  g_assert_true (brain_scale (brain, &web, 4, NULL));
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (tame_n_tasks (bad, SWARM_TASK_RUNNING), ==, 1);
+  g_assert_cmpuint (tame_n_tasks (good, SWARM_TASK_RUNNING), ==, 3);
+}
+
+/* A task that never found a place and is not wanted any more ends without ever having been on a node. */
+static void
+test_unwanted (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  SwarmId first = newest_task (brain, &web, 1)->object.id;
+  swarm_string_set (&spec->task->container->image, "httpd");
+  g_assert_true (brain_update (brain, &web, spec, NULL));
+  brain_run (brain, SECOND);
+  const SwarmTask *old = swarm_store_get (brain->store, SWARM_KIND_TASK, &first);
+  g_assert_cmpint (old->status->state, ==, SWARM_TASK_SHUTDOWN);
+  assert_pending (brain, &web, 2, "no suitable node (1 node not available for new tasks)");
+  brain_node (brain, "n1");
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 2);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/scheduler/spread", test_spread);
+  g_test_add_func ("/scheduler/no-nodes", test_no_nodes);
+  g_test_add_func ("/scheduler/host-ports", test_host_ports);
+  g_test_add_func ("/scheduler/resources", test_resources);
+  g_test_add_func ("/scheduler/constraints", test_constraints);
+  g_test_add_func ("/scheduler/max-replicas", test_max_replicas);
+  g_test_add_func ("/scheduler/pause", test_pause);
+  g_test_add_func ("/scheduler/faulty-node", test_faulty_node);
+  g_test_add_func ("/scheduler/unwanted", test_unwanted);
+  return g_test_run ();
+}
