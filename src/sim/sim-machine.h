@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* One simulated host and the agent on it: the real worker, and on managers the real brain and log. Containers (runtime-sim) live on the
+ * host, not in the agent: they outlive it. */
+#pragma once
+#include "consensus/consensus.h"
+#include "manager/manager.h"
+#include "plugin/scheduler-host.h"
+#include "sim/sim-crypto.h"
+#include "sim/sim-disk.h"
+#include "sim/sim-log.h"
+#include "sim/sim-net.h"
+#include "worker/worker.h"
+
+/* What all machines share. */
+typedef struct {
+  SimClock *sim;
+  SwarmClock *clock;
+  SimRandom random;
+  SimCrypto crypto;
+  SimNet *net;
+  SimLog *log; /* one manager over an in-memory log; NULL: the real one */
+  SwarmPlugin *runtime, *network, *scheduler;
+  SwarmId cluster;
+  GPtrArray *machines; /* SimMachine */
+} SimWorld;
+
+typedef struct {
+  SimWorld *world;
+  char name[8];     /* "n1": host name */
+  char address[32]; /* HOST:PORT */
+  SwarmId id;       /* nil until it joined */
+  gboolean manager; /* has a brain */
+  SimHost *host;
+  SimDisk *worker_disk;
+  SimDisk *log_disk;
+  gboolean powered;
+  guint boots;
+  char boot_id[16];
+  /* The agent's process, while it runs: */
+  gboolean running;
+  GPtrArray *accepted; /* SwarmLink */
+  SwarmRuntimeHost *runtime;
+  SwarmNetworkHost *network;
+  SwarmWorker *worker;
+  SwarmSessionState session;
+  /* A manager's part: */
+  guint64 raft_id; /* to join with; 0: founder, or joined already */
+  gboolean founder;
+  SwarmStore *store;
+  SwarmConsensus *consensus;
+  SwarmSchedulerHost *scheduler;
+  SwarmManager *brain;
+  GHashTable *peers; /* SimMachine → SwarmLink: consensus */
+  /* For the invariants: */
+  gint64 gone_since; /* 0: the agent runs and reaches the others */
+  gboolean said_goodbye;
+  gboolean excused; /* its containers may run beside their replacements */
+  gint64 excused_until;
+} SimMachine;
+
+SimMachine *sim_machine_new (SimWorld *world, guint number);
+void sim_machine_free (SimMachine *self);
+
+/* Switches the host on if need be and starts the agent. */
+void sim_machine_start (SimMachine *self);
+/* kill -9 of the agent: its containers run on. */
+void sim_machine_kill (SimMachine *self);
+/* systemctl stop: a goodbye first; takes effect in the turns that follow. */
+void sim_machine_stop (SimMachine *self);
+/* A clean shutdown of the host. */
+void sim_machine_shutdown (SimMachine *self);
+void sim_machine_power_cut (SimMachine *self);
+gboolean sim_machine_leads (SimMachine *self);
+/* Which managers its worker is to ask; to be set before the first start. */
+GPtrArray *sim_machine_manager_addresses (SimWorld *world);
+
+/* ---- sim-manager.c: the manager's part ---- */
+void sim_machine_start_brain (SimMachine *self);
+void sim_machine_stop_brain (SimMachine *self);
+/* A consensus message came in. */
+void sim_machine_receive (SimMachine *self, const SwarmId *from, GVariant *args);
