@@ -54,17 +54,11 @@ sim_cluster_store (SimCluster *self)
 
 /* ---- invariants ---- */
 
-static gboolean
-is_cut_off (SimCluster *self, SimMachine *machine)
-{
-  return machine->session != SWARM_SESSION_REGISTERED;
-}
-
 static void
 check_presence (SimCluster *self, SimMachine *machine)
 {
   gint64 now = sim_clock_time (self->world.sim);
-  gboolean gone = !machine->running || is_cut_off (self, machine);
+  gboolean gone = !machine->running || machine->cut || machine->session != SWARM_SESSION_REGISTERED;
   if (!gone) {
     machine->gone_since = 0;
     if (machine->excused && now > machine->excused_until)
@@ -338,6 +332,7 @@ sim_cluster_free (SimCluster *self)
 void
 sim_cluster_cut (SimCluster *self, SimMachine *machine)
 {
+  machine->cut = TRUE;
   for (guint i = 0; i < self->world.machines->len; i++) {
     SimMachine *other = sim_cluster_machine (self, i);
     if (other != machine)
@@ -349,6 +344,8 @@ void
 sim_cluster_heal (SimCluster *self)
 {
   sim_net_heal_all (self->world.net);
+  for (guint i = 0; i < self->world.machines->len; i++)
+    sim_cluster_machine (self, i)->cut = FALSE;
 }
 
 /* ---- looking ---- */

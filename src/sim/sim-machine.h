@@ -52,6 +52,7 @@ typedef struct {
   SwarmManager *brain;
   GHashTable *peers; /* SimMachine → SwarmLink: consensus */
   /* For the invariants: */
+  gboolean cut;      /* off from all others */
   gint64 gone_since; /* 0: the agent runs and reaches the others */
   gboolean said_goodbye;
   gboolean excused; /* its containers may run beside their replacements */
