@@ -20,6 +20,7 @@ struct _CtlContext {
   CtlArgs *args;
   const char *host; /* -H; NULL: this machine */
   SwarmBus *bus;    /* opened by the first call */
+  gboolean interrupted; /* Ctrl-C while waiting */
 };
 
 void ctl_context_close (CtlContext *context);

@@ -251,7 +251,7 @@ ctl_cmd_service_scale (CtlContext *context, GError **error)
     g_ptr_array_add (paths, path);
     g_ptr_array_add (names, g_strdup (parts[0]));
   }
-  for (guint i = 0; i < paths->len && !ctl_args_bool (context->args, "detach"); i++) {
+  for (guint i = 0; i < paths->len && !ctl_args_bool (context->args, "detach") && !context->interrupted; i++) {
     g_autoptr (GError) reason = NULL;
 
     if (!ctl_progress_wait (context, g_ptr_array_index (paths, i), g_ptr_array_index (names, i), FALSE, &reason))

@@ -183,6 +183,7 @@ main (int argc, char **argv)
   bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
   textdomain (GETTEXT_PACKAGE);
   g_set_prgname ("swarmctl");
+  setvbuf (stdout, NULL, _IOLBF, 0); /* in order with what goes to stderr */
 
   code = run (argc, argv);
   if ((fflush (stdout) != 0 || ferror (stdout)) && code == EXIT_DONE) {

@@ -101,6 +101,14 @@ ctl_pretty_node (JsonObject *node)
   return g_string_free (out, FALSE);
 }
 
+static gboolean
+has_elements (JsonObject *object, const char *path)
+{
+  JsonArray *array = ctl_json_array (object, path);
+
+  return array != NULL && json_array_get_length (array) > 0;
+}
+
 static void
 container_part (GString *out, JsonObject *container)
 {
@@ -112,7 +120,7 @@ container_part (GString *out, JsonObject *container)
   line (out, " Dir:\t\t", ctl_json_string (container, "Dir"));
   line (out, " Init:\t\t", ctl_json_bool (container, "Init") ? "true" : "false");
   line (out, " User: ", ctl_json_string (container, "User"));
-  if (ctl_json_array (container, "CapabilityAdd") != NULL || ctl_json_array (container, "CapabilityDrop") != NULL)
+  if (has_elements (container, "CapabilityAdd") || has_elements (container, "CapabilityDrop"))
     g_string_append (out, "Capabilities:\n");
   list_line (out, " Add: ", container, "CapabilityAdd", ", ");
   list_line (out, " Drop: ", container, "CapabilityDrop", ", ");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "ctl/progress.h"
+#include "base/error.h"
 #include "ctl/format.h"
 #include <glib-unix.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #define STATE_WIDTH 9 /* "preparing" */
 #define MONITOR_US (5 * G_USEC_PER_SEC)
 #define POLL_MS 1000
+#define RESTART_SECONDS 10
 #define WAKE_MS 50 /* changes come in bursts */
 
 /* ---- what there is to see ---- */
@@ -337,6 +339,25 @@ look (Wait *wait, gboolean *ret_converged, GError **error)
   return TRUE;
 }
 
+/* An agent that is being restarted is waited for. */
+static gboolean
+look_patiently (Wait *wait, gboolean *ret_converged, GError **error)
+{
+  for (guint attempt = 0;; attempt++) {
+    g_autoptr (GError) reason = NULL;
+
+    if (look (wait, ret_converged, &reason))
+      return TRUE;
+    if (wait->interrupted || attempt >= RESTART_SECONDS ||
+        !(g_error_matches (reason, SWARM_ERROR, SWARM_ERROR_UNKNOWN) || g_error_matches (reason, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE) ||
+          g_error_matches (reason, SWARM_ERROR, SWARM_ERROR_NO_QUORUM))) {
+      g_propagate_error (error, g_steal_pointer (&reason));
+      return FALSE;
+    }
+    g_usleep (G_USEC_PER_SEC);
+  }
+}
+
 /* TRUE: it has stayed converged for long enough. */
 static gboolean
 verified (Wait *wait, gboolean converged)
@@ -373,7 +394,7 @@ wait_loop (Wait *wait, GError **error)
     guint timer;
 
     wait->changed = wait->wake = FALSE;
-    if (!look (wait, &converged, error))
+    if (!look_patiently (wait, &converged, error))
       return FALSE;
     if (verified (wait, converged))
       return TRUE;
@@ -408,6 +429,7 @@ ctl_progress_wait (CtlContext *context, const char *path, const char *reference,
 
   if (subscription != 0 && context->bus != NULL)
     swarm_bus_unsubscribe (context->bus, subscription);
+  context->interrupted = wait.interrupted;
   g_source_remove (signal_id);
   while (g_source_remove_by_user_data (&wait))
     ;

@@ -207,6 +207,17 @@ fetch_names (CtlContext *context, const char *member, const char *name_path, con
   return names;
 }
 
+/* On a worker the nodes cannot be listed, but it knows its own name. */
+static void
+add_self (CtlContext *context, GHashTable *nodes)
+{
+  g_autoptr (JsonNode) info = ctl_call_json (context, CTL_PATH, CTL_MANAGER_IFACE, "Info", NULL, NULL);
+  JsonObject *object = info != NULL && JSON_NODE_HOLDS_OBJECT (info) ? json_node_get_object (info) : NULL;
+
+  if (object != NULL && *ctl_json_string (object, "Name") != 0)
+    g_hash_table_insert (nodes, g_strdup (ctl_json_string (object, "NodeID")), g_strdup (ctl_json_string (object, "Name")));
+}
+
 void
 ctl_task_list_options (CtlContext *context, CtlTaskListOptions *options)
 {
@@ -229,6 +240,8 @@ ctl_task_list_print (CtlContext *context, GPtrArray *tasks, const CtlTaskListOpt
 
   if (!options->no_resolve && !options->quiet) {
     names.nodes = nodes = fetch_names (context, "ListNodes", "Spec.Name", "Description.Hostname");
+    if (g_hash_table_size (nodes) == 0)
+      add_self (context, nodes);
     names.services = services = fetch_names (context, "ListServices", "Spec.Name", NULL);
   }
   text = ctl_task_list_text (tasks, &names, options);

@@ -110,6 +110,31 @@ test_generated (void)
   }
 }
 
+/* Every source with texts for people is in po/POTFILES. */
+static void
+test_potfiles (void)
+{
+  g_autofree char *list_path = g_test_build_filename (G_TEST_DIST, "../../po/POTFILES", NULL);
+  g_autofree char *dir_path = g_test_build_filename (G_TEST_DIST, "../../src/ctl", NULL);
+  g_autofree char *list = NULL;
+  g_autoptr (GDir) dir = g_dir_open (dir_path, 0, NULL);
+  const char *name;
+
+  g_assert_true (g_file_get_contents (list_path, &list, NULL, NULL));
+  g_assert_nonnull (dir);
+  while ((name = g_dir_read_name (dir)) != NULL) {
+    g_autofree char *path = g_build_filename (dir_path, name, NULL);
+    g_autofree char *line = g_strdup_printf ("src/ctl/%s\n", name);
+    g_autofree char *text = NULL;
+
+    g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+    if (g_str_has_suffix (name, ".c") && g_regex_match_simple ("\\b(N?_|ngettext) ?\\(\\s*\"", text, 0, 0)) {
+      g_test_message ("%s", name);
+      g_assert_nonnull (strstr (list, line));
+    }
+  }
+}
+
 /* ---- the parser ---- */
 
 static void
@@ -488,6 +513,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ctl/commands/table", test_table);
   g_test_add_func ("/ctl/commands/examples", test_examples);
   g_test_add_func ("/ctl/commands/generated", test_generated);
+  g_test_add_func ("/ctl/commands/potfiles", test_potfiles);
   g_test_add_func ("/ctl/opts/parse", test_parse);
   g_test_add_func ("/ctl/opts/interspersed", test_interspersed);
   g_test_add_func ("/ctl/opts/errors", test_parse_errors);
