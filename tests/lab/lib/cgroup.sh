@@ -4,8 +4,8 @@
 #   v1       several hierarchies, PID 1 need not be systemd: a directory of our own in each, which the host sees as its root
 #   scope    unified, PID 1 is systemd: a delegated scope, so that nothing is written where systemd writes
 #   v2       unified, no systemd: a directory of our own
-# On the unified ones the scope holds payload/ (the host's root), supervisor/ (its parent) and exec/ (`lab exec`): a group
-# with members cannot pass controllers on.
+# On the unified ones it holds payload/ (the host's root; payload/lab-exec for `lab exec`) and supervisor/ (the parent of the
+# host's PID 1), for a group with members cannot pass controllers on.
 
 cgroup_kind() {
   if [ "$(stat -fc %T /sys/fs/cgroup)" != cgroup2fs ]; then
@@ -57,14 +57,14 @@ make_cgroups() { # NAME; their list is kept, for the shell that ends them may si
         echo 1 > "$g/cgroup.clone_children"
         ;;
     esac
-    [ "$(cgroup_kind)" = v1 ] || mkdir -p "$g/payload" "$g/supervisor" "$g/exec"
+    [ "$(cgroup_kind)" = v1 ] || mkdir -p "$g/payload" "$g/supervisor"
   done < "$D/cgroups/$1"
 }
 
 # Put this shell into NAME's groups; what it starts stays there.
-enter_cgroups() { # NAME [payload|supervisor|exec]
+enter_cgroups() { # NAME [SUBGROUP, on unified machines]
   local g sub=""
-  [ "$(cgroup_kind)" = v1 ] || sub=/${2:-exec}
+  [ "$(cgroup_kind)" = v1 ] || sub=/${2:-supervisor}
   while read -r g; do
     [ -d "$g$sub" ] || mkdir -p "$g$sub"
     echo "$BASHPID" > "$g$sub/cgroup.procs"

@@ -122,7 +122,7 @@ crash_host() { # HOST
   # a frozen process takes its SIGKILL before anything else when it thaws
   # shellcheck disable=SC2086
   kill -9 $pids 2> /dev/null || true
-  freeze "$1" 0
+  freeze "$1" 0 2> /dev/null || true # where the groups of the dead are not gone already
   wait_for 10 "$1 to be gone" is_down "$1"
   stop_leftovers "$1"
   mv "$h/state.cut" "$h/state.img"
@@ -136,7 +136,7 @@ exec_in() { # HOST CMD…
   read -r pid < "$D/hosts/$host/pid1"
   [ $# -gt 0 ] || set -- bash
   (
-    enter_cgroups "$host" exec
+    enter_cgroups "$host" payload/lab-exec
     exec 8>&- 9>&-
     exec nsenter -t "$pid" -m -u -i -n -p -C -r -w \
       env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}" "$@"
