@@ -470,7 +470,7 @@ swarm_agent_open_logs (gpointer agent, SwarmService *service, GVariant *options,
   LogSession *session = session_new (self, service);
   g_autoptr (GError) error = NULL;
   int fds[2];
-  if (!parse_options (session, options, &error) || !g_unix_open_pipe (fds, O_CLOEXEC, &error)) {
+  if (!parse_options (session, options, &error) || !g_unix_open_pipe (fds, FD_CLOEXEC, &error)) {
     swarm_invocation_fail (invocation, error);
     session_free (session);
     return;

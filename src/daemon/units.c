@@ -315,7 +315,7 @@ listed (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer data)
   list->waiting = n + 1;
   for (gsize i = 0; i < n; i++) {
     const char *name;
-    g_variant_get_child (units, i, "(&sssssssuso)", &name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+    g_variant_get_child (units, i, "(&ssssssouso)", &name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
     units_query (&list->owner->services, name, list_item, list);
   }
   list_item (NULL, NULL, list);
