@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Worker.ReadLogs: the journal's lines of this node's tasks. journalctl children read the journal, never the loop; their output is the
+/* Worker.ReadLogs: the journal's lines of this node's tasks, by their units: the agent's own lines about a task are not the task's. journalctl children read the journal, never the loop; their output is the
  * Journal Export Format (https://systemd.io/JOURNAL_EXPORT_FORMATS). */
 #include "base/error.h"
 #include "daemon/agent-private.h"
@@ -95,7 +95,10 @@ entry_end (Child *child)
     GString *out = child->owner->out;
     g_string_append_printf (out, "%" G_GUINT64_FORMAT " %s %d ", child->time_us, child->task[0] != '\0' ? child->task : "-",
                             child->is_error ? 2 : 1);
-    append_escaped (out, child->message->str, child->message->len);
+    gsize len = child->message->len;
+    if (len > 0 && child->message->str[len - 1] == '\n')
+      len--; /* conmon leaves the line's end in some */
+    append_escaped (out, child->message->str, len);
     g_string_append_c (out, '\n');
   }
   g_string_truncate (child->message, 0);
@@ -262,7 +265,7 @@ spawn (Reading *self, GPtrArray *matches, guint tail, guint64 since, gboolean fo
   if (since > 0)
     g_ptr_array_add (argv, g_strdup_printf ("--since=@%" G_GUINT64_FORMAT ".%06u", since / 1000000, (guint) (since % 1000000)));
   for (guint i = 0; i < matches->len; i++)
-    g_ptr_array_add (argv, g_strdup_printf ("SWARM_TASK_ID=%s", (char *) matches->pdata[i]));
+    g_ptr_array_add (argv, g_strdup_printf ("_SYSTEMD_UNIT=swarm-task-%s.service", (char *) matches->pdata[i]));
   g_ptr_array_add (argv, NULL);
   if (!g_spawn_async_with_pipes (NULL, (char **) argv->pdata, NULL,
                                  G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, &pid, NULL, &fd,

@@ -363,6 +363,9 @@ static void
 watched_changed (WatchedUnit *unit)
 {
   SwarmPluginUnitState state;
+  /* Signals carry what changed: without a known ActiveState there is nothing to tell yet. */
+  if (unit->unit == NULL || !g_variant_lookup (unit->unit, "ActiveState", "&s", &(const char *){ NULL }))
+    return;
   swarm_plugin_unit_state (unit->name, unit->unit, unit->service, &state);
   if (state.phase == unit->last.phase && state.main_pid == unit->last.main_pid && state.exit_code == unit->last.exit_code
       && state.exited_at == unit->last.exited_at)
@@ -407,6 +410,38 @@ watch_unit (Units *self, const char *name)
   g_hash_table_insert (self->watched, unit->name, unit);
 }
 
+/* A unit that was there before the watch: what signals do not repeat is asked for. The answers are newer than all signals before them. */
+typedef struct {
+  Units *owner;
+  char *name;
+  gboolean service;
+} BaseRequest;
+
+static void
+got_base (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer data)
+{
+  BaseRequest *request = data;
+  WatchedUnit *unit = error == NULL ? g_hash_table_lookup (request->owner->watched, request->name) : NULL;
+  if (unit != NULL) {
+    g_autoptr (GVariant) all = g_variant_get_child_value (reply, 0);
+    GVariant **slot = request->service ? &unit->service : &unit->unit;
+    g_clear_pointer (slot, g_variant_unref);
+    *slot = pick (NULL, all);
+    if (!request->service)
+      watched_changed (unit);
+  }
+  g_free (request->name);
+  g_free (request);
+}
+
+static void
+ask_base (Units *self, const char *name, gboolean service)
+{
+  BaseRequest *request = g_new (BaseRequest, 1);
+  *request = (BaseRequest){ self, g_strdup (name), service };
+  get_all (self, name, service ? SYSTEMD_SERVICE : SYSTEMD_UNIT, got_base, request);
+}
+
 static gboolean
 is_watched (Units *self, const char *name)
 {
@@ -446,8 +481,11 @@ static void
 found_for_watch (const SwarmPluginUnitState *states, gsize n_states, const GError *error, gpointer data)
 {
   Units *self = data;
-  for (gsize i = 0; i < n_states; i++)
+  for (gsize i = 0; i < n_states; i++) {
     watch_unit (self, states[i].name);
+    ask_base (self, states[i].name, TRUE);
+    ask_base (self, states[i].name, FALSE);
+  }
 }
 
 static guint
