@@ -207,7 +207,8 @@ got_container_id (SwarmPluginCode code, const char *error, const char *content, 
   PodmanOp *op = data;
   g_autofree char *id = code == SWARM_PLUGIN_OK ? g_strstrip (g_strdup (content)) : NULL;
   if (id == NULL || strlen (id) != 64) {
-    op_fail (op, SWARM_PLUGIN_FAILED, "podman create gave no container id");
+    g_autofree char *text = g_strdup_printf ("podman create gave no container id but \"%s\" (%s)", id != NULL ? id : "nothing", error);
+    op_fail (op, SWARM_PLUGIN_FAILED, text);
     return;
   }
   task_set_container (task_get (op->self, op->id), id);

@@ -464,6 +464,22 @@ on_unit_new (const char *sender, const char *path, const char *member, GVariant 
 }
 
 static void
+checked_removed (const SwarmPluginUnitState *state, const GError *error, gpointer data)
+{
+  Units *self = data;
+  if (state == NULL || !g_hash_table_contains (self->watched, state->name))
+    return;
+  if (state->phase != SWARM_PLUGIN_UNIT_ABSENT) {
+    ask_base (self, state->name, TRUE);
+    ask_base (self, state->name, FALSE);
+    return;
+  }
+  g_hash_table_remove (self->watched, state->name);
+  tell_watchers (self, state);
+}
+
+/* A daemon-reload says that all units are removed and new: only asking tells. */
+static void
 on_unit_removed (const char *sender, const char *path, const char *member, GVariant *args, gpointer data)
 {
   Units *self = data;
@@ -471,10 +487,8 @@ on_unit_removed (const char *sender, const char *path, const char *member, GVari
   if (!g_variant_is_of_type (args, G_VARIANT_TYPE ("(so)")))
     return;
   g_variant_get (args, "(&so)", &name, NULL);
-  if (!g_hash_table_remove (self->watched, name))
-    return;
-  SwarmPluginUnitState absent = { .name = name, .phase = SWARM_PLUGIN_UNIT_ABSENT };
-  tell_watchers (self, &absent);
+  if (g_hash_table_contains (self->watched, name))
+    units_query (&self->services, name, checked_removed, self);
 }
 
 static void
