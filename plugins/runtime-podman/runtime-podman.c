@@ -201,14 +201,25 @@ ignore_file (SwarmPluginCode code, const char *error, const char *content, size_
 {
 }
 
+/* podman create --replace first names what it replaced, then the new container. */
+static char *
+last_word (const char *text)
+{
+  g_auto (GStrv) words = g_strsplit_set (text, " \n", -1);
+  const char *last = "";
+  for (guint i = 0; words[i] != NULL; i++)
+    if (*words[i] != '\0')
+      last = words[i];
+  return g_strdup (last);
+}
+
 static void
 got_container_id (SwarmPluginCode code, const char *error, const char *content, size_t length, void *data)
 {
   PodmanOp *op = data;
-  g_autofree char *id = code == SWARM_PLUGIN_OK ? g_strstrip (g_strdup (content)) : NULL;
+  g_autofree char *id = code == SWARM_PLUGIN_OK ? last_word (content) : NULL;
   if (id == NULL || strlen (id) != 64) {
-    g_autofree char *text = g_strdup_printf ("podman create gave no container id but \"%s\" (%s)", id != NULL ? id : "nothing", error);
-    op_fail (op, SWARM_PLUGIN_FAILED, text);
+    op_fail (op, SWARM_PLUGIN_FAILED, "podman create gave no container id");
     return;
   }
   task_set_container (task_get (op->self, op->id), id);
@@ -544,7 +555,7 @@ list_container (SwarmPluginCode code, const char *error, const char *content, si
   ListRequest *list = item->list;
   SwarmPluginInstance *self = list->op->self;
   SwarmPluginTaskInfo *info = &g_array_index (list->tasks, SwarmPluginTaskInfo, item->index);
-  g_autofree char *id = code == SWARM_PLUGIN_OK ? g_strstrip (g_strdup (content)) : NULL;
+  g_autofree char *id = code == SWARM_PLUGIN_OK ? last_word (content) : NULL;
   PodmanTask *task = task_get (self, info->task_id);
   int exit_code;
   if (id != NULL && strlen (id) == 64) {
