@@ -27,9 +27,9 @@ escape_address (const char *text)
 {
   GString *out = g_string_new (NULL);
 
-  for (const guchar *p = (const guchar *) text; *p != 0; p++)
+  for (const guchar *p = (const guchar *)text; *p != 0; p++)
     if (g_ascii_isalnum (*p) || strchr ("-_/\\.", *p) != NULL)
-      g_string_append_c (out, (char) *p);
+      g_string_append_c (out, (char)*p);
     else
       g_string_append_printf (out, "%%%02x", *p);
   return g_string_free (out, FALSE);
@@ -41,7 +41,7 @@ ctl_ssh_address (const char *host, GError **error)
   g_autofree char *escaped = escape_address (host);
 
   if (*host == 0 || *host == '-' || strpbrk (host, " \t\n") != NULL) {
-    g_set_error (error, CTL_ERROR, CTL_ERROR_INVALID, _("\"%s\" is not a host: give -H [USER@]HOST"), host);
+    g_set_error (error, CTL_ERROR, CTL_ERROR_INVALID, _ ("\"%s\" is not a host: give -H [USER@]HOST"), host);
     return NULL;
   }
   return g_strdup_printf ("unixexec:path=ssh,argv1=-xT,argv2=--,argv3=%s,argv4=systemd-stdio-bridge", escaped);
@@ -61,7 +61,7 @@ open_bus (CtlContext *context, GError **error)
   if (context->bus != NULL)
     return TRUE;
   if (context->host != NULL)
-    g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _("Cannot reach the system bus of %s: %s"), context->host,
+    g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _ ("Cannot reach the system bus of %s: %s"), context->host,
                  reason->message);
   else
     g_propagate_error (error, g_steal_pointer (&reason));
@@ -76,7 +76,8 @@ explain (GError *error)
 
   if (!g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE) || strstr (error->message, CTL_BUS_NAME) == NULL)
     return;
-  text = g_strdup_printf (_("Cannot connect to the swarm agent: %s\nSee 'systemctl status swarm-agent'."), error->message);
+  text = g_strdup_printf (_ ("Cannot connect to the swarm agent: %s\nSee 'systemctl status swarm-agent'."),
+                          error->message);
   g_free (error->message);
   error->message = g_steal_pointer (&text);
 }
@@ -115,8 +116,8 @@ ctl_call_fds (CtlContext *context, const char *path, const char *iface, const ch
 static gboolean
 try_again (const GError *error, guint attempt)
 {
-  return g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNKNOWN) ||
-         (attempt > 0 && g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE));
+  return g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNKNOWN)
+         || (attempt > 0 && g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE));
 }
 
 GVariant *
@@ -143,7 +144,8 @@ ctl_call_write (CtlContext *context, const char *path, const char *iface, const 
 }
 
 JsonNode *
-ctl_call_json (CtlContext *context, const char *path, const char *iface, const char *member, GVariant *args, GError **error)
+ctl_call_json (CtlContext *context, const char *path, const char *iface, const char *member, GVariant *args,
+               GError **error)
 {
   g_autoptr (GVariant) reply = ctl_call (context, path, iface, member, args, error);
   g_autoptr (GVariant) first = NULL;
@@ -151,7 +153,7 @@ ctl_call_json (CtlContext *context, const char *path, const char *iface, const c
   if (reply == NULL)
     return NULL;
   if (g_variant_n_children (reply) == 0) {
-    g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _("the agent answered %s with nothing"), member);
+    g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _ ("the agent answered %s with nothing"), member);
     return NULL;
   }
   first = g_variant_get_child_value (reply, 0);
@@ -170,17 +172,45 @@ ctl_request_id (void)
   return swarm_base36_encode (bytes, sizeof bytes, SWARM_ID_STRING_LEN);
 }
 
+/* On a worker, which lists its own tasks and nothing else: the only one whose id begins with @reference; NULL: not so.
+ */
+static char *
+resolve_own_task (CtlContext *context, const char *reference, char **ret_id)
+{
+  g_autoptr (GPtrArray) values = g_ptr_array_new ();
+  g_autoptr (JsonNode) list = NULL;
+  g_autoptr (GPtrArray) tasks = NULL;
+  const char *id;
+
+  g_ptr_array_add (values, (gpointer)reference);
+  list = ctl_list_tasks (context, ctl_filters_with (NULL, "id", values), NULL);
+  tasks = ctl_json_objects (list != NULL ? json_node_get_array (list) : NULL);
+  if (tasks->len != 1)
+    return NULL;
+  id = ctl_json_string (g_ptr_array_index (tasks, 0), "ID");
+  if (ret_id != NULL)
+    *ret_id = g_strdup (id);
+  return g_strdup_printf (CTL_PATH "/task/%s", id);
+}
+
 char *
 ctl_resolve (CtlContext *context, const char *kind, const char *reference, char **ret_id, GError **error)
 {
-  g_autoptr (GVariant) reply = ctl_call (context, CTL_PATH, CTL_MANAGER_IFACE, "Resolve",
-                                         g_variant_new ("(ss)", kind, reference), error);
+  g_autoptr (GError) reason = NULL;
+  g_autoptr (GVariant) reply
+      = ctl_call (context, CTL_PATH, CTL_MANAGER_IFACE, "Resolve", g_variant_new ("(ss)", kind, reference), &reason);
   char *path = NULL;
 
-  if (reply == NULL)
-    return NULL;
+  if (reply == NULL) {
+    if (g_error_matches (reason, SWARM_ERROR, SWARM_ERROR_NOT_MANAGER) && g_str_equal (kind, "task"))
+      path = resolve_own_task (context, reference, ret_id);
+    if (path == NULL)
+      g_propagate_error (error, g_steal_pointer (&reason));
+    return path;
+  }
   if (!g_variant_is_of_type (reply, G_VARIANT_TYPE ("(so)"))) {
-    g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _("the agent answered %s with something else than expected"), "Resolve");
+    g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _ ("the agent answered %s with something else than expected"),
+                 "Resolve");
     return NULL;
   }
   g_variant_get (reply, "(so)", ret_id, &path);
@@ -196,7 +226,8 @@ ctl_inspect (CtlContext *context, const char *kind, const char *path, GError **e
   g_autoptr (JsonNode) node = ctl_call_json (context, path, iface, "Inspect", NULL, error);
 
   if (node != NULL && !JSON_NODE_HOLDS_OBJECT (node)) {
-    g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _("the agent answered %s with something else than expected"), "Inspect");
+    g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _ ("the agent answered %s with something else than expected"),
+                 "Inspect");
     return NULL;
   }
   return g_steal_pointer (&node);
@@ -206,7 +237,8 @@ GVariant *
 ctl_filters_with (GPtrArray *filters, const char *key, GPtrArray *values)
 {
   GVariantDict dict;
-  g_autoptr (GHashTable) lists = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_ptr_array_unref);
+  g_autoptr (GHashTable) lists
+      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
   GHashTableIter iter;
   gpointer name, list;
 
@@ -227,12 +259,12 @@ ctl_filters_with (GPtrArray *filters, const char *key, GPtrArray *values)
   g_variant_dict_init (&dict, NULL);
   g_hash_table_iter_init (&iter, lists);
   while (g_hash_table_iter_next (&iter, &name, &list))
-    g_variant_dict_insert_value (&dict, name,
-                                 g_variant_new_strv ((const char *const *) ((GPtrArray *) list)->pdata,
-                                                     (gssize) ((GPtrArray *) list)->len));
+    g_variant_dict_insert_value (
+        &dict, name,
+        g_variant_new_strv ((const char *const *)((GPtrArray *)list)->pdata, (gssize)((GPtrArray *)list)->len));
   if (key != NULL)
     g_variant_dict_insert_value (&dict, key,
-                                 g_variant_new_strv ((const char *const *) values->pdata, (gssize) values->len));
+                                 g_variant_new_strv ((const char *const *)values->pdata, (gssize)values->len));
   return g_variant_dict_end (&dict);
 }
 
@@ -245,11 +277,12 @@ ctl_filters (GPtrArray *filters)
 JsonNode *
 ctl_list (CtlContext *context, const char *member, GVariant *filters, GError **error)
 {
-  g_autoptr (JsonNode) node = ctl_call_json (context, CTL_PATH, CTL_MANAGER_IFACE, member,
-                                             g_variant_new ("(@a{sv})", filters), error);
+  g_autoptr (JsonNode) node
+      = ctl_call_json (context, CTL_PATH, CTL_MANAGER_IFACE, member, g_variant_new ("(@a{sv})", filters), error);
 
   if (node != NULL && !JSON_NODE_HOLDS_ARRAY (node)) {
-    g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _("the agent answered %s with something else than expected"), member);
+    g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _ ("the agent answered %s with something else than expected"),
+                 member);
     return NULL;
   }
   return g_steal_pointer (&node);
@@ -271,7 +304,7 @@ ctl_list_tasks (CtlContext *context, GVariant *filters, GError **error)
 
     if (reply == NULL || !g_variant_is_of_type (reply, G_VARIANT_TYPE ("(aa{sv}s)"))) {
       if (reply != NULL)
-        g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _("the agent answered %s with something else than expected"),
+        g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _ ("the agent answered %s with something else than expected"),
                      "ListTasks");
       json_node_unref (node);
       return NULL;

@@ -18,8 +18,8 @@
 struct _CtlContext {
   const CtlCommand *command;
   CtlArgs *args;
-  const char *host; /* -H; NULL: this machine */
-  SwarmBus *bus;    /* opened by the first call */
+  const char *host;     /* -H; NULL: this machine */
+  SwarmBus *bus;        /* opened by the first call */
   gboolean interrupted; /* Ctrl-C while waiting */
 };
 
@@ -31,8 +31,8 @@ char *ctl_ssh_address (const char *host, GError **error);
 /* A call; @args may be NULL (sunk). The reply is the tuple of out arguments. */
 GVariant *ctl_call (CtlContext *context, const char *path, const char *iface, const char *member, GVariant *args,
                     GError **error);
-/* A call that changes something; asks for authorisation on a terminal. When the reply is lost it is sent again: only for calls
- * that carry a request id. */
+/* A call that changes something; asks for authorisation on a terminal. When the reply is lost it is sent again: only
+ * for calls that carry a request id. */
 GVariant *ctl_call_write (CtlContext *context, const char *path, const char *iface, const char *member, GVariant *args,
                           gboolean retry, GError **error);
 GVariant *ctl_call_fds (CtlContext *context, const char *path, const char *iface, const char *member, GVariant *args,
@@ -44,8 +44,8 @@ JsonNode *ctl_call_json (CtlContext *context, const char *path, const char *ifac
 /* A fresh request id. Caller frees. */
 char *ctl_request_id (void);
 
-/* Object path of "node"/"service"/"task" @reference by docker's rule (id, name, id prefix; "self" for nodes); @ret_id may be NULL.
- * Caller frees. */
+/* Object path of "node"/"service"/"task" @reference by docker's rule (id, name, id prefix; "self" for nodes); @ret_id
+ * may be NULL. Caller frees. */
 char *ctl_resolve (CtlContext *context, const char *kind, const char *reference, char **ret_id, GError **error);
 /* Inspect() of a resolved object. */
 JsonNode *ctl_inspect (CtlContext *context, const char *kind, const char *path, GError **error);

@@ -34,8 +34,9 @@ warn_if_disabled (CtlContext *context)
                           : NULL;
 
   if (enabled != NULL && !json_node_get_boolean (enabled))
-    g_printerr (_("WARNING: swarm-agent.service is not enabled: after a reboot this node will not come back to the swarm by itself.\n"
-                  "         Run 'systemctl enable swarm-agent'.\n"));
+    g_printerr (_ ("WARNING: swarm-agent.service is not enabled: after a reboot this node will not come back to the "
+                   "swarm by itself.\n"
+                   "         Run 'systemctl enable swarm-agent'.\n"));
 }
 
 /* HOST:PORT at which other nodes reach @node_id; NULL: it is no manager. Caller frees. */
@@ -52,7 +53,8 @@ manager_address (CtlContext *context, const char *node_id, GError **error)
 static gboolean
 get_tokens (CtlContext *context, char **ret_worker, char **ret_manager, GError **error)
 {
-  g_autoptr (GVariant) reply = ctl_call_write (context, CTL_CLUSTER_PATH, CTL_CLUSTER_IFACE, "GetJoinTokens", NULL, FALSE, error);
+  g_autoptr (GVariant) reply
+      = ctl_call_write (context, CTL_CLUSTER_PATH, CTL_CLUSTER_IFACE, "GetJoinTokens", NULL, FALSE, error);
 
   if (reply == NULL)
     return FALSE;
@@ -74,9 +76,11 @@ print_join_command (CtlContext *context, const char *node_id, const char *role, 
   if (address == NULL)
     return error == NULL || *error == NULL;
   if (for_worker)
-    printf (_("To add a worker to this swarm, run the following command:\n\n    swarmctl join --token %s %s\n\n"), worker, address);
+    printf (_ ("To add a worker to this swarm, run the following command:\n\n    swarmctl join --token %s %s\n\n"),
+            worker, address);
   else
-    printf (_("To add a manager to this swarm, run the following command:\n\n    swarmctl join --token %s %s\n\n"), manager, address);
+    printf (_ ("To add a manager to this swarm, run the following command:\n\n    swarmctl join --token %s %s\n\n"),
+            manager, address);
   return TRUE;
 }
 
@@ -90,23 +94,23 @@ ctl_cmd_init (CtlContext *context, GError **error)
 
   g_variant_dict_init (&dict, NULL);
   add_listen_options (&dict, context->args);
-  reply = ctl_call_write (context, CTL_PATH, CTL_MANAGER_IFACE, "Init", g_variant_new ("(@a{sv})", g_variant_dict_end (&dict)),
-                          FALSE, &reason);
+  reply = ctl_call_write (context, CTL_PATH, CTL_MANAGER_IFACE, "Init",
+                          g_variant_new ("(@a{sv})", g_variant_dict_end (&dict)), FALSE, &reason);
   if (reply == NULL) {
-    gboolean choose = strstr (reason->message, "could not choose an IP address") != NULL ||
-                      strstr (reason->message, "could not find the system's IP address") != NULL;
+    gboolean choose = strstr (reason->message, "could not choose an IP address") != NULL
+                      || strstr (reason->message, "could not find the system's IP address") != NULL;
 
     if (choose && strstr (reason->message, "--advertise-addr") == NULL)
-      g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _("%s - specify one with --advertise-addr"), reason->message);
+      g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _ ("%s - specify one with --advertise-addr"), reason->message);
     else
       g_propagate_error (error, g_steal_pointer (&reason));
     return FALSE;
   }
   g_variant_get (reply, "(&s)", &node_id);
-  printf (_("Swarm initialized: current node (%s) is now a manager.\n\n"), node_id);
+  printf (_ ("Swarm initialized: current node (%s) is now a manager.\n\n"), node_id);
   if (!print_join_command (context, node_id, "worker", error))
     return FALSE;
-  printf (_("To add a manager to this swarm, run 'swarmctl join-token manager' and follow the instructions.\n"));
+  printf (_ ("To add a manager to this swarm, run 'swarmctl join-token manager' and follow the instructions.\n"));
   warn_if_disabled (context);
   return TRUE;
 }
@@ -133,7 +137,7 @@ read_token (const char *file, GError **error)
   if (*token != 0 && g_utf8_validate (token, -1, NULL))
     return token;
   g_free (token);
-  g_set_error (error, CTL_ERROR, CTL_ERROR_INVALID, _("there is no join token in %s"), file);
+  g_set_error (error, CTL_ERROR, CTL_ERROR_INVALID, _ ("there is no join token in %s"), file);
   return NULL;
 }
 
@@ -141,7 +145,7 @@ static char *
 token_from_args (CtlArgs *args, GError **error)
 {
   if (ctl_args_given (args, "token") && ctl_args_given (args, "token-file")) {
-    g_set_error_literal (error, CTL_ERROR, CTL_ERROR_USAGE, _("give either --token or --token-file, not both"));
+    g_set_error_literal (error, CTL_ERROR, CTL_ERROR_USAGE, _ ("give either --token or --token-file, not both"));
     return NULL;
   }
   if (ctl_args_given (args, "token-file"))
@@ -149,7 +153,8 @@ token_from_args (CtlArgs *args, GError **error)
   if (ctl_args_given (args, "token"))
     return g_strdup (ctl_args_string (args, "token"));
   g_set_error_literal (error, CTL_ERROR, CTL_ERROR_USAGE,
-                       _("a join token is needed: run 'swarmctl join-token worker' on a manager and give it with --token or --token-file"));
+                       _ ("a join token is needed: run 'swarmctl join-token worker' on a manager and give it with "
+                          "--token or --token-file"));
   return NULL;
 }
 
@@ -168,16 +173,16 @@ ctl_cmd_join (CtlContext *context, GError **error)
   add_listen_options (&dict, context->args);
   g_variant_dict_insert (&dict, "JoinToken", "s", token);
   g_variant_dict_insert_value (&dict, "RemoteAddrs", g_variant_new_strv (remotes, 1));
-  reply = ctl_call_write (context, CTL_PATH, CTL_MANAGER_IFACE, "Join", g_variant_new ("(@a{sv})", g_variant_dict_end (&dict)),
-                          FALSE, error);
+  reply = ctl_call_write (context, CTL_PATH, CTL_MANAGER_IFACE, "Join",
+                          g_variant_new ("(@a{sv})", g_variant_dict_end (&dict)), FALSE, error);
   memset (token, 0, strlen (token));
   if (reply == NULL)
     return FALSE;
   g_variant_get (reply, "(&s&s)", NULL, &role);
   if (g_str_equal (role, "manager"))
-    printf (_("This node joined a swarm as a manager.\n"));
+    printf (_ ("This node joined a swarm as a manager.\n"));
   else
-    printf (_("This node joined a swarm as a worker.\n"));
+    printf (_ ("This node joined a swarm as a worker.\n"));
   warn_if_disabled (context);
   return TRUE;
 }
@@ -206,7 +211,7 @@ ctl_cmd_join_token (CtlContext *context, GError **error)
   g_autoptr (JsonNode) info = NULL;
 
   if (!g_str_equal (role, "worker") && !g_str_equal (role, "manager")) {
-    g_set_error (error, CTL_ERROR, CTL_ERROR_INVALID, _("unknown role %s"), role);
+    g_set_error (error, CTL_ERROR, CTL_ERROR_INVALID, _ ("unknown role %s"), role);
     return FALSE;
   }
   if (ctl_args_bool (context->args, "rotate")) {
@@ -214,7 +219,7 @@ ctl_cmd_join_token (CtlContext *context, GError **error)
     if (rotated == NULL)
       return FALSE;
     if (!quiet)
-      printf (_("Successfully rotated %s join token.\n\n"), role);
+      printf (_ ("Successfully rotated %s join token.\n\n"), role);
   }
   if (quiet) {
     if (rotated == NULL && !get_tokens (context, &worker, &manager, error))
@@ -223,17 +228,19 @@ ctl_cmd_join_token (CtlContext *context, GError **error)
     return TRUE;
   }
   info = ctl_call_json (context, CTL_PATH, CTL_MANAGER_IFACE, "Info", NULL, error);
-  return info != NULL && print_join_command (context, ctl_json_string (json_node_get_object (info), "NodeID"), role, error);
+  return info != NULL
+         && print_join_command (context, ctl_json_string (json_node_get_object (info), "NodeID"), role, error);
 }
 
 gboolean
 ctl_cmd_leave (CtlContext *context, GError **error)
 {
-  g_autoptr (GVariant) reply = ctl_call_write (context, CTL_PATH, CTL_MANAGER_IFACE, "Leave",
-                                               g_variant_new ("(b)", ctl_args_bool (context->args, "force")), FALSE, error);
+  g_autoptr (GVariant) reply
+      = ctl_call_write (context, CTL_PATH, CTL_MANAGER_IFACE, "Leave",
+                        g_variant_new ("(b)", ctl_args_bool (context->args, "force")), FALSE, error);
 
   if (reply == NULL)
     return FALSE;
-  printf (_("Node left the swarm.\n"));
+  printf (_ ("Node left the swarm.\n"));
   return TRUE;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* info: the lines of docker info's Swarm part. */
 #include "ctl/client.h"
-#include "ctl/info.h"
 #include "ctl/format.h"
+#include "ctl/info.h"
 #include <stdio.h>
 
 #define DAY_NS (G_GINT64_CONSTANT (24) * 3600 * 1000000000)
@@ -62,13 +62,14 @@ append_cluster (GString *out, JsonObject *info, JsonObject *cluster)
   line_int (out, "  Force Rotate", int_or (cluster, "Spec.CAConfig.ForceRotate", 0));
   g_string_append_printf (out, " Autolock Managers: %s\n",
                           yes_no (ctl_json_bool (cluster, "Spec.EncryptionConfig.AutoLockManagers")));
-  g_string_append_printf (out, " Root Rotation In Progress: %s\n", yes_no (ctl_json_bool (cluster, "RootRotationInProgress")));
+  g_string_append_printf (out, " Root Rotation In Progress: %s\n",
+                          yes_no (ctl_json_bool (cluster, "RootRotationInProgress")));
 }
 
 static int
 compare_strings (gconstpointer a, gconstpointer b)
 {
-  return g_strcmp0 (*(const char *const *) a, *(const char *const *) b);
+  return g_strcmp0 (*(const char *const *)a, *(const char *const *)b);
 }
 
 static void
@@ -78,12 +79,12 @@ append_managers (GString *out, JsonObject *info)
   g_autoptr (GPtrArray) addresses = g_ptr_array_new ();
 
   for (guint i = 0; i < list->len; i++)
-    g_ptr_array_add (addresses, (gpointer) ctl_json_string (g_ptr_array_index (list, i), "Addr"));
+    g_ptr_array_add (addresses, (gpointer)ctl_json_string (g_ptr_array_index (list, i), "Addr"));
   g_ptr_array_sort (addresses, compare_strings);
   if (addresses->len > 0)
     g_string_append (out, " Manager Addresses:\n");
   for (guint i = 0; i < addresses->len; i++)
-    g_string_append_printf (out, "  %s\n", (const char *) g_ptr_array_index (addresses, i));
+    g_string_append_printf (out, "  %s\n", (const char *)g_ptr_array_index (addresses, i));
 }
 
 char *
@@ -123,14 +124,15 @@ hint_dedicated_manager (CtlContext *context, JsonObject *info)
     return;
   path = ctl_resolve (context, "node", "self", &id, NULL);
   node = path != NULL ? ctl_inspect (context, "node", path, NULL) : NULL;
-  if (node == NULL || !g_str_equal (ctl_json_string_or (json_node_get_object (node), "Spec.Availability", "active"), "active"))
+  if (node == NULL
+      || !g_str_equal (ctl_json_string_or (json_node_get_object (node), "Spec.Availability", "active"), "active"))
     return;
   g_ptr_array_add (filter, (gpointer) "desired-state=running");
   g_ptr_array_add (running, id);
   tasks = ctl_list_tasks (context, ctl_filters_with (filter, "node", running), NULL);
   if (tasks != NULL && json_array_get_length (json_node_get_array (tasks)) > 0)
-    g_printerr (_("NOTE: this manager also runs tasks. In production keep managers free for managing:\n"
-                  "      swarmctl node update --availability drain %s\n"),
+    g_printerr (_ ("NOTE: this manager also runs tasks. In production keep managers free for managing:\n"
+                   "      swarmctl node update --availability drain %s\n"),
                 ctl_json_string_or (json_node_get_object (node), "Description.Hostname", "self"));
 }
 
@@ -154,9 +156,9 @@ ctl_cmd_info (CtlContext *context, GError **error)
   fputs (text, stdout);
   fflush (stdout);
   if (ctl_json_int (info, "Managers") == 2)
-    g_printerr (_("WARNING: Running Swarm in a two-manager configuration. This configuration provides\n"
-                  "         no fault tolerance, and poses a high risk to lose control over the cluster.\n"
-                  "         Use one, three or five managers.\n"));
+    g_printerr (_ ("WARNING: Running Swarm in a two-manager configuration. This configuration provides\n"
+                   "         no fault tolerance, and poses a high risk to lose control over the cluster.\n"
+                   "         Use one, three or five managers.\n"));
   warnings = ctl_json_array (info, "Warnings");
   for (guint i = 0; warnings != NULL && i < json_array_get_length (warnings); i++)
     g_printerr ("%s\n", json_array_get_string_element (warnings, i));

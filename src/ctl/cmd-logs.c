@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* service logs. The bus hands us a pipe; over ssh, where no descriptor can pass, the lines are asked for page by page. */
+/* service logs. The bus hands us a pipe; over ssh, where no descriptor can pass, the lines are asked for page by page.
+ */
 #include "base/error.h"
 #include "base/field.h"
 #include "ctl/client.h"
@@ -126,7 +127,8 @@ find_task (CtlContext *context, const char *reference, Target *target, GError **
   task = ctl_inspect (context, "task", path, error);
   if (task == NULL)
     return FALSE;
-  target->service_path = g_strdup_printf (CTL_PATH "/service/%s", ctl_json_string (json_node_get_object (task), "ServiceID"));
+  target->service_path
+      = g_strdup_printf (CTL_PATH "/service/%s", ctl_json_string (json_node_get_object (task), "ServiceID"));
   target->slot_width = digits_of (ctl_json_int (json_node_get_object (task), "Slot"));
   return TRUE;
 }
@@ -205,7 +207,8 @@ open_logs (CtlContext *context, const Target *target, GVariant *selector, const 
   if (fd >= 0)
     return print_stream (fd, options, error);
   if (error != NULL && *error == NULL)
-    g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _("the agent answered %s with something else than expected"), "OpenLogs");
+    g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _ ("the agent answered %s with something else than expected"),
+                 "OpenLogs");
   return FALSE;
 }
 
@@ -237,10 +240,10 @@ print_object (JsonObject *object, GHashTable *names, const CtlLogOptions *option
   g_autofree char *text = unescape (ctl_json_string (object, "Text"));
   CtlLogRecord record = {
     .time_us = ctl_json_int (object, "Time"),
-    .task_id = (char *) task,
-    .node = (char *) ctl_json_string (object, "Node"),
+    .task_id = (char *)task,
+    .node = (char *)ctl_json_string (object, "Node"),
     .stream = ctl_json_int (object, "Stream") == 2 ? 2 : 1,
-    .name = (char *) ctl_json_string_or (object, "Name", name != NULL ? name : "?"),
+    .name = (char *)ctl_json_string_or (object, "Name", name != NULL ? name : "?"),
     .text = text,
   };
 
@@ -249,7 +252,8 @@ print_object (JsonObject *object, GHashTable *names, const CtlLogOptions *option
 
 /* One page after *@cursor, which moves on; the number of its records, -1: an error. */
 static int
-read_page (CtlContext *context, const Target *target, char **cursor, gint64 since_us, const CtlLogOptions *options, GError **error)
+read_page (CtlContext *context, const Target *target, char **cursor, gint64 since_us, const CtlLogOptions *options,
+           GError **error)
 {
   g_autoptr (GVariant) reply = ctl_call (context, target->service_path, CTL_SERVICE_IFACE, "ReadLogs",
                                          g_variant_new ("(su)", *cursor, PAGE), error);
@@ -276,7 +280,7 @@ read_page (CtlContext *context, const Target *target, char **cursor, gint64 sinc
     if (ours && ctl_json_int (record, "Time") >= since_us)
       print_object (record, names, options);
   }
-  return (int) records->len;
+  return (int)records->len;
 }
 
 static gboolean
@@ -286,7 +290,7 @@ read_logs (CtlContext *context, const Target *target, gboolean follow, gint64 si
   g_autofree char *cursor = g_strdup ("");
 
   if (ctl_args_given (context->args, "tail"))
-    return ctl_invalid (error, _("option %s is not supported together with -H yet"), "--tail");
+    return ctl_invalid (error, _ ("option %s is not supported together with -H yet"), "--tail");
   while (!ferror (stdout)) {
     int n = read_page (context, target, &cursor, since_us, options, error);
 
@@ -310,9 +314,11 @@ make_selector (CtlArgs *args, const Target *target, gint64 *ret_since, GError **
   guint64 lines = 0;
 
   *ret_since = 0;
-  if (tail != NULL && !g_str_equal (tail, "all") &&
-      !g_ascii_string_to_unsigned (tail, 10, 0, G_MAXUINT32 - 1, &lines, NULL)) {
-    g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, _("invalid argument \"%s\" for \"-n, --tail\" flag: give a number of lines or \"all\""), tail);
+  if (tail != NULL && !g_str_equal (tail, "all")
+      && !g_ascii_string_to_unsigned (tail, 10, 0, G_MAXUINT32 - 1, &lines, NULL))
+  {
+    g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE,
+                 _ ("invalid argument \"%s\" for \"-n, --tail\" flag: give a number of lines or \"all\""), tail);
     return NULL;
   }
   if (since != NULL && !ctl_value_since (since, g_get_real_time (), ret_since, error))
@@ -321,9 +327,9 @@ make_selector (CtlArgs *args, const Target *target, gint64 *ret_since, GError **
   if (ctl_args_bool (args, "follow"))
     g_variant_dict_insert (&dict, "follow", "b", TRUE);
   if (tail != NULL && !g_str_equal (tail, "all"))
-    g_variant_dict_insert (&dict, "tail", "u", (guint) lines);
+    g_variant_dict_insert (&dict, "tail", "u", (guint)lines);
   if (since != NULL)
-    g_variant_dict_insert (&dict, "since", "t", (guint64) MAX (*ret_since, 0));
+    g_variant_dict_insert (&dict, "since", "t", (guint64)MAX (*ret_since, 0));
   if (target->task_id != NULL)
     g_variant_dict_insert (&dict, "task", "s", target->task_id);
   return g_variant_dict_end (&dict);

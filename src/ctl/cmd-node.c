@@ -21,8 +21,8 @@ manager_status (JsonObject *node)
 static int
 compare_nodes (gconstpointer a, gconstpointer b)
 {
-  JsonObject *left = *(JsonObject *const *) a;
-  JsonObject *right = *(JsonObject *const *) b;
+  JsonObject *left = *(JsonObject *const *)a;
+  JsonObject *right = *(JsonObject *const *)b;
   int order = ctl_natural_compare (ctl_json_string (left, "Description.Hostname"),
                                    ctl_json_string (right, "Description.Hostname"));
 
@@ -50,7 +50,8 @@ append_node_json (GString *out, JsonObject *node, const char *const *cells, gboo
 char *
 ctl_node_list_text (GPtrArray *nodes, const char *self_id, gboolean quiet, gboolean json)
 {
-  static const char *const titles[] = { "ID", "HOSTNAME", "STATUS", "AVAILABILITY", "MANAGER STATUS", "ENGINE VERSION", NULL };
+  static const char *const titles[]
+      = { "ID", "HOSTNAME", "STATUS", "AVAILABILITY", "MANAGER STATUS", "ENGINE VERSION", NULL };
   CtlTable *table = ctl_table_new (titles);
   GString *out = g_string_new (NULL);
   g_autofree char *text = NULL;
@@ -63,8 +64,9 @@ ctl_node_list_text (GPtrArray *nodes, const char *self_id, gboolean quiet, gbool
     g_autofree char *state = ctl_capitalize (ctl_json_string_or (node, "Status.State", "unknown"));
     g_autofree char *availability = ctl_capitalize (ctl_json_string_or (node, "Spec.Availability", "active"));
     g_autofree char *manager = manager_status (node);
-    const char *cells[] = { id, ctl_json_string (node, "Description.Hostname"), state, availability, manager,
-                            ctl_json_string (node, "Description.Engine.EngineVersion") };
+    const char *cells[] = { id,      ctl_json_string (node, "Description.Hostname"),
+                            state,   availability,
+                            manager, ctl_json_string (node, "Description.Engine.EngineVersion") };
 
     if (quiet)
       g_string_append_printf (out, "%s\n", ctl_json_string (node, "ID"));
@@ -82,7 +84,8 @@ ctl_node_list_text (GPtrArray *nodes, const char *self_id, gboolean quiet, gbool
 gboolean
 ctl_cmd_node_ls (CtlContext *context, GError **error)
 {
-  g_autoptr (JsonNode) list = ctl_list (context, "ListNodes", ctl_filters (ctl_args_list (context->args, "filter")), error);
+  g_autoptr (JsonNode) list
+      = ctl_list (context, "ListNodes", ctl_filters (ctl_args_list (context->args, "filter")), error);
   g_autoptr (JsonNode) info = NULL;
   g_autoptr (GPtrArray) nodes = NULL;
   g_autofree char *text = NULL;
@@ -129,7 +132,7 @@ gboolean
 ctl_cmd_node_ps (CtlContext *context, GError **error)
 {
   g_autoptr (GPtrArray) references = g_ptr_array_new ();
-  g_autoptr (GPtrArray) lists = g_ptr_array_new_with_free_func ((GDestroyNotify) json_node_unref);
+  g_autoptr (GPtrArray) lists = g_ptr_array_new_with_free_func ((GDestroyNotify)json_node_unref);
   g_autoptr (GPtrArray) tasks = g_ptr_array_new ();
   GPtrArray *given = ctl_args_positional (context->args);
   CtlTaskListOptions options;
@@ -195,11 +198,11 @@ change_roles (CtlContext *context, const char *role, GError **error)
     if (path == NULL || !set_role (context, path, role, &changed, error))
       return FALSE;
     if (!changed)
-      printf (_("Node %s is already a %s.\n"), id, role);
+      printf (_ ("Node %s is already a %s.\n"), id, role);
     else if (g_str_equal (role, "manager"))
-      printf (_("Node %s promoted to a manager in the swarm.\n"), reference);
+      printf (_ ("Node %s promoted to a manager in the swarm.\n"), reference);
     else
-      printf (_("Manager %s demoted in the swarm.\n"), reference);
+      printf (_ ("Manager %s demoted in the swarm.\n"), reference);
     fflush (stdout);
   }
   return TRUE;
@@ -261,7 +264,7 @@ update_labels (CtlContext *context, const char *path, GError **error)
   }
   reply = ctl_call_write (context, path, CTL_NODE_IFACE, "UpdateLabels",
                           g_variant_new ("(@a{ss}@as)", label_map (add),
-                                         g_variant_new_strv ((const char *const *) remove->pdata, (gssize) remove->len)),
+                                         g_variant_new_strv ((const char *const *)remove->pdata, (gssize)remove->len)),
                           FALSE, error);
   return reply != NULL;
 }
@@ -282,8 +285,8 @@ ctl_cmd_node_update (CtlContext *context, GError **error)
     if (reply == NULL)
       return FALSE;
   }
-  if (ctl_args_given (context->args, "role") &&
-      !set_role (context, path, ctl_args_string (context->args, "role"), &changed, error))
+  if (ctl_args_given (context->args, "role")
+      && !set_role (context, path, ctl_args_string (context->args, "role"), &changed, error))
     return FALSE;
   printf ("%s\n", reference);
   return TRUE;
@@ -306,7 +309,7 @@ ctl_cmd_node_rm (CtlContext *context, GError **error)
     if (reply == NULL)
       ctl_errors_add (&errors, reason, NULL);
     else
-      printf ("%s\n", (const char *) g_ptr_array_index (references, i));
+      printf ("%s\n", (const char *)g_ptr_array_index (references, i));
   }
   fflush (stdout);
   return ctl_errors_finish (errors, error);

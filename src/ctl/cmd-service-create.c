@@ -82,7 +82,8 @@ current_spec (JsonObject *service, GError **error)
   JsonNode *node = ctl_json_get (service, "Spec");
 
   if (node == NULL) {
-    g_set_error_literal (error, CTL_ERROR, CTL_ERROR_FAILED, _("the agent does not show the specification of the service"));
+    g_set_error_literal (error, CTL_ERROR, CTL_ERROR_FAILED,
+                         _ ("the agent does not show the specification of the service"));
     return NULL;
   }
   return swarm_message_from_json (&swarm_service_spec_type, node, 0, error);
@@ -106,9 +107,10 @@ ctl_cmd_service_update (CtlContext *context, GError **error)
   if (options == NULL)
     return FALSE;
   g_variant_ref_sink (options);
-  version = (guint64) ctl_json_int (json_node_get_object (service), "Version.Index");
+  version = (guint64)ctl_json_int (json_node_get_object (service), "Version.Index");
   reply = ctl_call_write (context, path, CTL_SERVICE_IFACE, "Update",
-                          g_variant_new ("(t@a{sv}@a{sv})", version, swarm_message_to_variant (after, 0), options), TRUE, error);
+                          g_variant_new ("(t@a{sv}@a{sv})", version, swarm_message_to_variant (after, 0), options),
+                          TRUE, error);
   if (reply == NULL)
     return FALSE;
   print_reply_warnings (reply);

@@ -14,8 +14,8 @@
 static int
 compare_services (gconstpointer a, gconstpointer b)
 {
-  JsonObject *left = *(JsonObject *const *) a;
-  JsonObject *right = *(JsonObject *const *) b;
+  JsonObject *left = *(JsonObject *const *)a;
+  JsonObject *right = *(JsonObject *const *)b;
 
   return ctl_natural_compare (ctl_json_string (left, "Spec.Name"), ctl_json_string (right, "Spec.Name"));
 }
@@ -85,7 +85,8 @@ ctl_service_list_text (GPtrArray *services, gboolean quiet, gboolean json)
     g_autofree char *replicas = service_replicas (service);
     g_autofree char *image = ctl_image_name (ctl_json_string (service, "Spec.TaskTemplate.ContainerSpec.Image"));
     g_autofree char *ports = ctl_ingress_ports (service_ports (service));
-    const char *cells[] = { id, ctl_json_string (service, "Spec.Name"), service_mode (service), replicas, image, ports };
+    const char *cells[]
+        = { id, ctl_json_string (service, "Spec.Name"), service_mode (service), replicas, image, ports };
 
     if (quiet)
       g_string_append_printf (out, "%s\n", id);
@@ -103,7 +104,8 @@ ctl_service_list_text (GPtrArray *services, gboolean quiet, gboolean json)
 gboolean
 ctl_cmd_service_ls (CtlContext *context, GError **error)
 {
-  g_autoptr (JsonNode) list = ctl_list (context, "ListServices", ctl_filters (ctl_args_list (context->args, "filter")), error);
+  g_autoptr (JsonNode) list
+      = ctl_list (context, "ListServices", ctl_filters (ctl_args_list (context->args, "filter")), error);
   g_autoptr (GPtrArray) services = NULL;
   g_autofree char *text = NULL;
 
@@ -199,9 +201,9 @@ check_scale_args (GPtrArray *args, GError **error)
     if (equal != NULL && equal != arg && equal[1] != 0)
       continue;
     g_set_error (error, CTL_ERROR, CTL_ERROR_INVALID,
-                 _("invalid scale specifier '%s'.\nSee 'swarmctl service scale --help'.\n\n"
-                   "Usage:  swarmctl service scale SERVICE=REPLICAS [SERVICE=REPLICAS...]\n\n%s"),
-                 arg, _("Scale one or multiple replicated services"));
+                 _ ("invalid scale specifier '%s'.\nSee 'swarmctl service scale --help'.\n\n"
+                    "Usage:  swarmctl service scale SERVICE=REPLICAS [SERVICE=REPLICAS...]\n\n%s"),
+                 arg, _ ("Scale one or multiple replicated services"));
     return FALSE;
   }
   return TRUE;
@@ -215,7 +217,8 @@ scale_one (CtlContext *context, const char *service, const char *count, GError *
   g_autoptr (GVariant) reply = NULL;
 
   if (!g_ascii_string_to_unsigned (count, 10, 0, G_MAXUINT64, &replicas, NULL)) {
-    g_set_error (error, CTL_ERROR, CTL_ERROR_INVALID, _("invalid replicas value %s: it must be a whole number, 0 or more"), count);
+    g_set_error (error, CTL_ERROR, CTL_ERROR_INVALID,
+                 _ ("invalid replicas value %s: it must be a whole number, 0 or more"), count);
     return NULL;
   }
   path = ctl_resolve (context, "service", service, NULL, error);
@@ -224,7 +227,7 @@ scale_one (CtlContext *context, const char *service, const char *count, GError *
   reply = ctl_call_write (context, path, CTL_SERVICE_IFACE, "Scale", g_variant_new ("(t)", replicas), FALSE, error);
   if (reply == NULL)
     return NULL;
-  printf (_("%s scaled to %s\n"), service, count);
+  printf (_ ("%s scaled to %s\n"), service, count);
   fflush (stdout);
   return g_steal_pointer (&path);
 }

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The one table of swarmctl's commands. The parser, the help texts, the manual page and the shell completion all come from it. */
+/* The one table of swarmctl's commands. The parser, the help texts, the manual page and the shell completion all come
+ * from it. */
 #pragma once
 #include "ctl/i18n.h"
 #include <gio/gio.h>
 
 typedef enum {
-  CTL_BOOL,     /* --x, --x=true|false */
-  CTL_STRING,   /* the last one given counts */
-  CTL_LIST,     /* may be repeated */
-  CTL_UINT,     /* strconv-like unsigned number */
+  CTL_BOOL,   /* --x, --x=true|false */
+  CTL_STRING, /* the last one given counts */
+  CTL_LIST,   /* may be repeated */
+  CTL_UINT,   /* strconv-like unsigned number */
   CTL_INT,
   CTL_DURATION, /* 1m30s */
   CTL_BYTES,    /* 512m, 1.5g */
@@ -16,17 +17,18 @@ typedef enum {
 } CtlKind;
 
 typedef enum {
-  CTL_OPTION_SECRET = 1 << 0, /* overwritten in argv once it is read */
+  CTL_OPTION_SECRET = 1 << 0, /* overwritten in argv once it is read, and never shown in an error */
+  CTL_OPTION_HIDE = 1 << 1,   /* overwritten in argv: other users' ps does not show it while we wait */
 } CtlOptionFlags;
 
 typedef struct {
   const char *name; /* without the dashes; NULL ends a table */
   char letter;      /* short form, 0: none */
   CtlKind kind;
-  const char *help; /* N_() */
-  const char *word; /* what the value is called in help texts; NULL: by kind */
-  const char *fallback; /* shown as (default …) */
-  const char *choices;  /* the values, space separated: shell completion */
+  const char *help;                                      /* N_() */
+  const char *word;                                      /* what the value is called in help texts; NULL: by kind */
+  const char *fallback;                                  /* shown as (default …) */
+  const char *choices;                                   /* the values, space separated: shell completion */
   gboolean (*check) (const char *value, GError **error); /* after the kind's own check; may be NULL */
   CtlOptionFlags flags;
 } CtlOption;
@@ -39,12 +41,12 @@ struct _CtlCommand {
   const char *alias; /* "list" for "ls": another last word */
   const char *args;  /* "[OPTIONS] IMAGE [COMMAND] [ARG...]" */
   int min_args;
-  int max_args; /* -1: any number */
-  const char *summary; /* N_() */
-  const CtlOption *const *options;       /* NULL-terminated list of tables */
-  const char *const *unsupported;        /* swarm's options that are not here yet, by name */
-  gboolean options_first; /* what follows the first argument is not for us (service create IMAGE COMMAND…) */
-  const char *objects;    /* what the arguments name: "node", "service", "task" or NULL: shell completion */
+  int max_args;                    /* -1: any number */
+  const char *summary;             /* N_() */
+  const CtlOption *const *options; /* NULL-terminated list of tables */
+  const char *const *unsupported;  /* swarm's options that are not here yet, by name */
+  gboolean options_first;          /* what follows the first argument is not for us (service create IMAGE COMMAND…) */
+  const char *objects;             /* what the arguments name: "node", "service", "task" or NULL: shell completion */
   gboolean (*run) (CtlContext *context, GError **error);
   const char *examples; /* one "command line\tN_() what it does" per line, without "swarmctl " */
 };

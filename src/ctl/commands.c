@@ -6,40 +6,41 @@
 #include <string.h>
 
 const CtlOption ctl_global_options[] = {
-  { "help", 'h', CTL_BOOL, N_("Print usage") },
-  { "host", 'H', CTL_STRING, N_("Talk to the agent of another machine over ssh"), .word = "[user@]host" },
+  { "help", 'h', CTL_BOOL, N_ ("Print usage") },
+  { "host", 'H', CTL_STRING, N_ ("Talk to the agent of another machine over ssh"), .word = "[user@]host" },
   { NULL },
 };
 
 /* ---- options that several commands share ---- */
 
 static const CtlOption listen_options[] = {
-  { "advertise-addr", 0, CTL_STRING, N_("Advertised address (format: \"<ip|interface>[:port]\")") },
-  { "availability", 0, CTL_STRING, N_("Availability of the node (\"active\", \"pause\", \"drain\")"), .fallback = "\"active\"",
-    .choices = "active pause drain", .check = ctl_check_availability },
-  { "listen-addr", 0, CTL_STRING, N_("Listen address (format: \"<ip|interface>[:port]\")"), .word = "node-addr",
+  { "advertise-addr", 0, CTL_STRING, N_ ("Advertised address (format: \"<ip|interface>[:port]\")") },
+  { "availability", 0, CTL_STRING, N_ ("Availability of the node (\"active\", \"pause\", \"drain\")"),
+    .fallback = "\"active\"", .choices = "active pause drain", .check = ctl_check_availability },
+  { "listen-addr", 0, CTL_STRING, N_ ("Listen address (format: \"<ip|interface>[:port]\")"), .word = "node-addr",
     .fallback = "0.0.0.0:2377" },
   { NULL },
 };
 
 static const CtlOption list_options[] = {
-  { "filter", 'f', CTL_LIST, N_("Filter output based on conditions provided"), .word = "filter", .check = ctl_check_filter },
-  { "format", 0, CTL_STRING, N_("Format of the output: \"table\" or \"json\" (one object per line)"), .choices = "table json",
-    .check = ctl_check_format },
-  { "quiet", 'q', CTL_BOOL, N_("Only display IDs") },
+  { "filter", 'f', CTL_LIST, N_ ("Filter output based on conditions provided"), .word = "filter",
+    .check = ctl_check_filter },
+  { "format", 0, CTL_STRING, N_ ("Format of the output: \"table\" or \"json\" (one object per line)"),
+    .choices = "table json", .check = ctl_check_format },
+  { "quiet", 'q', CTL_BOOL, N_ ("Only display IDs") },
   { NULL },
 };
 
 static const CtlOption task_list_options[] = {
-  { "no-resolve", 0, CTL_BOOL, N_("Do not map IDs to Names") },
-  { "no-trunc", 0, CTL_BOOL, N_("Do not truncate output") },
+  { "no-resolve", 0, CTL_BOOL, N_ ("Do not map IDs to Names") },
+  { "no-trunc", 0, CTL_BOOL, N_ ("Do not truncate output") },
   { NULL },
 };
 
 static const CtlOption inspect_options[] = {
-  { "format", 'f', CTL_STRING, N_("Format of the output: \"json\" (one line) or \"pretty\""), .choices = "json pretty",
+  { "format", 'f', CTL_STRING, N_ ("Format of the output: \"json\" (one line) or \"pretty\""), .choices = "json pretty",
     .check = ctl_check_inspect_format },
-  { "pretty", 0, CTL_BOOL, N_("Print the information in a human friendly format") },
+  { "pretty", 0, CTL_BOOL, N_ ("Print the information in a human friendly format") },
   { NULL },
 };
 
@@ -51,33 +52,44 @@ static const CtlOption *const task_list_tables[] = { list_options, task_list_opt
 
 static const CtlOption *const init_tables[] = { listen_options, NULL };
 static const char *const init_unsupported[] = {
-  "autolock", "cert-expiry", "data-path-addr", "data-path-port", "default-addr-pool", "default-addr-pool-mask-length",
-  "dispatcher-heartbeat", "external-ca", "force-new-cluster", "max-snapshots", "snapshot-interval", "task-history-limit", NULL,
+  "autolock",
+  "cert-expiry",
+  "data-path-addr",
+  "data-path-port",
+  "default-addr-pool",
+  "default-addr-pool-mask-length",
+  "dispatcher-heartbeat",
+  "external-ca",
+  "force-new-cluster",
+  "max-snapshots",
+  "snapshot-interval",
+  "task-history-limit",
+  NULL,
 };
 
 static const CtlOption join_options[] = {
-  { "token", 0, CTL_STRING, N_("Token for entry into the swarm"), .flags = CTL_OPTION_SECRET },
-  { "token-file", 0, CTL_STRING, N_("Read the token from a file, \"-\" for standard input"), .word = "file" },
+  { "token", 0, CTL_STRING, N_ ("Token for entry into the swarm"), .flags = CTL_OPTION_SECRET },
+  { "token-file", 0, CTL_STRING, N_ ("Read the token from a file, \"-\" for standard input"), .word = "file" },
   { NULL },
 };
 static const CtlOption *const join_tables[] = { join_options, listen_options, NULL };
 static const char *const join_unsupported[] = { "data-path-addr", NULL };
 
 static const CtlOption join_token_options[] = {
-  { "quiet", 'q', CTL_BOOL, N_("Only display token") },
-  { "rotate", 0, CTL_BOOL, N_("Rotate join token") },
+  { "quiet", 'q', CTL_BOOL, N_ ("Only display token") },
+  { "rotate", 0, CTL_BOOL, N_ ("Rotate join token") },
   { NULL },
 };
 static const CtlOption *const join_token_tables[] = { join_token_options, NULL };
 
 static const CtlOption leave_options[] = {
-  { "force", 'f', CTL_BOOL, N_("Force this node to leave the swarm, ignoring warnings") },
+  { "force", 'f', CTL_BOOL, N_ ("Force this node to leave the swarm, ignoring warnings") },
   { NULL },
 };
 static const CtlOption *const leave_tables[] = { leave_options, NULL };
 
 static const CtlOption info_options[] = {
-  { "format", 'f', CTL_STRING, N_("Format of the output: \"json\""), .choices = "json", .check = ctl_check_format },
+  { "format", 'f', CTL_STRING, N_ ("Format of the output: \"json\""), .choices = "json", .check = ctl_check_format },
   { NULL },
 };
 static const CtlOption *const info_tables[] = { info_options, NULL };
@@ -85,18 +97,18 @@ static const CtlOption *const info_tables[] = { info_options, NULL };
 /* ---- nodes ---- */
 
 static const CtlOption node_update_options[] = {
-  { "availability", 0, CTL_STRING, N_("Availability of the node (\"active\", \"pause\", \"drain\")"),
+  { "availability", 0, CTL_STRING, N_ ("Availability of the node (\"active\", \"pause\", \"drain\")"),
     .choices = "active pause drain", .check = ctl_check_availability },
-  { "label-add", 0, CTL_LIST, N_("Add or update a node label (\"key=value\")"), .check = ctl_check_label },
-  { "label-rm", 0, CTL_LIST, N_("Remove a node label if exists") },
-  { "role", 0, CTL_STRING, N_("Role of the node (\"worker\", \"manager\")"), .choices = "worker manager",
+  { "label-add", 0, CTL_LIST, N_ ("Add or update a node label (\"key=value\")"), .check = ctl_check_label },
+  { "label-rm", 0, CTL_LIST, N_ ("Remove a node label if exists") },
+  { "role", 0, CTL_STRING, N_ ("Role of the node (\"worker\", \"manager\")"), .choices = "worker manager",
     .check = ctl_check_role },
   { NULL },
 };
 static const CtlOption *const node_update_tables[] = { node_update_options, NULL };
 
 static const CtlOption node_rm_options[] = {
-  { "force", 'f', CTL_BOOL, N_("Force remove a node from the swarm") },
+  { "force", 'f', CTL_BOOL, N_ ("Force remove a node from the swarm") },
   { NULL },
 };
 static const CtlOption *const node_rm_tables[] = { node_rm_options, NULL };
@@ -104,123 +116,129 @@ static const CtlOption *const node_rm_tables[] = { node_rm_options, NULL };
 /* ---- services ---- */
 
 static const CtlOption detach_options[] = {
-  { "detach", 'd', CTL_BOOL, N_("Exit immediately instead of waiting for the service to converge") },
+  { "detach", 'd', CTL_BOOL, N_ ("Exit immediately instead of waiting for the service to converge") },
   { NULL },
 };
 static const CtlOption *const detach_tables[] = { detach_options, NULL };
 
 static const CtlOption logs_options[] = {
-  { "follow", 'f', CTL_BOOL, N_("Follow log output") },
-  { "no-task-ids", 0, CTL_BOOL, N_("Do not include task IDs in output") },
-  { "no-trunc", 0, CTL_BOOL, N_("Do not truncate output") },
-  { "raw", 0, CTL_BOOL, N_("Do not neatly format logs") },
+  { "follow", 'f', CTL_BOOL, N_ ("Follow log output") },
+  { "no-task-ids", 0, CTL_BOOL, N_ ("Do not include task IDs in output") },
+  { "no-trunc", 0, CTL_BOOL, N_ ("Do not truncate output") },
+  { "raw", 0, CTL_BOOL, N_ ("Do not neatly format logs") },
   { "since", 0, CTL_STRING,
-    N_("Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)") },
-  { "tail", 'n', CTL_STRING, N_("Number of lines to show from the end of the logs"), .fallback = "\"all\"" },
-  { "timestamps", 't', CTL_BOOL, N_("Show timestamps") },
+    N_ ("Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)") },
+  { "tail", 'n', CTL_STRING, N_ ("Number of lines to show from the end of the logs"), .fallback = "\"all\"" },
+  { "timestamps", 't', CTL_BOOL, N_ ("Show timestamps") },
   { NULL },
 };
 static const CtlOption *const logs_tables[] = { logs_options, NULL };
 static const char *const logs_unsupported[] = { "details", "no-resolve", NULL };
 
-static const CtlOption *const create_tables[] = { ctl_service_create_options, ctl_service_options, detach_options, NULL };
-static const CtlOption *const update_tables[] = { ctl_service_update_options, ctl_service_options, detach_options, NULL };
+static const CtlOption *const create_tables[]
+    = { ctl_service_create_options, ctl_service_options, detach_options, NULL };
+static const CtlOption *const update_tables[]
+    = { ctl_service_update_options, ctl_service_options, detach_options, NULL };
 
 /* ---- the table ---- */
 
 const CtlGroup ctl_groups[] = {
-  { "node", N_("Manage Swarm nodes") },
-  { "service", N_("Manage Swarm services") },
-  { "task", N_("Look at the tasks of services") },
+  { "node", N_ ("Manage Swarm nodes") },
+  { "service", N_ ("Manage Swarm services") },
+  { "task", N_ ("Look at the tasks of services") },
   { NULL, NULL },
 };
 
 const char *const ctl_unsupported_commands[] = {
-  "ca", "update", "unlock", "unlock-key", "service rollback", "network", "secret", "config", "stack", "volume", "system",
-  "events", "plugin", NULL,
+  "ca",     "update", "unlock", "unlock-key", "service rollback", "network", "secret",
+  "config", "stack",  "volume", "system",     "events",           "plugin",  NULL,
 };
 
 const CtlCommand ctl_commands[] = {
-  { "info", NULL, "[OPTIONS]", 0, 0, N_("Display the state of this node and its swarm"), info_tables, NULL,
+  { "info", NULL, "[OPTIONS]", 0, 0, N_ ("Display the state of this node and its swarm"), info_tables, NULL,
     .run = ctl_cmd_info,
     .examples = "info\tis this machine in a swarm, and in what state\n"
                 "-H root@n2 info\tthe same of another machine, over ssh\n"
                 "info --format json\tfor scripts" },
-  { "init", NULL, "[OPTIONS]", 0, 0, N_("Initialize a swarm"), init_tables, init_unsupported, .run = ctl_cmd_init,
+  { "init", NULL, "[OPTIONS]", 0, 0, N_ ("Initialize a swarm"), init_tables, init_unsupported, .run = ctl_cmd_init,
     .examples = "init\ton a machine with one address\n"
                 "init --advertise-addr 10.99.0.1\twhen there are several addresses\n"
                 "init --advertise-addr eth1 --availability drain\ta manager that runs no tasks" },
-  { "join", NULL, "[OPTIONS] HOST:PORT", 1, 1, N_("Join a swarm as a node and/or manager"), join_tables, join_unsupported,
-    .run = ctl_cmd_join,
+  { "join", NULL, "[OPTIONS] HOST:PORT", 1, 1, N_ ("Join a swarm as a node and/or manager"), join_tables,
+    join_unsupported, .run = ctl_cmd_join,
     .examples = "join --token SWMTKN-1-… 10.99.0.1:2377\tas 'swarmctl join-token worker' says on a manager\n"
                 "join --token-file - 10.99.0.1:2377\tthe token comes from standard input and is in no process list" },
-  { "join-token", NULL, "[OPTIONS] (worker|manager)", 1, 1, N_("Manage join tokens"), join_token_tables, NULL,
+  { "join-token", NULL, "[OPTIONS] (worker|manager)", 1, 1, N_ ("Manage join tokens"), join_token_tables, NULL,
     .objects = "role", .run = ctl_cmd_join_token,
     .examples = "join-token worker\tthe command that adds a worker\n"
                 "join-token -q manager\tthe token alone\n"
                 "join-token --rotate worker\tthe old token is refused from now on" },
-  { "leave", NULL, "[OPTIONS]", 0, 0, N_("Leave the swarm"), leave_tables, NULL, .run = ctl_cmd_leave,
+  { "leave", NULL, "[OPTIONS]", 0, 0, N_ ("Leave the swarm"), leave_tables, NULL, .run = ctl_cmd_leave,
     .examples = "leave\ton a worker\n"
                 "leave --force\ton a manager" },
 
-  { "node demote", NULL, "NODE [NODE...]", 1, -1, N_("Demote one or more nodes from manager in the swarm"), NULL, NULL,
+  { "node demote", NULL, "NODE [NODE...]", 1, -1, N_ ("Demote one or more nodes from manager in the swarm"), NULL, NULL,
     .objects = "node", .run = ctl_cmd_node_demote, .examples = "node demote n2\tn2 becomes a worker" },
-  { "node inspect", NULL, "[OPTIONS] self|NODE [NODE...]", 1, -1, N_("Display detailed information on one or more nodes"),
-    inspect_tables, NULL, .objects = "node", .run = ctl_cmd_node_inspect,
+  { "node inspect", NULL, "[OPTIONS] self|NODE [NODE...]", 1, -1,
+    N_ ("Display detailed information on one or more nodes"), inspect_tables, NULL, .objects = "node",
+    .run = ctl_cmd_node_inspect,
     .examples = "node inspect self\tthe node this command runs on\n"
                 "node inspect --pretty n2\tto read" },
-  { "node ls", "list", "[OPTIONS]", 0, 0, N_("List nodes in the swarm"), list_tables, NULL, .run = ctl_cmd_node_ls,
+  { "node ls", "list", "[OPTIONS]", 0, 0, N_ ("List nodes in the swarm"), list_tables, NULL, .run = ctl_cmd_node_ls,
     .examples = "node ls\tall nodes, this one marked with *\n"
                 "node ls --filter role=manager\tthe managers" },
-  { "node promote", NULL, "NODE [NODE...]", 1, -1, N_("Promote one or more nodes to manager in the swarm"), NULL, NULL,
+  { "node promote", NULL, "NODE [NODE...]", 1, -1, N_ ("Promote one or more nodes to manager in the swarm"), NULL, NULL,
     .objects = "node", .run = ctl_cmd_node_promote, .examples = "node promote n2 n3\tn2 and n3 become managers" },
-  { "node ps", NULL, "[OPTIONS] [NODE...]", 0, -1, N_("List tasks running on one or more nodes, defaults to current node"),
-    task_list_tables, NULL, .objects = "node", .run = ctl_cmd_node_ps,
+  { "node ps", NULL, "[OPTIONS] [NODE...]", 0, -1,
+    N_ ("List tasks running on one or more nodes, defaults to current node"), task_list_tables, NULL, .objects = "node",
+    .run = ctl_cmd_node_ps,
     .examples = "node ps\tthe tasks of this node\n"
                 "node ps --filter desired-state=running n2\twithout the history" },
-  { "node rm", "remove", "[OPTIONS] NODE [NODE...]", 1, -1, N_("Remove one or more nodes from the swarm"), node_rm_tables,
-    NULL, .objects = "node", .run = ctl_cmd_node_rm, .examples = "node rm n3\ta node that has left or is down" },
-  { "node update", NULL, "[OPTIONS] NODE", 1, 1, N_("Update a node"), node_update_tables, NULL, .objects = "node",
+  { "node rm", "remove", "[OPTIONS] NODE [NODE...]", 1, -1, N_ ("Remove one or more nodes from the swarm"),
+    node_rm_tables, NULL, .objects = "node", .run = ctl_cmd_node_rm,
+    .examples = "node rm n3\ta node that has left or is down" },
+  { "node update", NULL, "[OPTIONS] NODE", 1, 1, N_ ("Update a node"), node_update_tables, NULL, .objects = "node",
     .run = ctl_cmd_node_update,
     .examples = "node update --availability drain n1\tmove its tasks away, for maintenance or for a dedicated manager\n"
                 "node update --label-add zone=a n2\tfor constraints such as node.labels.zone==a" },
 
-  { "service create", NULL, "[OPTIONS] IMAGE [COMMAND] [ARG...]", 1, -1, N_("Create a new service"), create_tables,
+  { "service create", NULL, "[OPTIONS] IMAGE [COMMAND] [ARG...]", 1, -1, N_ ("Create a new service"), create_tables,
     ctl_service_create_unsupported, .options_first = TRUE, .run = ctl_cmd_service_create,
     .examples = "service create --name my-web --replicas 3 --publish mode=host,target=80,published=8080 nginx"
                 "\tthree web servers, one per host on port 8080\n"
                 "service create --name work --detach busybox sleep 1d\tdo not wait\n"
                 "service create --constraint node.labels.zone==a --limit-memory 256m busybox top\tplaced and limited" },
   { "service inspect", NULL, "[OPTIONS] SERVICE [SERVICE...]", 1, -1,
-    N_("Display detailed information on one or more services"), inspect_tables, NULL, .objects = "service",
+    N_ ("Display detailed information on one or more services"), inspect_tables, NULL, .objects = "service",
     .run = ctl_cmd_service_inspect,
     .examples = "service inspect my-web\tas JSON\n"
                 "service inspect --pretty my-web\tto read" },
-  { "service logs", NULL, "[OPTIONS] SERVICE|TASK", 1, 1, N_("Fetch the logs of a service or task"), logs_tables,
+  { "service logs", NULL, "[OPTIONS] SERVICE|TASK", 1, 1, N_ ("Fetch the logs of a service or task"), logs_tables,
     logs_unsupported, .objects = "service", .run = ctl_cmd_service_logs,
     .examples = "service logs my-web\twhat its containers on all nodes wrote\n"
                 "service logs --follow --tail 10 my-web\tand what they write from now on" },
-  { "service ls", "list", "[OPTIONS]", 0, 0, N_("List services"), list_tables, NULL, .run = ctl_cmd_service_ls,
+  { "service ls", "list", "[OPTIONS]", 0, 0, N_ ("List services"), list_tables, NULL, .run = ctl_cmd_service_ls,
     .examples = "service ls\trunning and wanted tasks of every service\n"
                 "service ls --filter name=my\tby the start of the name" },
-  { "service ps", NULL, "[OPTIONS] SERVICE [SERVICE...]", 1, -1, N_("List the tasks of one or more services"),
+  { "service ps", NULL, "[OPTIONS] SERVICE [SERVICE...]", 1, -1, N_ ("List the tasks of one or more services"),
     task_list_tables, NULL, .objects = "service", .run = ctl_cmd_service_ps,
     .examples = "service ps my-web\ttasks and their history, newest first\n"
                 "service ps --no-trunc my-web\tthe whole error texts" },
-  { "service rm", "remove", "SERVICE [SERVICE...]", 1, -1, N_("Remove one or more services"), NULL, NULL,
-    .objects = "service", .run = ctl_cmd_service_rm, .examples = "service rm my-web\tits tasks are stopped and removed" },
+  { "service rm", "remove", "SERVICE [SERVICE...]", 1, -1, N_ ("Remove one or more services"), NULL, NULL,
+    .objects = "service", .run = ctl_cmd_service_rm,
+    .examples = "service rm my-web\tits tasks are stopped and removed" },
   { "service scale", NULL, "[OPTIONS] SERVICE=REPLICAS [SERVICE=REPLICAS...]", 1, -1,
-    N_("Scale one or multiple replicated services"), detach_tables, NULL, .objects = "service=",
-    .run = ctl_cmd_service_scale,
+    N_ ("Scale one or multiple replicated services"), detach_tables, NULL,
+    .objects = "service=", .run = ctl_cmd_service_scale,
     .examples = "service scale my-web=6\twait until six run\n"
                 "service scale --detach my-web=6 work=0\tseveral at once, without waiting" },
-  { "service update", NULL, "[OPTIONS] SERVICE", 1, 1, N_("Update a service"), update_tables,
+  { "service update", NULL, "[OPTIONS] SERVICE", 1, 1, N_ ("Update a service"), update_tables,
     ctl_service_update_unsupported, .objects = "service", .run = ctl_cmd_service_update,
     .examples = "service update --image nginx:1.27 my-web\ta new version of the image\n"
                 "service update --env-add DEBUG=1 --replicas 2 my-web\tseveral changes in one step\n"
                 "service update --force my-web\tstart its tasks anew" },
 
-  { "task inspect", NULL, "[OPTIONS] TASK [TASK...]", 1, -1, N_("Display detailed information on one or more tasks"),
+  { "task inspect", NULL, "[OPTIONS] TASK [TASK...]", 1, -1, N_ ("Display detailed information on one or more tasks"),
     inspect_tables, NULL, .objects = "task", .run = ctl_cmd_task_inspect,
     .examples = "task inspect 50qe8lfnxaxk\tan id or its beginning, as 'swarmctl service ps' shows it" },
   { NULL },

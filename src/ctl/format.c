@@ -17,7 +17,7 @@ ctl_table_new (const char *const *titles)
 {
   CtlTable *table = g_new0 (CtlTable, 1);
 
-  table->columns = g_strv_length ((char **) titles);
+  table->columns = g_strv_length ((char **)titles);
   table->cells = g_ptr_array_new_with_free_func (g_free);
   ctl_table_add (table, titles);
   return table;
@@ -100,7 +100,7 @@ ctl_natural_compare (const char *a, const char *b)
         return order;
     } else {
       if (*a != *b)
-        return (guchar) *a < (guchar) *b ? -1 : 1;
+        return (guchar)*a < (guchar)*b ? -1 : 1;
       a++;
       b++;
     }
@@ -156,7 +156,7 @@ char *
 ctl_human_bytes (gint64 bytes)
 {
   static const char *const names[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
-  double size = (double) bytes;
+  double size = (double)bytes;
   guint unit = 0;
 
   for (; size >= 1024 && unit < G_N_ELEMENTS (names) - 1; unit++)
@@ -189,7 +189,7 @@ ctl_ellipsis (const char *text, guint width)
   for (const char *p = text; *p != 0; p = g_utf8_next_char (p)) {
     used += g_unichar_iswide (g_utf8_get_char (p)) ? 2 : 1;
     if (used > width - 1)
-      return g_strdup_printf ("%.*s…", (int) (p - text), text);
+      return g_strdup_printf ("%.*s…", (int)(p - text), text);
   }
   return g_strdup (text);
 }
@@ -225,8 +225,8 @@ append_range (GString *out, const PortRange *range)
 static int
 compare_ports (gconstpointer a, gconstpointer b)
 {
-  JsonObject *left = *(JsonObject *const *) a;
-  JsonObject *right = *(JsonObject *const *) b;
+  JsonObject *left = *(JsonObject *const *)a;
+  JsonObject *right = *(JsonObject *const *)b;
   int order = g_strcmp0 (ctl_json_string_or (left, "Protocol", "tcp"), ctl_json_string_or (right, "Protocol", "tcp"));
   gint64 difference = ctl_json_int (left, "PublishedPort") - ctl_json_int (right, "PublishedPort");
 
@@ -238,9 +238,9 @@ continues_range (const PortRange *range, gint64 published, gint64 target, const 
 {
   gboolean several = range->target_last != range->target_first;
 
-  return g_strcmp0 (range->protocol, protocol) == 0 && published - range->published_last <= 1 &&
-         (target == range->target_last || target - range->target_last == 1) &&
-         !(several && target <= range->target_last);
+  return g_strcmp0 (range->protocol, protocol) == 0 && published - range->published_last <= 1
+         && (target == range->target_last || target - range->target_last == 1)
+         && !(several && target <= range->target_last);
 }
 
 char *

@@ -38,7 +38,7 @@ value_word (const CtlOption *option)
 static int
 compare_options (gconstpointer a, gconstpointer b)
 {
-  return strcmp ((*(const CtlOption *const *) a)->name, (*(const CtlOption *const *) b)->name);
+  return strcmp ((*(const CtlOption *const *)a)->name, (*(const CtlOption *const *)b)->name);
 }
 
 /* The command's options by name; NULL when it has none. */
@@ -49,7 +49,7 @@ sorted_options (const CtlCommand *command)
 
   for (const CtlOption *const *tables = command->options; tables != NULL && *tables != NULL; tables++)
     for (const CtlOption *option = *tables; option->name != NULL; option++)
-      g_ptr_array_add (list, (gpointer) option);
+      g_ptr_array_add (list, (gpointer)option);
   g_ptr_array_sort (list, compare_options);
   return list;
 }
@@ -58,8 +58,8 @@ static char *
 option_text (const CtlOption *option)
 {
   if (option->fallback == NULL)
-    return g_strdup (_(option->help));
-  return g_strdup_printf (_("%s (default %s)"), _(option->help), option->fallback);
+    return g_strdup (_ (option->help));
+  return g_strdup_printf (_ ("%s (default %s)"), _ (option->help), option->fallback);
 }
 
 static void
@@ -78,9 +78,9 @@ append_options (GString *out, GPtrArray *options, guint width)
     guint indent = 8 + widest + 3;
 
     if (option->letter != 0)
-      g_string_append_printf (out, "  -%c, --%-*s   ", option->letter, (int) widest, flag);
+      g_string_append_printf (out, "  -%c, --%-*s   ", option->letter, (int)widest, flag);
     else
-      g_string_append_printf (out, "      --%-*s   ", (int) widest, flag);
+      g_string_append_printf (out, "      --%-*s   ", (int)widest, flag);
     ctl_wrap (out, text, indent, indent, MAX (width, indent + 30));
     g_string_append_c (out, '\n');
   }
@@ -93,7 +93,7 @@ append_examples (GString *out, const CtlCommand *command)
 
   if (command->examples == NULL)
     return;
-  g_string_append_printf (out, "\n%s\n", _("Examples:"));
+  g_string_append_printf (out, "\n%s\n", _ ("Examples:"));
   lines = g_strsplit (command->examples, "\n", -1);
   for (guint i = 0; lines[i] != NULL; i++) {
     g_auto (GStrv) parts = g_strsplit (lines[i], "\t", 2);
@@ -109,13 +109,14 @@ ctl_help_command (const CtlCommand *command, guint width)
   g_autofree char *usage = ctl_help_usage (command);
   g_autoptr (GPtrArray) options = sorted_options (command);
 
-  g_string_append_printf (out, "%s  %s\n\n%s\n", _("Usage:"), usage, _(command->summary));
+  g_string_append_printf (out, "%s  %s\n\n%s\n", _ ("Usage:"), usage, _ (command->summary));
   if (command->alias != NULL) {
     g_autofree char *group = g_strndup (command->path, strlen (command->path) - strlen (ctl_command_word (command)));
-    g_string_append_printf (out, "\n%s\n  swarmctl %s, swarmctl %s%s\n", _("Aliases:"), command->path, group, command->alias);
+    g_string_append_printf (out, "\n%s\n  swarmctl %s, swarmctl %s%s\n", _ ("Aliases:"), command->path, group,
+                            command->alias);
   }
   if (options->len > 0) {
-    g_string_append_printf (out, "\n%s\n", _("Options:"));
+    g_string_append_printf (out, "\n%s\n", _ ("Options:"));
     append_options (out, options, width);
   }
   append_examples (out, command);
@@ -135,13 +136,14 @@ ctl_help_group (const CtlGroup *group)
 {
   GString *out = g_string_new (NULL);
 
-  g_string_append_printf (out, "%s  swarmctl %s COMMAND\n\n%s\n\n%s\n", _("Usage:"), group->name, _(group->summary),
-                          _("Commands:"));
+  g_string_append_printf (out, "%s  swarmctl %s COMMAND\n\n%s\n\n%s\n", _ ("Usage:"), group->name, _ (group->summary),
+                          _ ("Commands:"));
   for (const CtlCommand *command = ctl_commands; command->path != NULL; command++)
     if (in_group (command, group->name))
-      g_string_append_printf (out, "  %-11s %s\n", ctl_command_word (command), _(command->summary));
+      g_string_append_printf (out, "  %-11s %s\n", ctl_command_word (command), _ (command->summary));
   g_string_append_printf (out, "\n");
-  g_string_append_printf (out, _("Run 'swarmctl %s COMMAND --help' for more information on a command.\n"), group->name);
+  g_string_append_printf (out, _ ("Run 'swarmctl %s COMMAND --help' for more information on a command.\n"),
+                          group->name);
   return g_string_free (out, FALSE);
 }
 
@@ -149,24 +151,24 @@ char *
 ctl_help_top (guint width)
 {
   GString *out = g_string_new (NULL);
-  static const CtlOption version = { "version", 'v', CTL_BOOL, N_("Print version information and quit") };
+  static const CtlOption version = { "version", 'v', CTL_BOOL, N_ ("Print version information and quit") };
   g_autoptr (GPtrArray) options = g_ptr_array_new ();
 
-  g_string_append_printf (out, "%s  swarmctl [OPTIONS] COMMAND\n\n%s\n\n%s\n", _("Usage:"),
-                          _("Many Linux hosts, one virtual host: run services on a swarm of machines"),
-                          _("Swarm Commands:"));
+  g_string_append_printf (out, "%s  swarmctl [OPTIONS] COMMAND\n\n%s\n\n%s\n", _ ("Usage:"),
+                          _ ("Many Linux hosts, one virtual host: run services on a swarm of machines"),
+                          _ ("Swarm Commands:"));
   for (const CtlCommand *command = ctl_commands; command->path != NULL; command++)
     if (strchr (command->path, ' ') == NULL)
-      g_string_append_printf (out, "  %-11s %s\n", command->path, _(command->summary));
-  g_string_append_printf (out, "\n%s\n", _("Management Commands:"));
+      g_string_append_printf (out, "  %-11s %s\n", command->path, _ (command->summary));
+  g_string_append_printf (out, "\n%s\n", _ ("Management Commands:"));
   for (const CtlGroup *group = ctl_groups; group->name != NULL; group++)
-    g_string_append_printf (out, "  %-11s %s\n", group->name, _(group->summary));
-  g_string_append_printf (out, "\n%s\n", _("Global Options:"));
+    g_string_append_printf (out, "  %-11s %s\n", group->name, _ (group->summary));
+  g_string_append_printf (out, "\n%s\n", _ ("Global Options:"));
   for (const CtlOption *option = ctl_global_options; option->name != NULL; option++)
-    g_ptr_array_add (options, (gpointer) option);
-  g_ptr_array_add (options, (gpointer) &version);
+    g_ptr_array_add (options, (gpointer)option);
+  g_ptr_array_add (options, (gpointer)&version);
   append_options (out, options, width);
-  g_string_append_printf (out, "\n%s\n", _("Run 'swarmctl COMMAND --help' for more information on a command."));
+  g_string_append_printf (out, "\n%s\n", _ ("Run 'swarmctl COMMAND --help' for more information on a command."));
   return g_string_free (out, FALSE);
 }
 
@@ -238,25 +240,27 @@ append_roff_command (GString *out, const CtlCommand *command)
 char *
 ctl_help_man (void)
 {
-  GString *out = g_string_new (".\\\" SPDX-License-Identifier: LGPL-2.1-or-later\n.TH SWARMCTL 1 \"\" \"swarm-agent " SWARM_VERSION
-                               "\" \"User Commands\"\n.SH NAME\nswarmctl \\- control a swarm of machines\n.SH SYNOPSIS\n"
-                               ".B swarmctl\n[\\fIOPTIONS\\fR] \\fICOMMAND\\fR [\\fIARG\\fR...]\n.SH DESCRIPTION\n"
-                               "\\fBswarmctl\\fR talks to the local \\fBswarm-agent\\fR over the D\\-Bus system bus. "
-                               "It makes a machine a manager or a worker of a swarm and declares the services that the swarm "
-                               "runs. Its words, options and tables are those of Docker's swarm mode: \\fBdocker swarm init\\fR "
-                               "is \\fBswarmctl init\\fR, \\fBdocker node ls\\fR is \\fBswarmctl node ls\\fR. Options of swarm "
-                               "mode that are not here yet are refused by name.\n.SH OPTIONS\n");
+  GString *out = g_string_new (
+      ".\\\" SPDX-License-Identifier: LGPL-2.1-or-later\n.TH SWARMCTL 1 \"\" \"swarm-agent " SWARM_VERSION
+      "\" \"User Commands\"\n.SH NAME\nswarmctl \\- control a swarm of machines\n.SH SYNOPSIS\n"
+      ".B swarmctl\n[\\fIOPTIONS\\fR] \\fICOMMAND\\fR [\\fIARG\\fR...]\n.SH DESCRIPTION\n"
+      "\\fBswarmctl\\fR talks to the local \\fBswarm-agent\\fR over the D\\-Bus system bus. "
+      "It makes a machine a manager or a worker of a swarm and declares the services that the swarm "
+      "runs. Its words, options and tables are those of Docker's swarm mode: \\fBdocker swarm init\\fR "
+      "is \\fBswarmctl init\\fR, \\fBdocker node ls\\fR is \\fBswarmctl node ls\\fR. Options of swarm "
+      "mode that are not here yet are refused by name.\n.SH OPTIONS\n");
 
   for (const CtlOption *option = ctl_global_options; option->name != NULL; option++)
     append_roff_option (out, option);
   g_string_append (out, ".TP\n\\fB\\-v\\fR, \\fB\\-\\-version\\fR\nPrint version information and quit\n.SH COMMANDS\n");
   for (const CtlCommand *command = ctl_commands; command->path != NULL; command++)
     append_roff_command (out, command);
-  g_string_append (out, ".SH EXIT STATUS\n.TP\n0\ndone\n.TP\n1\nrefused or failed; the reason is on standard error\n.TP\n2\n"
-                        "wrong usage\n.SH ENVIRONMENT\n.TP\nDBUS_SYSTEM_BUS_ADDRESS\nanother bus than the system's\n.TP\n"
-                        "REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, DOCKER_CONFIG\nwhere \\fB\\-\\-with\\-registry\\-auth\\fR looks for "
-                        "what \\fBpodman login\\fR and \\fBdocker login\\fR stored\n.SH SEE ALSO\n.BR systemctl (1),\n"
-                        ".BR journalctl (1),\n.BR busctl (1),\n.BR podman (1)\n");
+  g_string_append (
+      out, ".SH EXIT STATUS\n.TP\n0\ndone\n.TP\n1\nrefused or failed; the reason is on standard error\n.TP\n2\n"
+           "wrong usage\n.SH ENVIRONMENT\n.TP\nDBUS_SYSTEM_BUS_ADDRESS\nanother bus than the system's\n.TP\n"
+           "REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, DOCKER_CONFIG\nwhere \\fB\\-\\-with\\-registry\\-auth\\fR looks for "
+           "what \\fBpodman login\\fR and \\fBdocker login\\fR stored\n.SH SEE ALSO\n.BR systemctl (1),\n"
+           ".BR journalctl (1),\n.BR busctl (1),\n.BR podman (1)\n");
   return g_string_free (out, FALSE);
 }
 
@@ -323,16 +327,19 @@ append_words_of (GString *out, const char *group)
 char *
 ctl_help_bash_completion (void)
 {
-  GString *out = g_string_new ("# SPDX-License-Identifier: LGPL-2.1-or-later\n# bash completion for swarmctl, generated from its "
-                               "command table\n_swarmctl() {\n    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} "
-                               "cmd= i\n    COMPREPLY=()\n    for ((i = 1; i < COMP_CWORD; i++)); do\n        case ${COMP_WORDS[i]} in\n"
-                               "        -H|--host) ((i++));;\n        -*) ;;\n        *) case $cmd in\n           '') cmd=${COMP_WORDS[i]};;\n"
-                               "           ");
+  GString *out = g_string_new (
+      "# SPDX-License-Identifier: LGPL-2.1-or-later\n# bash completion for swarmctl, generated from its "
+      "command table\n_swarmctl() {\n    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} "
+      "cmd= i\n    COMPREPLY=()\n    for ((i = 1; i < COMP_CWORD; i++)); do\n        case ${COMP_WORDS[i]} in\n"
+      "        -H|--host) ((i++));;\n        -*) ;;\n        *) case $cmd in\n           '') cmd=${COMP_WORDS[i]};;\n"
+      "           ");
   g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 
   for (const CtlGroup *group = ctl_groups; group->name != NULL; group++)
     g_string_append_printf (out, "%s%s", group == ctl_groups ? "" : "|", group->name);
-  g_string_append (out, ") cmd=\"$cmd ${COMP_WORDS[i]}\";;\n           esac;;\n        esac\n    done\n    case \"$cmd:$prev\" in\n");
+  g_string_append (
+      out,
+      ") cmd=\"$cmd ${COMP_WORDS[i]}\";;\n           esac;;\n        esac\n    done\n    case \"$cmd:$prev\" in\n");
   for (const CtlCommand *command = ctl_commands; command->path != NULL; command++)
     append_choices (out, seen, command);
   g_string_append (out, "    esac\n    case $cmd in\n    '') COMPREPLY=($(compgen -W '");
@@ -348,8 +355,9 @@ ctl_help_bash_completion (void)
   for (const CtlCommand *command = ctl_commands; command->path != NULL; command++) {
     g_string_append_printf (out, "    '%s') case $cur in\n        -*) COMPREPLY=($(compgen -W '", command->path);
     append_option_words (out, command);
-    g_string_append_printf (out, "' -- \"$cur\"));;\n        *) COMPREPLY=($(compgen -W \"%s\" -- \"$cur\"));;\n        esac;;\n",
-                            objects_command (command->objects));
+    g_string_append_printf (
+        out, "' -- \"$cur\"));;\n        *) COMPREPLY=($(compgen -W \"%s\" -- \"$cur\"));;\n        esac;;\n",
+        objects_command (command->objects));
   }
   g_string_append (out, "    esac\n}\ncomplete -F _swarmctl swarmctl\n");
   return g_string_free (out, FALSE);

@@ -25,13 +25,13 @@ find (CtlContext *context, const char *kind, const char *reference, GError **err
 static JsonNode *
 ordered (JsonNode *node)
 {
-  static const char *const first[] = { "ID",     "Version",     "CreatedAt", "UpdatedAt",    "Name",          "ServiceID",
-                                       "Slot",   "NodeID",      "Spec",      "PreviousSpec", "Description",   "Status",
-                                       "DesiredState", "ManagerStatus", "ServiceStatus" };
+  static const char *const first[]
+      = { "ID",   "Version",      "CreatedAt",   "UpdatedAt", "Name",         "ServiceID",     "Slot",         "NodeID",
+          "Spec", "PreviousSpec", "Description", "Status",    "DesiredState", "ManagerStatus", "ServiceStatus" };
   JsonObject *from = json_node_get_object (node);
   JsonObject *to = json_object_new ();
   JsonNode *result = json_node_init_object (json_node_alloc (), to);
-  g_autoptr (GList) names = g_list_sort (json_object_get_members (from), (GCompareFunc) strcmp);
+  g_autoptr (GList) names = g_list_sort (json_object_get_members (from), (GCompareFunc)strcmp);
 
   for (guint i = 0; i < G_N_ELEMENTS (first); i++)
     if (json_object_has_member (from, first[i]))

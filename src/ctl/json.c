@@ -68,7 +68,7 @@ integer_of (GVariant *value)
   case G_VARIANT_CLASS_HANDLE:
     return g_variant_get_handle (value);
   case G_VARIANT_CLASS_UINT64:
-    return (gint64) MIN (g_variant_get_uint64 (value), (guint64) G_MAXINT64);
+    return (gint64)MIN (g_variant_get_uint64 (value), (guint64)G_MAXINT64);
   default:
     return g_variant_get_int64 (value);
   }
@@ -199,7 +199,7 @@ ctl_json_get (JsonObject *object, const char *path)
 {
   while (object != NULL) {
     const char *dot = strchr (path, '.');
-    g_autofree char *name = dot != NULL ? g_strndup (path, (gsize) (dot - path)) : g_strdup (path);
+    g_autofree char *name = dot != NULL ? g_strndup (path, (gsize)(dot - path)) : g_strdup (path);
     JsonNode *member = json_object_get_member (object, name);
 
     if (member == NULL || dot == NULL)

@@ -11,7 +11,8 @@ char *ctl_json_print (JsonNode *node, gboolean pretty);
 /* Same for an object alone. */
 char *ctl_json_print_object (JsonObject *object);
 
-/* Members by dotted path ("Spec.TaskTemplate.ContainerSpec.Image"); absent or of another type: the fallback. Borrowed. */
+/* Members by dotted path ("Spec.TaskTemplate.ContainerSpec.Image"); absent or of another type: the fallback. Borrowed.
+ */
 JsonNode *ctl_json_get (JsonObject *object, const char *path);
 const char *ctl_json_string (JsonObject *object, const char *path); /* "" */
 /* Same with a fallback also for "": members that have their default may be left out by the agent. */

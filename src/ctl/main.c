@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* swarmctl: finds the command in the table, runs it, says what went wrong. Exit codes: 0 done, 1 refused or failed, 2 wrong usage. */
+/* swarmctl: finds the command in the table, runs it, says what went wrong. Exit codes: 0 done, 1 refused or failed, 2
+ * wrong usage. */
 #include "ctl/client.h"
 #include "ctl/help.h"
 #include <locale.h>
@@ -48,12 +49,13 @@ unknown_command (const char *const *words)
   const char *unsupported = find_unsupported (words);
 
   if (unsupported != NULL)
-    g_printerr (_("swarmctl: command \"%s\" is not supported yet\n"), unsupported);
+    g_printerr (_ ("swarmctl: command \"%s\" is not supported yet\n"), unsupported);
   else if (group != NULL)
-    g_printerr (_("swarmctl: unknown command: swarmctl %s %s\n\nUsage:  swarmctl %s COMMAND\n\nRun 'swarmctl %s --help' for more information\n"),
+    g_printerr (_ ("swarmctl: unknown command: swarmctl %s %s\n\nUsage:  swarmctl %s COMMAND\n\nRun 'swarmctl %s "
+                   "--help' for more information\n"),
                 words[0], words[1], words[0], words[0]);
   else
-    g_printerr (_("swarmctl: unknown command: swarmctl %s\n\nRun 'swarmctl --help' for more information\n"), words[0]);
+    g_printerr (_ ("swarmctl: unknown command: swarmctl %s\n\nRun 'swarmctl --help' for more information\n"), words[0]);
   return EXIT_USAGE;
 }
 
@@ -80,7 +82,8 @@ report (const CtlCommand *command, const GError *error)
   g_autofree char *usage = ctl_help_usage (command);
 
   if (g_error_matches (error, CTL_ERROR, CTL_ERROR_USAGE)) {
-    g_printerr (_("%s\n\nUsage:  %s\n\nRun 'swarmctl %s --help' for more information\n"), error->message, usage, command->path);
+    g_printerr (_ ("%s\n\nUsage:  %s\n\nRun 'swarmctl %s --help' for more information\n"), error->message, usage,
+                command->path);
     return EXIT_USAGE;
   }
   g_printerr ("%s\n", error->message);
@@ -119,7 +122,7 @@ leading_options (int argc, char **argv, int *index, const char **ret_host, int *
       printf ("swarmctl version %s\n", SWARM_VERSION);
       return TRUE;
     } else if (g_str_equal (word, "-h") || g_str_equal (word, "--help")) {
-      *ret_code = help_topic ((const char *const *) argv + *index + 1);
+      *ret_code = help_topic ((const char *const *)argv + *index + 1);
       return TRUE;
     } else if (g_str_equal (word, "--generate-man")) {
       *ret_code = print_text (ctl_help_man ());
@@ -136,9 +139,11 @@ leading_options (int argc, char **argv, int *index, const char **ret_host, int *
     } else {
       *ret_code = EXIT_USAGE;
       if (g_str_equal (word, "-H") || g_str_equal (word, "--host"))
-        g_printerr (_("flag needs an argument: %s\n"), word);
+        g_printerr (_ ("flag needs an argument: %s\n"), word);
       else
-        g_printerr (_("unknown flag: %s\n\nUsage:  swarmctl [OPTIONS] COMMAND\n\nRun 'swarmctl --help' for more information\n"), word);
+        g_printerr (_ ("unknown flag: %s\n\nUsage:  swarmctl [OPTIONS] COMMAND\n\nRun 'swarmctl --help' for more "
+                       "information\n"),
+                    word);
       return TRUE;
     }
   }
@@ -157,14 +162,14 @@ run (int argc, char **argv)
 
   if (leading_options (argc, argv, &index, &host, &code))
     return code;
-  words = (const char *const *) argv + index;
+  words = (const char *const *)argv + index;
   if (words[0] == NULL)
     return help_topic (words);
   if (g_str_equal (words[0], "help"))
     return help_topic (words + 1);
   command = ctl_command_find (words, &used);
   if (command != NULL)
-    return run_command (command, host, argc - index - (int) used, argv + index + used);
+    return run_command (command, host, argc - index - (int)used, argv + index + used);
   if (words[1] != NULL && (g_str_equal (words[1], "--help") || g_str_equal (words[1], "-h"))) {
     const char *topic[] = { words[0], NULL };
     return help_topic (topic);

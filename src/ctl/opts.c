@@ -3,7 +3,7 @@
 #include "ctl/values.h"
 #include <string.h>
 
-G_DEFINE_QUARK (ctl-error-quark, ctl_error)
+G_DEFINE_QUARK (ctl - error - quark, ctl_error)
 
 gboolean
 ctl_invalid (GError **error, const char *format, ...)
@@ -78,7 +78,7 @@ check_value (const CtlOption *option, const char *value, GError **error)
     return TRUE;
   flags = option->letter != 0 ? g_strdup_printf ("-%c, --%s", option->letter, option->name)
                               : g_strdup_printf ("--%s", option->name);
-  g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, _("invalid argument \"%s\" for \"%s\" flag: %s"),
+  g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, _ ("invalid argument \"%s\" for \"%s\" flag: %s"),
                option->flags & CTL_OPTION_SECRET ? "…" : value, flags, reason->message);
   return FALSE;
 }
@@ -89,7 +89,7 @@ store (CtlArgs *args, const CtlOption *option, char *value, GError **error)
   GPtrArray *list = NULL;
 
   if (!g_utf8_validate (value, -1, NULL)) {
-    g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, _("the value of --%s is not valid UTF-8"), option->name);
+    g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, _ ("the value of --%s is not valid UTF-8"), option->name);
     return FALSE;
   }
   if (!check_value (option, value, error))
@@ -106,10 +106,10 @@ store (CtlArgs *args, const CtlOption *option, char *value, GError **error)
   list = g_hash_table_lookup (args->values, option);
   if (list == NULL) {
     list = g_ptr_array_new_with_free_func (g_free);
-    g_hash_table_insert (args->values, (gpointer) option, list);
+    g_hash_table_insert (args->values, (gpointer)option, list);
   }
   g_ptr_array_add (list, g_strdup (value));
-  if (option->flags & CTL_OPTION_SECRET)
+  if (option->flags & (CTL_OPTION_SECRET | CTL_OPTION_HIDE))
     memset (value, 'x', strlen (value));
   return TRUE;
 }
@@ -120,19 +120,19 @@ parse_long (CtlArgs *args, int argc, char **argv, int *index, GError **error)
 {
   char *word = argv[*index] + 2;
   char *equal = strchr (word, '=');
-  gsize len = equal != NULL ? (gsize) (equal - word) : strlen (word);
+  gsize len = equal != NULL ? (gsize)(equal - word) : strlen (word);
   const CtlOption *option = find_option (args->command, word, len, 0);
   char yes[] = "true";
 
   if (len == 0) {
-    g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, _("bad flag syntax: %s"), argv[*index]);
+    g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, _ ("bad flag syntax: %s"), argv[*index]);
     return FALSE;
   }
   if (option == NULL) {
     if (is_unsupported (args->command, word, len))
-      g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, _("option --%.*s is not supported yet"), (int) len, word);
+      g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, _ ("option --%.*s is not supported yet"), (int)len, word);
     else
-      g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, _("unknown flag: --%.*s"), (int) len, word);
+      g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, _ ("unknown flag: --%.*s"), (int)len, word);
     return FALSE;
   }
   if (equal != NULL)
@@ -140,7 +140,7 @@ parse_long (CtlArgs *args, int argc, char **argv, int *index, GError **error)
   if (option->kind == CTL_BOOL)
     return store (args, option, yes, error);
   if (*index + 1 >= argc) {
-    g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, _("flag needs an argument: --%s"), option->name);
+    g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, _ ("flag needs an argument: --%s"), option->name);
     return FALSE;
   }
   return store (args, option, argv[++*index], error);
@@ -159,9 +159,9 @@ parse_short (CtlArgs *args, int argc, char **argv, int *index, GError **error)
     if (option == NULL) {
       /* the one short form among swarm's options that are not here */
       if (*p == 't' && is_unsupported (args->command, "tty", 3))
-        g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, _("option --%.*s is not supported yet"), 3, "tty");
+        g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, _ ("option --%.*s is not supported yet"), 3, "tty");
       else
-        g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, _("unknown shorthand flag: '%c' in %s"), *p, word);
+        g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, _ ("unknown shorthand flag: '%c' in %s"), *p, word);
       return FALSE;
     }
     if (p[1] == '=')
@@ -174,7 +174,7 @@ parse_short (CtlArgs *args, int argc, char **argv, int *index, GError **error)
     if (p[1] != 0)
       return store (args, option, p + 1, error);
     if (*index + 1 >= argc) {
-      g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, _("flag needs an argument: '%c' in %s"), *p, word);
+      g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, _ ("flag needs an argument: '%c' in %s"), *p, word);
       return FALSE;
     }
     return store (args, option, argv[++*index], error);
@@ -186,7 +186,7 @@ static gboolean
 add_positional (CtlArgs *args, const char *word, GError **error)
 {
   if (!g_utf8_validate (word, -1, NULL)) {
-    g_set_error_literal (error, CTL_ERROR, CTL_ERROR_USAGE, _("an argument is not valid UTF-8"));
+    g_set_error_literal (error, CTL_ERROR, CTL_ERROR_USAGE, _ ("an argument is not valid UTF-8"));
     return FALSE;
   }
   g_ptr_array_add (args->positional, g_strdup (word));
@@ -200,7 +200,7 @@ ctl_args_parse (const CtlCommand *command, int argc, char **argv, GError **error
   gboolean options = TRUE;
 
   args->command = command;
-  args->values = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) g_ptr_array_unref);
+  args->values = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify)g_ptr_array_unref);
   args->positional = g_ptr_array_new_with_free_func (g_free);
   args->none = g_ptr_array_new ();
 
@@ -311,24 +311,24 @@ gboolean
 ctl_args_check_count (CtlArgs *args, GError **error)
 {
   const CtlCommand *command = args->command;
-  int n = (int) args->positional->len;
+  int n = (int)args->positional->len;
   g_autofree char *message = NULL;
 
   if (n >= command->min_args && (command->max_args < 0 || n <= command->max_args))
     return TRUE;
   if (command->max_args == 0)
-    message = g_strdup_printf (_("'swarmctl %s' accepts no arguments"), command->path);
+    message = g_strdup_printf (_ ("'swarmctl %s' accepts no arguments"), command->path);
   else if (command->min_args == command->max_args)
     message = g_strdup_printf (ngettext ("'swarmctl %s' requires %d argument", "'swarmctl %s' requires %d arguments",
-                                         (gulong) command->min_args),
+                                         (gulong)command->min_args),
                                command->path, command->min_args);
   else if (n < command->min_args)
     message = g_strdup_printf (ngettext ("'swarmctl %s' requires at least %d argument",
-                                         "'swarmctl %s' requires at least %d arguments", (gulong) command->min_args),
+                                         "'swarmctl %s' requires at least %d arguments", (gulong)command->min_args),
                                command->path, command->min_args);
   else
     message = g_strdup_printf (ngettext ("'swarmctl %s' requires at most %d argument",
-                                         "'swarmctl %s' requires at most %d arguments", (gulong) command->max_args),
+                                         "'swarmctl %s' requires at most %d arguments", (gulong)command->max_args),
                                command->path, command->max_args);
   g_set_error (error, CTL_ERROR, CTL_ERROR_USAGE, "swarmctl: %s", message);
   return FALSE;

@@ -19,9 +19,9 @@ static void
 exec_agent (pid_t parent, int notify_fd)
 {
   char process[32], fd[32];
-  char *argv[] = { (char *) AGENT, (char *) "--process", process, (char *) "--notify-fd", fd, (char *) "--fallback", NULL };
+  char *argv[] = { (char *)AGENT, (char *)"--process", process, (char *)"--notify-fd", fd, (char *)"--fallback", NULL };
 
-  g_snprintf (process, sizeof process, "%d", (int) parent);
+  g_snprintf (process, sizeof process, "%d", (int)parent);
   g_snprintf (fd, sizeof fd, "%d", notify_fd);
   if (prctl (PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid () != parent)
     _exit (1);

@@ -14,13 +14,13 @@ line (GString *out, const char *label, const char *text)
 static void
 labels (GString *out, const char *title, JsonObject *map, const char *bullet)
 {
-  g_autoptr (GList) keys = map != NULL ? g_list_sort (json_object_get_members (map), (GCompareFunc) strcmp) : NULL;
+  g_autoptr (GList) keys = map != NULL ? g_list_sort (json_object_get_members (map), (GCompareFunc)strcmp) : NULL;
 
   if (keys != NULL)
     g_string_append_printf (out, "%s\n", title);
   for (GList *l = keys; l != NULL; l = l->next) {
     const char *value = json_object_get_string_member_with_default (map, l->data, "");
-    g_string_append_printf (out, " %s%s%s%s\n", bullet, (const char *) l->data, *value != 0 ? "=" : "", value);
+    g_string_append_printf (out, " %s%s%s%s\n", bullet, (const char *)l->data, *value != 0 ? "=" : "", value);
   }
 }
 
@@ -47,7 +47,7 @@ static void
 cpu_line (GString *out, const char *label, gint64 nano)
 {
   if (nano > 0)
-    g_string_append_printf (out, "%s%g\n", label, (double) nano / 1e9);
+    g_string_append_printf (out, "%s%g\n", label, (double)nano / 1e9);
 }
 
 static void
@@ -200,7 +200,8 @@ ctl_pretty_service (JsonObject *service)
   g_string_append (out, "Placement:\n");
   list_line (out, " Constraints:\t", task, "Placement.Constraints", ", ");
   if (ctl_json_int (task, "Placement.MaxReplicas") > 0)
-    g_string_append_printf (out, " Max Replicas Per Node:   %" G_GINT64_FORMAT "\n", ctl_json_int (task, "Placement.MaxReplicas"));
+    g_string_append_printf (out, " Max Replicas Per Node:   %" G_GINT64_FORMAT "\n",
+                            ctl_json_int (task, "Placement.MaxReplicas"));
   container_part (out, container);
   mounts_part (out, ctl_json_array (container, "Mounts"));
   resources_part (out, task);
@@ -228,7 +229,8 @@ ctl_pretty_task (JsonObject *task)
   line (out, " Error:\t\t", ctl_json_string (task, "Status.Err"));
   line (out, " Container:\t", ctl_json_string (task, "Status.ContainerStatus.ContainerID"));
   if (ctl_json_get (task, "Status.ContainerStatus.ExitCode") != NULL)
-    g_string_append_printf (out, " Exit Code:\t%" G_GINT64_FORMAT "\n", ctl_json_int (task, "Status.ContainerStatus.ExitCode"));
+    g_string_append_printf (out, " Exit Code:\t%" G_GINT64_FORMAT "\n",
+                            ctl_json_int (task, "Status.ContainerStatus.ExitCode"));
   if (ctl_json_object (task, "Spec.ContainerSpec") != NULL)
     container_part (out, ctl_json_object (task, "Spec.ContainerSpec"));
   return g_string_free (out, FALSE);

@@ -27,8 +27,8 @@ struct _CtlProgress {
   gboolean done;
 };
 
-static const char *const states[] = { "new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting",
-                                      "running", "complete", "shutdown", "failed", "rejected", NULL };
+static const char *const states[] = { "new",      "allocated", "pending",  "assigned", "accepted", "preparing", "ready",
+                                      "starting", "running",   "complete", "shutdown", "failed",   "rejected",  NULL };
 #define RUNNING 9
 
 /* 1… in the order of life; 0: not shown. */
@@ -80,14 +80,15 @@ tasks_by_slot (GPtrArray *tasks, GHashTable *active_nodes)
 
   for (guint i = 0; i < tasks->len; i++) {
     JsonObject *task = g_ptr_array_index (tasks, i);
-    gpointer slot = GSIZE_TO_POINTER ((gsize) ctl_json_int (task, "Slot"));
+    gpointer slot = GSIZE_TO_POINTER ((gsize)ctl_json_int (task, "Slot"));
     JsonObject *other = g_hash_table_lookup (by_slot, slot);
     const char *node = ctl_json_string (task, "NodeID");
 
     if (desired_of (task) == 0 || state_of (task) == 0)
       continue;
-    if (other != NULL && (desired_of (other) < desired_of (task) ||
-                          (desired_of (other) == desired_of (task) && state_of (other) <= state_of (task))))
+    if (other != NULL
+        && (desired_of (other) < desired_of (task)
+            || (desired_of (other) == desired_of (task) && state_of (other) <= state_of (task))))
       continue;
     if (*node == 0 || g_hash_table_contains (active_nodes, node))
       g_hash_table_insert (by_slot, slot, task);
@@ -270,8 +271,8 @@ on_task_changed (const char *sender, const char *path, const char *member, GVari
   if (g_variant_n_children (args) < 2)
     return;
   service = g_variant_get_child_value (args, 1);
-  if (wait->id != NULL && g_variant_is_of_type (service, G_VARIANT_TYPE_STRING) &&
-      !g_str_equal (g_variant_get_string (service, NULL), wait->id))
+  if (wait->id != NULL && g_variant_is_of_type (service, G_VARIANT_TYPE_STRING)
+      && !g_str_equal (g_variant_get_string (service, NULL), wait->id))
     return;
   if (!wait->changed)
     g_timeout_add (WAKE_MS, on_time, wait);
@@ -348,9 +349,11 @@ look_patiently (Wait *wait, gboolean *ret_converged, GError **error)
 
     if (look (wait, ret_converged, &reason))
       return TRUE;
-    if (wait->interrupted || attempt >= RESTART_SECONDS ||
-        !(g_error_matches (reason, SWARM_ERROR, SWARM_ERROR_UNKNOWN) || g_error_matches (reason, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE) ||
-          g_error_matches (reason, SWARM_ERROR, SWARM_ERROR_NO_QUORUM))) {
+    if (wait->interrupted || attempt >= RESTART_SECONDS
+        || !(g_error_matches (reason, SWARM_ERROR, SWARM_ERROR_UNKNOWN)
+             || g_error_matches (reason, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE)
+             || g_error_matches (reason, SWARM_ERROR, SWARM_ERROR_NO_QUORUM)))
+    {
       g_propagate_error (error, g_steal_pointer (&reason));
       return FALSE;
     }
@@ -380,7 +383,8 @@ verified (Wait *wait, gboolean converged)
     show_line ("verify", text, TRUE, &wait->screen);
     return TRUE;
   }
-  text = g_strdup_printf ("Waiting %" G_GINT64_FORMAT " seconds to verify that tasks are stable...", (left + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC);
+  text = g_strdup_printf ("Waiting %" G_GINT64_FORMAT " seconds to verify that tasks are stable...",
+                          (left + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC);
   show_line ("verify", text, left == wait->monitor_us, &wait->screen);
   return FALSE;
 }
@@ -405,7 +409,8 @@ wait_loop (Wait *wait, GError **error)
       g_source_remove (timer);
   }
   if (!converged && !wait->screen.quiet)
-    printf (_("Operation continuing in background.\nUse `swarmctl service ps %s` to check progress.\n"), wait->reference);
+    printf (_ ("Operation continuing in background.\nUse `swarmctl service ps %s` to check progress.\n"),
+            wait->reference);
   return TRUE;
 }
 
@@ -417,12 +422,15 @@ ctl_progress_wait (CtlContext *context, const char *path, const char *reference,
   guint signal_id, subscription = 0;
   gboolean ok;
 
-  wait.screen = (Screen){ .terminal = terminal, .quiet = quiet, .keys = g_ptr_array_new_with_free_func (g_free),
+  wait.screen = (Screen){ .terminal = terminal,
+                          .quiet = quiet,
+                          .keys = g_ptr_array_new_with_free_func (g_free),
                           .texts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free) };
   wait.progress = ctl_progress_new (terminal ? ctl_terminal_width () : 0, show_line, &wait.screen);
   signal_id = g_unix_signal_add (SIGINT, on_interrupt, &wait);
   if (context->bus != NULL)
-    subscription = swarm_bus_subscribe (context->bus, CTL_BUS_NAME, CTL_PATH, CTL_MANAGER_IFACE, "TaskChanged", on_task_changed, &wait);
+    subscription = swarm_bus_subscribe (context->bus, CTL_BUS_NAME, CTL_PATH, CTL_MANAGER_IFACE, "TaskChanged",
+                                        on_task_changed, &wait);
 
   fflush (stdout);
   ok = wait_loop (&wait, error);

@@ -9,8 +9,11 @@ typedef void (*CtlProgressLineFunc) (const char *key, const char *text, gboolean
 /* @width: the terminal's columns, bars need more than 110; 0: no bars. */
 CtlProgress *ctl_progress_new (guint width, CtlProgressLineFunc func, gpointer data);
 void ctl_progress_free (CtlProgress *self);
-/* Looks at the service (its Inspect form), its tasks and the ids of nodes that are not down. TRUE: converged at this moment. */
+/* Looks at the service (its Inspect form), its tasks and the ids of nodes that are not down. TRUE: converged at this
+ * moment. */
 gboolean ctl_progress_update (CtlProgress *self, JsonObject *service, GPtrArray *tasks, GHashTable *active_nodes);
 
-/* Waits for @path (a service); @reference is what the user called it. Ctrl-C ends the waiting, not the work, and is no error. */
-gboolean ctl_progress_wait (CtlContext *context, const char *path, const char *reference, gboolean quiet, GError **error);
+/* Waits for @path (a service); @reference is what the user called it. Ctrl-C ends the waiting, not the work, and is no
+ * error. */
+gboolean ctl_progress_wait (CtlContext *context, const char *path, const char *reference, gboolean quiet,
+                            GError **error);

@@ -16,7 +16,7 @@ auth_files (void)
   const char *explicit = g_getenv ("REGISTRY_AUTH_FILE");
   const char *runtime = g_getenv ("XDG_RUNTIME_DIR");
   const char *docker = g_getenv ("DOCKER_CONFIG");
-  g_autofree char *own = g_strdup_printf ("/run/containers/%u/auth.json", (guint) geteuid ());
+  g_autofree char *own = g_strdup_printf ("/run/containers/%u/auth.json", (guint)geteuid ());
   g_autofree char *session = runtime != NULL ? g_build_filename (runtime, "containers/auth.json", NULL) : NULL;
   g_autofree char *config = g_build_filename (g_get_user_config_dir (), "containers/auth.json", NULL);
   g_autofree char *home = docker != NULL ? g_build_filename (docker, "config.json", NULL)
@@ -60,7 +60,7 @@ encode (JsonObject *entry, const char *server)
 {
   gsize len;
   g_autofree guchar *raw = g_base64_decode (ctl_json_string (entry, "auth"), &len);
-  g_autofree char *pair = g_strndup ((const char *) raw, len);
+  g_autofree char *pair = g_strndup ((const char *)raw, len);
   char *colon = strchr (pair, ':');
   g_autoptr (JsonObject) object = json_object_new ();
   g_autofree char *text = NULL;
@@ -72,7 +72,7 @@ encode (JsonObject *entry, const char *server)
   json_object_set_string_member (object, "password", colon + 1);
   json_object_set_string_member (object, "serveraddress", server);
   text = ctl_json_print_object (object);
-  return g_base64_encode ((const guchar *) text, strlen (text));
+  return g_base64_encode ((const guchar *)text, strlen (text));
 }
 
 /* The credentials for one of @keys in @file; NULL without error: none there. */
@@ -87,7 +87,8 @@ look_in (const char *file, char **keys, GError **error)
   if (!g_file_test (file, G_FILE_TEST_EXISTS))
     return NULL;
   if (!json_parser_load_from_file (parser, file, &reason)) {
-    g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _("cannot read registry credentials from %s: %s"), file, reason->message);
+    g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _ ("cannot read registry credentials from %s: %s"), file,
+                 reason->message);
     return NULL;
   }
   root = json_parser_get_root (parser);
@@ -96,13 +97,15 @@ look_in (const char *file, char **keys, GError **error)
   auths = ctl_json_object (json_node_get_object (root), "auths");
   for (guint i = 0; keys[i] != NULL; i++) {
     JsonNode *entry = auths != NULL ? json_object_get_member (auths, keys[i]) : NULL;
-    char *text = entry != NULL && JSON_NODE_HOLDS_OBJECT (entry) ? encode (json_node_get_object (entry), keys[i]) : NULL;
+    char *text
+        = entry != NULL && JSON_NODE_HOLDS_OBJECT (entry) ? encode (json_node_get_object (entry), keys[i]) : NULL;
 
     if (text != NULL)
       return text;
     if (entry != NULL) {
       g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED,
-                   _("the credentials for %s are kept by a credential helper (%s), which is not supported yet: run 'podman login %s'"),
+                   _ ("the credentials for %s are kept by a credential helper (%s), which is not supported yet: run "
+                      "'podman login %s'"),
                    keys[i], file, keys[i]);
       return NULL;
     }

@@ -3,7 +3,9 @@
 #pragma once
 #include <gio/gio.h>
 
-/* Base64 of {"username","password","serveraddress"} for @image, as docker's X-Registry-Auth; "" when nothing is stored. Caller frees. */
+/* Base64 of {"username","password","serveraddress"} for @image, as docker's X-Registry-Auth; "" when nothing is stored.
+ * Caller frees. */
 char *ctl_registry_auth (const char *image, GError **error);
-/* The keys under which a login may be stored, most specific first: "registry.example.com/team/app", "registry.example.com/team", "registry.example.com". */
+/* The keys under which a login may be stored, most specific first: "registry.example.com/team/app",
+ * "registry.example.com/team", "registry.example.com". */
 char **ctl_registry_auth_keys (const char *image);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 void
 ctl_fields_append (GPtrArray **list, const char *text)
 {
@@ -41,7 +40,7 @@ ctl_fields_remove_strings (GPtrArray *list, GPtrArray *remove)
 static int
 compare_strings (gconstpointer a, gconstpointer b)
 {
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
+  return strcmp (*(const char *const *)a, *(const char *const *)b);
 }
 
 void
@@ -131,7 +130,7 @@ env_file (const char *file, GPtrArray **env, GError **error)
 
   if (!g_file_get_contents (file, &text, &len, &reason))
     return ctl_invalid (error, "%s", reason->message);
-  if (!g_utf8_validate (text, (gssize) len, NULL))
+  if (!g_utf8_validate (text, (gssize)len, NULL))
     return ctl_invalid (error, "invalid env file (%s): invalid utf8 bytes", file);
   start = g_str_has_prefix (text, "\xEF\xBB\xBF") ? text + 3 : text;
   lines = g_strsplit (start, "\n", -1);
@@ -211,8 +210,8 @@ ctl_fields_remove_hosts (GPtrArray **hosts, GPtrArray *remove)
 static int
 compare_mounts (gconstpointer a, gconstpointer b)
 {
-  const SwarmMount *left = *(const SwarmMount *const *) a;
-  const SwarmMount *right = *(const SwarmMount *const *) b;
+  const SwarmMount *left = *(const SwarmMount *const *)a;
+  const SwarmMount *right = *(const SwarmMount *const *)b;
   int order = g_strcmp0 (left->source, right->source);
 
   return order != 0 ? order : g_strcmp0 (left->target, right->target);
@@ -247,9 +246,9 @@ port_matches (const SwarmPortConfig *port, const char *text)
 {
   g_autoptr (SwarmPortConfig) wanted = ctl_port_parse (text, NULL);
 
-  return wanted != NULL && wanted->target_port == port->target_port && wanted->protocol == port->protocol &&
-         (strstr (text, "mode=") == NULL || wanted->publish_mode == port->publish_mode) &&
-         (wanted->published_port == 0 || wanted->published_port == port->published_port);
+  return wanted != NULL && wanted->target_port == port->target_port && wanted->protocol == port->protocol
+         && (strstr (text, "mode=") == NULL || wanted->publish_mode == port->publish_mode)
+         && (wanted->published_port == 0 || wanted->published_port == port->published_port);
 }
 
 static gboolean

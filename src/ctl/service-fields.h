@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Changes to single fields of a spec: lists, maps, environment, capabilities, ports, mounts. The lists belong to a message that is
- * ours alone. */
+/* Changes to single fields of a spec: lists, maps, environment, capabilities, ports, mounts. The lists belong to a
+ * message that is ours alone. */
 #pragma once
 #include "ctl/opts.h"
 #include "model/spec.h"
 
 /* Makes a nested message ours to change: a copy in place of the shared one, or a new one. */
-#define CTL_FIELDS_OWN(member, lower) \
-  G_STMT_START \
-  { \
-    gpointer own_copy_ = (member) != NULL ? lower##_copy (member) : lower##_new (); \
-    swarm_message_unref (member); \
-    (member) = own_copy_; \
-  } \
+#define CTL_FIELDS_OWN(member, lower)                                                                                  \
+  G_STMT_START                                                                                                         \
+  {                                                                                                                    \
+    gpointer own_copy_ = (member) != NULL ? lower##_copy (member) : lower##_new ();                                    \
+    swarm_message_unref (member);                                                                                      \
+    (member) = own_copy_;                                                                                              \
+  }                                                                                                                    \
   G_STMT_END
 
 void ctl_fields_append (GPtrArray **list, const char *text);
@@ -35,6 +35,7 @@ void ctl_fields_remove_hosts (GPtrArray **hosts, GPtrArray *remove);
 void ctl_fields_update_mounts (GPtrArray **mounts, GPtrArray *remove, GPtrArray *add);
 void ctl_fields_update_ports (GPtrArray **ports, GPtrArray *remove, GPtrArray *add);
 
-/* Docker's rule: adding wins over dropping; when @update, adding what was dropped only takes it off the drop list, and back. */
+/* Docker's rule: adding wins over dropping; when @update, adding what was dropped only takes it off the drop list, and
+ * back. */
 void ctl_fields_capabilities (GPtrArray *add, GPtrArray *drop, gboolean update, GPtrArray **capability_add,
                               GPtrArray **capability_drop);

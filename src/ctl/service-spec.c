@@ -4,92 +4,115 @@
 #include "ctl/values.h"
 #include <string.h>
 
-
 const CtlOption ctl_service_options[] = {
-  { "cap-add", 0, CTL_LIST, N_("Add Linux capabilities") },
-  { "cap-drop", 0, CTL_LIST, N_("Drop Linux capabilities") },
-  { "entrypoint", 0, CTL_STRING, N_("Overwrite the default ENTRYPOINT of the image"), .word = "command",
+  { "cap-add", 0, CTL_LIST, N_ ("Add Linux capabilities") },
+  { "cap-drop", 0, CTL_LIST, N_ ("Drop Linux capabilities") },
+  { "entrypoint", 0, CTL_STRING, N_ ("Overwrite the default ENTRYPOINT of the image"), .word = "command",
     .check = ctl_check_command_line },
-  { "hostname", 0, CTL_STRING, N_("Container hostname") },
-  { "init", 0, CTL_BOOL, N_("Use an init inside each service container to forward signals and reap processes") },
-  { "limit-cpu", 0, CTL_DECIMAL, N_("Limit CPUs") },
-  { "limit-memory", 0, CTL_BYTES, N_("Limit Memory") },
-  { "limit-pids", 0, CTL_INT, N_("Limit maximum number of processes (default 0 = unlimited)") },
-  { "no-resolve-image", 0, CTL_BOOL, N_("Do not query the registry to resolve image digest and supported platforms") },
-  { "quiet", 'q', CTL_BOOL, N_("Suppress progress output") },
-  { "read-only", 0, CTL_BOOL, N_("Mount the container's root filesystem as read only") },
-  { "replicas", 0, CTL_UINT, N_("Number of tasks") },
-  { "replicas-max-per-node", 0, CTL_UINT, N_("Maximum number of tasks per node (default 0 = unlimited)") },
-  { "reserve-cpu", 0, CTL_DECIMAL, N_("Reserve CPUs") },
-  { "reserve-memory", 0, CTL_BYTES, N_("Reserve Memory") },
-  { "restart-condition", 0, CTL_STRING, N_("Restart when condition is met (\"none\", \"on-failure\", \"any\")"),
+  { "hostname", 0, CTL_STRING, N_ ("Container hostname") },
+  { "init", 0, CTL_BOOL, N_ ("Use an init inside each service container to forward signals and reap processes") },
+  { "limit-cpu", 0, CTL_DECIMAL, N_ ("Limit CPUs") },
+  { "limit-memory", 0, CTL_BYTES, N_ ("Limit Memory") },
+  { "limit-pids", 0, CTL_INT, N_ ("Limit maximum number of processes (default 0 = unlimited)") },
+  { "no-resolve-image", 0, CTL_BOOL, N_ ("Do not query the registry to resolve image digest and supported platforms") },
+  { "quiet", 'q', CTL_BOOL, N_ ("Suppress progress output") },
+  { "read-only", 0, CTL_BOOL, N_ ("Mount the container's root filesystem as read only") },
+  { "replicas", 0, CTL_UINT, N_ ("Number of tasks") },
+  { "replicas-max-per-node", 0, CTL_UINT, N_ ("Maximum number of tasks per node (default 0 = unlimited)") },
+  { "reserve-cpu", 0, CTL_DECIMAL, N_ ("Reserve CPUs") },
+  { "reserve-memory", 0, CTL_BYTES, N_ ("Reserve Memory") },
+  { "restart-condition", 0, CTL_STRING, N_ ("Restart when condition is met (\"none\", \"on-failure\", \"any\")"),
     .fallback = "\"any\"", .choices = "none on-failure any", .check = ctl_check_restart_condition },
-  { "restart-delay", 0, CTL_DURATION, N_("Delay between restart attempts (ns|us|ms|s|m|h)"), .fallback = "5s" },
-  { "restart-max-attempts", 0, CTL_UINT, N_("Maximum number of restarts before giving up") },
-  { "restart-window", 0, CTL_DURATION, N_("Window used to evaluate the restart policy (ns|us|ms|s|m|h)") },
-  { "stop-grace-period", 0, CTL_DURATION, N_("Time to wait before force killing a container (ns|us|ms|s|m|h)"),
+  { "restart-delay", 0, CTL_DURATION, N_ ("Delay between restart attempts (ns|us|ms|s|m|h)"), .fallback = "5s" },
+  { "restart-max-attempts", 0, CTL_UINT, N_ ("Maximum number of restarts before giving up") },
+  { "restart-window", 0, CTL_DURATION, N_ ("Window used to evaluate the restart policy (ns|us|ms|s|m|h)") },
+  { "stop-grace-period", 0, CTL_DURATION, N_ ("Time to wait before force killing a container (ns|us|ms|s|m|h)"),
     .fallback = "10s" },
-  { "stop-signal", 0, CTL_STRING, N_("Signal to stop the container") },
-  { "user", 'u', CTL_STRING, N_("Username or UID (format: <name|uid>[:<group|gid>])") },
-  { "with-registry-auth", 0, CTL_BOOL, N_("Send registry authentication details to swarm agents") },
-  { "workdir", 'w', CTL_STRING, N_("Working directory inside the container") },
+  { "stop-signal", 0, CTL_STRING, N_ ("Signal to stop the container") },
+  { "user", 'u', CTL_STRING, N_ ("Username or UID (format: <name|uid>[:<group|gid>])") },
+  { "with-registry-auth", 0, CTL_BOOL, N_ ("Send registry authentication details to swarm agents") },
+  { "workdir", 'w', CTL_STRING, N_ ("Working directory inside the container") },
   { NULL },
 };
 
 const CtlOption ctl_service_create_options[] = {
-  { "constraint", 0, CTL_LIST, N_("Placement constraints") },
-  { "container-label", 0, CTL_LIST, N_("Container labels"), .check = ctl_check_label },
-  { "env", 'e', CTL_LIST, N_("Set environment variables"), .check = ctl_check_env },
-  { "env-file", 0, CTL_LIST, N_("Read in a file of environment variables") },
-  { "host", 0, CTL_LIST, N_("Set one or more custom host-to-IP mappings (host:ip)"), .check = ctl_check_host_mapping },
-  { "label", 'l', CTL_LIST, N_("Service labels"), .check = ctl_check_label },
-  { "mode", 0, CTL_STRING, N_("Service mode (\"replicated\")"), .fallback = "\"replicated\"", .choices = "replicated" },
-  { "mount", 0, CTL_LIST, N_("Attach a filesystem mount to the service"), .word = "mount", .check = ctl_check_mount },
-  { "name", 0, CTL_STRING, N_("Service name") },
-  { "publish", 'p', CTL_LIST, N_("Publish a port as a node port"), .word = "port", .check = ctl_check_port },
-  { "sysctl", 0, CTL_LIST, N_("Sysctl options"), .check = ctl_check_sysctl },
+  { "constraint", 0, CTL_LIST, N_ ("Placement constraints") },
+  { "container-label", 0, CTL_LIST, N_ ("Container labels"), .check = ctl_check_label },
+  { "env", 'e', CTL_LIST, N_ ("Set environment variables"), .check = ctl_check_env, .flags = CTL_OPTION_HIDE },
+  { "env-file", 0, CTL_LIST, N_ ("Read in a file of environment variables") },
+  { "host", 0, CTL_LIST, N_ ("Set one or more custom host-to-IP mappings (host:ip)"), .check = ctl_check_host_mapping },
+  { "label", 'l', CTL_LIST, N_ ("Service labels"), .check = ctl_check_label },
+  { "mode", 0, CTL_STRING, N_ ("Service mode (\"replicated\")"), .fallback = "\"replicated\"",
+    .choices = "replicated" },
+  { "mount", 0, CTL_LIST, N_ ("Attach a filesystem mount to the service"), .word = "mount", .check = ctl_check_mount },
+  { "name", 0, CTL_STRING, N_ ("Service name") },
+  { "publish", 'p', CTL_LIST, N_ ("Publish a port as a node port"), .word = "port", .check = ctl_check_port },
+  { "sysctl", 0, CTL_LIST, N_ ("Sysctl options"), .check = ctl_check_sysctl },
   { NULL },
 };
 
 const CtlOption ctl_service_update_options[] = {
-  { "args", 0, CTL_STRING, N_("Service command args"), .word = "command", .check = ctl_check_command_line },
-  { "constraint-add", 0, CTL_LIST, N_("Add or update a placement constraint") },
-  { "constraint-rm", 0, CTL_LIST, N_("Remove a constraint") },
-  { "container-label-add", 0, CTL_LIST, N_("Add or update a container label"), .check = ctl_check_label },
-  { "container-label-rm", 0, CTL_LIST, N_("Remove a container label by its key") },
-  { "env-add", 0, CTL_LIST, N_("Add or update an environment variable"), .check = ctl_check_env },
-  { "env-rm", 0, CTL_LIST, N_("Remove an environment variable") },
-  { "force", 0, CTL_BOOL, N_("Force update even if no changes require it") },
-  { "host-add", 0, CTL_LIST, N_("Add a custom host-to-IP mapping (\"host:ip\")"), .check = ctl_check_host_mapping },
-  { "host-rm", 0, CTL_LIST, N_("Remove a custom host-to-IP mapping (\"host:ip\")") },
-  { "image", 0, CTL_STRING, N_("Service image tag") },
-  { "label-add", 0, CTL_LIST, N_("Add or update a service label"), .check = ctl_check_label },
-  { "label-rm", 0, CTL_LIST, N_("Remove a label by its key") },
-  { "mount-add", 0, CTL_LIST, N_("Add or update a mount on a service"), .word = "mount", .check = ctl_check_mount },
-  { "mount-rm", 0, CTL_LIST, N_("Remove a mount by its target path") },
-  { "publish-add", 0, CTL_LIST, N_("Add or update a published port"), .word = "port", .check = ctl_check_port },
-  { "publish-rm", 0, CTL_LIST, N_("Remove a published port by its target port"), .word = "port", .check = ctl_check_port_rm },
-  { "sysctl-add", 0, CTL_LIST, N_("Add or update a Sysctl option"), .check = ctl_check_sysctl },
-  { "sysctl-rm", 0, CTL_LIST, N_("Remove a Sysctl option") },
+  { "args", 0, CTL_STRING, N_ ("Service command args"), .word = "command", .check = ctl_check_command_line },
+  { "constraint-add", 0, CTL_LIST, N_ ("Add or update a placement constraint") },
+  { "constraint-rm", 0, CTL_LIST, N_ ("Remove a constraint") },
+  { "container-label-add", 0, CTL_LIST, N_ ("Add or update a container label"), .check = ctl_check_label },
+  { "container-label-rm", 0, CTL_LIST, N_ ("Remove a container label by its key") },
+  { "env-add", 0, CTL_LIST, N_ ("Add or update an environment variable"), .check = ctl_check_env,
+    .flags = CTL_OPTION_HIDE },
+  { "env-rm", 0, CTL_LIST, N_ ("Remove an environment variable") },
+  { "force", 0, CTL_BOOL, N_ ("Force update even if no changes require it") },
+  { "host-add", 0, CTL_LIST, N_ ("Add a custom host-to-IP mapping (\"host:ip\")"), .check = ctl_check_host_mapping },
+  { "host-rm", 0, CTL_LIST, N_ ("Remove a custom host-to-IP mapping (\"host:ip\")") },
+  { "image", 0, CTL_STRING, N_ ("Service image tag") },
+  { "label-add", 0, CTL_LIST, N_ ("Add or update a service label"), .check = ctl_check_label },
+  { "label-rm", 0, CTL_LIST, N_ ("Remove a label by its key") },
+  { "mount-add", 0, CTL_LIST, N_ ("Add or update a mount on a service"), .word = "mount", .check = ctl_check_mount },
+  { "mount-rm", 0, CTL_LIST, N_ ("Remove a mount by its target path") },
+  { "publish-add", 0, CTL_LIST, N_ ("Add or update a published port"), .word = "port", .check = ctl_check_port },
+  { "publish-rm", 0, CTL_LIST, N_ ("Remove a published port by its target port"), .word = "port",
+    .check = ctl_check_port_rm },
+  { "sysctl-add", 0, CTL_LIST, N_ ("Add or update a Sysctl option"), .check = ctl_check_sysctl },
+  { "sysctl-rm", 0, CTL_LIST, N_ ("Remove a Sysctl option") },
   { NULL },
 };
 
-#define BOTH_UNSUPPORTED \
-  "credential-spec", "endpoint-mode", "health-cmd", "health-interval", "health-retries", "health-start-interval", \
-      "health-start-period", "health-timeout", "isolation", "log-driver", "log-opt", "max-concurrent", "memory-swap", \
-      "memory-swappiness", "no-healthcheck", "oom-score-adj", "rollback-delay", "rollback-failure-action", \
-      "rollback-max-failure-ratio", "rollback-monitor", "rollback-order", "rollback-parallelism", "tty", "update-delay", \
-      "update-failure-action", "update-max-failure-ratio", "update-monitor", "update-order", "update-parallelism"
+#define BOTH_UNSUPPORTED                                                                                               \
+  "credential-spec", "endpoint-mode", "health-cmd", "health-interval", "health-retries", "health-start-interval",      \
+      "health-start-period", "health-timeout", "isolation", "log-driver", "log-opt", "max-concurrent", "memory-swap",  \
+      "memory-swappiness", "no-healthcheck", "oom-score-adj", "rollback-delay", "rollback-failure-action",             \
+      "rollback-max-failure-ratio", "rollback-monitor", "rollback-order", "rollback-parallelism", "tty",               \
+      "update-delay", "update-failure-action", "update-max-failure-ratio", "update-monitor", "update-order",           \
+      "update-parallelism"
 
 const char *const ctl_service_create_unsupported[] = {
-  BOTH_UNSUPPORTED, "config", "dns", "dns-option", "dns-search", "generic-resource", "group", "network", "placement-pref",
-  "secret", "ulimit", NULL,
+  BOTH_UNSUPPORTED, "config",         "dns",    "dns-option", "dns-search", "generic-resource", "group",
+  "network",        "placement-pref", "secret", "ulimit",     NULL,
 };
 
 const char *const ctl_service_update_unsupported[] = {
-  BOTH_UNSUPPORTED, "config-add", "config-rm", "dns-add", "dns-rm", "dns-option-add", "dns-option-rm", "dns-search-add",
-  "dns-search-rm", "generic-resource-add", "generic-resource-rm", "group-add", "group-rm", "network-add", "network-rm",
-  "placement-pref-add", "placement-pref-rm", "rollback", "secret-add", "secret-rm", "ulimit-add", "ulimit-rm", NULL,
+  BOTH_UNSUPPORTED,
+  "config-add",
+  "config-rm",
+  "dns-add",
+  "dns-rm",
+  "dns-option-add",
+  "dns-option-rm",
+  "dns-search-add",
+  "dns-search-rm",
+  "generic-resource-add",
+  "generic-resource-rm",
+  "group-add",
+  "group-rm",
+  "network-add",
+  "network-rm",
+  "placement-pref-add",
+  "placement-pref-rm",
+  "rollback",
+  "secret-add",
+  "secret-rm",
+  "ulimit-add",
+  "ulimit-rm",
+  NULL,
 };
 
 /* ---- the options that create and update share ---- */
@@ -173,7 +196,8 @@ apply_resources (CtlArgs *args, SwarmTaskSpec *task)
 static void
 apply_restart (CtlArgs *args, SwarmTaskSpec *task)
 {
-  static const char *const options[] = { "restart-condition", "restart-delay", "restart-max-attempts", "restart-window", NULL };
+  static const char *const options[]
+      = { "restart-condition", "restart-delay", "restart-max-attempts", "restart-window", NULL };
   SwarmRestartPolicy *policy;
 
   if (!any_given (args, options))
@@ -231,7 +255,7 @@ check_mode (CtlArgs *args, GError **error)
   if (g_str_has_prefix (mode, "global") && ctl_args_given (args, "replicas"))
     return ctl_invalid (error, "replicas can only be used with replicated or replicated-job mode");
   if (g_strv_contains (later, mode))
-    return ctl_invalid (error, _("service mode \"%s\" is not supported yet"), mode);
+    return ctl_invalid (error, _ ("service mode \"%s\" is not supported yet"), mode);
   return ctl_invalid (error, "unknown mode: %s, only replicated and global supported", mode);
 }
 
@@ -298,8 +322,8 @@ ctl_service_spec_create (CtlArgs *args, GError **error)
     add_strings (args, "constraint", &spec->task->placement->constraints);
   }
   add_ports_and_mounts (args, spec);
-  ctl_fields_capabilities (ctl_args_list (args, "cap-add"), ctl_args_list (args, "cap-drop"), FALSE, &container->capability_add,
-                           &container->capability_drop);
+  ctl_fields_capabilities (ctl_args_list (args, "cap-add"), ctl_args_list (args, "cap-drop"), FALSE,
+                           &container->capability_add, &container->capability_drop);
   apply_common (args, spec);
   return g_steal_pointer (&spec);
 }
@@ -352,7 +376,8 @@ ctl_service_spec_update (const SwarmServiceSpec *old, CtlArgs *args, GError **er
   update_constraints (args, spec->task);
   if (ctl_args_given (args, "publish-add") || ctl_args_given (args, "publish-rm")) {
     CTL_FIELDS_OWN (spec->endpoint, swarm_endpoint_spec);
-    ctl_fields_update_ports (&spec->endpoint->ports, ctl_args_list (args, "publish-rm"), ctl_args_list (args, "publish-add"));
+    ctl_fields_update_ports (&spec->endpoint->ports, ctl_args_list (args, "publish-rm"),
+                             ctl_args_list (args, "publish-add"));
   }
   if (ctl_args_bool (args, "force"))
     spec->task->force_update++;

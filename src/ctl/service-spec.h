@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* From the options of `service create` and `service update` to a service's spec. Only syntax is checked here; rules are the agent's. */
+/* From the options of `service create` and `service update` to a service's spec. Only syntax is checked here; rules are
+ * the agent's. */
 #pragma once
 #include "ctl/opts.h"
 #include "model/spec.h"

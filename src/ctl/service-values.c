@@ -4,7 +4,6 @@
 #include "ctl/values.h"
 #include <string.h>
 
-
 /* ---- ports ---- */
 
 static gboolean
@@ -15,9 +14,9 @@ port_number (const char *what, const char *text, guint64 *ret, GError **error)
   if (g_ascii_string_to_unsigned (text, 10, 0, 65535, ret, &reason))
     return TRUE;
   return ctl_invalid (error, "invalid %s port (%s): value must be an integer: %s", what, text,
-                  g_error_matches (reason, G_NUMBER_PARSER_ERROR, G_NUMBER_PARSER_ERROR_OUT_OF_BOUNDS)
-                      ? "value out of range"
-                      : "invalid syntax");
+                      g_error_matches (reason, G_NUMBER_PARSER_ERROR, G_NUMBER_PARSER_ERROR_OUT_OF_BOUNDS)
+                          ? "value out of range"
+                          : "invalid syntax");
 }
 
 static gboolean
@@ -30,10 +29,11 @@ port_field (SwarmPortConfig *port, const char *field, GError **error)
     return ctl_invalid (error, "invalid field: %s", field);
   *value++ = 0;
   if (g_str_equal (lower, "protocol"))
-    return swarm_protocol_from_string (value, &port->protocol) || ctl_invalid (error, "invalid protocol value '%s'", value);
+    return swarm_protocol_from_string (value, &port->protocol)
+           || ctl_invalid (error, "invalid protocol value '%s'", value);
   if (g_str_equal (lower, "mode"))
-    return swarm_publish_mode_from_string (value, &port->publish_mode) ||
-           ctl_invalid (error, "invalid publish mode value (%s): must be either 'ingress' or 'host'", value);
+    return swarm_publish_mode_from_string (value, &port->publish_mode)
+           || ctl_invalid (error, "invalid publish mode value (%s): must be either 'ingress' or 'host'", value);
   if (g_str_equal (lower, "target"))
     return port_number ("target", value, &port->target_port, error);
   if (g_str_equal (lower, "published"))
@@ -65,8 +65,8 @@ port_short (SwarmPortConfig *port, const char *text, GError **error)
     return ctl_invalid (error, "hostip is not supported");
   if (!g_ascii_string_to_unsigned (cut_range (parts[n - 1]), 10, 1, 65535, &port->target_port, NULL))
     return ctl_invalid (error, "invalid containerPort: %s", target);
-  if (published != NULL && *published != 0 &&
-      !g_ascii_string_to_unsigned (cut_range (parts[n - 2]), 10, 1, 65535, &port->published_port, NULL))
+  if (published != NULL && *published != 0
+      && !g_ascii_string_to_unsigned (cut_range (parts[n - 2]), 10, 1, 65535, &port->published_port, NULL))
     return ctl_invalid (error, "invalid hostPort: %s", published);
   if (protocol[1] != NULL && !swarm_protocol_from_string (protocol[1], &port->protocol))
     return ctl_invalid (error, "invalid proto: %s", protocol[1]);
@@ -111,7 +111,8 @@ ctl_check_port (const char *text, GError **error)
     g_string_append_printf (instead, ",published=%" G_GUINT64_FORMAT, port->published_port);
   if (port->protocol != SWARM_PROTOCOL_TCP)
     g_string_append_printf (instead, ",protocol=%s", swarm_protocol_to_string (port->protocol));
-  return ctl_invalid (error, _("publish mode 'ingress' (the routing mesh) is not supported yet: use %s"), instead->str);
+  return ctl_invalid (error, _ ("publish mode 'ingress' (the routing mesh) is not supported yet: use %s"),
+                      instead->str);
 }
 
 gboolean
@@ -132,8 +133,10 @@ mount_bool (const char *key, const char *value, gboolean *ret, GError **error)
   else if (g_str_equal (value, "0") || g_str_equal (value, "false"))
     *ret = FALSE;
   else
-    return ctl_invalid (error, "invalid value for '%s': invalid boolean value (\"%s\"): must be one of \"true\", \"1\", \"false\", or \"0\" (default \"true\")",
-                    key, value);
+    return ctl_invalid (error,
+                        "invalid value for '%s': invalid boolean value (\"%s\"): must be one of \"true\", \"1\", "
+                        "\"false\", or \"0\" (default \"true\")",
+                        key, value);
   return TRUE;
 }
 
@@ -145,7 +148,7 @@ mount_type (SwarmMount *mount, const char *value, GError **error)
   if (swarm_mount_type_from_string (lower, &mount->type))
     return TRUE;
   if (g_str_equal (lower, "cluster") || g_str_equal (lower, "image") || g_str_equal (lower, "npipe"))
-    return ctl_invalid (error, _("mount type '%s' is not supported yet"), lower);
+    return ctl_invalid (error, _ ("mount type '%s' is not supported yet"), lower);
   return ctl_invalid (error, "invalid mount type: '%s'", value);
 }
 
@@ -153,7 +156,10 @@ static const char *
 mount_key (const char *key)
 {
   static const char *const names[][2] = {
-    { "src", "source" }, { "dst", "target" }, { "destination", "target" }, { "ro", "readonly" },
+    { "src", "source" },
+    { "dst", "target" },
+    { "destination", "target" },
+    { "ro", "readonly" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
@@ -169,7 +175,7 @@ mount_unknown (const char *key, const char *field, GError **error)
 
   for (guint i = 0; i < G_N_ELEMENTS (later); i++)
     if (g_str_has_prefix (key, later[i]))
-      return ctl_invalid (error, _("mount option '%s' is not supported yet"), key);
+      return ctl_invalid (error, _ ("mount option '%s' is not supported yet"), key);
   return ctl_invalid (error, "unknown option '%s' in '%s'", key, field);
 }
 
@@ -240,8 +246,8 @@ ctl_check_command_line (const char *text, GError **error)
   g_auto (GStrv) words = NULL;
   g_autoptr (GError) reason = NULL;
 
-  if (g_shell_parse_argv (text, NULL, &words, &reason) ||
-      g_error_matches (reason, G_SHELL_ERROR, G_SHELL_ERROR_EMPTY_STRING))
+  if (g_shell_parse_argv (text, NULL, &words, &reason)
+      || g_error_matches (reason, G_SHELL_ERROR, G_SHELL_ERROR_EMPTY_STRING))
     return TRUE;
   return ctl_invalid (error, "%s", reason->message);
 }

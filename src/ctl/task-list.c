@@ -60,8 +60,8 @@ row_free (gpointer data)
 static int
 compare_rows (gconstpointer a, gconstpointer b)
 {
-  const Row *left = *(const Row *const *) a;
-  const Row *right = *(const Row *const *) b;
+  const Row *left = *(const Row *const *)a;
+  const Row *right = *(const Row *const *)b;
   int order = ctl_natural_compare (left->name, right->name);
 
   if (order != 0)
@@ -122,7 +122,8 @@ error_text (JsonObject *task, gboolean no_trunc)
 enum { ID, NAME, IMAGE, NODE, DESIRED, CURRENT, ERR, PORTS, CELLS };
 
 static void
-fill_cells (char *cells[CELLS], const Row *row, gboolean history, const CtlNames *names, const CtlTaskListOptions *options)
+fill_cells (char *cells[CELLS], const Row *row, gboolean history, const CtlNames *names,
+            const CtlTaskListOptions *options)
 {
   JsonObject *task = row->task;
   const char *image = ctl_json_string (task, "Spec.ContainerSpec.Image");
@@ -144,8 +145,14 @@ append_json (GString *out, char *cells[CELLS])
   static const struct {
     const char *key;
     guint cell;
-  } rows[] = { { "CurrentState", CURRENT }, { "DesiredState", DESIRED }, { "Error", ERR }, { "ID", ID },
-               { "Image", IMAGE },          { "Name", NAME },            { "Node", NODE }, { "Ports", PORTS } };
+  } rows[] = { { "CurrentState", CURRENT },
+               { "DesiredState", DESIRED },
+               { "Error", ERR },
+               { "ID", ID },
+               { "Image", IMAGE },
+               { "Name", NAME },
+               { "Node", NODE },
+               { "Ports", PORTS } };
   g_autoptr (JsonObject) object = json_object_new ();
   g_autofree char *text = NULL;
 
@@ -158,8 +165,8 @@ append_json (GString *out, char *cells[CELLS])
 char *
 ctl_task_list_text (GPtrArray *tasks, const CtlNames *names, const CtlTaskListOptions *options)
 {
-  static const char *const titles[] = { "ID",            "NAME",          "IMAGE", "NODE",
-                                        "DESIRED STATE", "CURRENT STATE", "ERROR", "PORTS", NULL };
+  static const char *const titles[]
+      = { "ID", "NAME", "IMAGE", "NODE", "DESIRED STATE", "CURRENT STATE", "ERROR", "PORTS", NULL };
   g_autoptr (GPtrArray) rows = sorted_rows (tasks, names, options->no_resolve);
   GString *out = g_string_new (NULL);
   CtlTable *table = ctl_table_new (titles);
@@ -177,7 +184,7 @@ ctl_task_list_text (GPtrArray *tasks, const CtlNames *names, const CtlTaskListOp
     else if (options->json)
       append_json (out, cells);
     else
-      ctl_table_add (table, (const char *const *) cells);
+      ctl_table_add (table, (const char *const *)cells);
     for (guint n = 0; n < CELLS; n++)
       g_free (cells[n]);
     previous = row->name;
@@ -215,7 +222,8 @@ add_self (CtlContext *context, GHashTable *nodes)
   JsonObject *object = info != NULL && JSON_NODE_HOLDS_OBJECT (info) ? json_node_get_object (info) : NULL;
 
   if (object != NULL && *ctl_json_string (object, "Name") != 0)
-    g_hash_table_insert (nodes, g_strdup (ctl_json_string (object, "NodeID")), g_strdup (ctl_json_string (object, "Name")));
+    g_hash_table_insert (nodes, g_strdup (ctl_json_string (object, "NodeID")),
+                         g_strdup (ctl_json_string (object, "Name")));
 }
 
 void

@@ -18,7 +18,8 @@ typedef struct {
   GHashTable *services;
 } CtlNames;
 
-/* The text for @tasks (JsonObject *, sorted in place): names with history rows indented, newest first in a slot. Caller frees. */
+/* The text for @tasks (JsonObject *, sorted in place): names with history rows indented, newest first in a slot. Caller
+ * frees. */
 char *ctl_task_list_text (GPtrArray *tasks, const CtlNames *names, const CtlTaskListOptions *options);
 /* Options from the command line. */
 void ctl_task_list_options (CtlContext *context, CtlTaskListOptions *options);

@@ -5,7 +5,6 @@
 #include "model/spec.h"
 #include <string.h>
 
-
 gboolean
 ctl_value_bool (const char *text, gboolean *ret, GError **error)
 {
@@ -17,7 +16,7 @@ ctl_value_bool (const char *text, gboolean *ret, GError **error)
   else if (g_strv_contains (no, text))
     *ret = FALSE;
   else
-    return ctl_invalid (error, _("\"%s\" is neither true nor false"), text);
+    return ctl_invalid (error, _ ("\"%s\" is neither true nor false"), text);
   return TRUE;
 }
 
@@ -53,10 +52,10 @@ ctl_value_uint (const char *text, guint64 *ret, GError **error)
   if (g_ascii_string_to_unsigned (digits, base, 0, G_MAXUINT64, ret, &reason))
     return TRUE;
   if (g_error_matches (reason, G_NUMBER_PARSER_ERROR, G_NUMBER_PARSER_ERROR_OUT_OF_BOUNDS))
-    return ctl_invalid (error, _("\"%s\" is too large"), text);
+    return ctl_invalid (error, _ ("\"%s\" is too large"), text);
   if (text[0] == '-')
-    return ctl_invalid (error, _("\"%s\" is not a number that is 0 or more"), text);
-  return ctl_invalid (error, _("\"%s\" is not a whole number"), text);
+    return ctl_invalid (error, _ ("\"%s\" is not a number that is 0 or more"), text);
+  return ctl_invalid (error, _ ("\"%s\" is not a whole number"), text);
 }
 
 gboolean
@@ -67,15 +66,15 @@ ctl_value_int (const char *text, gint64 *ret, GError **error)
   if (g_ascii_string_to_signed (text, 10, G_MININT64, G_MAXINT64, ret, &reason))
     return TRUE;
   if (g_error_matches (reason, G_NUMBER_PARSER_ERROR, G_NUMBER_PARSER_ERROR_OUT_OF_BOUNDS))
-    return ctl_invalid (error, _("\"%s\" is too large"), text);
-  return ctl_invalid (error, _("\"%s\" is not a whole number"), text);
+    return ctl_invalid (error, _ ("\"%s\" is too large"), text);
+  return ctl_invalid (error, _ ("\"%s\" is not a whole number"), text);
 }
 
 static const struct {
   const char *name;
   double ns;
-} units[] = { { "ns", 1 },  { "us", 1e3 },  { "µs", 1e3 },    { "μs", 1e3 },
-              { "ms", 1e6 }, { "s", 1e9 }, { "m", 60e9 }, { "h", 3600e9 } };
+} units[] = { { "ns", 1 },   { "us", 1e3 }, { "µs", 1e3 }, { "μs", 1e3 },
+              { "ms", 1e6 }, { "s", 1e9 },  { "m", 60e9 }, { "h", 3600e9 } };
 
 /* The length of a number like 12, 1.5, .5 at @p; 0: none. */
 static gsize
@@ -113,7 +112,7 @@ duration_part (const char *text, const char **p, double *ns, GError **error)
       *p += unit_length;
       return TRUE;
     }
-  return ctl_invalid (error, "time: unknown unit \"%.*s\" in duration \"%s\"", (int) unit_length, *p, text);
+  return ctl_invalid (error, "time: unknown unit \"%.*s\" in duration \"%s\"", (int)unit_length, *p, text);
 }
 
 gboolean
@@ -134,9 +133,9 @@ ctl_value_duration (const char *text, gint64 *ret_ns, GError **error)
   while (*p != 0)
     if (!duration_part (text, &p, &ns, error))
       return FALSE;
-  if (ns >= (double) G_MAXINT64)
+  if (ns >= (double)G_MAXINT64)
     return ctl_invalid (error, "time: invalid duration \"%s\"", text);
-  *ret_ns = (gint64) (ns + 0.5) * (negative ? -1 : 1);
+  *ret_ns = (gint64)(ns + 0.5) * (negative ? -1 : 1);
   return TRUE;
 }
 
@@ -159,18 +158,18 @@ ctl_value_bytes (const char *text, gint64 *ret, GError **error)
 
     if (letter == NULL || !(suffix[1] == 0 || g_str_equal (suffix + 1, "b") || g_str_equal (suffix + 1, "ib")))
       return ctl_invalid (error, "invalid suffix: '%s'", suffix);
-    value *= (double) (G_GUINT64_CONSTANT (1) << 10 * (letter - letters + 1));
+    value *= (double)(G_GUINT64_CONSTANT (1) << 10 * (letter - letters + 1));
   }
-  if (value >= (double) G_MAXINT64)
-    return ctl_invalid (error, _("\"%s\" is too large"), text);
-  *ret = (gint64) value;
+  if (value >= (double)G_MAXINT64)
+    return ctl_invalid (error, _ ("\"%s\" is too large"), text);
+  *ret = (gint64)value;
   return TRUE;
 }
 
 static gboolean
 cpus_fraction (const char *text, const char *slash, gint64 *ret_nano, GError **error)
 {
-  g_autofree char *left = g_strndup (text, (gsize) (slash - text));
+  g_autofree char *left = g_strndup (text, (gsize)(slash - text));
   gint64 a = 0, b = 0;
 
   if (!ctl_value_int (left, &a, NULL) || !ctl_value_int (slash + 1, &b, NULL) || b <= 0 || ABS (a) > 1000000000)
@@ -205,13 +204,13 @@ ctl_value_cpus (const char *text, gint64 *ret_nano, GError **error)
       continue;
     }
     if (nano > G_MAXINT64 / 10000000000)
-      return ctl_invalid (error, _("\"%s\" is too large"), text);
+      return ctl_invalid (error, _ ("\"%s\" is too large"), text);
     nano = nano * 10 + (p[i] - '0');
     scale += scale >= 0;
   }
   for (scale = MAX (scale, 0); scale < 9; scale++)
-    if (__builtin_mul_overflow (nano, (gint64) 10, &nano))
-      return ctl_invalid (error, _("\"%s\" is too large"), text);
+    if (__builtin_mul_overflow (nano, (gint64)10, &nano))
+      return ctl_invalid (error, _ ("\"%s\" is too large"), text);
   *ret_nano = *text == '-' ? -nano : nano;
   return TRUE;
 }
@@ -295,7 +294,7 @@ ctl_value_host_entry (const char *text)
     cut = strchr (text, ':');
   if (cut == NULL)
     return NULL;
-  name = g_strndup (text, (gsize) (cut - text));
+  name = g_strndup (text, (gsize)(cut - text));
   address = g_strdup (cut + 1);
   len = strlen (address);
   if (len > 2 && address[0] == '[' && address[len - 1] == ']') {
@@ -370,8 +369,8 @@ static gboolean
 refuse_format (const char *text, GError **error)
 {
   if (strstr (text, "{{") != NULL)
-    return ctl_invalid (error, _("Go templates are not supported: use \"json\" and a tool such as jq"));
-  return ctl_invalid (error, _("unknown format: use \"table\" or \"json\""));
+    return ctl_invalid (error, _ ("Go templates are not supported: use \"json\" and a tool such as jq"));
+  return ctl_invalid (error, _ ("unknown format: use \"table\" or \"json\""));
 }
 
 gboolean
@@ -387,7 +386,7 @@ ctl_check_inspect_format (const char *text, GError **error)
     return TRUE;
   if (strstr (text, "{{") != NULL)
     return refuse_format (text, error);
-  return ctl_invalid (error, _("unknown format: use \"json\" or \"pretty\""));
+  return ctl_invalid (error, _ ("unknown format: use \"json\" or \"pretty\""));
 }
 
 /* Takes one field at *@p into @field; TRUE: a comma followed. */
@@ -432,7 +431,7 @@ ctl_value_csv (const char *text, GError **error)
 
     more = csv_field (&p, field, &bad);
     if (bad) {
-      ctl_invalid (error, _("unbalanced quotes in \"%s\""), text);
+      ctl_invalid (error, _ ("unbalanced quotes in \"%s\""), text);
       return NULL;
     }
     g_strv_builder_add (builder, field->str);
@@ -447,7 +446,7 @@ ctl_value_since (const char *text, gint64 now_us, gint64 *ret_us, GError **error
   gsize digits = number_length (text);
 
   if (digits > 0 && text[digits] == 0) {
-    *ret_us = (gint64) (g_ascii_strtod (text, NULL) * 1e6);
+    *ret_us = (gint64)(g_ascii_strtod (text, NULL) * 1e6);
     return TRUE;
   }
   if (ctl_value_duration (text, &ns, NULL)) {
@@ -456,5 +455,6 @@ ctl_value_since (const char *text, gint64 now_us, gint64 *ret_us, GError **error
   }
   if (swarm_time_from_string (text, ret_us))
     return TRUE;
-  return ctl_invalid (error, _("\"%s\" is neither a time such as 2013-01-02T13:23:37Z nor a duration such as 42m"), text);
+  return ctl_invalid (error, _ ("\"%s\" is neither a time such as 2013-01-02T13:23:37Z nor a duration such as 42m"),
+                      text);
 }

@@ -14,7 +14,7 @@ command (const char *path)
 {
   g_auto (GStrv) words = g_strsplit (path, " ", -1);
   guint used;
-  const CtlCommand *found = ctl_command_find ((const char *const *) words, &used);
+  const CtlCommand *found = ctl_command_find ((const char *const *)words, &used);
 
   g_assert_nonnull (found);
   return found;
@@ -81,7 +81,7 @@ test_examples (void)
 
       g_assert_cmpuint (g_strv_length (parts), ==, 2);
       g_assert_nonnull (start);
-      args = parse (row->path, g_strchug ((char *) start + strlen (row->path)), &error);
+      args = parse (row->path, g_strchug ((char *)start + strlen (row->path)), &error);
       g_assert_no_error (error);
       ctl_args_check_count (args, &error);
       g_assert_no_error (error);
@@ -141,8 +141,10 @@ static void
 test_parse (void)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (CtlArgs) args
-      = parse ("service create", "-dq --name web -e A=1 -eB=2 --env=C --limit-memory 512m --init=false -p mode=host,target=80 -- nginx -v --name x", &error);
+  g_autoptr (CtlArgs) args = parse ("service create",
+                                    "-dq --name web -e A=1 -eB=2 --env=C --limit-memory 512m --init=false -p "
+                                    "mode=host,target=80 -- nginx -v --name x",
+                                    &error);
   GPtrArray *env, *words;
 
   g_assert_no_error (error);
@@ -182,17 +184,22 @@ test_parse_errors (void)
     { "node ls", "-z", "unknown shorthand flag: 'z' in -z" },
     { "service create", "--replicas", "flag needs an argument: --replicas" },
     { "service create", "-e", "flag needs an argument: 'e' in -e" },
-    { "service create", "--replicas -1 nginx", "invalid argument \"-1\" for \"--replicas\" flag: \"-1\" is not a number that is 0 or more" },
-    { "service create", "-p foo nginx", "invalid argument \"foo\" for \"-p, --publish\" flag: invalid containerPort: foo" },
-    { "service create", "--limit-cpu x nginx", "invalid argument \"x\" for \"--limit-cpu\" flag: failed to parse x as a rational number" },
+    { "service create", "--replicas -1 nginx",
+      "invalid argument \"-1\" for \"--replicas\" flag: \"-1\" is not a number that is 0 or more" },
+    { "service create", "-p foo nginx",
+      "invalid argument \"foo\" for \"-p, --publish\" flag: invalid containerPort: foo" },
+    { "service create", "--limit-cpu x nginx",
+      "invalid argument \"x\" for \"--limit-cpu\" flag: failed to parse x as a rational number" },
     { "service create", "--health-cmd true nginx", "option --health-cmd is not supported yet" },
     { "service create", "--update-delay=5s nginx", "option --update-delay is not supported yet" },
     { "service create", "-t nginx", "option --tty is not supported yet" },
     { "service update", "--rollback web", "option --rollback is not supported yet" },
     { "init", "--autolock", "option --autolock is not supported yet" },
     { "node ls", "--=x", "bad flag syntax: --=x" },
-    { "service create", "--detach=foo x", "invalid argument \"foo\" for \"-d, --detach\" flag: \"foo\" is neither true nor false" },
-    { "node ls", "--filter foo", "invalid argument \"foo\" for \"-f, --filter\" flag: bad format of filter (expected name=value)" },
+    { "service create", "--detach=foo x",
+      "invalid argument \"foo\" for \"-d, --detach\" flag: \"foo\" is neither true nor false" },
+    { "node ls", "--filter foo",
+      "invalid argument \"foo\" for \"-f, --filter\" flag: bad format of filter (expected name=value)" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
@@ -240,6 +247,9 @@ static void
 test_secret (void)
 {
   char one[] = "--token=SWMTKN-1-abc", two[] = "--token", three[] = "SWMTKN-1-def", address[] = "10.0.0.1:2377";
+  char env[] = "-ePASSWORD=hunter2", image[] = "nginx";
+  char *create[] = { env, image };
+  g_autoptr (CtlArgs) third = ctl_args_parse (command ("service create"), 2, create, NULL);
   char *joined[] = { one, address };
   char *apart[] = { two, three, address };
   g_autoptr (CtlArgs) first = ctl_args_parse (command ("join"), 2, joined, NULL);
@@ -249,6 +259,8 @@ test_secret (void)
   g_assert_cmpstr (ctl_args_string (second, "token"), ==, "SWMTKN-1-def");
   g_assert_cmpstr (one, ==, "--token=xxxxxxxxxxxx");
   g_assert_cmpstr (three, ==, "xxxxxxxxxxxx");
+  g_assert_cmpstr (ctl_args_string (third, "env"), ==, "PASSWORD=hunter2");
+  g_assert_cmpstr (env, ==, "-exxxxxxxxxxxxxxxx");
 }
 
 /* ---- specs ---- */
@@ -267,10 +279,14 @@ test_create (void)
   g_autoptr (GError) error = NULL;
   g_autoptr (CtlArgs) args = parse (
       "service create",
-      "--name my-web --replicas 3 --publish mode=host,target=80,published=8080 --label a=b --container-label c -e X=1 -e X=2 -e Y=3 "
-      "--mount type=bind,source=/src,target=/dst,ro --constraint node.labels.zone==a --host db:10.0.0.1 --hostname h -u me -w /w --init "
-      "--read-only --sysctl net.core.somaxconn=5 --cap-add net_admin --cap-drop CAP_CHOWN --limit-cpu .5 --limit-memory 1g --limit-pids 10 "
-      "--reserve-cpu 1 --reserve-memory 64m --restart-condition on-failure --restart-delay 1s --restart-max-attempts 4 --restart-window 1m "
+      "--name my-web --replicas 3 --publish mode=host,target=80,published=8080 --label a=b --container-label c -e X=1 "
+      "-e X=2 -e Y=3 "
+      "--mount type=bind,source=/src,target=/dst,ro --constraint node.labels.zone==a --host db:10.0.0.1 --hostname h "
+      "-u me -w /w --init "
+      "--read-only --sysctl net.core.somaxconn=5 --cap-add net_admin --cap-drop CAP_CHOWN --limit-cpu .5 "
+      "--limit-memory 1g --limit-pids 10 "
+      "--reserve-cpu 1 --reserve-memory 64m --restart-condition on-failure --restart-delay 1s --restart-max-attempts 4 "
+      "--restart-window 1m "
       "--stop-grace-period 3s --stop-signal SIGINT --replicas-max-per-node 2 --entrypoint '/bin/sh -c' nginx echo -n",
       &error);
   g_autoptr (SwarmServiceSpec) spec = NULL;
@@ -284,7 +300,7 @@ test_create (void)
   g_assert_cmpstr (spec->name, ==, "my-web");
   g_assert_cmpuint (spec->mode->replicated->replicas, ==, 3);
   g_assert_cmpstr (g_hash_table_lookup (spec->labels, "a"), ==, "b");
-  g_assert_cmpuint (((SwarmPortConfig *) g_ptr_array_index (spec->endpoint->ports, 0))->published_port, ==, 8080);
+  g_assert_cmpuint (((SwarmPortConfig *)g_ptr_array_index (spec->endpoint->ports, 0))->published_port, ==, 8080);
   container = spec->task->container;
   g_assert_cmpstr (container->image, ==, "nginx");
   g_assert_cmpuint (container->args->len, ==, 2);
@@ -296,7 +312,7 @@ test_create (void)
   g_assert_cmpstr (g_ptr_array_index (container->capability_add, 0), ==, "CAP_NET_ADMIN");
   g_assert_cmpstr (g_ptr_array_index (container->capability_drop, 0), ==, "CAP_CHOWN");
   g_assert_true (container->init && container->read_only);
-  g_assert_true (((SwarmMount *) g_ptr_array_index (container->mounts, 0))->read_only);
+  g_assert_true (((SwarmMount *)g_ptr_array_index (container->mounts, 0))->read_only);
   g_assert_cmpint (container->stop_grace_period, ==, G_GINT64_CONSTANT (3000000000));
   g_assert_cmpint (spec->task->resources->limits->nano_cpus, ==, 500000000);
   g_assert_cmpint (spec->task->resources->limits->pids, ==, 10);
@@ -376,31 +392,35 @@ static void
 test_update (void)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (CtlArgs) create = parse ("service create",
-                                      "--name w --replicas 2 -e A=1 -e B=2 --label x=1 --mount type=volume,source=v,target=/v "
-                                      "--constraint node.role==worker -p mode=host,target=80,published=8080 --host a:10.0.0.1 --limit-cpu 1 "
-                                      "--cap-drop CHOWN nginx old",
-                                      NULL);
+  g_autoptr (CtlArgs) create
+      = parse ("service create",
+               "--name w --replicas 2 -e A=1 -e B=2 --label x=1 --mount type=volume,source=v,target=/v "
+               "--constraint node.role==worker -p mode=host,target=80,published=8080 --host a:10.0.0.1 --limit-cpu 1 "
+               "--cap-drop CHOWN nginx old",
+               NULL);
   g_autoptr (SwarmServiceSpec) before = ctl_service_spec_create (create, NULL);
   g_autofree char *before_text = spec_json (before);
   g_autofree char *kept = NULL;
   g_autoptr (JsonNode) wanted_json = NULL;
   g_autoptr (SwarmServiceSpec) wanted = NULL;
-  g_autoptr (CtlArgs) args = parse ("service update",
-                                    "--image nginx:2 --args 'new args' --env-add A=9 --env-rm B --label-add y=2 --label-rm x "
-                                    "--mount-rm /v --mount-add type=tmpfs,target=/t --constraint-rm node.role==worker --constraint-add node.id!=z "
-                                    "--publish-rm 80 --publish-add mode=host,target=81,published=81 --host-rm a --limit-memory 8m --replicas 5 "
-                                    "--force --cap-add CHOWN --restart-delay 2s w",
-                                    NULL);
+  g_autoptr (CtlArgs) args = parse (
+      "service update",
+      "--image nginx:2 --args 'new args' --env-add A=9 --env-rm B --label-add y=2 --label-rm x "
+      "--mount-rm /v --mount-add type=tmpfs,target=/t --constraint-rm node.role==worker --constraint-add node.id!=z "
+      "--publish-rm 80 --publish-add mode=host,target=81,published=81 --host-rm a --limit-memory 8m --replicas 5 "
+      "--force --cap-add CHOWN --restart-delay 2s w",
+      NULL);
   g_autoptr (SwarmServiceSpec) after = ctl_service_spec_update (before, args, NULL);
 
   kept = spec_json (before);
   g_assert_cmpstr (kept, ==, before_text);
   wanted_json = json_from_string (
-      "{'Name':'w','Labels':{'y':'2'},'TaskTemplate':{'ContainerSpec':{'Image':'nginx:2','Args':['new','args'],'Env':['A=9'],"
+      "{'Name':'w','Labels':{'y':'2'},'TaskTemplate':{'ContainerSpec':{'Image':'nginx:2','Args':['new','args'],'Env':['"
+      "A=9'],"
       "'Mounts':[{'Type':'tmpfs','Target':'/t'}]},'Resources':{'Limits':{'NanoCPUs':1000000000,'MemoryBytes':8388608}},"
       "'RestartPolicy':{'Delay':2000000000},'Placement':{'Constraints':['node.id!=z']},'ForceUpdate':1},"
-      "'Mode':{'Replicated':{'Replicas':5}},'EndpointSpec':{'Ports':[{'TargetPort':81,'PublishedPort':81,'PublishMode':'host'}]}}",
+      "'Mode':{'Replicated':{'Replicas':5}},'EndpointSpec':{'Ports':[{'TargetPort':81,'PublishedPort':81,'PublishMode':"
+      "'host'}]}}",
       &error);
   g_assert_no_error (error);
   wanted = swarm_message_from_json (&swarm_service_spec_type, wanted_json, SWARM_FORM_FROM_USER, &error);
@@ -451,22 +471,28 @@ test_progress (void)
   CtlProgress *progress = ctl_progress_new (120, collect_line, out);
 
   g_assert_false (step (progress, out, "[]"));
-  g_assert_cmpstr (out->str, ==, "overall progress: 0 out of 2 tasks\n~1/2: \n~2/2: \noverall progress: 0 out of 2 tasks\n");
-  g_assert_false (step (progress, out, "[{'Slot':1,'DesiredState':'running','Status':{'State':'preparing'},'NodeID':'n1'},"
-                                       "{'Slot':2,'DesiredState':'running','Status':{'State':'pending','Err':\"no suitable\\nnode\"}}]"));
+  g_assert_cmpstr (out->str, ==,
+                   "overall progress: 0 out of 2 tasks\n~1/2: \n~2/2: \noverall progress: 0 out of 2 tasks\n");
+  g_assert_false (
+      step (progress, out,
+            "[{'Slot':1,'DesiredState':'running','Status':{'State':'preparing'},'NodeID':'n1'},"
+            "{'Slot':2,'DesiredState':'running','Status':{'State':'pending','Err':\"no suitable\\nnode\"}}]"));
   g_assert_cmpstr (out->str, ==,
                    "~1/2: preparing [=================================>                 ]\n2/2: no suitable node\n"
                    "overall progress: 0 out of 2 tasks\n");
   /* a task on a dead node does not count, the one that replaces it does */
-  g_assert_false (step (progress, out, "[{'Slot':1,'DesiredState':'running','Status':{'State':'running'},'NodeID':'dead'},"
-                                       "{'Slot':2,'DesiredState':'running','Status':{'State':'running'},'NodeID':'n1'}]"));
+  g_assert_false (step (progress, out,
+                        "[{'Slot':1,'DesiredState':'running','Status':{'State':'running'},'NodeID':'dead'},"
+                        "{'Slot':2,'DesiredState':'running','Status':{'State':'running'},'NodeID':'n1'}]"));
   g_assert_nonnull (strstr (out->str, "overall progress: 1 out of 2 tasks\n"));
-  g_assert_true (step (progress, out, "[{'Slot':1,'DesiredState':'shutdown','Status':{'State':'failed'},'NodeID':'n1'},"
-                                      "{'Slot':1,'DesiredState':'running','Status':{'State':'running'},'NodeID':'n1'},"
-                                      "{'Slot':2,'DesiredState':'running','Status':{'State':'running'},'NodeID':'n1'}]"));
+  g_assert_true (step (progress, out,
+                       "[{'Slot':1,'DesiredState':'shutdown','Status':{'State':'failed'},'NodeID':'n1'},"
+                       "{'Slot':1,'DesiredState':'running','Status':{'State':'running'},'NodeID':'n1'},"
+                       "{'Slot':2,'DesiredState':'running','Status':{'State':'running'},'NodeID':'n1'}]"));
   g_assert_nonnull (strstr (out->str, "overall progress: 2 out of 2 tasks\n"));
-  g_assert_false (step (progress, out, "[{'Slot':1,'DesiredState':'running','Status':{'State':'running'},'NodeID':'n1'},"
-                                       "{'Slot':2,'DesiredState':'running','Status':{'State':'failed'},'NodeID':'n1'}]"));
+  g_assert_false (step (progress, out,
+                        "[{'Slot':1,'DesiredState':'running','Status':{'State':'running'},'NodeID':'n1'},"
+                        "{'Slot':2,'DesiredState':'running','Status':{'State':'failed'},'NodeID':'n1'}]"));
   ctl_progress_free (progress);
 }
 
@@ -489,14 +515,16 @@ test_registry_auth (void)
   g_assert_cmpstr (keys[2], ==, "registry.example.com:5000");
   g_assert_null (keys[3]);
   /* dTpwOnc= is u:p:w */
-  g_assert_true (g_file_set_contents (file, "{\"auths\":{\"registry.example.com:5000\":{\"auth\":\"dTpwOnc=\"},\"helped.example.com\":{}}}", -1, NULL));
+  g_assert_true (g_file_set_contents (
+      file, "{\"auths\":{\"registry.example.com:5000\":{\"auth\":\"dTpwOnc=\"},\"helped.example.com\":{}}}", -1, NULL));
   g_setenv ("REGISTRY_AUTH_FILE", file, TRUE);
   g_setenv ("XDG_RUNTIME_DIR", dir, TRUE);
   g_setenv ("DOCKER_CONFIG", dir, TRUE);
   own = ctl_registry_auth ("registry.example.com:5000/team/app", &error);
   g_assert_no_error (error);
   decoded = g_base64_decode (own, &len);
-  g_assert_cmpmem (decoded, len, "{\"username\":\"u\",\"password\":\"p:w\",\"serveraddress\":\"registry.example.com:5000\"}", 77);
+  g_assert_cmpmem (decoded, len,
+                   "{\"username\":\"u\",\"password\":\"p:w\",\"serveraddress\":\"registry.example.com:5000\"}", 77);
   none = ctl_registry_auth ("other.example.com/app", &error);
   g_assert_no_error (error);
   g_assert_cmpstr (none, ==, "");

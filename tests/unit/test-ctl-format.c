@@ -27,7 +27,7 @@ test_natural (void)
     const char *a, *b;
     int order;
   } rows[] = {
-    { "web.2", "web.10", -1 }, { "a", "a", 0 }, { "a", "b", -1 },  { "a1", "a01", -1 },
+    { "web.2", "web.10", -1 }, { "a", "a", 0 }, { "a", "b", -1 },     { "a1", "a01", -1 },
     { "1", "a", -1 },          { "", "a", -1 }, { "a10b", "a9c", 1 }, { "n1", "n1x", -1 },
   };
 
@@ -44,9 +44,9 @@ test_duration (void)
     gint64 seconds;
     const char *text;
   } rows[] = {
-    { 0, "Less than a second" }, { 1, "1 second" },      { 6, "6 seconds" },       { 59, "59 seconds" },
-    { 60, "About a minute" },    { 119, "About a minute" }, { 120, "2 minutes" },  { 3599, "59 minutes" },
-    { 3600, "About an hour" },   { 5399, "About an hour" }, { 5400, "2 hours" },   { 47 * 3600, "47 hours" },
+    { 0, "Less than a second" }, { 1, "1 second" },         { 6, "6 seconds" },         { 59, "59 seconds" },
+    { 60, "About a minute" },    { 119, "About a minute" }, { 120, "2 minutes" },       { 3599, "59 minutes" },
+    { 3600, "About an hour" },   { 5399, "About an hour" }, { 5400, "2 hours" },        { 47 * 3600, "47 hours" },
     { 48 * 3600, "2 days" },     { 14 * 86400, "2 weeks" }, { 61 * 86400, "2 months" }, { 90 * 86400, "3 months" },
     { 800 * 86400, "2 years" },
   };
@@ -115,7 +115,8 @@ test_ports (void)
   check_ports ("[" PORT (81, 81) "," PORT (80, 80) "]", "*:80-81->80-81/tcp", "");
   check_ports ("[" PORT (80, 80) "," PORT (81, 81) "," PORT (82, 80) "]", "*:80-81->80-81/tcp, *:82->80/tcp", "");
   check_ports ("[" PORT (80, 80) "," PORT (90, 90) "]", "*:80->80/tcp, *:90->90/tcp", "");
-  check_ports ("[" PORT (80, 80) ",{\"Protocol\":\"udp\",\"PublishedPort\":81,\"TargetPort\":81}]", "*:80->80/tcp, *:81->81/udp", "");
+  check_ports ("[" PORT (80, 80) ",{\"Protocol\":\"udp\",\"PublishedPort\":81,\"TargetPort\":81}]",
+               "*:80->80/tcp, *:81->81/udp", "");
   check_ports ("[{\"PublishMode\":\"host\",\"PublishedPort\":8080,\"TargetPort\":80}]", "", "*:8080->80/tcp");
 }
 
@@ -123,7 +124,8 @@ static void
 test_node_ls (void)
 {
   g_autoptr (JsonNode) node = json (
-      "[{'ID':'2lm9w9kbepgvkzkkeyku40e65','Description':{'Hostname':'swarm-test-10','Engine':{'EngineVersion':'0.1.0'}},"
+      "[{'ID':'2lm9w9kbepgvkzkkeyku40e65','Description':{'Hostname':'swarm-test-10','Engine':{'EngineVersion':'0.1.0'}}"
+      ","
       "'Spec':{'Availability':'drain'},'Status':{'State':'down'}},"
       "{'ID':'yg550ettvsjn6g6t840iaiwgb','Description':{'Hostname':'swarm-test-2','Engine':{'EngineVersion':'0.1.0'}},"
       "'Spec':{},'Status':{'State':'ready'},'ManagerStatus':{'Leader':true,'Reachability':'reachable'}}]");
@@ -132,14 +134,16 @@ test_node_ls (void)
   g_autofree char *quiet = ctl_node_list_text (nodes, "", TRUE, FALSE);
   g_autofree char *lines = ctl_node_list_text (nodes, "yg550ettvsjn6g6t840iaiwgb", FALSE, TRUE);
 
-  g_assert_cmpstr (text, ==,
-                   "ID                            HOSTNAME        STATUS    AVAILABILITY   MANAGER STATUS   ENGINE VERSION\n"
-                   "yg550ettvsjn6g6t840iaiwgb *   swarm-test-2    Ready     Active         Leader           0.1.0\n"
-                   "2lm9w9kbepgvkzkkeyku40e65     swarm-test-10   Down      Drain                           0.1.0\n");
+  g_assert_cmpstr (
+      text, ==,
+      "ID                            HOSTNAME        STATUS    AVAILABILITY   MANAGER STATUS   ENGINE VERSION\n"
+      "yg550ettvsjn6g6t840iaiwgb *   swarm-test-2    Ready     Active         Leader           0.1.0\n"
+      "2lm9w9kbepgvkzkkeyku40e65     swarm-test-10   Down      Drain                           0.1.0\n");
   g_assert_cmpstr (quiet, ==, "yg550ettvsjn6g6t840iaiwgb\n2lm9w9kbepgvkzkkeyku40e65\n");
-  g_assert_true (g_str_has_prefix (lines, "{\"Availability\":\"Active\",\"EngineVersion\":\"0.1.0\",\"Hostname\":\"swarm-test-2\","
-                                          "\"ID\":\"yg550ettvsjn6g6t840iaiwgb\",\"ManagerStatus\":\"Leader\",\"Self\":true,"
-                                          "\"Status\":\"Ready\",\"TLSStatus\":\"Ready\"}\n{"));
+  g_assert_true (
+      g_str_has_prefix (lines, "{\"Availability\":\"Active\",\"EngineVersion\":\"0.1.0\",\"Hostname\":\"swarm-test-2\","
+                               "\"ID\":\"yg550ettvsjn6g6t840iaiwgb\",\"ManagerStatus\":\"Leader\",\"Self\":true,"
+                               "\"Status\":\"Ready\",\"TLSStatus\":\"Ready\"}\n{"));
 }
 
 static void
@@ -148,9 +152,11 @@ test_service_ls (void)
   g_autoptr (JsonNode) node = json (
       "[{'ID':'iwe3278osahj0123456789012','Spec':{'Name':'work','Mode':{'Replicated':{'Replicas':2}},'TaskTemplate':"
       "{'Placement':{'MaxReplicas':1},'ContainerSpec':{'Image':'docker.io/library/mongo:3.3@sha256:"
-      "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}}},'ServiceStatus':{'RunningTasks':1,'DesiredTasks':2}},"
+      "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}}},'ServiceStatus':{'RunningTasks':1,'"
+      "DesiredTasks':2}},"
       "{'ID':'c8wgl7q4ndfd0123456789012','Spec':{'Name':'frontend','Mode':{'Replicated':{'Replicas':5}},'TaskTemplate':"
-      "{'ContainerSpec':{'Image':'docker.io/library/nginx:alpine'}},'EndpointSpec':{'Ports':[{'PublishedPort':80,'TargetPort':80}]}},"
+      "{'ContainerSpec':{'Image':'docker.io/library/"
+      "nginx:alpine'}},'EndpointSpec':{'Ports':[{'PublishedPort':80,'TargetPort':80}]}},"
       "'ServiceStatus':{'RunningTasks':5,'DesiredTasks':5}}]");
   g_autoptr (GPtrArray) services = ctl_json_objects (json_node_get_array (node));
   g_autofree char *text = ctl_service_list_text (services, FALSE, FALSE);
@@ -163,23 +169,97 @@ test_service_ls (void)
   g_assert_cmpstr (quiet, ==, "c8wgl7q4ndfd\niwe3278osahj\n");
 }
 
-#define TASK(id, slot, node, desired, state, when, created, more) \
-  "{'ID':'" id "0123456789012','ServiceID':'s1','Slot':" #slot ",'NodeID':'" node "','DesiredState':'" desired \
-  "','CreatedAt':'" created "','Status':{'State':'" state "','Timestamp':'" when "'" more "}," \
-  "'Spec':{'ContainerSpec':{'Image':'docker.io/library/redis:7.4.1'}}," \
+#define TASK(id, slot, node, desired, state, when, created, more)                                                      \
+  "{'ID':'" id "0123456789012','ServiceID':'s1','Slot':" #slot ",'NodeID':'" node "','DesiredState':'" desired         \
+  "','CreatedAt':'" created "','Status':{'State':'" state "','Timestamp':'" when "'" more "},"                         \
+  "'Spec':{'ContainerSpec':{'Image':'docker.io/library/redis:7.4.1'}},"                                                \
   "'Endpoint':{'Ports':[{'PublishMode':'host','PublishedPort':8080,'TargetPort':80}]}}"
 
 static void
 test_ps (void)
 {
-  g_autoptr (JsonNode) node = json ("[" TASK ("nvjljf7rmor4", 1, "n2", "shutdown", "rejected", "2026-01-02T03:03:42Z",
-                                              "2026-01-02T03:00:00Z", ",'Err':'No such image: redis@sha256:6123456'") ","
-                                    TASK ("lxvnr7tnv1cv", 10, "", "running", "pending", "2026-01-02T03:04:05Z",
-                                          "2026-01-02T03:00:00Z", ",'Err':'no suitable node'") ","
-                                    TASK ("50qe8lfnxaxk", 1, "n1", "running", "running", "2026-01-02T03:03:59Z",
-                                          "2026-01-02T03:03:50Z", "") ","
-                                    TASK ("ky2re9oz86r9", 2, "n3", "running", "running", "2026-01-02T03:03:59Z",
-                                          "2026-01-02T03:03:50Z", "") "]");
+  g_autoptr (JsonNode) node = json ("[" TASK (
+      "nvjljf7rmor4", 1, "n2", "shutdown", "rejected", "2026-01-02T03:03:42Z", "2026-01-02T03:00:00Z",
+      ",'Err':'No such image: redis@sha256:6123456'") "," TASK ("lxvnr7tnv1cv", 10, "", "running", "pending",
+                                                                "2026-01-02T03:04:05Z", "2026-01-02T03:00:00Z",
+                                                                ",'Err':'no suitable node'") "," TASK ("50qe8lfnxaxk",
+                                                                                                       1, "n1",
+                                                                                                       "running",
+                                                                                                       "running",
+                                                                                                       "2026-01-02T03:"
+                                                                                                       "03:59Z",
+                                                                                                       "2026-01-02T03:"
+                                                                                                       "03:50Z",
+                                                                                                       "") "," TASK ("k"
+                                                                                                                     "y"
+                                                                                                                     "2"
+                                                                                                                     "r"
+                                                                                                                     "e"
+                                                                                                                     "9"
+                                                                                                                     "o"
+                                                                                                                     "z"
+                                                                                                                     "8"
+                                                                                                                     "6"
+                                                                                                                     "r"
+                                                                                                                     "9",
+                                                                                                                     2,
+                                                                                                                     "n"
+                                                                                                                     "3",
+                                                                                                                     "r"
+                                                                                                                     "u"
+                                                                                                                     "n"
+                                                                                                                     "n"
+                                                                                                                     "i"
+                                                                                                                     "n"
+                                                                                                                     "g",
+                                                                                                                     "r"
+                                                                                                                     "u"
+                                                                                                                     "n"
+                                                                                                                     "n"
+                                                                                                                     "i"
+                                                                                                                     "n"
+                                                                                                                     "g",
+                                                                                                                     "2"
+                                                                                                                     "0"
+                                                                                                                     "2"
+                                                                                                                     "6"
+                                                                                                                     "-"
+                                                                                                                     "0"
+                                                                                                                     "1"
+                                                                                                                     "-"
+                                                                                                                     "0"
+                                                                                                                     "2"
+                                                                                                                     "T"
+                                                                                                                     "0"
+                                                                                                                     "3"
+                                                                                                                     ":"
+                                                                                                                     "0"
+                                                                                                                     "3"
+                                                                                                                     ":"
+                                                                                                                     "5"
+                                                                                                                     "9"
+                                                                                                                     "Z",
+                                                                                                                     "2"
+                                                                                                                     "0"
+                                                                                                                     "2"
+                                                                                                                     "6"
+                                                                                                                     "-"
+                                                                                                                     "0"
+                                                                                                                     "1"
+                                                                                                                     "-"
+                                                                                                                     "0"
+                                                                                                                     "2"
+                                                                                                                     "T"
+                                                                                                                     "0"
+                                                                                                                     "3"
+                                                                                                                     ":"
+                                                                                                                     "0"
+                                                                                                                     "3"
+                                                                                                                     ":"
+                                                                                                                     "5"
+                                                                                                                     "0"
+                                                                                                                     "Z",
+                                                                                                                     "") "]");
   g_autoptr (GPtrArray) tasks = ctl_json_objects (json_node_get_array (node));
   g_autoptr (GHashTable) nodes = g_hash_table_new (g_str_hash, g_str_equal);
   g_autoptr (GHashTable) services = g_hash_table_new (g_str_hash, g_str_equal);
@@ -193,11 +273,16 @@ test_ps (void)
   g_hash_table_insert (services, (gpointer) "s1", (gpointer) "redis");
   text = ctl_task_list_text (tasks, &names, &options);
   g_assert_cmpstr (text, ==,
-                   "ID             NAME          IMAGE         NODE       DESIRED STATE   CURRENT STATE                    ERROR                              PORTS\n"
-                   "50qe8lfnxaxk   redis.1       redis:7.4.1   manager1   Running         Running 6 seconds ago                                               *:8080->80/tcp\n"
-                   "nvjljf7rmor4    \\_ redis.1   redis:7.4.1   worker2    Shutdown        Rejected 23 seconds ago          \"No such image: redis@sha256:6…\"   \n"
-                   "ky2re9oz86r9   redis.2       redis:7.4.1   n3         Running         Running 6 seconds ago                                               *:8080->80/tcp\n"
-                   "lxvnr7tnv1cv   redis.10      redis:7.4.1              Running         Pending less than a second ago   \"no suitable node\"                 \n");
+                   "ID             NAME          IMAGE         NODE       DESIRED STATE   CURRENT STATE                "
+                   "    ERROR                              PORTS\n"
+                   "50qe8lfnxaxk   redis.1       redis:7.4.1   manager1   Running         Running 6 seconds ago        "
+                   "                                       *:8080->80/tcp\n"
+                   "nvjljf7rmor4    \\_ redis.1   redis:7.4.1   worker2    Shutdown        Rejected 23 seconds ago     "
+                   "     \"No such image: redis@sha256:6…\"   \n"
+                   "ky2re9oz86r9   redis.2       redis:7.4.1   n3         Running         Running 6 seconds ago        "
+                   "                                       *:8080->80/tcp\n"
+                   "lxvnr7tnv1cv   redis.10      redis:7.4.1              Running         Pending less than a second "
+                   "ago   \"no suitable node\"                 \n");
   options.no_trunc = options.quiet = TRUE;
   bare = ctl_task_list_text (tasks, &names, &options);
   g_assert_true (g_str_has_prefix (bare, "50qe8lfnxaxk0123456789012\nnvjljf7rmor40123456789012\n"));
@@ -207,18 +292,21 @@ static void
 test_info (void)
 {
   g_autoptr (JsonNode) inactive = json ("{'LocalNodeState':'inactive'}");
-  g_autoptr (JsonNode) worker = json ("{'LocalNodeState':'active','NodeID':'abc','NodeAddr':'10.99.0.2','ControlAvailable':false,"
-                                      "'RemoteManagers':[{'NodeID':'x','Addr':'10.99.0.1:2377'}]}");
-  g_autoptr (JsonNode) manager = json ("{'LocalNodeState':'active','NodeID':'abc','NodeAddr':'10.99.0.1','ControlAvailable':true,"
-                                       "'Nodes':3,'Managers':1,'Cluster':{'ID':'def','Spec':{}},"
-                                       "'RemoteManagers':[{'Addr':'10.99.0.1:2377'}]}");
+  g_autoptr (JsonNode) worker
+      = json ("{'LocalNodeState':'active','NodeID':'abc','NodeAddr':'10.99.0.2','ControlAvailable':false,"
+              "'RemoteManagers':[{'NodeID':'x','Addr':'10.99.0.1:2377'}]}");
+  g_autoptr (JsonNode) manager
+      = json ("{'LocalNodeState':'active','NodeID':'abc','NodeAddr':'10.99.0.1','ControlAvailable':true,"
+              "'Nodes':3,'Managers':1,'Cluster':{'ID':'def','Spec':{}},"
+              "'RemoteManagers':[{'Addr':'10.99.0.1:2377'}]}");
   g_autofree char *one = ctl_info_text (json_node_get_object (inactive));
   g_autofree char *two = ctl_info_text (json_node_get_object (worker));
   g_autofree char *three = ctl_info_text (json_node_get_object (manager));
 
   g_assert_cmpstr (one, ==, "Swarm: inactive\n");
   g_assert_cmpstr (two, ==,
-                   "Swarm: active\n NodeID: abc\n Is Manager: false\n Node Address: 10.99.0.2\n Manager Addresses:\n  10.99.0.1:2377\n");
+                   "Swarm: active\n NodeID: abc\n Is Manager: false\n Node Address: 10.99.0.2\n Manager Addresses:\n  "
+                   "10.99.0.1:2377\n");
   g_assert_cmpstr (three, ==,
                    "Swarm: active\n NodeID: abc\n Is Manager: true\n ClusterID: def\n Managers: 1\n Nodes: 3\n"
                    " Default Address Pool: 10.0.0.0/8  \n SubnetSize: 24\n Data Path Port: 4789\n Orchestration:\n"
@@ -232,9 +320,10 @@ test_info (void)
 static void
 test_json (void)
 {
-  g_autoptr (GVariant) value = g_variant_ref_sink (g_variant_new_parsed (
-      "{'ID': <'abc'>, 'N': <uint64 5>, 'Neg': <int32 -1>, 'B': <true>, 'L': <['x', 'é\"']>, 'E': <@as []>, 'M': <{'k': 'v'}>,"
-      " 'D': <{'Index': <uint16 7>}>, 'A': <[{'P': <1.5>}]>, 'Y': <b'hi'>, 'O': <@a{sv} {}>}"));
+  g_autoptr (GVariant) value = g_variant_ref_sink (
+      g_variant_new_parsed ("{'ID': <'abc'>, 'N': <uint64 5>, 'Neg': <int32 -1>, 'B': <true>, 'L': <['x', 'é\"']>, "
+                            "'E': <@as []>, 'M': <{'k': 'v'}>,"
+                            " 'D': <{'Index': <uint16 7>}>, 'A': <[{'P': <1.5>}]>, 'Y': <b'hi'>, 'O': <@a{sv} {}>}"));
   g_autoptr (JsonNode) node = ctl_variant_to_json (value);
   g_autofree char *compact = ctl_json_print (node, FALSE);
   g_autofree char *pretty = ctl_json_print (node, TRUE);
@@ -262,7 +351,8 @@ test_logs (void)
   g_autofree char *full = NULL;
 
   g_assert_false (ctl_log_record_parse ("warning: node n3 is not available", &record));
-  g_assert_true (ctl_log_record_parse ("1767323045000000 50qe8lfnxaxk0123456789012 n2 2 my-web.1 GET  /\\\\x a\\nb", &record));
+  g_assert_true (
+      ctl_log_record_parse ("1767323045000000 50qe8lfnxaxk0123456789012 n2 2 my-web.1 GET  /\\\\x a\\nb", &record));
   g_assert_cmpuint (record.stream, ==, 2);
   plain = ctl_log_record_format (&record, &options);
   g_assert_cmpstr (plain, ==, "my-web.1.50qe8lfnxaxk@n2     | GET  /\\x a\nb");

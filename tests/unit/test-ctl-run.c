@@ -8,23 +8,28 @@
 
 /* ---- the agent ---- */
 
-static GString *calls;      /* "Member(args)\n" of what changes something */
-static guint lost_replies;  /* so many next calls of CreateService end as if nobody knew how */
-static const char *role;    /* Spec.Role of the node */
+static GString *calls;     /* "Member(args)\n" of what changes something */
+static guint lost_replies; /* so many next calls of CreateService end as if nobody knew how */
+static const char *role;   /* Spec.Role of the node */
 
 #define VERSION "'Version': <{'Index': <uint64 7>}>"
-#define NODE_TEXT(role_text) \
-  "{'ID': <'" NODE_ID "'>, " VERSION ", 'Spec': <{'Role': <'" role_text "'>, 'Availability': <'active'>, 'Labels': <{'zone': 'a'}>}>, " \
-  "'Description': <{'Hostname': <'n1'>, 'Engine': <{'EngineVersion': <'0.1.0'>}>}>, 'Status': <{'State': <'ready'>, 'Addr': <'10.99.0.1'>}>, " \
+#define NODE_TEXT(role_text)                                                                                           \
+  "{'ID': <'" NODE_ID "'>, " VERSION ", 'Spec': <{'Role': <'" role_text                                                \
+  "'>, 'Availability': <'active'>, 'Labels': <{'zone': 'a'}>}>, "                                                      \
+  "'Description': <{'Hostname': <'n1'>, 'Engine': <{'EngineVersion': <'0.1.0'>}>}>, 'Status': <{'State': <'ready'>, "  \
+  "'Addr': <'10.99.0.1'>}>, "                                                                                          \
   "'ManagerStatus': <{'Leader': <true>, 'Reachability': <'reachable'>, 'Addr': <'10.99.0.1:2377'>}>}"
 /* a monitor time of a nanosecond: the tests need not wait */
-#define SERVICE_TEXT \
-  "{'ID': <'" SERVICE_ID "'>, " VERSION ", 'Spec': <{'Name': <'my-web'>, 'Labels': <{'a': 'b'}>, 'Mode': <{'Replicated': <{'Replicas': <uint64 1>}>}>, " \
-  "'TaskTemplate': <{'ContainerSpec': <{'Image': <'docker.io/library/nginx:latest'>, 'Env': <['A=1']>}>}>}>, " \
+#define SERVICE_TEXT                                                                                                   \
+  "{'ID': <'" SERVICE_ID "'>, " VERSION                                                                                \
+  ", 'Spec': <{'Name': <'my-web'>, 'Labels': <{'a': 'b'}>, 'Mode': <{'Replicated': <{'Replicas': <uint64 1>}>}>, "     \
+  "'TaskTemplate': <{'ContainerSpec': <{'Image': <'docker.io/library/nginx:latest'>, 'Env': <['A=1']>}>}>}>, "         \
   "'ServiceStatus': <{'RunningTasks': <uint64 1>, 'DesiredTasks': <uint64 1>}>}"
-#define TASK_TEXT \
-  "{'ID': <'" TASK_ID "'>, " VERSION ", 'CreatedAt': <'2026-01-02T03:04:05Z'>, 'Name': <'my-web.1." TASK_ID "'>, 'ServiceID': <'" SERVICE_ID "'>, " \
-  "'Slot': <uint64 1>, 'NodeID': <'" NODE_ID "'>, 'DesiredState': <'running'>, 'Spec': <{'ContainerSpec': <{'Image': <'docker.io/library/nginx:latest'>}>}>, " \
+#define TASK_TEXT                                                                                                      \
+  "{'ID': <'" TASK_ID "'>, " VERSION ", 'CreatedAt': <'2026-01-02T03:04:05Z'>, 'Name': <'my-web.1." TASK_ID            \
+  "'>, 'ServiceID': <'" SERVICE_ID "'>, "                                                                              \
+  "'Slot': <uint64 1>, 'NodeID': <'" NODE_ID                                                                           \
+  "'>, 'DesiredState': <'running'>, 'Spec': <{'ContainerSpec': <{'Image': <'docker.io/library/nginx:latest'>}>}>, "    \
   "'Status': <{'State': <'running'>, 'Timestamp': <'2999-01-02T03:04:05Z'>}>}"
 
 static const struct {
@@ -32,7 +37,8 @@ static const struct {
 } answers[] = {
   { "Init", "('" NODE_ID "',)" },
   { "Join", "('" NODE_ID "', 'worker')" },
-  { "Info", "({'LocalNodeState': <'active'>, 'NodeID': <'" NODE_ID "'>, 'NodeAddr': <'10.99.0.1'>, 'ControlAvailable': <true>, 'Nodes': <uint64 1>,"
+  { "Info", "({'LocalNodeState': <'active'>, 'NodeID': <'" NODE_ID
+            "'>, 'NodeAddr': <'10.99.0.1'>, 'ControlAvailable': <true>, 'Nodes': <uint64 1>,"
             " 'Managers': <uint64 1>, 'Cluster': <{'ID': <'thecluster'>}>, 'UnitEnabled': <false>},)" },
   { "ListNodes", "([" NODE_TEXT ("manager") "],)" },
   { "ListServices", "([" SERVICE_TEXT "],)" },
@@ -41,8 +47,9 @@ static const struct {
   { "RotateJoinToken", "('SWMTKN-1-new',)" },
   { "CreateService", "('" SERVICE_ID "', ['image nginx could not be accessed'])" },
   { "Update", "(@as [],)" },
-  { "ReadLogs", "([{'Time': <uint64 1767323045000000>, 'TaskID': <'" TASK_ID "'>, 'Node': <'n1'>, 'Stream': <uint32 1>, "
-                "'Text': <'hello\\\\nworld'>}], '1767323045000000 1')" },
+  { "ReadLogs",
+    "([{'Time': <uint64 1767323045000000>, 'TaskID': <'" TASK_ID "'>, 'Node': <'n1'>, 'Stream': <uint32 1>, "
+    "'Text': <'hello\\\\nworld'>}], '1767323045000000 1')" },
 };
 
 static void
@@ -73,12 +80,13 @@ resolve (SwarmInvocation *invocation, GVariant *args)
 static void
 open_logs (SwarmInvocation *invocation)
 {
-  const char *text = "1767323045000000 " TASK_ID " n1 1 my-web.1 hello\\nworld\n1767323045000000 " TASK_ID " n1 2 my-web.1 oops\n";
+  const char *text
+      = "1767323045000000 " TASK_ID " n1 1 my-web.1 hello\\nworld\n1767323045000000 " TASK_ID " n1 2 my-web.1 oops\n";
   int fds[2];
   g_autoptr (GUnixFDList) list = g_unix_fd_list_new ();
 
   g_assert_cmpint (pipe (fds), ==, 0);
-  g_assert_cmpint (write (fds[1], text, strlen (text)), ==, (int) strlen (text));
+  g_assert_cmpint (write (fds[1], text, strlen (text)), ==, (int)strlen (text));
   close (fds[1]);
   g_unix_fd_list_append (list, fds[0], NULL);
   close (fds[0]);
@@ -105,7 +113,8 @@ handle (SwarmInvocation *invocation, gpointer object, GVariant *args)
   }
   if (g_str_equal (member, "Inspect")) {
     gboolean manager = g_str_equal (role, "manager");
-    answer_object (invocation, strstr (path, "/node/") != NULL      ? (manager ? NODE_TEXT ("manager") : NODE_TEXT ("worker"))
+    answer_object (invocation, strstr (path, "/node/") != NULL
+                                   ? (manager ? NODE_TEXT ("manager") : NODE_TEXT ("worker"))
                                : strstr (path, "/service/") != NULL ? SERVICE_TEXT
                                                                     : TASK_TEXT);
     return;
@@ -130,7 +139,10 @@ handle (SwarmInvocation *invocation, gpointer object, GVariant *args)
   swarm_invocation_return (invocation, NULL);
 }
 
-#define METHOD(name, in, out) { name, in, out, handle, SWARM_ACTION_PUBLIC, SWARM_ROLES_BUS_ONLY, 0, NULL, "A method." }
+#define METHOD(name, in, out)                                                                                          \
+  {                                                                                                                    \
+    name, in, out, handle, SWARM_ACTION_PUBLIC, SWARM_ROLES_BUS_ONLY, 0, NULL, "A method."                             \
+  }
 
 static const SwarmBusMethod manager_methods[] = {
   METHOD ("Init", "a{sv}:o", "s:id"),
@@ -150,9 +162,12 @@ static const SwarmBusMethod cluster_methods[] = {
   { NULL },
 };
 static const SwarmBusMethod node_methods[] = {
-  METHOD ("Inspect", NULL, "a{sv}:node"),       METHOD ("Promote", NULL, NULL),
-  METHOD ("Demote", NULL, NULL),                METHOD ("SetAvailability", "s:availability", NULL),
-  METHOD ("UpdateLabels", "a{ss}:set as:remove", NULL), METHOD ("Remove", "b:force", NULL),
+  METHOD ("Inspect", NULL, "a{sv}:node"),
+  METHOD ("Promote", NULL, NULL),
+  METHOD ("Demote", NULL, NULL),
+  METHOD ("SetAvailability", "s:availability", NULL),
+  METHOD ("UpdateLabels", "a{ss}:set as:remove", NULL),
+  METHOD ("Remove", "b:force", NULL),
   { NULL },
 };
 static const SwarmBusMethod service_methods[] = {
@@ -167,8 +182,10 @@ static const SwarmBusMethod service_methods[] = {
 static const SwarmBusMethod task_methods[] = { METHOD ("Inspect", NULL, "a{sv}:task"), { NULL } };
 
 static const SwarmBusInterface interfaces[] = {
-  { "org.swarmagent1.Manager", manager_methods, NULL, NULL, "A test." }, { "org.swarmagent1.Cluster", cluster_methods, NULL, NULL, "A test." },
-  { "org.swarmagent1.Node", node_methods, NULL, NULL, "A test." },       { "org.swarmagent1.Service", service_methods, NULL, NULL, "A test." },
+  { "org.swarmagent1.Manager", manager_methods, NULL, NULL, "A test." },
+  { "org.swarmagent1.Cluster", cluster_methods, NULL, NULL, "A test." },
+  { "org.swarmagent1.Node", node_methods, NULL, NULL, "A test." },
+  { "org.swarmagent1.Service", service_methods, NULL, NULL, "A test." },
   { "org.swarmagent1.Task", task_methods, NULL, NULL, "A test." },
 };
 static const SwarmBusInterface *const lists[][2] = {
@@ -182,8 +199,9 @@ find (const char *tail, gpointer data)
 }
 
 static const SwarmBusKind kinds[] = {
-  { ROOT, lists[0], find }, { ROOT "/cluster", lists[1], find }, { ROOT "/node/", lists[2], find },
-  { ROOT "/service/", lists[3], find }, { ROOT "/task/", lists[4], find },
+  { ROOT, lists[0], find },          { ROOT "/cluster", lists[1], find },
+  { ROOT "/node/", lists[2], find }, { ROOT "/service/", lists[3], find },
+  { ROOT "/task/", lists[4], find },
 };
 static const SwarmBusKind *const all_kinds[] = { &kinds[0], &kinds[1], &kinds[2], &kinds[3], &kinds[4], NULL };
 
@@ -248,8 +266,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Result, result_clear)
 static void
 run_with (Fixture *fixture, const char *line, const char *input, Result *ret)
 {
-  g_autoptr (GSubprocessLauncher) launcher
-      = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE);
+  g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (
+      G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE);
   g_autofree char *program = g_test_build_filename (G_TEST_BUILT, "../../src/ctl/swarmctl", NULL);
   g_autofree char *full = g_strdup_printf ("%s %s", program, line);
   g_auto (GStrv) argv = NULL;
@@ -260,7 +278,7 @@ run_with (Fixture *fixture, const char *line, const char *input, Result *ret)
   g_assert_true (g_shell_parse_argv (full, NULL, &argv, NULL));
   g_subprocess_launcher_setenv (launcher, "DBUS_SYSTEM_BUS_ADDRESS", fixture->daemon->address, TRUE);
   g_subprocess_launcher_setenv (launcher, "LC_ALL", "C.UTF-8", TRUE);
-  process = g_subprocess_launcher_spawnv (launcher, (const char *const *) argv, &error);
+  process = g_subprocess_launcher_spawnv (launcher, (const char *const *)argv, &error);
   g_assert_no_error (error);
   g_subprocess_communicate_utf8_async (process, input, NULL, finished, ret);
   while (!ret->done)
@@ -288,7 +306,7 @@ expect_call (const char *text)
 
 /* ---- tests ---- */
 
-#define NOT_ENABLED \
+#define NOT_ENABLED                                                                                                    \
   "WARNING: swarm-agent.service is not enabled: after a reboot this node will not come back to the swarm by itself.\n" \
   "         Run 'systemctl enable swarm-agent'.\n"
 
@@ -297,13 +315,15 @@ test_cluster (Fixture *fixture, gconstpointer data)
 {
   check (fixture, "init --advertise-addr 10.99.0.1 --availability Drain", 0,
          "Swarm initialized: current node (" NODE_ID ") is now a manager.\n\n"
-         "To add a worker to this swarm, run the following command:\n\n    swarmctl join --token SWMTKN-1-worker 10.99.0.1:2377\n\n"
+         "To add a worker to this swarm, run the following command:\n\n    swarmctl join --token SWMTKN-1-worker "
+         "10.99.0.1:2377\n\n"
          "To add a manager to this swarm, run 'swarmctl join-token manager' and follow the instructions.\n",
          NOT_ENABLED);
   g_assert_nonnull (strstr (calls->str, "'AdvertiseAddr': <'10.99.0.1'>"));
   g_assert_nonnull (strstr (calls->str, "'Availability': <'drain'>"));
   g_string_truncate (calls, 0);
-  check (fixture, "join --token SWMTKN-1-abc 10.99.0.1:2377", 0, "This node joined a swarm as a worker.\n", NOT_ENABLED);
+  check (fixture, "join --token SWMTKN-1-abc 10.99.0.1:2377", 0, "This node joined a swarm as a worker.\n",
+         NOT_ENABLED);
   g_assert_nonnull (strstr (calls->str, "'JoinToken': <'SWMTKN-1-abc'>"));
   g_assert_nonnull (strstr (calls->str, "'RemoteAddrs': <['10.99.0.1:2377']>"));
   g_string_truncate (calls, 0);
@@ -311,7 +331,9 @@ test_cluster (Fixture *fixture, gconstpointer data)
   expect_call ("Leave(true,)\n");
   check (fixture, "join-token -q manager", 0, "SWMTKN-1-manager\n", "");
   check (fixture, "join-token manager", 0,
-         "To add a manager to this swarm, run the following command:\n\n    swarmctl join --token SWMTKN-1-manager 10.99.0.1:2377\n\n", "");
+         "To add a manager to this swarm, run the following command:\n\n    swarmctl join --token SWMTKN-1-manager "
+         "10.99.0.1:2377\n\n",
+         "");
   check (fixture, "join-token --rotate -q worker", 0, "SWMTKN-1-new\n", "");
   check (fixture, "join-token queen", 2, "", "unknown role queen\n");
 }
@@ -333,8 +355,9 @@ static void
 test_nodes (Fixture *fixture, gconstpointer data)
 {
   check (fixture, "node ls", 0,
-         "ID                            HOSTNAME   STATUS    AVAILABILITY   MANAGER STATUS   ENGINE VERSION\n"
-         NODE_ID " *   n1         Ready     Active         Leader           0.1.0\n", "");
+         "ID                            HOSTNAME   STATUS    AVAILABILITY   MANAGER STATUS   ENGINE VERSION\n" NODE_ID
+         " *   n1         Ready     Active         Leader           0.1.0\n",
+         "");
   check (fixture, "node ls -q", 0, NODE_ID "\n", "");
   check (fixture, "node promote n1", 0, "Node " NODE_ID " is already a manager.\n", "");
   expect_call ("");
@@ -355,12 +378,16 @@ static void
 test_services (Fixture *fixture, gconstpointer data)
 {
   check (fixture, "service ls", 0,
-         "ID             NAME      MODE         REPLICAS   IMAGE          PORTS\nc8wgl7q4ndfd   my-web    replicated   1/1        nginx:latest   \n", "");
+         "ID             NAME      MODE         REPLICAS   IMAGE          PORTS\nc8wgl7q4ndfd   my-web    replicated   "
+         "1/1        nginx:latest   \n",
+         "");
   check (fixture, "service ps -q my-web nope", 1, TASK_ID "\n", "no such service: nope\n");
   expect_call ("ListTasks({'service': <['" SERVICE_ID "']>}, '', 500)\n");
   check (fixture, "service ps --filter desired-state=running --no-resolve --format json my-web", 0,
-         "{\"CurrentState\":\"Running less than a second ago\",\"DesiredState\":\"Running\",\"Error\":\"\",\"ID\":\"50qe8lfnxaxk\",\"Image\":\"nginx:latest\","
-         "\"Name\":\"" SERVICE_ID ".1\",\"Node\":\"" NODE_ID "\",\"Ports\":\"\"}\n", "");
+         "{\"CurrentState\":\"Running less than a second "
+         "ago\",\"DesiredState\":\"Running\",\"Error\":\"\",\"ID\":\"50qe8lfnxaxk\",\"Image\":\"nginx:latest\","
+         "\"Name\":\"" SERVICE_ID ".1\",\"Node\":\"" NODE_ID "\",\"Ports\":\"\"}\n",
+         "");
   g_assert_nonnull (strstr (calls->str, "'desired-state': <['running']>"));
   g_string_truncate (calls, 0);
   check (fixture, "service inspect nope", 1, "[]\n", "no such service: nope\n");
@@ -376,7 +403,8 @@ static void
 test_create (Fixture *fixture, gconstpointer data)
 {
   lost_replies = 2;
-  check (fixture, "service create --detach --name my-web --no-resolve-image nginx", 0, SERVICE_ID "\n", "image nginx could not be accessed\n");
+  check (fixture, "service create --detach --name my-web --no-resolve-image nginx", 0, SERVICE_ID "\n",
+         "image nginx could not be accessed\n");
   /* three times the same request, the id included */
   {
     g_auto (GStrv) lines = g_strsplit (calls->str, "\n", -1);
@@ -401,14 +429,16 @@ test_converge (Fixture *fixture, gconstpointer data)
 {
   check (fixture, "service create --name my-web nginx", 0,
          SERVICE_ID "\noverall progress: 0 out of 1 tasks\noverall progress: 1 out of 1 tasks\n"
-         "verify: Waiting 5 seconds to verify that tasks are stable...\nverify: Service " SERVICE_ID " converged\n",
+                    "verify: Waiting 5 seconds to verify that tasks are stable...\nverify: Service " SERVICE_ID
+                    " converged\n",
          "image nginx could not be accessed\n");
 }
 
 static void
 test_logs (Fixture *fixture, gconstpointer data)
 {
-  check (fixture, "service logs --tail 5 my-web", 0, "my-web.1.50qe8lfnxaxk@n1    | hello\nworld\n", "my-web.1.50qe8lfnxaxk@n1    | oops\n");
+  check (fixture, "service logs --tail 5 my-web", 0, "my-web.1.50qe8lfnxaxk@n1    | hello\nworld\n",
+         "my-web.1.50qe8lfnxaxk@n1    | oops\n");
   expect_call ("OpenLogs({'tail': <uint32 5>},)\n");
   check (fixture, "service logs --raw task", 0, "hello\nworld\n", "oops\n");
   expect_call ("OpenLogs({'task': <'" TASK_ID "'>},)\n");
@@ -429,8 +459,9 @@ test_remote (Fixture *fixture, gconstpointer data)
     g_test_skip ("systemd-stdio-bridge is not installed");
     return;
   }
-  script = g_strdup_printf ("#!/bin/sh\n[ \"$*\" = '-xT -- root@n9 systemd-stdio-bridge' ] || exit 9\nexec %s --bus-path='%s'\n", bridge,
-                            fixture->daemon->address);
+  script = g_strdup_printf (
+      "#!/bin/sh\n[ \"$*\" = '-xT -- root@n9 systemd-stdio-bridge' ] || exit 9\nexec %s --bus-path='%s'\n", bridge,
+      fixture->daemon->address);
   g_assert_true (g_file_set_contents_full (ssh, script, -1, G_FILE_SET_CONTENTS_NONE, 0755, NULL));
   g_setenv ("PATH", path, TRUE);
   check (fixture, "-H root@n9 node ls -q", 0, NODE_ID "\n", "");

@@ -160,7 +160,8 @@ test_checks (void)
     { ctl_check_port, "mode=host,target=80,published=8080", NULL },
     { ctl_check_port, "mode=host,target=80,protocol=udp", NULL },
     { ctl_check_port, "target=x", "invalid target port (x): value must be an integer: invalid syntax" },
-    { ctl_check_port, "target=80,published=99999", "invalid published port (99999): value must be an integer: value out of range" },
+    { ctl_check_port, "target=80,published=99999",
+      "invalid published port (99999): value must be an integer: value out of range" },
     { ctl_check_port, "protocol=tcp", "missing mandatory field 'target'" },
     { ctl_check_port, "mode=host,target=0", "missing mandatory field 'target'" },
     { ctl_check_port, "mode=foo,target=80", "invalid publish mode value (foo): must be either 'ingress' or 'host'" },
@@ -173,7 +174,8 @@ test_checks (void)
     { ctl_check_port, "1.2.3.4:80:80", "hostip is not supported" },
     { ctl_check_port, "8080:80",
       "publish mode 'ingress' (the routing mesh) is not supported yet: use mode=host,target=80,published=8080" },
-    { ctl_check_port, "target=80", "publish mode 'ingress' (the routing mesh) is not supported yet: use mode=host,target=80" },
+    { ctl_check_port, "target=80",
+      "publish mode 'ingress' (the routing mesh) is not supported yet: use mode=host,target=80" },
     { ctl_check_mount, "type=bind,source=/a,target=/b,readonly", NULL },
     { ctl_check_mount, "type=volume,src=v,dst=/b,ro=false", NULL },
     { ctl_check_mount, "type=tmpfs,destination=/t", NULL },
@@ -206,7 +208,8 @@ test_checks (void)
 static void
 test_host_entry (void)
 {
-  static const char *const rows[][2] = { { "db:10.0.0.1", "10.0.0.1 db" }, { "db=[::1]", "::1 db" }, { "db:::1", "::1 db" } };
+  static const char *const rows[][2]
+      = { { "db:10.0.0.1", "10.0.0.1 db" }, { "db=[::1]", "::1 db" }, { "db:::1", "::1 db" } };
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
     g_autofree char *entry = ctl_value_host_entry (rows[i][0]);
