@@ -169,97 +169,34 @@ test_service_ls (void)
   g_assert_cmpstr (quiet, ==, "c8wgl7q4ndfd\niwe3278osahj\n");
 }
 
-#define TASK(id, slot, node, desired, state, when, created, more)                                                      \
-  "{'ID':'" id "0123456789012','ServiceID':'s1','Slot':" #slot ",'NodeID':'" node "','DesiredState':'" desired         \
-  "','CreatedAt':'" created "','Status':{'State':'" state "','Timestamp':'" when "'" more "},"                         \
-  "'Spec':{'ContainerSpec':{'Image':'docker.io/library/redis:7.4.1'}},"                                                \
-  "'Endpoint':{'Ports':[{'PublishMode':'host','PublishedPort':8080,'TargetPort':80}]}}"
+#define TASK_REST "'Spec':{'ContainerSpec':{'Image':'docker.io/library/redis:7.4.1'}}," \
+                  "'Endpoint':{'Ports':[{'PublishMode':'host','PublishedPort':8080,'TargetPort':80}]}}"
+
+/* clang-format off */
+static const char tasks_text[] =
+  "[{'ID':'nvjljf7rmor40123456789012','ServiceID':'s1','Slot':1,'NodeID':'n2','DesiredState':'shutdown',"
+  "'CreatedAt':'2026-01-02T03:00:00Z','Status':{'State':'rejected','Timestamp':'2026-01-02T03:03:42Z',"
+  "'Err':'No such image: redis@sha256:6123456'}," TASK_REST ","
+  "{'ID':'lxvnr7tnv1cv0123456789012','ServiceID':'s1','Slot':10,'NodeID':'','DesiredState':'running',"
+  "'CreatedAt':'2026-01-02T03:00:00Z','Status':{'State':'pending','Timestamp':'2026-01-02T03:04:05Z',"
+  "'Err':'no suitable node'}," TASK_REST ","
+  "{'ID':'50qe8lfnxaxk0123456789012','ServiceID':'s1','Slot':1,'NodeID':'n1','DesiredState':'running',"
+  "'CreatedAt':'2026-01-02T03:03:50Z','Status':{'State':'running','Timestamp':'2026-01-02T03:03:59Z'}," TASK_REST ","
+  "{'ID':'ky2re9oz86r90123456789012','ServiceID':'s1','Slot':2,'NodeID':'n3','DesiredState':'running',"
+  "'CreatedAt':'2026-01-02T03:03:50Z','Status':{'State':'running','Timestamp':'2026-01-02T03:03:59Z'}," TASK_REST "]";
+
+static const char tasks_table[] =
+  "ID             NAME          IMAGE         NODE       DESIRED STATE   CURRENT STATE                    ERROR                              PORTS\n"
+  "50qe8lfnxaxk   redis.1       redis:7.4.1   manager1   Running         Running 6 seconds ago                                               *:8080->80/tcp\n"
+  "nvjljf7rmor4    \\_ redis.1   redis:7.4.1   worker2    Shutdown        Rejected 23 seconds ago          \"No such image: redis@sha256:6…\"   \n"
+  "ky2re9oz86r9   redis.2       redis:7.4.1   n3         Running         Running 6 seconds ago                                               *:8080->80/tcp\n"
+  "lxvnr7tnv1cv   redis.10      redis:7.4.1              Running         Pending less than a second ago   \"no suitable node\"                 \n";
+/* clang-format on */
 
 static void
 test_ps (void)
 {
-  g_autoptr (JsonNode) node = json ("[" TASK (
-      "nvjljf7rmor4", 1, "n2", "shutdown", "rejected", "2026-01-02T03:03:42Z", "2026-01-02T03:00:00Z",
-      ",'Err':'No such image: redis@sha256:6123456'") "," TASK ("lxvnr7tnv1cv", 10, "", "running", "pending",
-                                                                "2026-01-02T03:04:05Z", "2026-01-02T03:00:00Z",
-                                                                ",'Err':'no suitable node'") "," TASK ("50qe8lfnxaxk",
-                                                                                                       1, "n1",
-                                                                                                       "running",
-                                                                                                       "running",
-                                                                                                       "2026-01-02T03:"
-                                                                                                       "03:59Z",
-                                                                                                       "2026-01-02T03:"
-                                                                                                       "03:50Z",
-                                                                                                       "") "," TASK ("k"
-                                                                                                                     "y"
-                                                                                                                     "2"
-                                                                                                                     "r"
-                                                                                                                     "e"
-                                                                                                                     "9"
-                                                                                                                     "o"
-                                                                                                                     "z"
-                                                                                                                     "8"
-                                                                                                                     "6"
-                                                                                                                     "r"
-                                                                                                                     "9",
-                                                                                                                     2,
-                                                                                                                     "n"
-                                                                                                                     "3",
-                                                                                                                     "r"
-                                                                                                                     "u"
-                                                                                                                     "n"
-                                                                                                                     "n"
-                                                                                                                     "i"
-                                                                                                                     "n"
-                                                                                                                     "g",
-                                                                                                                     "r"
-                                                                                                                     "u"
-                                                                                                                     "n"
-                                                                                                                     "n"
-                                                                                                                     "i"
-                                                                                                                     "n"
-                                                                                                                     "g",
-                                                                                                                     "2"
-                                                                                                                     "0"
-                                                                                                                     "2"
-                                                                                                                     "6"
-                                                                                                                     "-"
-                                                                                                                     "0"
-                                                                                                                     "1"
-                                                                                                                     "-"
-                                                                                                                     "0"
-                                                                                                                     "2"
-                                                                                                                     "T"
-                                                                                                                     "0"
-                                                                                                                     "3"
-                                                                                                                     ":"
-                                                                                                                     "0"
-                                                                                                                     "3"
-                                                                                                                     ":"
-                                                                                                                     "5"
-                                                                                                                     "9"
-                                                                                                                     "Z",
-                                                                                                                     "2"
-                                                                                                                     "0"
-                                                                                                                     "2"
-                                                                                                                     "6"
-                                                                                                                     "-"
-                                                                                                                     "0"
-                                                                                                                     "1"
-                                                                                                                     "-"
-                                                                                                                     "0"
-                                                                                                                     "2"
-                                                                                                                     "T"
-                                                                                                                     "0"
-                                                                                                                     "3"
-                                                                                                                     ":"
-                                                                                                                     "0"
-                                                                                                                     "3"
-                                                                                                                     ":"
-                                                                                                                     "5"
-                                                                                                                     "0"
-                                                                                                                     "Z",
-                                                                                                                     "") "]");
+  g_autoptr (JsonNode) node = json (tasks_text);
   g_autoptr (GPtrArray) tasks = ctl_json_objects (json_node_get_array (node));
   g_autoptr (GHashTable) nodes = g_hash_table_new (g_str_hash, g_str_equal);
   g_autoptr (GHashTable) services = g_hash_table_new (g_str_hash, g_str_equal);
@@ -272,17 +209,7 @@ test_ps (void)
   g_hash_table_insert (nodes, (gpointer) "n2", (gpointer) "worker2");
   g_hash_table_insert (services, (gpointer) "s1", (gpointer) "redis");
   text = ctl_task_list_text (tasks, &names, &options);
-  g_assert_cmpstr (text, ==,
-                   "ID             NAME          IMAGE         NODE       DESIRED STATE   CURRENT STATE                "
-                   "    ERROR                              PORTS\n"
-                   "50qe8lfnxaxk   redis.1       redis:7.4.1   manager1   Running         Running 6 seconds ago        "
-                   "                                       *:8080->80/tcp\n"
-                   "nvjljf7rmor4    \\_ redis.1   redis:7.4.1   worker2    Shutdown        Rejected 23 seconds ago     "
-                   "     \"No such image: redis@sha256:6…\"   \n"
-                   "ky2re9oz86r9   redis.2       redis:7.4.1   n3         Running         Running 6 seconds ago        "
-                   "                                       *:8080->80/tcp\n"
-                   "lxvnr7tnv1cv   redis.10      redis:7.4.1              Running         Pending less than a second "
-                   "ago   \"no suitable node\"                 \n");
+  g_assert_cmpstr (text, ==, tasks_table);
   options.no_trunc = options.quiet = TRUE;
   bare = ctl_task_list_text (tasks, &names, &options);
   g_assert_true (g_str_has_prefix (bare, "50qe8lfnxaxk0123456789012\nnvjljf7rmor40123456789012\n"));

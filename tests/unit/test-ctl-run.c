@@ -19,7 +19,6 @@ static const char *role;   /* Spec.Role of the node */
   "'Description': <{'Hostname': <'n1'>, 'Engine': <{'EngineVersion': <'0.1.0'>}>}>, 'Status': <{'State': <'ready'>, "  \
   "'Addr': <'10.99.0.1'>}>, "                                                                                          \
   "'ManagerStatus': <{'Leader': <true>, 'Reachability': <'reachable'>, 'Addr': <'10.99.0.1:2377'>}>}"
-/* a monitor time of a nanosecond: the tests need not wait */
 #define SERVICE_TEXT                                                                                                   \
   "{'ID': <'" SERVICE_ID "'>, " VERSION                                                                                \
   ", 'Spec': <{'Name': <'my-web'>, 'Labels': <{'a': 'b'}>, 'Mode': <{'Replicated': <{'Replicas': <uint64 1>}>}>, "     \
