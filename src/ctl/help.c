@@ -248,7 +248,10 @@ ctl_help_man (void)
       "It makes a machine a manager or a worker of a swarm and declares the services that the swarm "
       "runs. Its words, options and tables are those of Docker's swarm mode: \\fBdocker swarm init\\fR "
       "is \\fBswarmctl init\\fR, \\fBdocker node ls\\fR is \\fBswarmctl node ls\\fR. Options of swarm "
-      "mode that are not here yet are refused by name.\n.SH OPTIONS\n");
+      "mode that are not here yet are refused by name.\n.PP\nActive local users and members of the group "
+      "\\fBswarm\\fR may look at nodes, services and tasks. Everything else asks polkit; on a terminal the password "
+      "is asked for there. Nodes, services and tasks are named by id, by name, or by the beginning of the id.\n"
+      ".SH OPTIONS\n");
 
   for (const CtlOption *option = ctl_global_options; option->name != NULL; option++)
     append_roff_option (out, option);
