@@ -7,8 +7,7 @@
 #define ERROR_FILE_MAX 8192
 #define BUSY_PORT_TRIES 60
 #define BUSY_PORT_WAIT_US (50 * 1000)
-#define MARK_SCOPE "runtime-podman"
-#define MARK_FILE "swept"
+#define SWEEP_UNIT "swarm-sweep.service"
 
 /* ---- small helpers ---- */
 
@@ -628,48 +627,42 @@ list_units (PodmanOp *op)
 }
 
 static void
-marked (SwarmPluginCode code, const char *error, const char *content, size_t length, void *data)
-{
-  list_units (data);
-}
-
-static void
 swept (SwarmPluginCode code, const char *error, const SwarmPluginUnitState *state, void *data)
 {
   PodmanOp *op = data;
   SwarmPluginHost *host = op->self->host;
-  const SwarmPluginFile mark = { MARK_FILE, "1\n", 2 };
   if (code != SWARM_PLUGIN_OK)
     host->log (host, 4, NULL, "containers of an earlier boot could not be removed; the next start of the agent tries again");
-  if (code == SWARM_PLUGIN_OK)
-    host->files_write (host, MARK_SCOPE, &mark, 1, marked, op);
-  else
-    list_units (op);
+  list_units (op);
 }
 
+/* The unit stays, exited, for the rest of this boot: it is the mark that the sweep was done. */
 static void
-sweep (SwarmPluginCode code, const char *error, const char *content, size_t length, void *data)
+sweep (SwarmPluginCode code, const char *error, const SwarmPluginUnitState *state, void *data)
 {
+  static const char *const properties[] = { "Type=oneshot", "RemainAfterExit=yes", "Slice=swarm.slice", "StandardOutput=null",
+                                            "Description=Removes containers of swarm tasks of an earlier boot", "TimeoutStartSec=120s", NULL };
   PodmanOp *op = data;
   const char *argv[] = { SWARM_PODMAN_HELPER, "sweep", op->self->podman, NULL };
-  run_unit (op->self, "swarm-sweep.service", MARK_SCOPE, NULL, "120s", argv, swept, op);
+  const SwarmPluginExec exec = { "ExecStart", argv, false };
+  const SwarmPluginUnit unit = { .name = SWEEP_UNIT, .properties = properties, .exec = &exec, .n_exec = 1 };
+  op->self->host->unit_start (op->self->host, &unit, swept, op);
 }
 
 static void
-got_mark (SwarmPluginCode code, const char *error, const char *content, size_t length, void *data)
+sweep_known (SwarmPluginCode code, const char *error, const SwarmPluginUnitState *state, void *data)
 {
   PodmanOp *op = data;
-  if (code == SWARM_PLUGIN_OK)
+  if (code == SWARM_PLUGIN_OK && state != NULL && state->phase == SWARM_PLUGIN_UNIT_EXITED && state->exit_code == 0)
     list_units (op);
   else
-    op->self->host->files_write (op->self->host, MARK_SCOPE, NULL, 0, sweep, op);
+    op->self->host->unit_stop (op->self->host, SWEEP_UNIT, sweep, op); /* one that failed is in the way */
 }
 
 static void
 list (SwarmPluginInstance *self, SwarmPluginCall *call)
 {
-  PodmanOp *op = op_new (self, call, MARK_SCOPE);
-  self->host->file_read (self->host, MARK_SCOPE, MARK_FILE, 16, got_mark, op);
+  self->host->unit_query (self->host, SWEEP_UNIT, sweep_known, op_new (self, call, "list"));
 }
 
 /* ---- resolve ---- */
