@@ -86,9 +86,9 @@ container_of() { # HOST SERVICE: the id of its (one) running container
   on "$1" podman ps --no-trunc --format '{{.ID}}' --filter "label=com.docker.swarm.service.name=$2" | head -1
 }
 
-nothing_left() { # HOST: no task's unit, container or file
-  [ -z "$(task_units "$1")" ] && [ -z "$(on "$1" podman ps -aq)" ] &&
-    [ -z "$(on "$1" sh -c 'ls -A /run/swarm-agent/task 2> /dev/null; ls /run/systemd/transient | grep swarm-task')" ]
+nothing_left() { # HOST: no unit of a task, a pull or a clean-up, no container, no task's file
+  [ -z "$(on "$1" systemctl list-units --all --plain --no-legend 'swarm-*' | grep -vE '^swarm-(agent|netd)\.')" ] && [ -z "$(on "$1" podman ps -aq)" ] &&
+    [ -z "$(on "$1" sh -c 'ls /run/swarm-agent/task 2> /dev/null | grep -xE "[0-9a-z]{25}"; ls /run/systemd/transient 2> /dev/null | grep ^swarm-')" ]
 }
 
 # n1 becomes a manager, the others join as workers; all are Ready.
