@@ -68,16 +68,23 @@ open_bus (CtlContext *context, GError **error)
   return FALSE;
 }
 
-/* Errors of the bus itself say little to people: add what to look at. */
+/* Errors of the bus itself say little to people: add what they mean and what to look at. */
 static void
 explain (GError *error)
 {
   g_autofree char *text = NULL;
+  gboolean lost = g_str_has_prefix (error->message, "Message recipient disconnected")
+                  || g_str_has_prefix (error->message, "Did not receive a reply");
 
-  if (!g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE) || strstr (error->message, CTL_BUS_NAME) == NULL)
+  if (g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNKNOWN) && lost)
+    text = g_strdup (_ ("The swarm agent went away before it answered: whether this was done is not known.\n"
+                        "See 'journalctl -u swarm-agent'."));
+  else if (g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE)
+           && strstr (error->message, CTL_BUS_NAME) != NULL)
+    text = g_strdup_printf (_ ("Cannot connect to the swarm agent: %s\nSee 'systemctl status swarm-agent'."),
+                            error->message);
+  if (text == NULL)
     return;
-  text = g_strdup_printf (_ ("Cannot connect to the swarm agent: %s\nSee 'systemctl status swarm-agent'."),
-                          error->message);
   g_free (error->message);
   error->message = g_steal_pointer (&text);
 }
