@@ -54,6 +54,16 @@ sim_cluster_store (SimCluster *self)
 
 /* ---- invariants ---- */
 
+/* The leader took its goodbye: one that nobody could hear gives no grace. */
+static gboolean
+has_grace (SimCluster *self, SimMachine *machine)
+{
+  SimMachine *leader = sim_cluster_leader (self);
+  const SwarmNode *node = leader != NULL ? swarm_store_get (leader->store, SWARM_KIND_NODE, &machine->id) : NULL;
+  return !machine->running && node != NULL && node->status->state == SWARM_NODE_DISCONNECTED
+         && g_strcmp0 (node->status->text, "agent stopped") == 0;
+}
+
 static void
 check_presence (SimCluster *self, SimMachine *machine)
 {
@@ -67,7 +77,7 @@ check_presence (SimCluster *self, SimMachine *machine)
   }
   if (machine->gone_since == 0)
     machine->gone_since = now;
-  if (now - machine->gone_since > (machine->said_goodbye && !machine->running ? GRACE_US : AWAY_US))
+  if (now - machine->gone_since > (has_grace (self, machine) ? GRACE_US : AWAY_US))
     machine->excused = TRUE;
   machine->excused_until = now + RETURN_US;
 }

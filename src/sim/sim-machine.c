@@ -137,7 +137,6 @@ sim_machine_start (SimMachine *self)
     g_snprintf (self->boot_id, sizeof self->boot_id, "boot-%u", ++self->boots);
   }
   self->running = TRUE;
-  self->said_goodbye = FALSE;
   sim_host_set_identity (self->host, self->manager ? SWARM_PEER_MANAGER : SWARM_PEER_WORKER, &self->id, &self->world->cluster);
   sim_host_boot (self->host, accept, self);
   if (self->manager)
@@ -196,7 +195,6 @@ sim_machine_stop (SimMachine *self)
 {
   if (!self->running || self->worker == NULL)
     return;
-  self->said_goodbye = TRUE;
   swarm_worker_goodbye (self->worker, FALSE, goodbye_said, self);
 }
 

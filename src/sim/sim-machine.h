@@ -54,7 +54,6 @@ typedef struct {
   /* For the invariants: */
   gboolean cut;      /* off from all others */
   gint64 gone_since; /* 0: the agent runs and reaches the others */
-  gboolean said_goodbye;
   gboolean excused; /* its containers may run beside their replacements */
   gint64 excused_until;
 } SimMachine;

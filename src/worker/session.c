@@ -42,6 +42,7 @@ struct _SwarmWorkerSession {
   gboolean beating;   /* a beat is under way */
   SwarmTimer *timer;  /* CONNECTING: pause or limit; REGISTERED: next beat */
   SwarmTimer *beat_link_timer;
+  gboolean over; /* a goodbye was said or tried: no session any more, also when adoption ends only now */
   void (*goodbye_func) (gpointer data);
   gpointer goodbye_data;
 };
@@ -474,7 +475,7 @@ void
 swarm_worker_session_start (SwarmWorkerSession *self, GPtrArray *managers)
 {
   swarm_worker_session_set_managers (self, managers);
-  if (self->state != SWARM_SESSION_NONE)
+  if (self->state != SWARM_SESSION_NONE || self->over)
     return;
   if (self->managers->len > 0)
     self->next = swarm_random_below (self->worker->config.random, self->managers->len);
@@ -562,6 +563,7 @@ swarm_worker_session_goodbye (SwarmWorkerSession *self, gboolean host_shutdown, 
 {
   SwarmClock *clock = self->worker->config.clock;
 
+  self->over = TRUE;
   self->goodbye_func = func;
   self->goodbye_data = data;
   if (self->state != SWARM_SESSION_REGISTERED) {

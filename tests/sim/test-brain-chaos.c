@@ -2,10 +2,10 @@
 /* Whole clusters under faults, by seed: containers, agents, hosts and networks fail while services come, change and go. The promises are
  * checked all the time; at the end everything heals, and the cluster must be as it was last acknowledged, with no hand.
  *
- *   test-brain-chaos [--seeds A..B] [--seconds N] [--verbose] [--lie] [--amnesia]
+ *   test-brain-chaos [--seeds A..B] [--seconds N] [--verbose] [--lie] [--twin]
  *
- * --lie lets the managers' disks forget what they said was synced, --amnesia lets workers' disks forget all in a power cut: then
- * seeds must fail, or this test sees nothing. */
+ * --lie lets the managers' disks forget what they said was synced, --twin gives two machines one identity: then seeds must fail, or this
+ * test sees nothing. */
 #include "base/error.h"
 #include "base/log.h"
 #include "sim/sim-cluster.h"
@@ -35,7 +35,7 @@ typedef struct {
   SimRandom dice; /* apart from the cluster's, so that a change there does not change the story */
   Service services[MAX_SERVICES];
   guint made;
-  gboolean lie, amnesia, verbose;
+  gboolean lie, twin, verbose;
   gint64 start_at[16]; /* when a machine that is off comes back; 0: it is on */
   gint64 heal_at;
   guint calls, acknowledged, unknown, kills, cuts, crashes;
@@ -266,10 +266,6 @@ machine_fails (Chaos *self)
     sim_machine_shutdown (machine);
   else
     sim_machine_power_cut (machine);
-  if (how == 2 && self->amnesia) {
-    sim_disk_free (machine->worker_disk);
-    machine->worker_disk = sim_disk_new (self->cluster->world.sim, &self->cluster->world.random, 100, 2000);
-  }
   /* A goodbye takes up to two seconds. */
   self->start_at[index] = sim_clock_time (self->cluster->world.sim) + away + (how == 1 || how == 3 ? 3 * SECOND : 0);
 }
@@ -396,6 +392,17 @@ come_to_rest (Chaos *self)
     check_services (self);
 }
 
+/* The last machine becomes a copy of the one before. */
+static void
+make_twins (SimCluster *cluster)
+{
+  guint n = sim_cluster_n_machines (cluster);
+  SimMachine *twin = sim_cluster_machine (cluster, n - 1);
+  sim_machine_kill (twin);
+  twin->id = sim_cluster_machine (cluster, n - 2)->id;
+  sim_machine_start (twin);
+}
+
 static gboolean
 run_seed (guint64 seed, guint seconds, const Chaos *options)
 {
@@ -405,6 +412,8 @@ run_seed (guint64 seed, guint seconds, const Chaos *options)
   self.cluster = sim_cluster_new (&config);
   for (guint i = 0; self.lie && i < config.managers; i++)
     sim_disk_lie (sim_cluster_machine (self.cluster, i)->log_disk, 500 * MS);
+  if (self.twin)
+    make_twins (self.cluster);
   gint64 end = sim_clock_time (self.cluster->world.sim) + seconds * SECOND;
   while (sim_clock_time (self.cluster->world.sim) < end) {
     sim_cluster_run (self.cluster, roll (&self, 5 * MS, 2 * SECOND));
@@ -439,13 +448,14 @@ main (int argc, char **argv)
       options.verbose = TRUE;
     } else if (g_str_equal (argv[i], "--lie")) {
       options.lie = TRUE;
-    } else if (g_str_equal (argv[i], "--amnesia")) {
-      options.amnesia = TRUE;
+    } else if (g_str_equal (argv[i], "--twin")) {
+      options.twin = TRUE;
     } else {
-      fprintf (stderr, "usage: %s [--seeds A..B] [--seconds N] [--verbose] [--lie] [--amnesia]\n", argv[0]);
+      fprintf (stderr, "usage: %s [--seeds A..B] [--seconds N] [--verbose] [--lie] [--twin]\n", argv[0]);
       return 2;
     }
   }
+  setvbuf (stdout, NULL, _IOLBF, 0);
   swarm_log_set_level (options.verbose ? LOG_INFO : LOG_ERR);
   for (guint64 seed = first; seed <= last; seed++)
     failed += !run_seed (seed, seconds, &options);
