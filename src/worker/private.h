@@ -36,6 +36,7 @@ struct _SwarmWorkerTask {
   gboolean cancelled;
   SwarmTimer *retry; /* the step failed and waits */
   guint attempts;
+  SwarmTimer *linger; /* ended by itself: what is left of it is not in the way yet */
   char *network_mode;
   gboolean prepared;   /* by this agent */
   gboolean may_run;    /* a start was tried, or it was found running */

@@ -15,6 +15,7 @@
 #define RETRY_LAST_US (30 * G_USEC_PER_SEC)
 #define PREPARE_ATTEMPTS 5
 #define TEXT_MAX 1024
+#define LINGER_US G_USEC_PER_SEC /* what ended by itself is removed after its replacement had the machine for itself */
 
 /* How many steps of a class may be under way. Pulls must not hold up starts, nor starts stops. */
 enum { CLASS_PREPARE, CLASS_START, CLASS_END };
@@ -145,6 +146,7 @@ swarm_worker_task_free (gpointer data)
 
   leave_queue (self);
   swarm_clock_clear_timer (self->worker->config.clock, &self->retry);
+  swarm_clock_clear_timer (self->worker->config.clock, &self->linger);
   swarm_message_unref (self->task);
   swarm_message_unref (self->status);
   g_free (self->network_mode);
@@ -230,6 +232,15 @@ try_again (SwarmWorkerTask *self)
 
   self->attempts++;
   self->retry = swarm_clock_timer (self->worker->config.clock, delay, SWARM_PRIORITY_NORMAL, retry_fires, self);
+}
+
+static void
+linger_over (gpointer data)
+{
+  SwarmWorkerTask *self = data;
+
+  self->linger = NULL;
+  go_on (self);
 }
 
 static void
@@ -501,6 +512,8 @@ step_over (SwarmWorkerTask *self)
   SwarmWorker *worker = self->worker;
   gboolean may_go = self->unassigned || worker->draining;
 
+  if (self->linger != NULL && !worker->draining)
+    return;
   self->clean = self->clean || !self->touched;
   if (!self->clean && (self->acked || may_go)) {
     if (take_place (self, CLASS_END, SWARM_STEP_REMOVE))
@@ -579,6 +592,8 @@ swarm_worker_task_exited (SwarmWorkerTask *self, int exit_code, gint64 exited_at
   swarm_message_unref (self->status);
   self->status = status;
   self->may_run = FALSE;
+  if (self->linger == NULL)
+    self->linger = swarm_clock_timer (self->worker->config.clock, LINGER_US, SWARM_PRIORITY_IDLE, linger_over, self);
   if (exit_code == 0)
     swarm_worker_task_set (self, SWARM_TASK_COMPLETE, "finished", NULL, exited_at);
   else {
