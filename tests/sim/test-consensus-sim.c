@@ -827,7 +827,7 @@ run_seed (guint64 seed, gint64 seconds, World *total)
 int
 main (int argc, char **argv)
 {
-  guint64 first = 1, last = 6, failed = 0;
+  guint64 first = 1, last = 4, failed = 0;
   gint64 seconds = 12;
   World total = { 0 };
 
