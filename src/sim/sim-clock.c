@@ -6,6 +6,7 @@ typedef struct {
   SwarmClock iface;
   SimClock *clock;
   gint64 wall_offset;
+  gint64 frozen_until;
 } View;
 
 struct _SimClock {
@@ -17,6 +18,7 @@ struct _SimClock {
 };
 
 struct _SwarmTimer {
+  View *view;
   GSequenceIter *place;
   gint64 due;
   SwarmPriority priority;
@@ -57,6 +59,7 @@ clock_timer (SwarmClock *self, gint64 delay_us, SwarmPriority priority, SwarmTim
   SimClock *clock = ((View *) self)->clock;
   SwarmTimer *timer = g_new0 (SwarmTimer, 1);
 
+  timer->view = (View *) self;
   timer->due = clock->now + MAX (delay_us, 0);
   timer->priority = priority;
   timer->sequence = clock->sequence++;
@@ -124,12 +127,31 @@ sim_clock_time (SimClock *self)
   return self->now;
 }
 
+void
+sim_clock_freeze (SwarmClock *view, gint64 until_us)
+{
+  ((View *) view)->frozen_until = until_us;
+}
+
+gboolean
+sim_clock_is_frozen (SwarmClock *view)
+{
+  return ((View *) view)->frozen_until > ((View *) view)->clock->now;
+}
+
 static SwarmTimer *
 next_timer (SimClock *self)
 {
-  GSequenceIter *first = g_sequence_get_begin_iter (self->timers);
+  while (TRUE) {
+    GSequenceIter *first = g_sequence_get_begin_iter (self->timers);
+    SwarmTimer *timer = g_sequence_iter_is_end (first) ? NULL : g_sequence_get (first);
 
-  return g_sequence_iter_is_end (first) ? NULL : g_sequence_get (first);
+    if (timer == NULL || timer->due >= timer->view->frozen_until)
+      return timer;
+    timer->due = timer->view->frozen_until;
+    timer->sequence = self->sequence++;
+    g_sequence_sort_changed (first, timer_compare, NULL);
+  }
 }
 
 gboolean

@@ -14,6 +14,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimClock, sim_clock_free)
 SwarmClock *sim_clock_iface (SimClock *self);
 /* Same time, but a wall clock that is off by @wall_offset_us: for one host. Freed with @self. */
 SwarmClock *sim_clock_view (SimClock *self, gint64 wall_offset_us);
+/* That host stands still (its process is stopped, its machine suspended): timers of @view that are due before @until_us run only then. */
+void sim_clock_freeze (SwarmClock *view, gint64 until_us);
+gboolean sim_clock_is_frozen (SwarmClock *view);
 
 gint64 sim_clock_time (SimClock *self);
 /* Runs the next timer, jumping to its time; FALSE when there is none. */

@@ -19,6 +19,7 @@ typedef struct {
 struct _SimDisk {
   SwarmDisk iface;
   SimClock *clock;
+  SwarmClock *view; /* for completions */
   SimRandom *random;
   gint64 min_us, max_us;
   GHashTable *live;    /* name → GByteArray: what reads see */
@@ -198,7 +199,7 @@ arm (SimDisk *self)
   Batch *next = g_queue_peek_head (&self->pending);
 
   if (next != NULL && self->timer == NULL)
-    self->timer = swarm_clock_timer (sim_clock_iface (self->clock), next->due - sim_clock_time (self->clock), SWARM_PRIORITY_URGENT,
+    self->timer = swarm_clock_timer (self->view, next->due - sim_clock_time (self->clock), SWARM_PRIORITY_URGENT,
                                      batch_due, self);
 }
 
@@ -230,6 +231,7 @@ sim_disk_new (SimClock *clock, SimRandom *random, gint64 min_us, gint64 max_us)
 
   self->iface = (SwarmDisk){ disk_list, disk_read, disk_submit };
   self->clock = clock;
+  self->view = sim_clock_iface (clock);
   self->random = random;
   self->min_us = min_us;
   self->max_us = max_us;
@@ -248,7 +250,7 @@ fail_pending (SimDisk *self)
   GQueue pending = self->pending;
   Batch *batch;
 
-  swarm_clock_clear_timer (sim_clock_iface (self->clock), &self->timer);
+  swarm_clock_clear_timer (self->view, &self->timer);
   g_queue_init (&self->pending);
   while ((batch = g_queue_pop_head (&pending)) != NULL) {
     if (batch->done != NULL)
@@ -272,6 +274,12 @@ SwarmDisk *
 sim_disk_iface (SimDisk *self)
 {
   return &self->iface;
+}
+
+void
+sim_disk_set_clock (SimDisk *self, SwarmClock *view)
+{
+  self->view = view;
 }
 
 /* ---- faults ---- */

@@ -12,6 +12,8 @@ SimDisk *sim_disk_new (SimClock *clock, SimRandom *random, gint64 min_us, gint64
 void sim_disk_free (SimDisk *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimDisk, sim_disk_free)
 SwarmDisk *sim_disk_iface (SimDisk *self);
+/* Completions come by this clock instead (a view that can be frozen). */
+void sim_disk_set_clock (SimDisk *self, SwarmClock *view);
 
 /* The power goes: of the batches that are not done, some writes reach the platter whole, some torn (cut short at a sector, or with sectors of
  * zeros), some not at all; renames and removals as a prefix in their order, each after what it depends on. Their done functions get an error.

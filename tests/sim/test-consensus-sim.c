@@ -23,13 +23,14 @@ typedef struct {
   World *world;
   guint number;
   SwarmId id;
+  SwarmClock *clock; /* stands still at times */
   SimDisk *disk;
   SwarmConsensus *consensus; /* NULL: off */
   guint incarnation;         /* of the process: messages to an older one are lost */
   guint64 join_as;           /* raft id to join with */
   gboolean enrolled;         /* has a place in the cluster, as far as its own disk says */
   gint64 boot_at;            /* when it comes back, while off */
-  gboolean leads;
+  gboolean leads, doomed;
   guint64 applied, hash, count;
   guint64 last_due[MAX_NODES];
 } Node;
@@ -53,6 +54,7 @@ struct _World {
   guint64 max_acknowledged;
   guint64 next_value;
   gboolean faults;
+  guint few; /* members are removed until so many voters are left */
   gboolean quiet; /* no more proposals */
   guint loss;     /* percent */
   char *violation;
@@ -76,6 +78,8 @@ typedef struct {
 static gboolean verbose, lie;
 
 static void boot (Node *node);
+static void crash (Node *node);
+static void maybe_doom (Node *node, guint per_mille, gint64 within_us);
 
 static void G_GNUC_PRINTF (2, 3)
 violate (World *world, const char *format, ...)
@@ -239,7 +243,11 @@ send (const SwarmId *id, GBytes *message, gpointer data)
   World *world = node->world;
   gint64 now = sim_clock_time (world->clock), due = now + sim_random_range (&world->random, 100, 20 * MS);
   Packet *packet;
+  guint8 type;
 
+  /* The second byte is the type: 3 and 4 are votes. */
+  type = ((const guint8 *) g_bytes_get_data (message, NULL))[1];
+  maybe_doom (node, type == 3 || type == 4 ? 15 : 0, 4 * MS);
   if (g_bytes_get_size (message) > SWARM_CONSENSUS_MAX_MESSAGE)
     violate (world, "n%u sends a message of %zu bytes", node->number, g_bytes_get_size (message));
   if (to == NULL || to == node || world->cut[node->number][to->number] || sim_random_chance (&world->random, world->loss))
@@ -248,7 +256,29 @@ send (const SwarmId *id, GBytes *message, gpointer data)
   node->last_due[to->number] = due;
   packet = g_new0 (Packet, 1);
   *packet = (Packet){ world, to->number, node->number, to->incarnation, g_bytes_ref (message) };
-  swarm_clock_timer (sim_clock_iface (world->clock), due - now, SWARM_PRIORITY_NORMAL, packet_due, packet);
+  swarm_clock_timer (to->clock, due - now, SWARM_PRIORITY_NORMAL, packet_due, packet);
+}
+
+/* The moments around a vote or a write are where it hurts. */
+static void
+crash_due (gpointer data)
+{
+  Node *node = data;
+
+  node->doomed = FALSE;
+  if (node->consensus != NULL && node->world->faults)
+    crash (node);
+}
+
+static void
+maybe_doom (Node *node, guint per_mille, gint64 within_us)
+{
+  World *world = node->world;
+
+  if (!world->faults || node->doomed || sim_random_range (&world->random, 0, 999) >= per_mille)
+    return;
+  node->doomed = TRUE;
+  swarm_clock_timer (sim_clock_iface (world->clock), sim_random_range (&world->random, 0, within_us), SWARM_PRIORITY_NORMAL, crash_due, node);
 }
 
 /* ---- what consensus tells ---- */
@@ -296,6 +326,7 @@ wipe (Node *node)
   turn_off (node);
   sim_disk_free (node->disk);
   node->disk = sim_disk_new (world->clock, &world->random, 50, 3 * MS);
+  sim_disk_set_clock (node->disk, node->clock);
   node->enrolled = FALSE;
   node->boot_at = 0;
 }
@@ -358,6 +389,7 @@ propose (Node *node)
   bytes[0] = ++world->next_value;
   entry = g_bytes_new_take (bytes, size);
   swarm_consensus_propose (node->consensus, entry, acknowledged, request_new (node, world->next_value));
+  maybe_doom (node, 1, 3 * MS);
 }
 
 static void
@@ -381,7 +413,7 @@ check_leases (World *world)
 {
   for (guint i = 0; i < MAX_NODES; i++) {
     Node *node = &world->nodes[i];
-    if (node->consensus != NULL && swarm_consensus_has_lease (node->consensus) && node->applied < world->max_acknowledged)
+    if (node->consensus != NULL && !sim_clock_is_frozen (node->clock) && swarm_consensus_has_lease (node->consensus) && node->applied < world->max_acknowledged)
       violate (world, "n%u has a lease at %" G_GUINT64_FORMAT ", but %" G_GUINT64_FORMAT " was acknowledged", i, node->applied,
                world->max_acknowledged);
   }
@@ -471,9 +503,9 @@ change_members (Node *leader)
   request->target = target->number;
   if (member == NULL && !target->enrolled)
     swarm_consensus_add (leader->consensus, &target->id, address, add_done, request);
-  else if (member != NULL && (!target->enrolled || (voters > 1 && sim_random_chance (&world->random, voters > 3 ? 40 : 10))))
+  else if (member != NULL && (!target->enrolled || (voters > world->few && sim_random_chance (&world->random, 40))))
     swarm_consensus_remove (leader->consensus, &target->id, remove_done, request);
-  else if (member != NULL && !member->voter)
+  else if (member != NULL && !member->voter && (world->few > 1 || sim_random_chance (&world->random, 10)))
     swarm_consensus_promote (leader->consensus, &target->id, change_done, request);
   else if (member != NULL && sim_random_chance (&world->random, 30))
     swarm_consensus_set_address (leader->consensus, &target->id, address, change_done, request);
@@ -487,7 +519,7 @@ static void
 boot (Node *node)
 {
   World *world = node->world;
-  SwarmConsensusConfig config = { .clock = sim_clock_iface (world->clock),
+  SwarmConsensusConfig config = { .clock = node->clock,
                                   .random = &world->random.iface,
                                   .disk = sim_disk_iface (node->disk),
                                   .crypto = &world->crypto.iface,
@@ -530,7 +562,25 @@ crash (Node *node)
     sim_disk_crash (node->disk);
   else
     sim_disk_kill (node->disk);
-  node->boot_at = sim_clock_time (world->clock) + sim_random_range (&world->random, 20 * MS, 1500 * MS);
+  node->boot_at = sim_clock_time (world->clock) + sim_random_range (&world->random, 0, sim_random_chance (&world->random, 50) ? 10 * MS : 1500 * MS);
+}
+
+/* It wakes up, and before anything else happens somebody reads from it. */
+static void
+thaw (gpointer data)
+{
+  check_leases (data);
+}
+
+static void
+freeze (Node *node)
+{
+  World *world = node->world;
+  gint64 us = sim_random_range (&world->random, 10 * MS, sim_random_chance (&world->random, 70) ? 700 * MS : 3000 * MS);
+
+  note (world, "n%u stands still for %.3f s", node->number, (double) us / G_USEC_PER_SEC);
+  sim_clock_freeze (node->clock, sim_clock_time (world->clock) + us);
+  swarm_clock_timer (sim_clock_iface (world->clock), us, SWARM_PRIORITY_URGENT, thaw, world);
 }
 
 static void
@@ -554,6 +604,8 @@ node_tick (Node *node)
   World *world = node->world;
   SimRandom *random = &world->random;
 
+  if (sim_clock_is_frozen (node->clock))
+    return;
   if (node->consensus == NULL) {
     if (node->enrolled && sim_clock_time (world->clock) >= node->boot_at)
       boot (node);
@@ -568,6 +620,8 @@ node_tick (Node *node)
     return;
   if (node->leads && sim_random_range (random, 0, 299) == 0)
     change_members (node);
+  if (sim_random_range (random, 0, node->leads ? 1499 : 5999) == 0)
+    freeze (node);
   if (sim_random_range (random, 0, 2999) == 0)
     crash (node);
   else if (sim_random_range (random, 0, 19999) == 0)
@@ -614,14 +668,12 @@ find_leader (World *world)
   return NULL;
 }
 
-static Node *the_joiner;
-
 static void
 first_promoted (guint64 index, const GError *error, gpointer data)
 {
 }
 
-/* Three voters to begin with. */
+/* Three voters to begin with, or one voter and two standbys. */
 static void
 set_up_cluster (World *world)
 {
@@ -631,7 +683,6 @@ set_up_cluster (World *world)
   for (guint i = 1; i < 3 && world->violation == NULL; i++) {
     Request *request;
 
-    the_joiner = &world->nodes[i];
     if (find_leader (world) != &world->nodes[0]) {
       violate (world, "the first member does not lead");
       return;
@@ -640,7 +691,8 @@ set_up_cluster (World *world)
     request->target = i;
     swarm_consensus_add (world->nodes[0].consensus, &world->nodes[i].id, "10.99.0.2:2377", add_done, request);
     run_ms (world, 500);
-    swarm_consensus_promote (world->nodes[0].consensus, &world->nodes[i].id, first_promoted, NULL);
+    if (world->few > 1)
+      swarm_consensus_promote (world->nodes[0].consensus, &world->nodes[i].id, first_promoted, NULL);
     run_ms (world, 1000);
   }
 }
@@ -704,6 +756,7 @@ heal_and_check (World *world)
   memset (world->cut, 0, sizeof world->cut);
   for (guint i = 0; i < MAX_NODES; i++) {
     sim_disk_repair (world->nodes[i].disk);
+    sim_clock_freeze (world->nodes[i].clock, 0);
     world->nodes[i].boot_at = 0;
   }
   run_ms (world, 6000);
@@ -755,6 +808,7 @@ world_init (World *world, guint64 seed)
   world->clock = sim_clock_new (1000 * (gint64) G_USEC_PER_SEC);
   sim_random_init (&world->random, seed * 7919 + 1);
   sim_crypto_init (&world->crypto, &world->random);
+  world->few = seed % 4 == 0 ? 1 : seed % 4 == 1 ? 2 : 3;
   world->key = g_bytes_new_static ("0123456789abcdef0123456789abcdef", 32);
   world->applied = g_array_new (FALSE, TRUE, sizeof (Applied));
   world->leaders = g_hash_table_new (NULL, NULL);
@@ -764,11 +818,12 @@ world_init (World *world, guint64 seed)
     node->world = world;
     node->number = i;
     node->id.bytes[0] = (guint8) (i + 1);
-    node->disk = sim_disk_new (world->clock, &world->random, 50, 3 * MS);
-    if (sim_random_chance (&world->random, 15)) {
-      sim_disk_free (node->disk);
+    node->clock = sim_clock_view (world->clock, 0);
+    if (sim_random_chance (&world->random, 15))
       node->disk = sim_disk_new (world->clock, &world->random, 1 * MS, 60 * MS);
-    }
+    else
+      node->disk = sim_disk_new (world->clock, &world->random, 50, 3 * MS);
+    sim_disk_set_clock (node->disk, node->clock);
     if (lie)
       sim_disk_lie (node->disk, 200 * MS);
   }
@@ -781,8 +836,10 @@ world_clear (World *world)
     turn_off (&world->nodes[i]);
   world->faults = FALSE;
   world->quiet = TRUE;
-  for (guint i = 0; i < MAX_NODES; i++)
+  for (guint i = 0; i < MAX_NODES; i++) {
     world->nodes[i].enrolled = FALSE;
+    sim_clock_freeze (world->nodes[i].clock, 0);
+  }
   sim_clock_run (world->clock, 2 * G_USEC_PER_SEC);
   for (guint i = 0; i < MAX_NODES; i++)
     sim_disk_free (world->nodes[i].disk);
