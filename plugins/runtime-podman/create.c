@@ -183,6 +183,7 @@ podman_create_arguments (const SwarmPluginTask *task, GString *env_file, GByteAr
   addf (out, "--log-opt=tag=%s.%" G_GUINT64_FORMAT, task->service_name, (guint64) task->slot);
   add (out, "--no-healthcheck");
   add (out, "--restart=no");
+  add (out, "--http-proxy=false");
   addf (out, "--stop-timeout=%" G_GINT64_FORMAT, (gint64) (task->stop_grace / G_USEC_PER_SEC));
   if (task->network_mode != NULL && *task->network_mode != '\0' && strcmp (task->network_mode, "bridge") != 0)
     addf (out, "--network=%s", task->network_mode);

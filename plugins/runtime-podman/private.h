@@ -51,6 +51,11 @@ GByteArray *podman_create_arguments (const SwarmPluginTask *task, GString *env_f
 /* podman's auth.json from docker's X-Registry-Auth for the registry of @image; NULL with @ret_error when it is not understood. */
 char *podman_auth_file (const char *image, const char *auth, char **ret_error);
 
+/* oneshot.c */
+/* Runs @argv as a transient unit to its end; a unit of that name that an earlier agent left is stopped first. */
+void podman_run_oneshot (SwarmPluginHost *host, const char *name, const char *const *properties, const char *const *argv,
+                         SwarmPluginUnitFunc func, void *data);
+
 /* exits.c */
 /* Follows conmon's exit directory; may be called again when it could not be opened before. */
 void podman_exits_watch (SwarmPluginInstance *self);

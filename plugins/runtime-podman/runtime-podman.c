@@ -91,7 +91,7 @@ scope_dir (SwarmPluginInstance *self, const char *scope)
   return g_strdup (self->host->scope_path (self->host, scope, buffer, sizeof buffer));
 }
 
-/* The last line of podman's standard error, without its "Error: ". */
+/* The last line of podman's standard error, without its "Error: " and the container's 64 digits that tell people nothing. */
 static char *
 last_line (const char *text)
 {
@@ -100,7 +100,11 @@ last_line (const char *text)
   for (guint i = 0; lines[i] != NULL; i++)
     if (*g_strstrip (lines[i]) != '\0')
       last = lines[i];
-  return g_strdup (g_str_has_prefix (last, "Error: ") ? last + strlen ("Error: ") : last);
+  if (g_str_has_prefix (last, "Error: "))
+    last += strlen ("Error: ");
+  if (g_str_has_prefix (last, "unable to start container \"") && strstr (last, "\": ") != NULL)
+    last = strstr (last, "\": ") + strlen ("\": ");
+  return g_strdup (last);
 }
 
 static void
@@ -130,9 +134,7 @@ run_unit (SwarmPluginInstance *self, const char *name, const char *scope, const 
   g_autofree char *err = g_strdup_printf ("StandardError=truncate:%s/error", dir);
   g_autofree char *limit = g_strdup_printf ("TimeoutStartSec=%s", timeout);
   const char *const properties[] = { "Type=oneshot", "Slice=swarm.slice", "CollectMode=inactive-or-failed", out, err, limit, NULL };
-  const SwarmPluginExec exec = { "ExecStart", argv, false };
-  const SwarmPluginUnit unit = { .name = name, .properties = properties, .exec = &exec, .n_exec = 1 };
-  self->host->unit_start (self->host, &unit, func, data);
+  podman_run_oneshot (self->host, name, properties, argv, func, data);
 }
 
 /* ---- exits ---- */
@@ -408,7 +410,7 @@ static GPtrArray *
 unit_properties (SwarmPluginInstance *self, const SwarmPluginTask *task)
 {
   static const char *const fixed[] = { "Type=notify", "NotifyAccess=all", "RemainAfterExit=yes", "Delegate=yes", "Slice=swarm.slice",
-                                       "KillMode=mixed", "LogRateLimitIntervalSec=0", "StandardOutput=null", "TimeoutStartSec=60s" };
+                                       "KillMode=mixed", "OOMPolicy=continue", "LogRateLimitIntervalSec=0", "StandardOutput=null", "TimeoutStartSec=60s" };
   GPtrArray *out = g_ptr_array_new_with_free_func (g_free);
   g_autofree char *dir = scope_dir (self, task->id);
   for (guint i = 0; i < G_N_ELEMENTS (fixed); i++)

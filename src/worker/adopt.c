@@ -138,13 +138,12 @@ load_records (SwarmWorker *worker, GError **error)
 
 /* ---- units ---- */
 
+/* It runs, or ran: then its end follows. */
 static void
 adopt_running (SwarmWorkerTask *task, const SwarmRuntimeTask *found)
 {
   SwarmTaskStatus *status;
 
-  task->touched = TRUE;
-  task->clean = FALSE;
   task->may_run = TRUE;
   if (swarm_task_state_is_terminal (task->status->state))
     return; /* was counted as ended: removed with the rest of it */
@@ -179,13 +178,12 @@ adopt_one (SwarmWorker *worker, const SwarmRuntimeTask *found)
                                swarm_worker_op_new (worker, &found->task, 0));
     return;
   }
-  if (found->running) {
-    adopt_running (task, found);
-    return;
-  }
   task->touched = TRUE;
   task->clean = FALSE;
-  if (found->exit_code >= 0 || found->exited_at != 0)
+  if (!found->running && found->exit_code < 0 && found->exited_at == 0)
+    return; /* made, not started */
+  adopt_running (task, found);
+  if (!found->running)
     swarm_worker_task_exited (task, found->exit_code, found->exited_at, NULL);
 }
 

@@ -114,6 +114,7 @@ test_agent_restart (void)
   g_assert_cmpint (status_of (bed, &ends)->state, ==, SWARM_TASK_COMPLETE);
   g_assert_cmpint (status_of (bed, &fails)->state, ==, SWARM_TASK_FAILED);
   g_assert_cmpstr (status_of (bed, &fails)->err, ==, "task: non-zero exit (3)");
+  g_assert_cmpstr (status_of (bed, &fails)->text, ==, "started");
   /* When it ended, not when it was noticed. */
   g_assert_cmpint (status_of (bed, &fails)->timestamp, <, sim_clock_time (bed->clock) - 3 * SECOND);
 }
