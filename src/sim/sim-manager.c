@@ -130,9 +130,21 @@ log_members_changed (gpointer data)
   swarm_manager_members_changed (((SimMachine *) data)->brain);
 }
 
+/* In a turn of its own: consensus is on the stack. */
+static void
+step_down (gpointer data)
+{
+  SimMachine *self = data;
+  if (self->running && self->manager)
+    sim_machine_stop_brain (self);
+  self->manager = FALSE;
+  sim_host_set_identity (self->host, SWARM_PEER_WORKER, &self->id, &self->world->cluster);
+}
+
 static void
 log_removed (gpointer data)
 {
+  swarm_clock_timer (((SimMachine *) data)->world->clock, 0, SWARM_PRIORITY_NORMAL, step_down, data);
 }
 
 static void

@@ -340,6 +340,52 @@ test_leader_change (void)
   settle (cluster, 60 * SECOND);
 }
 
+static gboolean
+is_worker (SimCluster *cluster, gpointer data)
+{
+  SimMachine *machine = data;
+  return !machine->manager && sim_cluster_leader (cluster) != NULL && node_of (cluster, machine)->role == SWARM_ROLE_WORKER
+         && node_of (cluster, machine)->manager_status == NULL;
+}
+
+static void
+demote (SimCluster *cluster, SimMachine *machine)
+{
+  Outcome out = { 0 };
+  swarm_control_set_role (control_of (cluster), &machine->id, SWARM_ROLE_WORKER, NULL, outcome, &out);
+  finish (cluster, &out);
+  g_assert_true (sim_cluster_run_until (cluster, 30 * SECOND, is_worker, machine));
+}
+
+/* A demoted manager leaves the consensus; a leader hands over first. Tasks stay where they are. */
+static void
+test_demotion (void)
+{
+  g_autoptr (SimCluster) cluster = cluster_of (3, 1, FALSE);
+  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", 8);
+  create (cluster, spec);
+  settle (cluster, 5 * SECOND);
+  guint tasks = swarm_store_count (sim_cluster_store (cluster), SWARM_KIND_TASK);
+  SimMachine *leader = sim_cluster_leader (cluster);
+  for (guint i = 0; i < 3; i++)
+    g_assert_nonnull (node_of (cluster, sim_cluster_machine (cluster, i))->manager_status);
+  demote (cluster, leader);
+  g_assert_true (sim_cluster_leader (cluster) != leader);
+  SimMachine *other = sim_cluster_machine (cluster, 0);
+  if (other == leader || other == sim_cluster_leader (cluster))
+    other = sim_cluster_machine (cluster, 1);
+  if (other == leader || other == sim_cluster_leader (cluster))
+    other = sim_cluster_machine (cluster, 2);
+  demote (cluster, other);
+  settle (cluster, 30 * SECOND);
+  g_assert_cmpuint (swarm_store_count (sim_cluster_store (cluster), SWARM_KIND_TASK), ==, tasks);
+  Outcome out = { 0 };
+  swarm_control_set_role (control_of (cluster), &sim_cluster_leader (cluster)->id, SWARM_ROLE_WORKER, NULL, outcome, &out);
+  g_assert_true (sim_cluster_run_until (cluster, 10 * SECOND, is_done, &out));
+  g_assert_error (out.error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION);
+  g_clear_error (&out.error);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -355,5 +401,6 @@ main (int argc, char **argv)
   g_test_add_func ("/brain/remove", test_remove);
   g_test_add_func ("/brain/power-cut-of-the-only-manager", test_power_cut_of_the_only_manager);
   g_test_add_func ("/brain/leader-change", test_leader_change);
+  g_test_add_func ("/brain/demotion", test_demotion);
   return g_test_run ();
 }
