@@ -3,7 +3,8 @@
 #include "base/log.h"
 #include "manager/dirty.h"
 
-#define RETRY_US (5 * G_TIME_SPAN_SECOND)
+#define RETRY_FIRST_US (500 * G_TIME_SPAN_MILLISECOND)
+#define RETRY_LAST_US (16 * G_TIME_SPAN_SECOND)
 
 struct _SwarmRoles {
   const SwarmLeader *leader;
@@ -12,6 +13,7 @@ struct _SwarmRoles {
   SwarmDirty nodes;
   struct _Removal *removal; /* one change of the membership at a time */
   SwarmTimer *retry;
+  gint64 retry_after; /* doubled while it does not come about */
 };
 
 /* Outlives the loop when the answer is late. */
@@ -52,13 +54,15 @@ removal_done (const GError *error, gpointer data)
     return;
   self->removal = NULL;
   if (error == NULL) {
+    self->retry_after = RETRY_FIRST_US;
     swarm_roles_look (self);
     return;
   }
   g_autofree char *node = swarm_id_dup_string (&removal->node);
   swarm_log (LOG_NOTICE, NULL, SWARM_LOG_FIELDS ({ "SWARM_NODE_ID", node }), "manager %s is not demoted yet: %s", node, error->message);
   if (self->retry == NULL)
-    self->retry = swarm_clock_timer (self->leader->clock, RETRY_US, SWARM_PRIORITY_NORMAL, retry_due, self);
+    self->retry = swarm_clock_timer (self->leader->clock, self->retry_after, SWARM_PRIORITY_NORMAL, retry_due, self);
+  self->retry_after = MIN (2 * self->retry_after, RETRY_LAST_US);
 }
 
 /* Takes a demoted node out of the consensus; the leader first hands over, then the new leader does it. */
@@ -163,6 +167,7 @@ swarm_roles_new (const SwarmLeader *leader)
 {
   SwarmRoles *self = g_new0 (SwarmRoles, 1);
   self->leader = leader;
+  self->retry_after = RETRY_FIRST_US;
   swarm_dirty_init (&self->nodes);
   self->loop = swarm_runner_add (leader->runner, &roles_ops, self);
   self->watch = swarm_store_watch (leader->store, 1 << SWARM_KIND_NODE, roles_event, self);

@@ -58,13 +58,6 @@ TYPE (swarm_cluster, SwarmCluster);
 
 /* ---- node ---- */
 
-static const SwarmField swarm_platform_fields[] = {
-  SWARM_FIELD (1, "Architecture", SwarmPlatform, architecture, STRING),
-  SWARM_FIELD (2, "OS", SwarmPlatform, os, STRING),
-  { 0 },
-};
-TYPE (swarm_platform, SwarmPlatform);
-
 static const SwarmField swarm_engine_description_fields[] = {
   SWARM_FIELD (1, "EngineVersion", SwarmEngineDescription, engine_version, STRING),
   SWARM_FIELD (2, "Labels", SwarmEngineDescription, labels, MAP),

@@ -41,13 +41,6 @@ SWARM_MESSAGE_DECLARE (SwarmCluster, swarm_cluster)
 /* ---- node ---- */
 typedef struct {
   SwarmMessage message;
-  char *architecture;
-  char *os;
-} SwarmPlatform;
-SWARM_MESSAGE_DECLARE (SwarmPlatform, swarm_platform)
-
-typedef struct {
-  SwarmMessage message;
   char *engine_version; /* our version */
   GHashTable *labels;
 } SwarmEngineDescription;

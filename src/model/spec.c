@@ -101,10 +101,19 @@ static const SwarmField swarm_restart_policy_fields[] = {
 };
 TYPE (swarm_restart_policy, SwarmRestartPolicy);
 
+static const SwarmField swarm_platform_fields[] = {
+  SWARM_FIELD (1, "Architecture", SwarmPlatform, architecture, STRING, .doc = "Of the processor: \"amd64\", \"arm64\" …; empty: any."),
+  SWARM_FIELD (2, "OS", SwarmPlatform, os, STRING, .doc = "Operating system: \"linux\"; empty: any."),
+  { 0 },
+};
+TYPE (swarm_platform, SwarmPlatform);
+
 static const SwarmField swarm_placement_fields[] = {
   SWARM_FIELD (1, "Constraints", SwarmPlacement, constraints, STRINGS, .validate = swarm_rule_constraints,
                .doc = "Conditions that a node must meet, \"key==value\" or \"key!=value\"."),
   SWARM_FIELD (2, "MaxReplicas", SwarmPlacement, max_replicas, UINT, .doc = "Tasks per node; 0: any."),
+  SWARM_FIELD (3, "Platforms", SwarmPlacement, platforms, MESSAGES, .type = &swarm_platform_type,
+               .doc = "Systems that the image runs on, one of which a node must have; none: any."),
   { 0 },
 };
 TYPE (swarm_placement, SwarmPlacement);

@@ -73,8 +73,16 @@ SWARM_MESSAGE_DECLARE (SwarmRestartPolicy, swarm_restart_policy)
 
 typedef struct {
   SwarmMessage message;
+  char *architecture;
+  char *os;
+} SwarmPlatform;
+SWARM_MESSAGE_DECLARE (SwarmPlatform, swarm_platform)
+
+typedef struct {
+  SwarmMessage message;
   GPtrArray *constraints; /* "node.labels.zone==a" */
   guint64 max_replicas;   /* per node, 0 = any */
+  GPtrArray *platforms;   /* SwarmPlatform: one of them, empty = any */
 } SwarmPlacement;
 SWARM_MESSAGE_DECLARE (SwarmPlacement, swarm_placement)
 

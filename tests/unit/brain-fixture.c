@@ -434,6 +434,9 @@ tame_connect (Tame *self)
   swarm_link_set_events (self->near, &tame_events, self);
   swarm_link_set_events (self->far, &far_events, self);
   description->hostname = g_strdup (self->hostname);
+  description->platform = swarm_platform_new ();
+  description->platform->architecture = g_strdup ("amd64");
+  description->platform->os = g_strdup ("linux");
   description->resources = swarm_resources_new ();
   description->resources->nano_cpus = G_GINT64_CONSTANT (4000000000);
   description->resources->memory_bytes = G_GINT64_CONSTANT (8) << 30;

@@ -163,6 +163,31 @@ test_constraints (void)
 }
 
 static void
+test_platform (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  brain_node (brain, "n1"); /* amd64, as tame nodes are */
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  SwarmPlatform *platform = swarm_platform_new ();
+  platform->architecture = g_strdup ("aarch64");
+  spec->task->placement = swarm_placement_new ();
+  spec->task->placement->platforms = g_ptr_array_new_with_free_func (swarm_message_unref);
+  g_ptr_array_add (spec->task->placement->platforms, platform);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  assert_pending (brain, &web, 1, "no suitable node (1 node not available for new tasks; unsupported platform on 1 node)");
+  SwarmPlatform *other = swarm_platform_new ();
+  other->architecture = g_strdup ("x86_64");
+  other->os = g_strdup ("linux");
+  g_autoptr (SwarmServiceSpec) both = swarm_service_spec_copy (spec);
+  swarm_string_set (&both->name, "both");
+  g_ptr_array_add (both->task->placement->platforms, other);
+  SwarmId id = brain_create (brain, both);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_running (brain, &id), ==, 1);
+}
+
+static void
 test_max_replicas (void)
 {
   g_autoptr (Brain) brain = brain_new ();
@@ -240,6 +265,7 @@ main (int argc, char **argv)
   g_test_add_func ("/scheduler/host-ports", test_host_ports);
   g_test_add_func ("/scheduler/resources", test_resources);
   g_test_add_func ("/scheduler/constraints", test_constraints);
+  g_test_add_func ("/scheduler/platform", test_platform);
   g_test_add_func ("/scheduler/max-replicas", test_max_replicas);
   g_test_add_func ("/scheduler/pause", test_pause);
   g_test_add_func ("/scheduler/faulty-node", test_faulty_node);

@@ -65,10 +65,35 @@ filter_constraints (const SwarmNeeds *needs, const SwarmNode *node, const SwarmN
   return needs->constraints != NULL && swarm_constraints_match (needs->constraints, node) ? G_MAXUINT : 0;
 }
 
+static const char *
+plain_architecture (const char *name)
+{
+  if (g_strcmp0 (name, "x86_64") == 0)
+    return "amd64";
+  return g_strcmp0 (name, "aarch64") == 0 ? "arm64" : name;
+}
+
+/* Nothing asked for matches anything; a node that does not tell matches nothing that is asked for. */
+static gboolean
+word_matches (const char *wanted, const char *have)
+{
+  return wanted == NULL || *wanted == '\0' || g_strcmp0 (wanted, have) == 0;
+}
+
 static guint
 filter_platform (const SwarmNeeds *needs, const SwarmNode *node, const SwarmNodeInfo *info)
 {
-  return G_MAXUINT; /* specs do not name platforms yet */
+  const SwarmPlacement *placement = needs->task->spec->placement;
+  const SwarmPlatform *have = node->description != NULL ? node->description->platform : NULL;
+  if (placement == NULL || placement->platforms == NULL || placement->platforms->len == 0)
+    return G_MAXUINT;
+  for (guint i = 0; have != NULL && i < placement->platforms->len; i++) {
+    const SwarmPlatform *wanted = g_ptr_array_index (placement->platforms, i);
+    if (word_matches (plain_architecture (wanted->architecture), plain_architecture (have->architecture))
+        && word_matches (wanted->os, have->os))
+      return G_MAXUINT;
+  }
+  return 0;
 }
 
 static guint
