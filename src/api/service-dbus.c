@@ -111,6 +111,15 @@ parse_spec (SwarmApi *self, SwarmInvocation *invocation, GVariant *dict, GVarian
   return g_steal_pointer (&spec);
 }
 
+/* As docker: an update without credentials keeps those of before. */
+static void
+keep_registry_auth (SwarmServiceSpec *spec, const SwarmService *old)
+{
+  const SwarmPullOptions *pull = old->spec->task->container->pull_options;
+  if (pull != NULL && pull->registry_auth != NULL && *pull->registry_auth != '\0')
+    add_registry_auth (spec, pull->registry_auth);
+}
+
 static void
 write_spec (SwarmInvocation *invocation, const SwarmService *old, guint64 version, GVariant *dict, GVariant *options)
 {
@@ -120,6 +129,8 @@ write_spec (SwarmInvocation *invocation, const SwarmService *old, guint64 versio
   SwarmServiceSpec *spec = parse_spec (self, invocation, dict, options, old != NULL ? &old->object.id : NULL, &auth);
   if (spec == NULL)
     return;
+  if (old != NULL && (auth == NULL || *auth == '\0'))
+    keep_registry_auth (spec, old);
   PendingWrite *pending = g_new0 (PendingWrite, 1);
   pending->api = self;
   pending->invocation = invocation;

@@ -6,6 +6,7 @@
 #include "bus/wire.h"
 #include <config.h>
 #include "daemon/agent-private.h"
+#include "model/image.h"
 #include <string.h>
 
 #define RELAY_TIMEOUT_US (20 * G_USEC_PER_SEC)
@@ -369,10 +370,11 @@ resolved (const SwarmRuntimeResult *result, const GError *error, gpointer data)
   if (result != NULL && result->image != NULL) {
     resolve->func (result->image, NULL, resolve->data);
   } else {
+    g_autofree char *familiar = swarm_image_familiar (resolve->image, FALSE);
     g_autofree char *warning
         = g_strdup_printf ("image %s could not be accessed on a registry to record its digest. Each node will access %s independently, "
                            "possibly leading to different nodes running different versions of the image.",
-                           resolve->image, resolve->image);
+                           familiar, familiar);
     swarm_notice ("Digest of image %s not found: %s", resolve->image, error != NULL ? error->message : "no answer");
     resolve->func (resolve->image, warning, resolve->data);
   }

@@ -345,6 +345,10 @@ swarm_agent_start_worker (SwarmAgent *self, GError **error)
     .data = self,
   };
   g_autoptr (GPtrArray) managers = g_ptr_array_new_with_free_func ((GDestroyNotify) swarm_manager_address_free);
+  if (self->runtime == NULL || self->network == NULL) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, "this host cannot run tasks: %s", self->plugin_error);
+    return FALSE;
+  }
   if (self->stack != NULL)
     g_ptr_array_add (managers, swarm_manager_address_new (&self->membership->node, self->membership->advertise));
   for (guint i = 0; i < self->membership->managers->len; i++)

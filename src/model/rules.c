@@ -40,6 +40,12 @@ swarm_rule_not_negative (const SwarmField *field, const SwarmMessage *message, G
   return MEMBER (gint64, message, field) >= 0 || refuse (error, "must not be negative");
 }
 
+gboolean
+swarm_rule_replicas (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  return MEMBER (guint64, message, field) <= SWARM_MAX_REPLICAS || refuse_verbatim (error, SWARM_MAX_REPLICAS_TEXT);
+}
+
 /* ---- names ---- */
 
 /* ^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$ */

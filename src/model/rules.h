@@ -3,6 +3,10 @@
 #pragma once
 #include "base/field.h"
 
+/* More are a typing error: nobody's cluster is that big, and each task is an object on every manager. */
+#define SWARM_MAX_REPLICAS 100000
+#define SWARM_MAX_REPLICAS_TEXT "Number of replicas must be at most 100000"
+gboolean swarm_rule_replicas (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_not_negative (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_service_name (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_cluster_name (const SwarmField *field, const SwarmMessage *message, GError **error);

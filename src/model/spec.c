@@ -135,7 +135,7 @@ TYPE (swarm_task_spec, SwarmTaskSpec);
 /* ---- services ---- */
 
 static const SwarmField swarm_replicated_fields[] = {
-  SWARM_FIELD (1, "Replicas", SwarmReplicated, replicas, UINT, .fallback = 1, .flags = SWARM_FIELD_ALWAYS,
+  SWARM_FIELD (1, "Replicas", SwarmReplicated, replicas, UINT, .fallback = 1, .flags = SWARM_FIELD_ALWAYS, .validate = swarm_rule_replicas,
                .doc = "Number of tasks."),
   { 0 },
 };

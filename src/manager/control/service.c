@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "manager/control/operation.h"
 #include "model/image.h"
+#include "model/rules.h"
 
 /* ---- rules across objects (SWARM_BEHAVIOUR §4.1) ---- */
 
@@ -232,8 +233,8 @@ fill_scale (SwarmOperation *self, SwarmTx *tx, GError **error)
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "scale can only be used with replicated or replicated-job mode");
     return FALSE;
   }
-  if (self->number > G_MAXINT32) {
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "Number of replicas must be at most %d", G_MAXINT32);
+  if (self->number > SWARM_MAX_REPLICAS) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, SWARM_MAX_REPLICAS_TEXT);
     return FALSE;
   }
   g_autoptr (SwarmServiceSpec) spec = swarm_service_spec_copy (service->spec);
