@@ -6,7 +6,6 @@
 #include <glib.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define NOTIFY_SOCKET_PATH "/run/systemd/notify"
@@ -42,7 +41,7 @@ run (GPtrArray *argv)
   g_ptr_array_add (argv, NULL);
   return g_spawn_sync (NULL, (char **) argv->pdata, NULL, G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL, NULL, NULL,
                        &status, NULL)
-         && WIFEXITED (status) && WEXITSTATUS (status) == 0;
+         && g_spawn_check_wait_status (status, NULL);
 }
 
 static GPtrArray *

@@ -1,0 +1,514 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* runtime-podman against a pretended systemd: which units it starts, what they show to others, what it makes of their ends. */
+#include "base/clock-glib.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "plugin/runtime-host.h"
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define SECRET_ENV "planted-environment-value"
+#define SECRET_ARG "planted-argument"
+#define SECRET_PASSWORD "planted-password"
+#define CONTAINER "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* ---- systemd ---- */
+
+typedef struct {
+  SwarmPluginServices services;
+  char *dir;
+  GString *calls; /* "start NAME, stop NAME, …" with short ids */
+  GPtrArray *properties; /* printed, of all units that were started */
+  const char *exists;    /* a unit whose name contains this is there already, once */
+  const char *fails;     /* a unit whose name contains this fails with @stderr_text */
+  const char *stderr_text;
+  const char *hangs; /* a unit whose name contains this runs until it is stopped */
+  SwarmUnitFunc hanging;
+  gpointer hanging_data;
+  SwarmUnitWatchFunc watch;
+  gpointer watch_data;
+} Systemd;
+
+typedef struct {
+  SwarmUnitFunc func;
+  gpointer data;
+  char *name;
+  SwarmPluginUnitState state;
+  GError *error;
+} Answer;
+
+static gboolean
+answer_now (gpointer data)
+{
+  Answer *answer = data;
+
+  answer->state.name = answer->name;
+  answer->func (&answer->state, answer->error, answer->data);
+  g_clear_error (&answer->error);
+  g_free (answer->name);
+  g_free (answer);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+answer_later (const char *name, SwarmPluginUnitPhase phase, GError *error, SwarmUnitFunc func, gpointer data)
+{
+  Answer *answer = g_new0 (Answer, 1);
+
+  answer->func = func;
+  answer->data = data;
+  answer->name = g_strdup (name);
+  answer->state.phase = phase;
+  answer->state.exit_code = error != NULL ? 125 : -1;
+  answer->error = error;
+  g_idle_add (answer_now, answer);
+}
+
+static void
+note (Systemd *self, const char *what, const char *name)
+{
+  g_autofree char *short_name = g_strdup (name);
+  char *id = strstr (short_name, "0000000000");
+
+  if (id != NULL)
+    g_strlcpy (id, "T", 2);
+  g_string_append_printf (self->calls, "%s%s %s", self->calls->len > 0 ? ", " : "", what, short_name);
+}
+
+static gboolean
+is_the (const char **which, const char *name)
+{
+  return *which != NULL && strstr (name, *which) != NULL;
+}
+
+/* What the unit's program leaves in the task's directory. */
+static void
+put_file (Systemd *self, const char *name, const char *file, const char *text)
+{
+  const char *id = strrchr (name, '-') + 1;
+  g_autofree char *scope = g_strndup (id, strcspn (id, "."));
+  g_autofree char *path = g_build_filename (self->dir, scope, file, NULL);
+
+  g_assert_true (g_file_set_contents (path, text, -1, NULL));
+}
+
+static void
+systemd_start (SwarmPluginServices *services, const char *name, GVariant *properties, SwarmUnitFunc func, gpointer data)
+{
+  Systemd *self = (Systemd *) services;
+
+  note (self, "start", name);
+  g_ptr_array_add (self->properties, g_variant_print (properties, FALSE));
+  if (is_the (&self->exists, name)) {
+    self->exists = NULL;
+    answer_later (name, SWARM_PLUGIN_UNIT_RUNNING, g_error_new (SWARM_ERROR, SWARM_ERROR_ALREADY_EXISTS, "already loaded"), func, data);
+    return;
+  }
+  if (is_the (&self->hangs, name)) {
+    self->hanging = func;
+    self->hanging_data = data;
+    return;
+  }
+  if (is_the (&self->fails, name)) {
+    put_file (self, name, "error", self->stderr_text);
+    answer_later (name, SWARM_PLUGIN_UNIT_ABSENT, g_error_new (SWARM_ERROR, SWARM_ERROR_FAILED, "start job: failed"), func, data);
+    return;
+  }
+  if (g_str_has_prefix (name, "swarm-prepare-"))
+    put_file (self, name, "container-id", CONTAINER "\n");
+  answer_later (name, g_str_has_prefix (name, "swarm-task-") ? SWARM_PLUGIN_UNIT_RUNNING : SWARM_PLUGIN_UNIT_ABSENT, NULL, func, data);
+}
+
+static void
+systemd_stop (SwarmPluginServices *services, const char *name, SwarmUnitFunc func, gpointer data)
+{
+  Systemd *self = (Systemd *) services;
+
+  note (self, "stop", name);
+  if (self->hanging != NULL) {
+    answer_later (name, SWARM_PLUGIN_UNIT_ABSENT, g_error_new (SWARM_ERROR, SWARM_ERROR_FAILED, "start job: canceled"), self->hanging,
+                  self->hanging_data);
+    self->hanging = NULL;
+  }
+  answer_later (name, SWARM_PLUGIN_UNIT_ABSENT, NULL, func, data);
+}
+
+static void
+systemd_query (SwarmPluginServices *services, const char *name, SwarmUnitFunc func, gpointer data)
+{
+  answer_later (name, SWARM_PLUGIN_UNIT_ABSENT, NULL, func, data);
+}
+
+typedef struct {
+  SwarmUnitListFunc func;
+  gpointer data;
+} ListAnswer;
+
+static gboolean
+list_now (gpointer data)
+{
+  g_autofree ListAnswer *answer = data;
+  SwarmPluginUnitState none = { NULL };
+
+  answer->func (&none, 0, NULL, answer->data);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+systemd_list (SwarmPluginServices *services, const char *prefix, SwarmUnitListFunc func, gpointer data)
+{
+  ListAnswer *answer = g_new0 (ListAnswer, 1);
+
+  answer->func = func;
+  answer->data = data;
+  g_idle_add (list_now, answer);
+}
+
+static guint
+systemd_watch (SwarmPluginServices *services, const char *prefix, SwarmUnitWatchFunc func, gpointer data)
+{
+  Systemd *self = (Systemd *) services;
+
+  self->watch = func;
+  self->watch_data = data;
+  return 1;
+}
+
+static void
+systemd_unwatch (SwarmPluginServices *services, guint watch)
+{
+  ((Systemd *) services)->watch = NULL;
+}
+
+/* ---- the bed ---- */
+
+typedef struct {
+  Systemd systemd;
+  SwarmPlugin *plugin;
+  SwarmRuntimeHost *host;
+  SwarmTask *task;
+  char *id;
+  gboolean done;
+  GError *error;
+  char *container;
+  guint exits;
+  int exit_code;
+  guint64 call;
+} Bed;
+
+static void
+on_done (const SwarmRuntimeResult *result, const GError *error, gpointer data)
+{
+  Bed *bed = data;
+
+  bed->done = TRUE;
+  g_clear_error (&bed->error);
+  bed->error = error != NULL ? g_error_copy (error) : NULL;
+  if (result != NULL && result->container_id != NULL) {
+    g_free (bed->container);
+    bed->container = g_strdup (result->container_id);
+  }
+}
+
+static void
+on_listed (GPtrArray *tasks, const GError *error, gpointer data)
+{
+  g_assert_no_error (error);
+  g_assert_cmpuint (tasks->len, ==, 0);
+  ((Bed *) data)->done = TRUE;
+}
+
+static void
+on_task_exited (const SwarmId *task, int exit_code, gint64 exited_at, const char *reason, gpointer data)
+{
+  Bed *bed = data;
+
+  bed->exits++;
+  bed->exit_code = exit_code;
+}
+
+static gboolean
+too_long (gpointer data)
+{
+  g_error ("no answer after five seconds");
+  return G_SOURCE_REMOVE;
+}
+
+static void
+finish_call (Bed *bed)
+{
+  guint guard = g_timeout_add_seconds (5, too_long, NULL);
+
+  while (!bed->done)
+    g_main_context_iteration (NULL, TRUE);
+  bed->done = FALSE;
+  g_source_remove (guard);
+}
+
+/* The file is removed on a thread: as often as needed. */
+static gboolean
+vanishes (const char *path)
+{
+  for (guint i = 0; i < 500 && g_file_test (path, G_FILE_TEST_EXISTS); i++) {
+    g_main_context_iteration (NULL, FALSE);
+    g_usleep (1000);
+  }
+  return !g_file_test (path, G_FILE_TEST_EXISTS);
+}
+
+static SwarmTask *
+make_task (void)
+{
+  SwarmTask *task = swarm_task_new ();
+  SwarmContainerSpec *container = swarm_container_spec_new ();
+  const char *auth = "{\"username\":\"me\",\"password\":\"" SECRET_PASSWORD "\"}";
+
+  task->object.id.bytes[15] = 35;
+  task->slot = 3;
+  task->service_name = g_strdup ("my-web");
+  task->spec = swarm_task_spec_new ();
+  task->spec->container = container;
+  container->image = g_strdup ("docker.io/library/nginx:latest");
+  container->env = g_ptr_array_new_with_free_func (g_free);
+  g_ptr_array_add (container->env, g_strdup ("TOKEN=" SECRET_ENV));
+  g_ptr_array_add (container->env, g_strdup ("LINES=" SECRET_ENV "\nand more"));
+  container->args = g_ptr_array_new_with_free_func (g_free);
+  g_ptr_array_add (container->args, g_strdup ("--key=" SECRET_ARG));
+  container->pull_options = swarm_pull_options_new ();
+  container->pull_options->registry_auth = g_base64_encode ((const guchar *) auth, strlen (auth));
+  return task;
+}
+
+static Bed *
+bed_new (void)
+{
+  static const SwarmPluginServices services = { systemd_start, systemd_stop, systemd_query, systemd_list, systemd_watch, systemd_unwatch };
+  Bed *bed = g_new0 (Bed, 1);
+  g_autofree char *path = g_test_build_filename (G_TEST_BUILT, "..", "..", "plugins", "runtime-podman.so", NULL);
+  SwarmPluginHostConfig config = { .clock = swarm_clock_glib (), .services = &bed->systemd.services };
+  g_autoptr (GError) error = NULL;
+
+  bed->systemd.services = services;
+  bed->systemd.dir = g_dir_make_tmp ("swarm-podman-XXXXXX", NULL);
+  bed->systemd.calls = g_string_new (NULL);
+  bed->systemd.properties = g_ptr_array_new_with_free_func (g_free);
+  config.scope_dir = bed->systemd.dir;
+  bed->plugin = swarm_plugin_load (path, SWARM_PLUGIN_RUNTIME, &error);
+  g_assert_no_error (error);
+  bed->host = swarm_runtime_host_new (bed->plugin, &config, &error);
+  g_assert_no_error (error);
+  swarm_runtime_host_set_exit_func (bed->host, on_task_exited, bed);
+  bed->task = make_task ();
+  bed->id = swarm_id_dup_string (&bed->task->object.id);
+  swarm_runtime_host_list (bed->host, 5 * G_USEC_PER_SEC, on_listed, bed);
+  finish_call (bed);
+  g_string_truncate (bed->systemd.calls, 0);
+  return bed;
+}
+
+/* Two levels of directories, no more. */
+static void
+remove_tree (const char *path)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL) {
+    g_autofree char *child = g_build_filename (path, name, NULL);
+    if (g_file_test (child, G_FILE_TEST_IS_DIR))
+      remove_tree (child);
+    else
+      g_unlink (child);
+  }
+  g_rmdir (path);
+}
+
+static void
+bed_free (Bed *bed)
+{
+  swarm_runtime_host_free (bed->host);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  swarm_plugin_unref (bed->plugin);
+  swarm_task_unref (bed->task);
+  g_string_free (bed->systemd.calls, TRUE);
+  g_ptr_array_unref (bed->systemd.properties);
+  g_clear_error (&bed->error);
+  g_free (bed->container);
+  g_free (bed->id);
+  remove_tree (bed->systemd.dir);
+  g_free (bed->systemd.dir);
+  g_free (bed);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Bed, bed_free)
+
+static void
+prepare (Bed *bed)
+{
+  bed->call = swarm_runtime_host_prepare (bed->host, bed->task, &SWARM_ID_NIL, "n1", "bridge", 5 * G_USEC_PER_SEC, on_done, bed);
+}
+
+static void
+start (Bed *bed)
+{
+  swarm_runtime_host_start (bed->host, bed->task, &SWARM_ID_NIL, "n1", "bridge", 5 * G_USEC_PER_SEC, on_done, bed);
+}
+
+static char *
+file_of (Bed *bed, const char *name)
+{
+  return g_build_filename (bed->systemd.dir, bed->id, name, NULL);
+}
+
+static void
+unit_is (Bed *bed, SwarmPluginUnitPhase phase, int exit_code)
+{
+  g_autofree char *name = g_strdup_printf ("swarm-task-%s.service", bed->id);
+  SwarmPluginUnitState state = { .name = name, .phase = phase, .exit_code = exit_code, .result = "exit-code", .exited_at = 77 };
+
+  bed->systemd.watch (&state, bed->systemd.watch_data);
+}
+
+/* ---- tests ---- */
+
+static void
+test_life (void)
+{
+  g_autoptr (Bed) bed = bed_new ();
+  g_autofree char *create = file_of (bed, "create");
+  g_autofree char *auth = file_of (bed, "auth.json");
+  g_autofree char *env = file_of (bed, "env");
+  g_autofree char *scope = g_build_filename (bed->systemd.dir, bed->id, NULL);
+  g_autofree char *env_text = NULL;
+  GStatBuf st;
+
+  prepare (bed);
+  finish_call (bed);
+  g_assert_no_error (bed->error);
+  g_assert_cmpstr (bed->container, ==, CONTAINER);
+  g_assert_cmpint (g_stat (create, &st), ==, 0);
+  g_assert_cmpint (st.st_mode & 0777, ==, 0600);
+  g_assert_true (g_file_get_contents (env, &env_text, NULL, NULL));
+  g_assert_cmpstr (env_text, ==, "TOKEN=" SECRET_ENV "\n");
+  g_assert_true (vanishes (auth));
+  start (bed);
+  finish_call (bed);
+  g_assert_no_error (bed->error);
+  unit_is (bed, SWARM_PLUGIN_UNIT_EXITED, 3);
+  unit_is (bed, SWARM_PLUGIN_UNIT_EXITED, 3);
+  unit_is (bed, SWARM_PLUGIN_UNIT_ABSENT, -1);
+  g_assert_cmpuint (bed->exits, ==, 1);
+  g_assert_cmpint (bed->exit_code, ==, 3);
+  swarm_runtime_host_remove (bed->host, &bed->task->object.id, 5 * G_USEC_PER_SEC, on_done, bed);
+  finish_call (bed);
+  g_assert_no_error (bed->error);
+  g_assert_false (g_file_test (scope, G_FILE_TEST_EXISTS));
+  g_assert_true (g_str_has_prefix (bed->systemd.calls->str, "start swarm-prepare-T, start swarm-task-T, stop swarm-task-T"));
+}
+
+/* Any user can read units. */
+static void
+test_units_show_nothing (void)
+{
+  g_autoptr (Bed) bed = bed_new ();
+  static const char *const planted[] = { SECRET_ENV, SECRET_ARG, SECRET_PASSWORD, "me:" };
+
+  prepare (bed);
+  finish_call (bed);
+  start (bed);
+  finish_call (bed);
+  swarm_runtime_host_stop (bed->host, &bed->task->object.id, 5 * G_USEC_PER_SEC, on_done, bed);
+  finish_call (bed);
+  swarm_runtime_host_remove (bed->host, &bed->task->object.id, 5 * G_USEC_PER_SEC, on_done, bed);
+  finish_call (bed);
+  g_assert_cmpuint (bed->systemd.properties->len, >=, 2);
+  for (guint i = 0; i < bed->systemd.properties->len; i++) {
+    for (guint k = 0; k < G_N_ELEMENTS (planted); k++) {
+      g_autofree char *encoded = g_base64_encode ((const guchar *) planted[k], strlen (planted[k]));
+      g_assert_null (strstr (bed->systemd.properties->pdata[i], planted[k]));
+      g_assert_null (strstr (bed->systemd.properties->pdata[i], encoded));
+    }
+  }
+  g_assert_cmpuint (bed->exits, ==, 0); /* it was stopped, it did not end */
+}
+
+static void
+test_reasons (void)
+{
+  g_autoptr (Bed) bed = bed_new ();
+
+  bed->systemd.fails = "swarm-prepare-";
+  bed->systemd.stderr_text = "Trying to pull…\nError: manifest unknown\n";
+  prepare (bed);
+  finish_call (bed);
+  g_assert_error (bed->error, SWARM_ERROR, SWARM_ERROR_FAILED);
+  g_assert_cmpstr (bed->error->message, ==, "manifest unknown");
+  bed->systemd.fails = NULL;
+  prepare (bed);
+  finish_call (bed);
+  g_assert_no_error (bed->error);
+  bed->systemd.fails = "swarm-task-";
+  bed->systemd.stderr_text = "Error: unable to start container \"" CONTAINER "\": address already in use\n";
+  start (bed);
+  finish_call (bed);
+  g_assert_cmpstr (bed->error->message, ==, "address already in use");
+  g_assert_cmpuint (bed->exits, ==, 0);
+}
+
+/* An agent that was killed left its unit; it is stopped and ours runs. */
+static void
+test_leftover (void)
+{
+  g_autoptr (Bed) bed = bed_new ();
+
+  bed->systemd.exists = "swarm-prepare-";
+  prepare (bed);
+  finish_call (bed);
+  g_assert_no_error (bed->error);
+  g_assert_cmpstr (bed->systemd.calls->str, ==, "start swarm-prepare-T, stop swarm-prepare-T, start swarm-prepare-T");
+}
+
+static void
+test_cancel (void)
+{
+  g_autoptr (Bed) bed = bed_new ();
+
+  bed->systemd.hangs = "swarm-prepare-";
+  prepare (bed);
+  while (bed->systemd.hanging == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  swarm_runtime_host_cancel (bed->host, bed->call);
+  finish_call (bed);
+  g_assert_error (bed->error, SWARM_ERROR, SWARM_ERROR_CANCELLED);
+}
+
+/* What podman cannot be told is refused before anything runs. */
+static void
+test_refused (void)
+{
+  g_autoptr (Bed) bed = bed_new ();
+  g_autoptr (GPtrArray) env = g_ptr_array_new_with_free_func (g_free);
+
+  g_ptr_array_add (env, g_strdup ("LD_PRELOAD=a\nb"));
+  g_ptr_array_unref (bed->task->spec->container->env);
+  bed->task->spec->container->env = g_steal_pointer (&env);
+  prepare (bed);
+  finish_call (bed);
+  g_assert_error (bed->error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
+  g_assert_nonnull (strstr (bed->error->message, "LD_PRELOAD"));
+  g_assert_cmpstr (bed->systemd.calls->str, ==, "");
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/runtime-podman/life", test_life);
+  g_test_add_func ("/runtime-podman/units-show-nothing", test_units_show_nothing);
+  g_test_add_func ("/runtime-podman/reasons", test_reasons);
+  g_test_add_func ("/runtime-podman/leftover", test_leftover);
+  g_test_add_func ("/runtime-podman/cancel", test_cancel);
+  g_test_add_func ("/runtime-podman/refused", test_refused);
+  return g_test_run ();
+}
