@@ -199,6 +199,7 @@ task_encoded (GBytes *bytes, gpointer data)
     return;
   }
   task->snapshot.data = g_bytes_ref (bytes);
+  self->snapshot_size = g_bytes_get_size (bytes);
   install_encoded (self, &task->snapshot);
   if (task->keep)
     snapshot_write (self, &task->snapshot, task_written);
@@ -206,10 +207,14 @@ task_encoded (GBytes *bytes, gpointer data)
     task_free (task);
 }
 
+/* Large states are written less often: what is written grows with the log, not with the state. */
 static gboolean
 is_due (SwarmConsensus *self)
 {
-  return self->applied - self->snapshot.index >= self->config.snapshot_entries || self->bytes_since >= self->config.snapshot_bytes
+  guint64 entries = self->applied - self->snapshot.index;
+
+  return (entries >= self->config.snapshot_entries && self->bytes_since >= self->snapshot_size / 4)
+         || entries >= (guint64) self->config.snapshot_entries * 16 || self->bytes_since >= MAX (self->config.snapshot_bytes, self->snapshot_size)
          || self->log->segments->len > MAX_SEGMENTS;
 }
 

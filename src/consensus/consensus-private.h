@@ -111,6 +111,7 @@ struct _SwarmConsensus {
   /* snapshots */
   RaftSnapshot snapshot; /* the newest on disk, without data */
   guint64 bytes_since;   /* of applied entries since then */
+  guint64 snapshot_size; /* of the last one taken */
   SnapshotTask *saving;
   gboolean want_snapshot;
   SnapshotWriter writer; /* the file under way, local or received */

@@ -17,10 +17,10 @@ swarm_consensus_new (const SwarmConsensusConfig *config, const SwarmConsensusEve
   self->config = *config;
   set_default (&self->config.election_timeout_ms, 300);
   set_default (&self->config.heartbeat_ms, 60);
-  set_default (&self->config.snapshot_entries, 2000);
-  set_default (&self->config.trailing_entries, 500);
+  set_default (&self->config.snapshot_entries, 1000);
+  set_default (&self->config.trailing_entries, 250);
   if (self->config.snapshot_bytes == 0)
-    self->config.snapshot_bytes = 8 * 1024 * 1024;
+    self->config.snapshot_bytes = 4 * 1024 * 1024;
   if (self->config.segment_bytes == 0)
     self->config.segment_bytes = 2 * 1024 * 1024;
   self->events = events;

@@ -66,9 +66,9 @@ typedef struct {
   SwarmId cluster;
   guint election_timeout_ms;   /* 0: 300; drawn between this and its double */
   guint heartbeat_ms;          /* 0: 60 */
-  guint snapshot_entries;      /* 0: 2000; a snapshot is taken after so many entries … */
-  guint64 snapshot_bytes;      /* 0: 8 MiB; … or so many bytes of them */
-  guint trailing_entries;      /* 0: 500; kept behind a snapshot for followers that lag (never more than half of snapshot_bytes) */
+  guint snapshot_entries;      /* 0: 1000; a snapshot is taken after so many entries … */
+  guint64 snapshot_bytes;      /* 0: 4 MiB; … or so many bytes of them; less often when the state itself is larger */
+  guint trailing_entries;      /* 0: 250; kept behind a snapshot for followers that lag (never more than half of snapshot_bytes) */
   guint64 segment_bytes;       /* 0: 2 MiB */
 } SwarmConsensusConfig;
 

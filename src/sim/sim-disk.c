@@ -26,6 +26,7 @@ struct _SimDisk {
   GHashTable *platter; /* what survives a power cut */
   GQueue pending;      /* Batch: submitted, not done */
   GQueue unsynced;     /* Batch: said to be done, but the disk lies */
+  GPtrArray *lingering; /* SwarmDiskOp of a killed process: written, not synced by anybody yet */
   SwarmTimer *timer;
   gint64 last_due;
   gint64 lie_us;
@@ -152,6 +153,54 @@ disk_read (SwarmDisk *iface, const char *name, GError **error)
 
 static void arm (SimDisk *self);
 
+static void
+op_free (SwarmDiskOp *op)
+{
+  g_free (op->name);
+  g_free (op->to);
+  g_clear_pointer (&op->data, g_bytes_unref);
+  g_free (op);
+}
+
+static SwarmDiskOp *
+op_copy (const SwarmDiskOp *op)
+{
+  SwarmDiskOp *copy = g_new0 (SwarmDiskOp, 1);
+
+  *copy = (SwarmDiskOp){ op->kind, g_strdup (op->name), g_strdup (op->to), op->offset, op->data != NULL ? g_bytes_ref (op->data) : NULL };
+  return copy;
+}
+
+static gboolean
+touches (GArray *ops, const SwarmDiskOp *lingering)
+{
+  gboolean directory = lingering->kind == SWARM_DISK_RENAME || lingering->kind == SWARM_DISK_UNLINK;
+
+  for (guint i = 0; i < ops->len; i++) {
+    const SwarmDiskOp *op = &g_array_index (ops, SwarmDiskOp, i);
+    if (strcmp (op->name, lingering->name) == 0
+        || (directory && (op->kind == SWARM_DISK_RENAME || op->kind == SWARM_DISK_UNLINK)))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* A batch syncs its files, and with them what a killed process wrote there; renames and removals sync the directory. */
+static void
+sync_lingering (SimDisk *self, GArray *ops)
+{
+  for (guint i = 0; i < self->lingering->len;) {
+    const SwarmDiskOp *op = g_ptr_array_index (self->lingering, i);
+
+    if (touches (ops, op)) {
+      apply_op (self->platter, op);
+      g_ptr_array_remove_index (self->lingering, i);
+    } else {
+      i++;
+    }
+  }
+}
+
 /* Batches that the disk lied about reach the platter after a while. */
 static void
 settle (SimDisk *self)
@@ -160,6 +209,7 @@ settle (SimDisk *self)
 
   while ((batch = g_queue_peek_head (&self->unsynced)) != NULL
          && batch->done_at + self->lie_us <= sim_clock_time (self->clock)) {
+    sync_lingering (self, batch->ops);
     for (guint i = 0; i < batch->ops->len; i++)
       apply_op (self->platter, &g_array_index (batch->ops, SwarmDiskOp, i));
     batch_free (g_queue_pop_head (&self->unsynced));
@@ -239,6 +289,7 @@ sim_disk_new (SimClock *clock, SimRandom *random, gint64 min_us, gint64 max_us)
   self->platter = files_new ();
   g_queue_init (&self->pending);
   g_queue_init (&self->unsynced);
+  self->lingering = g_ptr_array_new_with_free_func ((GDestroyNotify) op_free);
   return self;
 }
 
@@ -264,6 +315,7 @@ sim_disk_free (SimDisk *self)
 {
   fail_pending (self);
   g_queue_clear_full (&self->unsynced, (GDestroyNotify) batch_free);
+  g_ptr_array_unref (self->lingering);
   g_hash_table_unref (self->live);
   g_hash_table_unref (self->platter);
   g_free (self->failure);
@@ -363,9 +415,12 @@ sim_disk_crash (SimDisk *self)
   g_autoptr (GPtrArray) ops = g_ptr_array_new ();
 
   settle (self);
+  for (guint i = 0; i < self->lingering->len; i++)
+    g_ptr_array_add (ops, g_ptr_array_index (self->lingering, i));
   collect (&self->unsynced, ops);
   collect (&self->pending, ops);
   apply_some (self, ops);
+  g_ptr_array_set_size (self->lingering, 0);
   g_queue_clear_full (&self->unsynced, (GDestroyNotify) batch_free);
   g_hash_table_unref (self->live);
   self->live = files_copy (self->platter);
@@ -384,7 +439,7 @@ sim_disk_kill (SimDisk *self)
   n = ops->len > 0 ? (guint) sim_random_range (self->random, 0, ops->len) : 0;
   for (guint i = 0; i < n; i++) {
     apply_op (self->live, g_ptr_array_index (ops, i));
-    apply_op (self->platter, g_ptr_array_index (ops, i));
+    g_ptr_array_add (self->lingering, op_copy (g_ptr_array_index (ops, i)));
   }
   self->last_due = 0;
   fail_pending (self);

@@ -19,7 +19,8 @@ void sim_disk_set_clock (SimDisk *self, SwarmClock *view);
  * zeros), some not at all; renames and removals as a prefix in their order, each after what it depends on. Their done functions get an error.
  * The files can be read again and new batches submitted at once. */
 void sim_disk_crash (SimDisk *self);
-/* The process is killed but the kernel lives: a prefix of the operations under way is done. Else as above. */
+/* The process is killed but the kernel lives: a prefix of the operations under way is done, and can be read, but is not synced: a later power cut
+ * treats it as above, unless a batch touched the same files meanwhile. */
 void sim_disk_kill (SimDisk *self);
 /* The next batch that is submitted fails with @message, and all after it, until sim_disk_repair() or a crash; half of it is written. */
 void sim_disk_fail (SimDisk *self, const char *message);
