@@ -382,7 +382,7 @@ join_consensus (GVariant *reply, const GError *error, gpointer data)
     job_fail (job, error);
     return;
   }
-  g_variant_get (reply, "(t@a(ays))", &self->membership->raft_id, NULL);
+  swarm_agent_take_members (self, reply);
   join_finish (job);
 }
 

@@ -123,19 +123,47 @@ swarm_agent_use_credentials (SwarmAgent *self, GError **error)
 /* ---- the manager's part ---- */
 
 static void
+add_peer (SwarmAgent *self, GArray *addresses, const SwarmId *node, const char *where)
+{
+  SwarmPeerAddress address = { .node = *node };
+  if (swarm_id_equal (node, &self->membership->node))
+    return;
+  g_strlcpy (address.address, where, sizeof address.address);
+  g_array_append_val (addresses, address);
+}
+
+static void
 update_peers (SwarmAgent *self)
 {
   g_autoptr (GArray) addresses = g_array_new (FALSE, TRUE, sizeof (SwarmPeerAddress));
   g_autoptr (GArray) members = swarm_consensus_members (swarm_stack_consensus (self->stack));
   for (guint i = 0; i < members->len; i++) {
     const SwarmConsensusMember *member = &g_array_index (members, SwarmConsensusMember, i);
-    SwarmPeerAddress address = { .node = member->node };
-    if (swarm_id_equal (&member->node, &self->membership->node))
-      continue;
-    g_strlcpy (address.address, member->address, sizeof address.address);
-    g_array_append_val (addresses, address);
+    add_peer (self, addresses, &member->node, member->address);
+  }
+  /* A manager that has just joined has no log yet, but must answer those who send it one. */
+  for (guint i = 0; members->len == 0 && i < self->membership->members->len; i++) {
+    g_auto (GStrv) parts = g_strsplit (self->membership->members->pdata[i], " ", 2);
+    SwarmId node;
+    if (g_strv_length (parts) == 2 && swarm_id_parse (parts[0], &node))
+      add_peer (self, addresses, &node, parts[1]);
   }
   swarm_peers_set (self->peers, addresses);
+}
+
+void
+swarm_agent_take_members (SwarmAgent *self, GVariant *reply)
+{
+  g_autoptr (GVariantIter) iter = NULL;
+  GVariant *id;
+  const char *address;
+  g_variant_get (reply, "(ta(ays))", &self->membership->raft_id, &iter);
+  g_ptr_array_set_size (self->membership->members, 0);
+  while (g_variant_iter_next (iter, "(@ay&s)", &id, &address)) {
+    g_autoptr (GVariant) owned = id;
+    if (g_variant_n_children (id) == sizeof (SwarmId))
+      g_ptr_array_add (self->membership->members, g_strdup_printf ("%s %s", swarm_id_string (g_variant_get_data (id)).str, address));
+  }
 }
 
 static void

@@ -83,6 +83,8 @@ gboolean swarm_agent_start_cluster (SwarmAgent *self, GError **error);
 gboolean swarm_agent_start_manager (SwarmAgent *self, gboolean bootstrap, GError **error);
 gboolean swarm_agent_start_worker (SwarmAgent *self, GError **error);
 void swarm_agent_stop_manager (SwarmAgent *self);
+/* Keeps what Consensus.Join answered: raft id and members. */
+void swarm_agent_take_members (SwarmAgent *self, GVariant *reply);
 /* Everything down; membership stays as it is. */
 void swarm_agent_stop_cluster (SwarmAgent *self);
 /* The rpc object exists from here on, without credentials. */

@@ -54,7 +54,7 @@ joined_consensus (GVariant *reply, const GError *error, gpointer data)
     retry (self, "This node cannot become a manager yet", error);
     return;
   }
-  g_variant_get (reply, "(t@a(ays))", &self->membership->raft_id, NULL);
+  swarm_agent_take_members (self, reply);
   self->membership->manager = TRUE;
   if (self->membership->log_key == NULL)
     self->membership->log_key = swarm_membership_new_key (self->random);

@@ -17,6 +17,7 @@ swarm_membership_new (void)
 {
   SwarmMembership *self = g_new0 (SwarmMembership, 1);
   self->managers = g_ptr_array_new_with_free_func (g_free);
+  self->members = g_ptr_array_new_with_free_func (g_free);
   return self;
 }
 
@@ -28,6 +29,7 @@ swarm_membership_free (SwarmMembership *self)
   g_free (self->listen);
   g_free (self->advertise);
   g_ptr_array_unref (self->managers);
+  g_ptr_array_unref (self->members);
   g_free (self->root_cert);
   g_free (self->cert);
   g_clear_pointer (&self->key, g_bytes_unref);
@@ -70,6 +72,14 @@ read_id (GKeyFile *conf, const char *key, SwarmId *ret, GError **error)
   return FALSE;
 }
 
+static void
+read_strings (GKeyFile *conf, const char *key, GPtrArray *into)
+{
+  g_auto (GStrv) strings = g_key_file_get_string_list (conf, GROUP, key, NULL, NULL);
+  for (guint i = 0; strings != NULL && strings[i] != NULL; i++)
+    g_ptr_array_add (into, g_strdup (strings[i]));
+}
+
 static gboolean
 parse_conf (SwarmMembership *self, const char *text, GError **error)
 {
@@ -83,9 +93,8 @@ parse_conf (SwarmMembership *self, const char *text, GError **error)
   self->raft_id = g_key_file_get_uint64 (conf, GROUP, "RaftId", NULL);
   self->listen = g_key_file_get_string (conf, GROUP, "Listen", NULL);
   self->advertise = g_key_file_get_string (conf, GROUP, "Advertise", NULL);
-  g_auto (GStrv) managers = g_key_file_get_string_list (conf, GROUP, "Managers", NULL, NULL);
-  for (guint i = 0; managers != NULL && managers[i] != NULL; i++)
-    g_ptr_array_add (self->managers, g_strdup (managers[i]));
+  read_strings (conf, "Managers", self->managers);
+  read_strings (conf, "Members", self->members);
   return TRUE;
 }
 
@@ -145,6 +154,7 @@ format_conf (const SwarmMembership *self)
   g_key_file_set_string (conf, GROUP, "Listen", self->listen != NULL ? self->listen : "");
   g_key_file_set_string (conf, GROUP, "Advertise", self->advertise != NULL ? self->advertise : "");
   g_key_file_set_string_list (conf, GROUP, "Managers", (const char *const *) self->managers->pdata, self->managers->len);
+  g_key_file_set_string_list (conf, GROUP, "Members", (const char *const *) self->members->pdata, self->members->len);
   return g_key_file_to_data (conf, NULL, NULL);
 }
 

@@ -15,6 +15,7 @@ typedef struct {
   char *listen;          /* HOST:PORT */
   char *advertise;       /* HOST:PORT that others dial */
   GPtrArray *managers;   /* char *: HOST:PORT of managers known last */
+  GPtrArray *members;    /* char *: "ID HOST:PORT" of the log's members when this manager joined: its way to them until its log tells */
   char *root_cert;       /* PEM */
   char *cert;            /* PEM */
   GBytes *key;           /* PEM */
