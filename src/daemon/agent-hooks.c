@@ -153,6 +153,10 @@ void
 swarm_agent_wire_call (SwarmLink *link, SwarmCall *call, gpointer agent)
 {
   SwarmAgent *self = agent;
+  /* A demoted node holds a manager's certificate until it has renewed it; it counts as a worker all the same. */
+  if (self->stack != NULL && link->peer.role == SWARM_PEER_MANAGER
+      && swarm_ca_effective_role (swarm_stack_store (self->stack), &link->peer) == SWARM_PEER_WORKER)
+    link->peer.role = SWARM_PEER_WORKER;
   swarm_bus_wire_call (swarm_api_wire_kinds (), self->api, NULL, call, swarm_agent_filter);
 }
 
