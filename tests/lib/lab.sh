@@ -53,6 +53,12 @@ refused() { # PATTERN CMD…
   grep -qE -- "$pattern" <<< "$out" || { echo "expected to be refused with /$pattern/: $*; it said:"; echo "$out"; return 1; } >&2
 }
 
+# For the end of a pipe: reads all of it. (grep -q leaves early; what writes to it then dies of SIGPIPE, which pipefail reports.)
+matches() { # PATTERN
+  local found
+  found=$(grep -E -- "$1") && [ -n "$found" ]
+}
+
 equal() { # WHAT EXPECTED SEEN
   [ "$2" = "$3" ] || { echo "$1: expected \"$2\", saw \"$3\""; return 1; } >&2
 }
@@ -87,8 +93,8 @@ container_of() { # HOST SERVICE: the id of its (one) running container
 }
 
 nothing_left() { # HOST: no unit of a task, a pull or a clean-up, no container, no task's file
-  [ -z "$(on "$1" systemctl list-units --all --plain --no-legend 'swarm-*' | grep -vE '^swarm-(agent|netd)\.')" ] && [ -z "$(on "$1" podman ps -aq)" ] &&
-    [ -z "$(on "$1" sh -c 'ls /run/swarm-agent/task 2> /dev/null | grep -xE "[0-9a-z]{25}"; ls /run/systemd/transient 2> /dev/null | grep ^swarm-')" ]
+  [ -z "$(on "$1" systemctl list-units --all --plain --no-legend 'swarm-task-*' 'swarm-pull-*' 'swarm-remove-*' 'swarm-stop-*')" ] && [ -z "$(on "$1" podman ps -aq)" ] &&
+    [ -z "$(on "$1" sh -c 'ls /run/swarm-agent/task 2> /dev/null | grep -xE "[0-9a-z]{25}"; ls /run/systemd/transient 2> /dev/null | grep -E "^swarm-(task|pull|remove|stop)-"')" ]
 }
 
 # n1 becomes a manager, the others join as workers; all are Ready.
@@ -125,7 +131,8 @@ agent_is() { [ "$(on "$1" systemctl show -P ActiveState swarm-agent.service)" = 
 agent_alive() { [ "$(agent_pid "$1")" = "$2" ]; }
 
 # Lines of the agent's journal since a mark (of `mark HOST`) match a pattern.
-mark() { on "$1" journalctl -q --no-pager -n 0 --show-cursor | sed -n 's/^-- cursor: //p'; }
+# (A time, for --after-cursor together with -u skips the first line.)
+mark() { date +@%s.%6N; }
 logged() { # HOST MARK PATTERN
-  on "$1" journalctl -q --no-pager -o cat --after-cursor "$2" -u swarm-agent.service | grep -qE -- "$3"
+  on "$1" journalctl -q --no-pager -o cat --since "$2" -u swarm-agent.service | matches "$3"
 }
