@@ -17,6 +17,24 @@
 #define NO_LEADER_TEXT \
   "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online."
 
+/* ---- relay ---- */
+
+/* D-Bus has no empty tuple: "no arguments" travels as FALSE. Borrowed or floating: for g_variant_new ("v"). */
+static GVariant *
+pack_tuple (GVariant *tuple)
+{
+  return tuple == NULL || g_variant_n_children (tuple) == 0 ? g_variant_new_boolean (FALSE) : tuple;
+}
+
+static GVariant *
+unpack_tuple (GVariant *packed)
+{
+  gboolean tuple = g_variant_is_of_type (packed, G_VARIANT_TYPE_TUPLE);
+  GVariant *value = tuple ? g_variant_ref (packed) : g_variant_ref_sink (g_variant_new ("()"));
+  g_variant_unref (packed);
+  return value;
+}
+
 /* ---- relay: follower's side ---- */
 
 typedef struct {
@@ -58,7 +76,7 @@ relay_reply (GVariant *reply, const GError *error, gpointer data)
   }
   g_autoptr (GVariant) inner = NULL;
   g_variant_get (reply, "(vt)", &inner, &index);
-  relay->reply = g_steal_pointer (&inner);
+  relay->reply = unpack_tuple (g_steal_pointer (&inner));
   if (relay->agent->stack == NULL)
     relay_caught_up (0, NULL, relay);
   else
@@ -88,7 +106,8 @@ relay_to (SwarmAgent *self, const SwarmId *leader, SwarmInvocation *invocation)
   relay->invocation = invocation;
   swarm_peers_call (self->peers, leader, swarm_api_relay_interface.name, "Call",
                     g_variant_new ("(sssv@a{sv})", swarm_invocation_path (invocation), swarm_invocation_interface (invocation),
-                                   swarm_invocation_method (invocation)->name, swarm_invocation_args (invocation), relay_context (self, invocation)),
+                                   swarm_invocation_method (invocation)->name, pack_tuple (swarm_invocation_args (invocation)),
+                                   relay_context (self, invocation)),
                     RELAY_TIMEOUT_US, relay_reply, relay);
 }
 
@@ -176,7 +195,7 @@ relayed (GVariant *reply, const GError *error, gpointer data)
     return;
   }
   guint64 index = call->agent->stack != NULL ? swarm_store_index (swarm_stack_store (call->agent->stack)) : 0;
-  swarm_invocation_return (call->invocation, g_variant_new ("(vt)", reply != NULL ? reply : g_variant_new ("()"), index));
+  swarm_invocation_return (call->invocation, g_variant_new ("(vt)", pack_tuple (reply), index));
 }
 
 static void
@@ -191,6 +210,7 @@ hook_relay (gpointer agent, SwarmInvocation *invocation)
     return;
   }
   g_variant_get (swarm_invocation_args (invocation), "(&s&s&sv@a{sv})", &path, &iface, &member, &args, &context);
+  args = unpack_tuple (args);
   SwarmCaller caller = { .on_bus = TRUE, .uid = G_MAXUINT32, .peer = swarm_invocation_caller (invocation)->peer };
   g_variant_lookup (context, "uid", "u", &caller.uid);
   g_variant_lookup (context, "action", "u", &action);
