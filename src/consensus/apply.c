@@ -218,27 +218,45 @@ is_due (SwarmConsensus *self)
          || self->log->segments->len > MAX_SEGMENTS;
 }
 
+/* The configuration as of @index: libraft may know of a later one. NULL: none. */
+static GBytes *
+configuration_at (SwarmConsensus *self, guint64 index, guint64 *ret_index)
+{
+  for (guint64 i = index; i >= self->log->first && i > self->snapshot.index; i--) {
+    const LogEntry *entry = raft_log_get (self->log, i);
+
+    if (entry != NULL && entry->type == RAFT_CHANGE) {
+      *ret_index = i;
+      return g_bytes_ref (entry->data);
+    }
+  }
+  *ret_index = self->snapshot.conf_index;
+  return self->snapshot.conf != NULL ? g_bytes_ref (self->snapshot.conf) : NULL;
+}
+
 void
 snapshot_maybe (SwarmConsensus *self)
 {
+  g_autoptr (GBytes) conf = NULL;
+  guint64 conf_index;
   const LogEntry *entry;
   SnapshotTask *task;
 
-  if (!is_running (self) || self->saving != NULL || self->raft.snapshot.installing || self->applied == 0
-      || self->raft.configuration_committed_index == 0 || self->raft.configuration_committed_index > self->applied)
+  if (!is_running (self) || self->saving != NULL || self->raft.snapshot.installing || self->applied == 0)
     return;
   if (!self->want_snapshot && (!is_due (self) || self->applied == self->snapshot.index))
     return;
   entry = raft_log_get (self->log, self->applied);
-  if (entry == NULL && self->applied != self->snapshot.index)
+  conf = configuration_at (self, self->applied, &conf_index);
+  if ((entry == NULL && self->applied != self->snapshot.index) || conf == NULL)
     return;
   task = g_new0 (SnapshotTask, 1);
   task->self = consensus_ref (self);
   task->keep = self->applied > self->snapshot.index;
   task->snapshot.index = self->applied;
   task->snapshot.term = entry != NULL ? entry->term : self->snapshot.term;
-  task->snapshot.conf_index = self->raft.configuration_committed_index;
-  task->snapshot.conf = conf_encode (&self->raft.configuration_committed);
+  task->snapshot.conf_index = conf_index;
+  task->snapshot.conf = g_steal_pointer (&conf);
   self->saving = task;
   self->want_snapshot = FALSE;
   if (task->keep)

@@ -358,7 +358,7 @@ membership_work (SwarmConsensus *self)
       membership_lost (self);
     return;
   }
-  if (change->timer == NULL && change->kind != CHANGE_PROMOTE && change->kind != CHANGE_TRANSFER) {
+  if (change->timer == NULL && change->kind != CHANGE_PROMOTE && !change->sent) {
     finish_error (self, SWARM_ERROR_UNAVAILABLE, "the managers could not be changed in time");
     return;
   }

@@ -309,6 +309,33 @@ receive_removed (SwarmConsensus *self, Message *message)
 }
 
 static void
+set_own_role (SwarmConsensus *self, int role)
+{
+  for (guint i = 0; i < self->raft.configuration.n; i++)
+    if (self->raft.configuration.servers[i].id == self->raft.id)
+      self->raft.configuration.servers[i].role = role;
+}
+
+/* A standby votes, too, if it is asked: it may have been made a voter by an entry that only the candidate has, and then there may be no majority
+ * without it (Raft dissertation, 4.1; libraft refuses). Its vote counts only where the candidate's configuration says so. */
+static void
+receive_vote (SwarmConsensus *self, Peer *peer, Message *message)
+{
+  const struct raft_server *own = conf_find (&self->raft.configuration, self->raft.id);
+  int role = own != NULL ? own->role : RAFT_VOTER;
+
+  /* What this node promised a leader before it started anew, it does not remember: it keeps still as long as that may hold. */
+  if (!message->raft.request_vote.disrupt_leader && boottime (self) < self->started_at + election_us (self)) {
+    self->stats.dropped_messages++;
+    return;
+  }
+  set_own_role (self, RAFT_VOTER);
+  step_receive (self, message, &peer->node);
+  if (own != NULL)
+    set_own_role (self, role);
+}
+
+static void
 dispatch (SwarmConsensus *self, Peer *peer, Message *message)
 {
   switch (message->type) {
@@ -319,12 +346,7 @@ dispatch (SwarmConsensus *self, Peer *peer, Message *message)
     receive_result (self, peer, message);
     break;
   case MESSAGE_VOTE:
-    /* What this node promised a leader before it started anew, it does not remember: it keeps still as long as that may hold. */
-    if (!message->raft.request_vote.disrupt_leader && boottime (self) < self->started_at + election_us (self)) {
-      self->stats.dropped_messages++;
-      break;
-    }
-    step_receive (self, message, &peer->node);
+    receive_vote (self, peer, message);
     break;
   case MESSAGE_VOTE_RESULT:
   case MESSAGE_TIMEOUT_NOW:
@@ -358,8 +380,8 @@ check_sender (SwarmConsensus *self, const Message *message, const SwarmId *from)
     return TRUE;
   if (message->type == MESSAGE_VOTE || message->type == MESSAGE_PROBE)
     traffic_send_removed (self, message->from, from);
-  /* A leader that we do not know yet may know more than we. */
-  return message->type == MESSAGE_APPEND || message->type == MESSAGE_SNAPSHOT || message->type == MESSAGE_REMOVED;
+  /* A leader or candidate that we do not know yet may know more than we. */
+  return TRUE;
 }
 
 void
