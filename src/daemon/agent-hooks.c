@@ -172,8 +172,9 @@ void
 swarm_agent_wire_call (SwarmLink *link, SwarmCall *call, gpointer agent)
 {
   SwarmAgent *self = agent;
-  /* A demoted node holds a manager's certificate until it has renewed it; it counts as a worker all the same. */
-  if (self->stack != NULL && link->peer.role == SWARM_PEER_MANAGER
+  /* A demoted node holds a manager's certificate until it has renewed it; it counts as a worker all the same. Only the consensus
+   * knows better who its members are, and tells one that was removed when it speaks up. */
+  if (self->stack != NULL && link->peer.role == SWARM_PEER_MANAGER && !g_str_equal (call->iface, "org.swarmagent1.Consensus")
       && swarm_ca_effective_role (swarm_stack_store (self->stack), &link->peer) == SWARM_PEER_WORKER)
     link->peer.role = SWARM_PEER_WORKER;
   swarm_bus_wire_call (swarm_api_wire_kinds (), self->api, NULL, call, swarm_agent_filter);

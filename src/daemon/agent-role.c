@@ -162,16 +162,11 @@ begin (SwarmAgent *self)
 void
 swarm_agent_node_changed (SwarmAgent *self, const SwarmNode *node)
 {
-  /* Up at once; down only when the consensus has let this node go (swarm_agent_demoted). */
+  /* Up at once; down only when the consensus has let this node go: then the leader takes away its manager status. */
   if (node->spec->role == SWARM_ROLE_MANAGER && self->stack == NULL)
     begin (self);
-  else if (node->spec->role == SWARM_ROLE_WORKER && self->stack != NULL) {
-    g_autoptr (GArray) members = swarm_consensus_members (swarm_stack_consensus (self->stack));
-    for (guint i = 0; i < members->len; i++)
-      if (swarm_id_equal (&g_array_index (members, SwarmConsensusMember, i).node, &self->membership->node))
-        return;
+  else if (node->spec->role == SWARM_ROLE_WORKER && node->manager_status == NULL && self->stack != NULL)
     begin (self);
-  }
 }
 
 static gboolean
