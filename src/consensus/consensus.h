@@ -118,7 +118,8 @@ typedef void (*SwarmConsensusAddedFunc) (guint64 raft_id, const GError *error, g
 /* Adds @node as standby and gives the raft id it must join with. ALREADY_EXISTS with its raft id when it is a member already:
  * if it lost its state, remove it first. */
 void swarm_consensus_add (SwarmConsensus *self, const SwarmId *node, const char *address, SwarmConsensusAddedFunc done, gpointer data);
-/* Makes a standby a voter as soon as it has caught up; UNAVAILABLE when it does not within 30 s. Fine when it is one. */
+/* Makes a standby a voter as soon as it has caught up; UNAVAILABLE when it does not within 30 s or another change comes first meanwhile.
+ * Fine when it is one. */
 void swarm_consensus_promote (SwarmConsensus *self, const SwarmId *node, SwarmConsensusDoneFunc done, gpointer data);
 /* FAILED_PRECONDITION when the rest would have no quorum of reachable voters, or for the leader itself (transfer first). Fine when it is none. */
 void swarm_consensus_remove (SwarmConsensus *self, const SwarmId *node, SwarmConsensusDoneFunc done, gpointer data);

@@ -106,6 +106,9 @@ begin (SwarmConsensus *self, ChangeKind kind, const SwarmId *node, const char *a
   change->done = done;
   change->added = added;
   change->data = data;
+  /* A standby that still catches up holds nobody else up; whoever wants it to vote asks again. */
+  if (kind != CHANGE_PROMOTE && self->change != NULL && self->change->kind == CHANGE_PROMOTE && self->change->index == 0)
+    finish_error (self, SWARM_ERROR_UNAVAILABLE, "another change of managers came first");
   if (!raft_leads (self))
     error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_NO_QUORUM, "this manager does not lead the cluster");
   else if (self->change != NULL)

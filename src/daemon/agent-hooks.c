@@ -14,6 +14,8 @@
 #define RESOLVE_TIMEOUT_US (10 * G_USEC_PER_SEC)
 #define PROMOTE_RETRY_US (1 * G_USEC_PER_SEC)
 #define PROMOTE_TRIES 60
+#define ADD_RETRY_US (250 * 1000)
+#define ADD_TRIES 32
 #define NO_LEADER_TEXT \
   "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online."
 
@@ -242,6 +244,7 @@ typedef struct {
   SwarmId node;
   char *addr;
   guint tries;
+  gboolean dropped; /* its former membership */
 } MemberJoin;
 
 static void
@@ -294,16 +297,29 @@ members_variant (SwarmAgent *self)
   return g_variant_builder_end (&builder);
 }
 
-static void member_add (MemberJoin *join);
+static void member_add (gpointer data);
+
+/* Managers change one at a time: those who come together take turns. */
+static gboolean
+member_retry (MemberJoin *join, const GError *error)
+{
+  if (!g_error_matches (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION) || ++join->tries >= ADD_TRIES)
+    return FALSE;
+  swarm_clock_timer (join->agent->clock, ADD_RETRY_US, SWARM_PRIORITY_NORMAL, member_add, join);
+  return TRUE;
+}
 
 static void
 member_dropped (guint64 index, const GError *error, gpointer data)
 {
   MemberJoin *join = data;
-  if (error == NULL && join->agent->stack != NULL) {
+  join->dropped = error == NULL;
+  if (error == NULL) {
     member_add (join);
     return;
   }
+  if (member_retry (join, error))
+    return;
   swarm_invocation_fail (join->invocation, error);
   member_join_free (join);
 }
@@ -312,12 +328,18 @@ static void
 member_added (guint64 raft_id, const GError *error, gpointer data)
 {
   MemberJoin *join = data;
-  if (g_error_matches (error, SWARM_ERROR, SWARM_ERROR_ALREADY_EXISTS) && join->tries++ == 0) {
+  if (join->agent->stack == NULL) {
+    member_add (join); /* says so */
+    return;
+  }
+  if (g_error_matches (error, SWARM_ERROR, SWARM_ERROR_ALREADY_EXISTS) && !join->dropped) {
     /* It comes without its log: its former membership must not vote again. */
     swarm_consensus_remove (swarm_stack_consensus (join->agent->stack), &join->node, member_dropped, join);
     return;
   }
   if (error != NULL) {
+    if (member_retry (join, error))
+      return;
     swarm_invocation_fail (join->invocation, error);
     member_join_free (join);
     return;
@@ -329,8 +351,14 @@ member_added (guint64 raft_id, const GError *error, gpointer data)
 }
 
 static void
-member_add (MemberJoin *join)
+member_add (gpointer data)
 {
+  MemberJoin *join = data;
+  if (join->agent->stack == NULL) {
+    swarm_invocation_fail_literal (join->invocation, SWARM_ERROR_NO_QUORUM, NO_LEADER_TEXT);
+    member_join_free (join);
+    return;
+  }
   swarm_consensus_add (swarm_stack_consensus (join->agent->stack), &join->node, join->addr, member_added, join);
 }
 
