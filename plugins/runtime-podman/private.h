@@ -16,6 +16,7 @@ struct SwarmPluginInstance {
   GHashTable *prepares;   /* SwarmPluginCall → PodmanOp, for cancel */
   int exits_fd;           /* inotify on conmon's exit directory; -1: not there yet */
   guint exits_source;
+  gboolean watching;      /* the units of tasks */
   guint next_resolve;
 };
 

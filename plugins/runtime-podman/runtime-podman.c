@@ -624,7 +624,9 @@ list_units (PodmanOp *op)
   list->tasks = g_array_new (FALSE, TRUE, sizeof (SwarmPluginTaskInfo));
   list->ids = g_ptr_array_new_with_free_func (g_free);
   podman_exits_watch (self);
-  self->host->unit_watch (self->host, TASK_PREFIX, unit_changed, self);
+  if (!self->watching) /* a list that failed is asked for again */
+    self->host->unit_watch (self->host, TASK_PREFIX, unit_changed, self);
+  self->watching = TRUE;
   self->host->unit_list (self->host, TASK_PREFIX, listed, list);
 }
 

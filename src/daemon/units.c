@@ -14,6 +14,7 @@
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 #define CALL_TIMEOUT_MS 25000
 #define JOB_TIMEOUT_MS (15 * 60 * 1000) /* pulls may be long; the plugin's own deadline is shorter */
+#define ASK_AGAIN_S 1
 
 typedef struct {
   SwarmPluginServices services;
@@ -24,6 +25,8 @@ typedef struct {
   GHashTable *watched; /* unit name → WatchedUnit */
   guint next_watch;
   guint signal_ids[3];
+  GHashTable *doubtful; /* names of watched units, and prefixes with a '*', that systemd gave no answer about: asked again */
+  guint ask_again;
 } Units;
 
 typedef struct {
@@ -120,11 +123,16 @@ pick (GVariant *old, GVariant *news)
 
 /* ---- state of one unit ---- */
 
+/* No answer is not "no such unit": whoever asked must not take a running unit for one that is gone. */
 static void
 query_service (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer data)
 {
   Request *request = data;
   SwarmPluginUnitState state;
+  if (error != NULL) {
+    request_finish (request, NULL, request->error != NULL ? request->error : error);
+    return;
+  }
   g_autoptr (GVariant) service = reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
   swarm_plugin_unit_state (request->name, request->unit, service, &state);
   request_finish (request, &state, request->error);
@@ -134,9 +142,13 @@ static void
 query_unit (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer data)
 {
   Request *request = data;
-  if (error != NULL) {
+  if (g_error_matches (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND)) {
     SwarmPluginUnitState absent = { .name = request->name, .phase = SWARM_PLUGIN_UNIT_ABSENT };
     request_finish (request, &absent, request->error);
+    return;
+  }
+  if (error != NULL) {
+    request_finish (request, NULL, request->error != NULL ? request->error : error);
     return;
   }
   request->unit = g_variant_get_child_value (reply, 0);
@@ -190,6 +202,9 @@ reset_done (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer dat
 static void
 job_ended (Request *request, const char *result)
 {
+  if (request->timeout != 0)
+    g_source_remove (request->timeout);
+  request->timeout = 0;
   if (request->stopping) {
     manager_call (request->owner, "ResetFailedUnit", g_variant_new ("(s)", request->name), reset_done, request);
     return;
@@ -236,7 +251,7 @@ job_started (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer da
     g_hash_table_insert (request->owner->jobs, request->job, request);
     return;
   }
-  if (request->stopping) { /* not loaded: nothing to stop */
+  if (request->stopping && g_error_matches (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND)) { /* not loaded: nothing to stop */
     job_ended (request, "done");
     return;
   }
@@ -274,14 +289,19 @@ typedef struct {
   GArray *states;
   GPtrArray *keep; /* strings that states point to */
   guint waiting;
+  GError *error; /* one unit that cannot be asked about spoils the list: it would look as if it were gone */
 } ListRequest;
 
 static void
 list_finish (ListRequest *list, const GError *error)
 {
-  list->func ((SwarmPluginUnitState *) list->states->data, list->states->len, error, list->data);
+  if (error != NULL)
+    list->func (NULL, 0, error, list->data);
+  else
+    list->func ((SwarmPluginUnitState *) list->states->data, list->states->len, NULL, list->data);
   g_array_unref (list->states);
   g_ptr_array_unref (list->keep);
+  g_clear_error (&list->error);
   g_free (list);
 }
 
@@ -298,8 +318,10 @@ list_item (const SwarmPluginUnitState *state, const GError *error, gpointer data
     copy.result = result;
     g_array_append_val (list->states, copy);
   }
+  if (error != NULL && list->error == NULL)
+    list->error = g_error_copy (error);
   if (--list->waiting == 0)
-    list_finish (list, NULL);
+    list_finish (list, list->error);
 }
 
 static void
@@ -410,6 +432,60 @@ watch_unit (Units *self, const char *name)
   g_hash_table_insert (self->watched, unit->name, unit);
 }
 
+/* ---- what systemd gave no answer about ---- */
+
+static void checked_removed (const SwarmPluginUnitState *state, const GError *error, gpointer data);
+static void list_for_watch (Units *self, const char *prefix);
+
+typedef struct {
+  Units *owner;
+  char *name;
+} Check;
+
+static void
+check_unit (Units *self, const char *name)
+{
+  Check *check = g_new (Check, 1);
+  *check = (Check){ self, g_strdup (name) };
+  units_query (&self->services, name, checked_removed, check);
+}
+
+static gboolean
+ask_again (gpointer data)
+{
+  Units *self = data;
+  g_autoptr (GHashTable) doubtful = g_steal_pointer (&self->doubtful);
+  GHashTableIter iter;
+  const char *name;
+  self->ask_again = 0;
+  self->doubtful = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_hash_table_iter_init (&iter, doubtful);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &name, NULL)) {
+    if (g_str_has_suffix (name, "*")) {
+      g_autofree char *prefix = g_strndup (name, strlen (name) - 1);
+      list_for_watch (self, prefix);
+    } else if (g_hash_table_contains (self->watched, name)) {
+      check_unit (self, name);
+    }
+  }
+  return G_SOURCE_REMOVE;
+}
+
+/* Takes @name. */
+static void
+doubt (Units *self, char *name)
+{
+  g_hash_table_add (self->doubtful, name);
+  if (self->ask_again == 0)
+    self->ask_again = g_timeout_add_seconds (ASK_AGAIN_S, ask_again, self);
+}
+
+static gboolean
+is_cancelled (const GError *error)
+{
+  return g_error_matches (error, SWARM_ERROR, SWARM_ERROR_CANCELLED);
+}
+
 /* A unit that was there before the watch: what signals do not repeat is asked for. The answers are newer than all signals before them. */
 typedef struct {
   Units *owner;
@@ -422,6 +498,8 @@ got_base (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer data)
 {
   BaseRequest *request = data;
   WatchedUnit *unit = error == NULL ? g_hash_table_lookup (request->owner->watched, request->name) : NULL;
+  if (error != NULL && !is_cancelled (error))
+    doubt (request->owner, g_strdup (request->name));
   if (unit != NULL) {
     g_autoptr (GVariant) all = g_variant_get_child_value (reply, 0);
     GVariant **slot = request->service ? &unit->service : &unit->unit;
@@ -463,11 +541,12 @@ on_unit_new (const char *sender, const char *path, const char *member, GVariant 
     watch_unit (self, name);
 }
 
+/* ---- units that go ---- */
+
 static void
-checked_removed (const SwarmPluginUnitState *state, const GError *error, gpointer data)
+check_removed_now (Units *self, const SwarmPluginUnitState *state)
 {
-  Units *self = data;
-  if (state == NULL || !g_hash_table_contains (self->watched, state->name))
+  if (!g_hash_table_contains (self->watched, state->name))
     return;
   if (state->phase != SWARM_PLUGIN_UNIT_ABSENT) {
     ask_base (self, state->name, TRUE);
@@ -476,6 +555,20 @@ checked_removed (const SwarmPluginUnitState *state, const GError *error, gpointe
   }
   g_hash_table_remove (self->watched, state->name);
   tell_watchers (self, state);
+}
+
+/* Cancelled: the units are freed already. */
+static void
+checked_removed (const SwarmPluginUnitState *state, const GError *error, gpointer data)
+{
+  g_autofree Check *check = data;
+  g_autofree char *name = check->name;
+  if (is_cancelled (error))
+    return;
+  if (state != NULL)
+    check_removed_now (check->owner, state);
+  else
+    doubt (check->owner, g_steal_pointer (&name));
 }
 
 /* A daemon-reload says that all units are removed and new: only asking tells. */
@@ -488,18 +581,32 @@ on_unit_removed (const char *sender, const char *path, const char *member, GVari
     return;
   g_variant_get (args, "(&so)", &name, NULL);
   if (g_hash_table_contains (self->watched, name))
-    units_query (&self->services, name, checked_removed, self);
+    check_unit (self, name);
 }
 
 static void
 found_for_watch (const SwarmPluginUnitState *states, gsize n_states, const GError *error, gpointer data)
 {
-  Units *self = data;
+  g_autofree Check *check = data;
+  g_autofree char *pattern = check->name;
+  Units *self = check->owner;
+  if (is_cancelled (error))
+    return;
+  if (error != NULL)
+    doubt (self, g_steal_pointer (&pattern));
   for (gsize i = 0; i < n_states; i++) {
     watch_unit (self, states[i].name);
     ask_base (self, states[i].name, TRUE);
     ask_base (self, states[i].name, FALSE);
   }
+}
+
+static void
+list_for_watch (Units *self, const char *prefix)
+{
+  Check *check = g_new (Check, 1);
+  *check = (Check){ self, g_strconcat (prefix, "*", NULL) };
+  units_list (&self->services, prefix, found_for_watch, check);
 }
 
 static guint
@@ -512,7 +619,7 @@ units_watch (SwarmPluginServices *services, const char *prefix, SwarmUnitWatchFu
   watch->func = func;
   watch->data = data;
   g_ptr_array_add (self->watches, watch);
-  units_list (services, prefix, found_for_watch, self);
+  list_for_watch (self, prefix);
   return watch->id;
 }
 
@@ -557,6 +664,7 @@ swarm_units_new (SwarmBus *bus)
   self->jobs = g_hash_table_new (g_str_hash, g_str_equal);
   self->watches = g_ptr_array_new_with_free_func (watch_free);
   self->watched = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, watched_free);
+  self->doubtful = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (signals); i++)
     self->signal_ids[i] = swarm_bus_subscribe (bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, signals[i].member, signals[i].func, self);
   manager_call (self, "Subscribe", NULL, subscribed, self);
@@ -569,7 +677,10 @@ swarm_units_free (SwarmPluginServices *services)
   Units *self = (Units *) services;
   if (services == NULL || services == swarm_units_none ())
     return;
+  /* Answers of calls under way come as CANCELLED, after this: they touch nothing of ours. */
   g_cancellable_cancel (self->cancellable);
+  if (self->ask_again != 0)
+    g_source_remove (self->ask_again);
   for (guint i = 0; i < G_N_ELEMENTS (self->signal_ids); i++)
     swarm_bus_unsubscribe (self->bus, self->signal_ids[i]);
   GHashTableIter iter;
@@ -581,6 +692,7 @@ swarm_units_free (SwarmPluginServices *services)
   }
   g_hash_table_unref (self->jobs);
   g_hash_table_unref (self->watched);
+  g_hash_table_unref (self->doubtful);
   g_ptr_array_unref (self->watches);
   g_object_unref (self->cancellable);
   g_free (self);
