@@ -5,11 +5,8 @@
 #include "ca/authority.h"
 #include "ca/cert.h"
 #include "ca/crypto.h"
-#include "ca/identity.h"
 #include "ca/token.h"
-#include <glib/gstdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define HOUR_US (G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC)
 
@@ -249,55 +246,6 @@ test_verify (Fixture *f, gconstpointer unused)
 }
 
 static void
-test_identity (Fixture *f, gconstpointer unused)
-{
-  g_autofree char *dir = g_dir_make_tmp ("swarm-ca-XXXXXX", NULL), *key_path = NULL, *next_path = NULL, *csr = NULL;
-  g_auto (SwarmIssued) first = { 0 }, second = { 0 };
-  g_autoptr (SwarmIdentity) a = NULL, b = NULL, loaded = NULL, recovered = NULL;
-  g_autoptr (GBytes) key = swarm_cert_create_key (NULL);
-  g_autoptr (GError) error = NULL, absent = NULL, damaged = NULL;
-  struct stat st;
-
-  g_assert_null (swarm_identity_load (dir, &absent));
-  g_assert_error (absent, G_FILE_ERROR, G_FILE_ERROR_NOENT);
-  csr = swarm_cert_create_csr (key, NULL);
-  g_assert_true (swarm_authority_join (&f->authority, &f->state, f->worker, f->csr, &first, NULL));
-  g_assert_true (swarm_authority_join (&f->authority, &f->state, f->manager, csr, &second, NULL));
-  a = swarm_identity_new (first.cert_pem, f->node_key, f->root, &error);
-  g_assert_no_error (error);
-  b = swarm_identity_new (second.cert_pem, key, f->root, &error);
-  g_assert_null (swarm_identity_new (second.cert_pem, f->node_key, f->root, NULL));
-  g_assert_true (swarm_identity_save (a, dir, &error));
-  g_assert_no_error (error);
-  key_path = g_build_filename (dir, SWARM_IDENTITY_KEY_FILE, NULL);
-  next_path = g_strconcat (key_path, ".next", NULL);
-  g_assert_cmpint (stat (key_path, &st), ==, 0);
-  g_assert_cmpint (st.st_mode & 0777, ==, 0600);
-  loaded = swarm_identity_load (dir, &error);
-  g_assert_no_error (error);
-  g_assert_cmpstr (loaded->cert_pem, ==, a->cert_pem);
-  g_assert_cmpint (loaded->info.peer.role, ==, SWARM_PEER_WORKER);
-
-  /* The power fails between the renames of certificate and key: the new identity is found. */
-  g_assert_true (swarm_identity_save (b, dir, NULL));
-  g_assert_cmpint (g_rename (key_path, next_path), ==, 0);
-  g_assert_true (
-    g_file_set_contents (key_path, g_bytes_get_data (f->node_key, NULL), g_bytes_get_size (f->node_key), NULL));
-  recovered = swarm_identity_load (dir, &error);
-  g_assert_no_error (error);
-  g_assert_cmpstr (recovered->cert_pem, ==, b->cert_pem);
-  g_assert_false (g_file_test (next_path, G_FILE_TEST_EXISTS));
-
-  g_assert_true (g_file_set_contents (key_path, "damaged", -1, NULL));
-  g_assert_null (swarm_identity_load (dir, &damaged));
-  g_assert_error (damaged, SWARM_ERROR, SWARM_ERROR_FAILED);
-  g_assert_nonnull (strstr (damaged->message, key_path));
-  g_assert_true (swarm_identity_remove (dir, NULL));
-  g_assert_true (swarm_identity_remove (dir, NULL));
-  g_assert_cmpint (g_rmdir (dir), ==, 0);
-}
-
-static void
 test_parse (Fixture *f, gconstpointer unused)
 {
   g_autoptr (GError) subject = NULL, form = NULL;
@@ -325,7 +273,6 @@ main (int argc, char **argv)
     { "renew", test_renew },
     { "check-root", test_check_root },
     { "verify", test_verify },
-    { "identity", test_identity },
     { "parse", test_parse },
   };
 
