@@ -103,8 +103,8 @@ swarm_authority_join (SwarmAuthority *self, const SwarmAuthorityState *state, co
 
 gboolean
 swarm_authority_renew (SwarmAuthority *self, const SwarmAuthorityState *state, const SwarmPeer *peer,
-                       SwarmPeerRole role, const char *newest_serial, const char *csr_pem, SwarmIssued *ret,
-                       GError **error)
+                       SwarmPeerRole role, const char *newest_serial, const char *serial_before, const char *csr_pem,
+                       SwarmIssued *ret, GError **error)
 {
   const char *reason = NULL;
 
@@ -112,7 +112,7 @@ swarm_authority_renew (SwarmAuthority *self, const SwarmAuthorityState *state, c
     reason = "only a node with a certificate may renew one";
   else if (!swarm_id_equal (&peer->cluster, &state->cluster))
     reason = "the certificate belongs to another cluster";
-  else if (g_strcmp0 (peer->serial, newest_serial) != 0)
+  else if (g_strcmp0 (peer->serial, newest_serial) != 0 && g_strcmp0 (peer->serial, serial_before) != 0)
     reason = "the certificate was replaced by a newer one";
   if (reason != NULL) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "cannot renew the certificate of node %s: %s",

@@ -49,12 +49,12 @@ gboolean swarm_authority_join (SwarmAuthority *self, const SwarmAuthorityState *
 /* The manager that makes the cluster signs its own first certificate, as the node that it chose to be. */
 gboolean swarm_authority_issue (SwarmAuthority *self, const SwarmAuthorityState *state, const SwarmId *node,
                                 SwarmPeerRole role, const char *csr_pem, SwarmIssued *ret, GError **error);
-/* A known node asks for its next certificate over a connection that @peer authenticated. @role and @newest_serial come
- * from its node object: the role that it shall have now, the serial of the certificate it was last given. Certificates
- * other than the newest renew nothing: SWARM_ERROR_ACCESS_DENIED. */
+/* A known node asks for its next certificate over a connection that @peer authenticated. @role and the serials come from
+ * its node object: the role that it shall have now, the certificate it was last given, and the one it asked for that
+ * with (NULL: none), which it still holds when the answer was lost. Older ones renew nothing: SWARM_ERROR_ACCESS_DENIED. */
 gboolean swarm_authority_renew (SwarmAuthority *self, const SwarmAuthorityState *state, const SwarmPeer *peer,
-                                SwarmPeerRole role, const char *newest_serial, const char *csr_pem, SwarmIssued *ret,
-                                GError **error);
+                                SwarmPeerRole role, const char *newest_serial, const char *serial_before,
+                                const char *csr_pem, SwarmIssued *ret, GError **error);
 
 /* The joiner's side: whether @root_cert_pem, fetched over an unverified connection, is the root that @token speaks of.
  * "invalid join token", or SWARM_ERROR_ACCESS_DENIED "remote CA does not match fingerprint." */

@@ -22,6 +22,7 @@ typedef struct {
   gboolean joins;
   SwarmAvailability availability;
   char *addr;
+  char *serial_before; /* what a renewal was asked for with */
   SwarmCAFunc done;
   gpointer data;
   GError *error; /* to be answered from the loop */
@@ -106,6 +107,7 @@ issue_answer (Issue *issue, const GError *error)
   g_clear_error (&issue->error);
   ca_server_unref (issue->server);
   g_free (issue->addr);
+  g_free (issue->serial_before);
   g_free (issue);
 }
 
@@ -164,6 +166,7 @@ issue_commit (Issue *issue)
   }
   node->role = issue->role;
   swarm_string_set (&node->cert_serial, issue->issued.info.peer.serial);
+  swarm_string_set (&node->cert_serial_before, issue->serial_before);
   node->cert_not_after = issue->issued.info.not_after;
   if (issue->joins)
     swarm_tx_create (tx, node);
@@ -222,10 +225,12 @@ swarm_ca_server_renew (SwarmCAServer *self, const SwarmPeer *peer, const char *c
   issue->role = node_is_manager (node) ? SWARM_ROLE_MANAGER : SWARM_ROLE_WORKER;
   SwarmPeerRole role = issue->role == SWARM_ROLE_MANAGER ? SWARM_PEER_MANAGER : SWARM_PEER_WORKER;
   if (!authority_state (self, &state, &error)
-      || !swarm_authority_renew (&self->authority, &state, peer, role, node->cert_serial, csr_pem, &issue->issued, &error)) {
+      || !swarm_authority_renew (&self->authority, &state, peer, role, node->cert_serial, node->cert_serial_before, csr_pem,
+                                 &issue->issued, &error)) {
     issue_refuse_later (issue, error);
     return;
   }
+  issue->serial_before = g_strdup (peer->serial);
   issue_commit (issue);
 }
 
@@ -238,6 +243,12 @@ swarm_ca_effective_role (SwarmStore *store, const SwarmPeer *peer)
   return peer->role == SWARM_PEER_MANAGER && node_is_manager (node) ? SWARM_PEER_MANAGER : SWARM_PEER_WORKER;
 }
 
+static gboolean
+same_serial (const char *known, const char *shown)
+{
+  return known != NULL && g_ascii_strcasecmp (known, shown) == 0;
+}
+
 gboolean
 swarm_ca_standing (SwarmStore *store, const SwarmPeer *peer, GError **error)
 {
@@ -248,9 +259,9 @@ swarm_ca_standing (SwarmStore *store, const SwarmPeer *peer, GError **error)
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "the node is not part of this cluster");
     return FALSE;
   }
-  /* A demoted node holds a manager's certificate until it has renewed it, for which it needs this link. */
-  gboolean newest = node->cert_serial != NULL && g_ascii_strcasecmp (node->cert_serial, peer->serial) == 0;
-  if (peer->role == SWARM_PEER_MANAGER && !node_is_manager (node) && !newest) {
+  /* A demoted node holds a manager's certificate until it has renewed it, for which it needs this link; it counts as a worker there. */
+  if (peer->role == SWARM_PEER_MANAGER && !node_is_manager (node) && !same_serial (node->cert_serial, peer->serial)
+      && !same_serial (node->cert_serial_before, peer->serial)) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "the node is not a manager any more");
     return FALSE;
   }

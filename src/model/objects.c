@@ -97,6 +97,7 @@ static const SwarmField swarm_node_fields[] = {
   SWARM_FIELD (9, "ObservedRole", SwarmNode, role, ENUM, .enumeration = &swarm_role_enum),
   SWARM_FIELD (10, "CertSerial", SwarmNode, cert_serial, STRING),
   SWARM_FIELD (11, "CertNotAfter", SwarmNode, cert_not_after, TIME),
+  SWARM_FIELD (12, "CertSerialBefore", SwarmNode, cert_serial_before, STRING),
   { 0 },
 };
 TYPE (swarm_node, SwarmNode);

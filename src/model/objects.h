@@ -82,6 +82,7 @@ typedef struct {
   SwarmManagerStatus *manager_status; /* NULL: no member */
   SwarmRole role;                     /* observed: what its newest certificate says */
   char *cert_serial;                  /* newest certificate */
+  char *cert_serial_before;           /* the one that it was asked for with: until the answer arrived the node has no other */
   gint64 cert_not_after;              /* µs */
 } SwarmNode;
 SWARM_MESSAGE_DECLARE (SwarmNode, swarm_node)

@@ -309,7 +309,17 @@ test_issue (void)
   g_assert_no_error (out.error);
   node = swarm_store_get (brain->store, SWARM_KIND_NODE, &out.node);
   g_assert_cmpstr (node->cert_serial, !=, peer.serial);
-  /* The certificate before the newest renews nothing. */
+  /* Should the answer be lost, the node asks again with what it has; once it used the new one, what came before renews nothing. */
+  swarm_ca_server_renew (ca, &peer, csr, issued, &out);
+  brain_run (brain, 20 * MS);
+  g_assert_no_error (out.error);
+  node = swarm_store_get (brain->store, SWARM_KIND_NODE, &out.node);
+  g_assert_cmpstr (node->cert_serial_before, ==, peer.serial);
+  SwarmPeer newest = peer;
+  g_strlcpy (newest.serial, node->cert_serial, sizeof newest.serial);
+  swarm_ca_server_renew (ca, &newest, csr, issued, &out);
+  brain_run (brain, 20 * MS);
+  g_assert_no_error (out.error);
   swarm_ca_server_renew (ca, &peer, csr, issued, &out);
   brain_run (brain, 20 * MS);
   g_assert_error (out.error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED);
