@@ -25,7 +25,8 @@ struct _SwarmAgentJob {
   char *availability;
   char *token;
   char *csr;
-  GPtrArray *remotes; /* char * */
+  GPtrArray *remotes; /* char *: not asked yet */
+  char *asked;        /* the last of them */
   GBytes *root_key;
   gboolean cluster_made;
   gboolean waits_for_session;
@@ -45,6 +46,7 @@ job_free (SwarmAgentJob *job)
     explicit_bzero (job->token, strlen (job->token));
   g_free (job->token);
   g_free (job->csr);
+  g_free (job->asked);
   g_clear_pointer (&job->remotes, g_ptr_array_unref);
   g_clear_pointer (&job->root_key, g_bytes_unref);
   g_clear_error (&job->error);
@@ -166,14 +168,18 @@ session_timeout (gpointer data)
 {
   SwarmAgentJob *job = data;
   job->timeout = 0;
-  if (job->kind == JOB_INIT) {
+  if (job->kind == JOB_INIT && job->waits_for_session) { /* the cluster is made; its first worker is slow */
     job_succeed (job);
     return G_SOURCE_REMOVE;
   }
+  /* Steps are under way and answer to the job: it goes on without its caller. */
   if (job->invocation != NULL)
     swarm_invocation_fail_literal (job->invocation, SWARM_ERROR_TIMED_OUT,
-                                   "Timeout was reached before node joined. The attempt to join the swarm will continue in the background. "
-                                   "Use the \"swarmctl info\" command to see the current swarm status of your node.");
+                                   job->kind == JOB_INIT
+                                       ? "Timeout was reached before the cluster was made. The attempt will continue in the background. "
+                                         "Use the \"swarmctl info\" command to see the current swarm status of your node."
+                                       : "Timeout was reached before node joined. The attempt to join the swarm will continue in the background. "
+                                         "Use the \"swarmctl info\" command to see the current swarm status of your node.");
   job->invocation = NULL;
   return G_SOURCE_REMOVE;
 }
@@ -419,8 +425,8 @@ join_issued (GVariant *reply, const GError *error, gpointer data)
   }
   if (self->membership->manager)
     swarm_oneshot_call_any (self->rpc, self->membership->managers, "org.swarmagent1.Consensus", "Join",
-                            g_variant_new ("(s@ay)", self->membership->advertise, g_variant_new_array (G_VARIANT_TYPE_BYTE, NULL, 0)), CALL_TIMEOUT_US,
-                            join_consensus, job);
+                            g_variant_new ("(s@ay)", self->membership->advertise, g_variant_new_array (G_VARIANT_TYPE_BYTE, NULL, 0)),
+                            "(ta(ays))", CALL_TIMEOUT_US, join_consensus, job);
   else
     join_finish (job);
 }
@@ -449,8 +455,8 @@ join_got_root (GVariant *reply, const GError *error, gpointer data)
     return;
   }
   swarm_oneshot_call_any (self->rpc, self->membership->managers, "org.swarmagent1.CA", "Issue",
-                          g_variant_new ("(ssss)", job->csr, job->token, job->availability, self->membership->advertise), CALL_TIMEOUT_US,
-                          join_issued, job);
+                          g_variant_new ("(ssss)", job->csr, job->token, job->availability, self->membership->advertise), "(ssay)",
+                          CALL_TIMEOUT_US, join_issued, job);
 }
 
 /* Asks each manager in turn for the root. */
@@ -460,16 +466,17 @@ join_next_root (GVariant *reply, const GError *error, gpointer data)
   SwarmAgentJob *job = data;
   if (error == NULL || job->remotes->len == 0) {
     if (error != NULL) {
-      g_autoptr (GError) told = g_error_new (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "cannot join through %s: %s",
-                                             (char *) job->agent->membership->managers->pdata[0], error->message);
+      g_autoptr (GError) told = g_error_new (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "cannot join through %s: %s", job->asked, error->message);
       join_got_root (NULL, told, job);
       return;
     }
     join_got_root (reply, error, job);
     return;
   }
-  g_autofree char *address = g_ptr_array_steal_index (job->remotes, 0);
-  swarm_oneshot_call (job->agent->rpc, address, TRUE, "org.swarmagent1.CA", "GetRootCA", NULL, CALL_TIMEOUT_US, join_next_root, job);
+  g_free (job->asked);
+  job->asked = g_ptr_array_steal_index (job->remotes, 0);
+  swarm_oneshot_call (job->agent->rpc, job->asked, TRUE, "org.swarmagent1.CA", "GetRootCA", NULL, "(s)", CALL_TIMEOUT_US,
+                      join_next_root, job);
 }
 
 static gboolean
@@ -581,7 +588,10 @@ static void
 leave_said (gpointer data)
 {
   SwarmAgentJob *job = data;
-  swarm_worker_drain (job->agent->worker, LEAVE_DRAIN_US, leave_drained, job);
+  if (job->agent->worker != NULL)
+    swarm_worker_drain (job->agent->worker, LEAVE_DRAIN_US, leave_drained, job);
+  else
+    leave_drained (job);
 }
 
 void
@@ -596,7 +606,11 @@ swarm_agent_leave (gpointer agent, gboolean force, SwarmInvocation *invocation)
   if (self->job != NULL)
     error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION,
                                  "Another init, join or leave is under way on this node; wait for it to end.");
-  else if (self->membership == NULL)
+  else if (self->api->state == SWARM_LOCAL_ERROR && !force)
+    error = g_error_new (SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION,
+                         "The cluster state of this node cannot be used: %s. Use `--force` to remove it and start over.",
+                         self->api->error != NULL ? self->api->error : "unknown reason");
+  else if (self->membership == NULL && self->api->state != SWARM_LOCAL_ERROR)
     error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, "This node is not part of a swarm");
   else if (self->stack != NULL && !force)
     swarm_control_may_leave (swarm_manager_control (swarm_stack_manager (self->stack)), &self->membership->node, &error);

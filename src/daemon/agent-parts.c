@@ -117,7 +117,10 @@ swarm_agent_use_credentials (SwarmAgent *self, GError **error)
 {
   swarm_agent_ensure_rpc (self);
   SwarmRpcCredentials credentials = { self->membership->cert, self->membership->key, self->membership->root_cert };
-  return swarm_rpc_set_credentials (self->rpc, &credentials, error);
+  if (!swarm_rpc_set_credentials (self->rpc, &credentials, error))
+    return FALSE;
+  swarm_agent_plan_renewal (self);
+  return TRUE;
 }
 
 /* ---- the manager's part ---- */
@@ -274,6 +277,7 @@ swarm_agent_start_manager (SwarmAgent *self, gboolean bootstrap, GError **error)
     return FALSE;
   }
   swarm_api_set_manager (self->api, swarm_stack_store (self->stack), swarm_stack_manager (self->stack));
+  swarm_agent_watch_standing (self);
   update_peers (self);
   return TRUE;
 }
@@ -281,6 +285,8 @@ swarm_agent_start_manager (SwarmAgent *self, gboolean bootstrap, GError **error)
 void
 swarm_agent_stop_manager (SwarmAgent *self)
 {
+  if (self->stack != NULL)
+    swarm_agent_unwatch_standing (self);
   swarm_api_set_manager (self->api, NULL, NULL);
   g_autoptr (GPtrArray) own = g_steal_pointer (&self->own_links);
   self->own_links = g_ptr_array_new_with_free_func ((GDestroyNotify) swarm_link_unref);
@@ -398,12 +404,25 @@ host_of (const char *address)
   return colon != NULL ? g_strndup (address, colon - address) : g_strdup (address);
 }
 
+static gboolean
+check_not_expired (SwarmAgent *self, GError **error)
+{
+  SwarmCertInfo info;
+  if (!swarm_cert_parse (self->membership->cert, &info, error))
+    return FALSE;
+  if (swarm_clock_now (self->clock) < info.not_after)
+    return TRUE;
+  g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION,
+                       "Swarm certificates have expired. To replace them, leave the swarm and join again.");
+  return FALSE;
+}
+
 gboolean
 swarm_agent_start_cluster (SwarmAgent *self, GError **error)
 {
   g_autofree char *host = self->membership->advertise != NULL ? host_of (self->membership->advertise) : NULL;
   swarm_api_set_identity (self->api, &self->membership->node, &self->membership->cluster, host);
-  if (!swarm_agent_use_credentials (self, error))
+  if (!check_not_expired (self, error) || !swarm_agent_use_credentials (self, error))
     return FALSE;
   if (self->membership->manager && !swarm_agent_start_manager (self, FALSE, error))
     return FALSE;
@@ -414,6 +433,7 @@ void
 swarm_agent_stop_cluster (SwarmAgent *self)
 {
   g_clear_pointer (&self->worker, swarm_worker_free);
+  swarm_agent_forget_role_change (self);
   if (self->rpc == NULL)
     return;
   swarm_agent_stop_manager (self);

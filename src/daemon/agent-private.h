@@ -48,7 +48,15 @@ struct _SwarmAgent {
   SwarmWorker *worker;
   SwarmId leader;           /* as the worker's session was told */
   SwarmAgentJob *job;
-  gboolean changing_role;
+  gboolean changing_role; /* or renewing the certificate */
+  guint role_tries;       /* that failed in a row */
+  guint memberships;      /* how many there have been: answers to calls of an earlier one are dropped */
+  SwarmTimer *renewal;
+  char *renewal_serial;   /* of the certificate that renewal_at is about */
+  gint64 renewal_at;      /* µs since 1970 */
+  guint standing_watch;
+  GArray *to_cut;         /* SwarmId; see agent-standing.c */
+  guint cut_source;
   guint teardown_source;
   guint role_source;
   char *plugin_error; /* why this host cannot run tasks */
@@ -94,9 +102,18 @@ gboolean swarm_agent_use_credentials (SwarmAgent *self, GError **error);
 /* Removes all files of @disk, after what is being written to it. */
 void swarm_agent_wipe_disk (SwarmDisk *disk, SwarmDiskDoneFunc done, gpointer data);
 
-/* ---- agent-role.c: promotion and demotion of this node ---- */
+/* ---- agent-role.c: certificates; promotion and demotion of this node ---- */
+/* Asks for the next certificate when it is time: to be called whenever there is a new one. */
+void swarm_agent_plan_renewal (SwarmAgent *self);
+/* The cluster is left: what is under way here ends without effect. */
+void swarm_agent_forget_role_change (SwarmAgent *self);
 void swarm_agent_node_changed (SwarmAgent *self, const SwarmNode *node);
 void swarm_agent_demoted (SwarmAgent *self);
+
+/* ---- agent-standing.c ---- */
+/* Follows the stack's store: nodes that are removed or demoted lose their open connections with this agent. */
+void swarm_agent_watch_standing (SwarmAgent *self);
+void swarm_agent_unwatch_standing (SwarmAgent *self);
 
 /* ---- agent-hooks.c ---- */
 const SwarmApiHooks *swarm_agent_hooks (void);
@@ -118,9 +135,10 @@ void swarm_agent_worker_logs (SwarmCall *call, gpointer agent);
 SwarmNodeDescription *swarm_describe_node (const char *hostname, GHashTable *labels);
 
 /* ---- oneshot.c: a single call to a manager that is not (yet) a peer ---- */
-/* Dials @address, calls, closes. @unverified: see swarm_rpc_dial_unverified(). @func exactly once, not re-entrantly. */
+/* Dials @address, calls, closes. @unverified: see swarm_rpc_dial_unverified(). An answer that is not of type @answer is an error. @func
+ * exactly once, not re-entrantly. */
 void swarm_oneshot_call (SwarmRpc *rpc, const char *address, gboolean unverified, const char *iface, const char *member, GVariant *args,
-                         gint64 timeout_us, SwarmReplyFunc func, gpointer data);
+                         const char *answer, gint64 timeout_us, SwarmReplyFunc func, gpointer data);
 /* Tries each of @addresses (GPtrArray of char *) until one answers with anything but UNAVAILABLE, TIMED_OUT or NOT_MANAGER. */
-void swarm_oneshot_call_any (SwarmRpc *rpc, GPtrArray *addresses, const char *iface, const char *member, GVariant *args, gint64 timeout_us,
-                             SwarmReplyFunc func, gpointer data);
+void swarm_oneshot_call_any (SwarmRpc *rpc, GPtrArray *addresses, const char *iface, const char *member, GVariant *args, const char *answer,
+                             gint64 timeout_us, SwarmReplyFunc func, gpointer data);

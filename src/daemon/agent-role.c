@@ -1,44 +1,86 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* This node is promoted or demoted: a new certificate, then the manager's part comes up or goes. */
+/* This node's next certificate: when its time has come, or when the node is promoted or demoted; then the manager's part comes up or goes. */
 #include "base/error.h"
 #include "base/log.h"
+#include "ca/authority.h"
 #include "ca/cert.h"
 #include "daemon/agent-private.h"
 
 #define CALL_TIMEOUT_US (10 * G_USEC_PER_SEC)
 #define RETRY_S 2
+#define RETRY_MAX_S 60
+#define RENEWAL_LOOK_US (G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC) /* certificates go by the wall clock, which may be set */
+#define RENEWAL_RETRY_US (G_GINT64_CONSTANT (300) * G_USEC_PER_SEC)
 
 static gboolean change_role (gpointer data);
+
+/* A call of one membership: its answer means nothing to the next one. */
+typedef struct {
+  SwarmAgent *agent;
+  guint membership;
+} RoleCall;
+
+static RoleCall *
+role_call_new (SwarmAgent *self)
+{
+  RoleCall *call = g_new (RoleCall, 1);
+  *call = (RoleCall){ self, self->memberships };
+  return call;
+}
+
+/* NULL: that membership is over. */
+static SwarmAgent *
+role_call_end (gpointer data)
+{
+  g_autofree RoleCall *call = data;
+  return call->membership == call->agent->memberships && call->agent->membership != NULL ? call->agent : NULL;
+}
+
+void
+swarm_agent_forget_role_change (SwarmAgent *self)
+{
+  self->memberships++;
+  self->changing_role = FALSE;
+  self->role_tries = 0;
+  swarm_clock_clear_timer (self->clock, &self->renewal);
+  if (self->role_source != 0)
+    g_source_remove (self->role_source);
+  self->role_source = 0;
+}
 
 /* The role is looked at again after a while, whatever went wrong. */
 static void
 retry (SwarmAgent *self, const char *what, const GError *error)
 {
   swarm_warning ("%s: %s; trying again", what, error->message);
+  guint delay = MIN (RETRY_S << MIN (self->role_tries, 8), RETRY_MAX_S);
+  self->role_tries++;
   if (self->role_source == 0)
-    self->role_source = g_timeout_add_seconds (RETRY_S, change_role, self);
+    self->role_source = g_timeout_add_seconds (delay, change_role, self);
 }
 
 static void
 ended (SwarmAgent *self)
 {
   self->changing_role = FALSE;
+  self->role_tries = 0;
   swarm_agent_update_status (self);
 }
 
 static void
 written (const GError *error, gpointer data)
 {
-  SwarmAgent *self = data;
+  SwarmAgent *self = role_call_end (data);
   if (error != NULL)
     swarm_error_log ("Node state cannot be written: %s", error->message);
-  ended (self);
+  if (self != NULL)
+    ended (self);
 }
 
 static void
 write_state (SwarmAgent *self)
 {
-  swarm_membership_store (self->membership, self->node_disk, self->crypto, self->random, written, self);
+  swarm_membership_store (self->membership, self->node_disk, self->crypto, self->random, written, role_call_new (self));
 }
 
 /* ---- up ---- */
@@ -46,10 +88,10 @@ write_state (SwarmAgent *self)
 static void
 joined_consensus (GVariant *reply, const GError *error, gpointer data)
 {
-  SwarmAgent *self = data;
+  SwarmAgent *self = role_call_end (data);
   g_autoptr (GError) local = NULL;
-  if (self->membership == NULL)
-    return ended (self);
+  if (self == NULL)
+    return;
   if (error != NULL) {
     retry (self, "This node cannot become a manager yet", error);
     return;
@@ -72,7 +114,9 @@ joined_consensus (GVariant *reply, const GError *error, gpointer data)
 static void
 log_gone (const GError *error, gpointer data)
 {
-  write_state (data);
+  SwarmAgent *self = role_call_end (data);
+  if (self != NULL)
+    write_state (self);
 }
 
 static void
@@ -89,7 +133,7 @@ step_down (SwarmAgent *self)
         g_ptr_array_add (managers, swarm_manager_address_new (&SWARM_ID_NIL, self->membership->managers->pdata[i]));
     swarm_worker_set_managers (self->worker, managers);
   }
-  swarm_agent_wipe_disk (self->log_disk, log_gone, self);
+  swarm_agent_wipe_disk (self->log_disk, log_gone, role_call_new (self));
 }
 
 /* ---- certificate ---- */
@@ -97,12 +141,12 @@ step_down (SwarmAgent *self)
 static void
 renewed (GVariant *reply, const GError *error, gpointer data)
 {
-  SwarmAgent *self = data;
+  SwarmAgent *self = role_call_end (data);
   g_autoptr (GError) local = NULL;
   const char *cert, *root;
   SwarmCertInfo info;
-  if (self->membership == NULL)
-    return ended (self);
+  if (self == NULL)
+    return;
   if (error != NULL) {
     retry (self, "No new certificate", error);
     return;
@@ -123,7 +167,7 @@ renewed (GVariant *reply, const GError *error, gpointer data)
   if (manager && self->stack == NULL)
     swarm_oneshot_call_any (self->rpc, self->membership->managers, "org.swarmagent1.Consensus", "Join",
                             g_variant_new ("(s@ay)", self->membership->advertise, g_variant_new_array (G_VARIANT_TYPE_BYTE, NULL, 0)),
-                            CALL_TIMEOUT_US, joined_consensus, self);
+                            "(ta(ays))", CALL_TIMEOUT_US, joined_consensus, role_call_new (self));
   else if (!manager && self->stack != NULL)
     step_down (self);
   else
@@ -141,12 +185,20 @@ change_role (gpointer data)
     ended (self);
     return G_SOURCE_REMOVE;
   }
-  /* Not over our own stack: a demoted manager must ask those that remain. */
-  g_autoptr (GPtrArray) others = g_ptr_array_new ();
-  for (guint i = 0; i < self->membership->managers->len; i++)
-    if (g_strcmp0 (self->membership->managers->pdata[i], self->membership->advertise) != 0)
-      g_ptr_array_add (others, self->membership->managers->pdata[i]);
-  swarm_oneshot_call_any (self->rpc, others, "org.swarmagent1.CA", "Renew", g_variant_new ("(s)", csr), CALL_TIMEOUT_US, renewed, self);
+  /* Our own stack last: a demoted manager must ask those that remain. */
+  g_autoptr (GPtrArray) managers = g_ptr_array_new ();
+  gboolean own = FALSE;
+  for (guint i = 0; i < self->membership->managers->len; i++) {
+    char *address = self->membership->managers->pdata[i];
+    if (g_strcmp0 (address, self->membership->advertise) == 0)
+      own = TRUE;
+    else
+      g_ptr_array_add (managers, address);
+  }
+  if (own && self->stack != NULL)
+    g_ptr_array_add (managers, self->membership->advertise);
+  swarm_oneshot_call_any (self->rpc, managers, "org.swarmagent1.CA", "Renew", g_variant_new ("(s)", csr), "(ss)", CALL_TIMEOUT_US, renewed,
+                          role_call_new (self));
   return G_SOURCE_REMOVE;
 }
 
@@ -159,13 +211,55 @@ begin (SwarmAgent *self)
   change_role (self);
 }
 
+/* ---- in time ---- */
+
+static void
+look_at_renewal (gpointer data)
+{
+  SwarmAgent *self = data;
+  self->renewal = NULL;
+  swarm_agent_plan_renewal (self);
+}
+
+static void
+renew (gpointer data)
+{
+  SwarmAgent *self = data;
+  /* Until the next certificate is there, and its own plan replaces this one. */
+  self->renewal = swarm_clock_timer (self->clock, RENEWAL_RETRY_US, SWARM_PRIORITY_NORMAL, renew, self);
+  swarm_info ("This node's certificate is due to be renewed");
+  begin (self);
+}
+
+void
+swarm_agent_plan_renewal (SwarmAgent *self)
+{
+  SwarmCertInfo info;
+  swarm_clock_clear_timer (self->clock, &self->renewal);
+  if (!swarm_cert_parse (self->membership->cert, &info, NULL))
+    return;
+  if (g_strcmp0 (self->renewal_serial, info.peer.serial) != 0) {
+    g_free (self->renewal_serial);
+    self->renewal_serial = g_strdup (info.peer.serial);
+    self->renewal_at = swarm_authority_renewal_time (self->random, &info);
+  }
+  gint64 left = MAX (self->renewal_at - swarm_clock_now (self->clock), 0);
+  if (left > RENEWAL_LOOK_US)
+    self->renewal = swarm_clock_timer (self->clock, RENEWAL_LOOK_US, SWARM_PRIORITY_NORMAL, look_at_renewal, self);
+  else
+    self->renewal = swarm_clock_timer (self->clock, left, SWARM_PRIORITY_NORMAL, renew, self);
+}
+
+/* ---- what the cluster says ---- */
+
 void
 swarm_agent_node_changed (SwarmAgent *self, const SwarmNode *node)
 {
-  /* Up at once; down only when the consensus has let this node go: then the leader takes away its manager status. */
-  if (node->spec->role == SWARM_ROLE_MANAGER && self->stack == NULL)
+  /* After its log failed a manager stays down until somebody has looked at it: joining anew each time would not mend it. */
+  if (node->spec->role == SWARM_ROLE_MANAGER && self->stack == NULL && self->api->state != SWARM_LOCAL_ERROR)
     begin (self);
-  else if (node->spec->role == SWARM_ROLE_WORKER && node->manager_status == NULL && self->stack != NULL)
+  /* Down only when the consensus has let this node go: then the leader takes away its manager status. */
+  else if (node->spec->role == SWARM_ROLE_WORKER && self->stack != NULL && node->manager_status == NULL)
     begin (self);
 }
 

@@ -79,6 +79,7 @@ swarm_agent_free (SwarmAgent *self)
   g_free (self->hostname);
   g_free (self->boot_id);
   g_free (self->plugin_error);
+  g_free (self->renewal_serial);
   swarm_config_free (self->config);
   g_free (self);
 }
@@ -114,7 +115,7 @@ check_idle (gpointer data)
 {
   SwarmAgent *self = data;
   gint64 idle = swarm_clock_boottime (self->clock) - swarm_bus_last_activity (self->bus);
-  if (self->membership != NULL || self->job != NULL || swarm_bus_pending_calls (self->bus) > 0
+  if (self->membership != NULL || self->api->state != SWARM_LOCAL_INACTIVE || self->job != NULL || swarm_bus_pending_calls (self->bus) > 0
       || idle < (gint64) self->config->idle_exit_s * G_USEC_PER_SEC)
     return G_SOURCE_CONTINUE;
   self->idle_source = 0;

@@ -7,6 +7,7 @@ typedef struct {
   char *iface;
   char *member;
   GVariant *args;
+  char *answer;
   gint64 timeout_us;
   SwarmReplyFunc func;
   gpointer data;
@@ -25,6 +26,7 @@ oneshot_finish (gpointer data)
   g_clear_pointer (&self->reply, g_variant_unref);
   g_clear_error (&self->error);
   g_variant_unref (self->args);
+  g_free (self->answer);
   g_free (self->iface);
   g_free (self->member);
   g_free (self);
@@ -35,8 +37,13 @@ static void
 oneshot_reply (GVariant *reply, const GError *error, gpointer data)
 {
   Oneshot *self = data;
-  self->reply = reply != NULL ? g_variant_ref (reply) : NULL;
-  self->error = error != NULL ? g_error_copy (error) : NULL;
+  if (error != NULL)
+    self->error = g_error_copy (error);
+  else if (g_variant_is_of_type (reply, G_VARIANT_TYPE (self->answer)))
+    self->reply = g_variant_ref (reply);
+  else
+    self->error = g_error_new (SWARM_ERROR, SWARM_ERROR_FAILED, "it answers %s with %s, not %s", self->member,
+                               g_variant_get_type_string (reply), self->answer);
   /* From idle: the link must not be freed inside its own callback. */
   g_idle_add_full (G_PRIORITY_DEFAULT, oneshot_finish, self, NULL);
   swarm_link_set_events (self->link, NULL, NULL);
@@ -64,13 +71,14 @@ static const SwarmLinkEvents oneshot_events = { oneshot_up, oneshot_down, NULL }
 
 void
 swarm_oneshot_call (SwarmRpc *rpc, const char *address, gboolean unverified, const char *iface, const char *member, GVariant *args,
-                    gint64 timeout_us, SwarmReplyFunc func, gpointer data)
+                    const char *answer, gint64 timeout_us, SwarmReplyFunc func, gpointer data)
 {
   Oneshot *self = g_new0 (Oneshot, 1);
   SwarmTransport *transport = swarm_rpc_transport (rpc);
   self->iface = g_strdup (iface);
   self->member = g_strdup (member);
   self->args = g_variant_ref_sink (args != NULL ? args : g_variant_new ("()"));
+  self->answer = g_strdup (answer);
   self->timeout_us = timeout_us;
   self->func = func;
   self->data = data;
@@ -87,6 +95,7 @@ typedef struct {
   char *iface;
   char *member;
   GVariant *args;
+  char *answer;
   gint64 timeout_us;
   SwarmReplyFunc func;
   gpointer data;
@@ -100,6 +109,7 @@ any_finish (AnyCall *self, GVariant *reply, const GError *error)
   self->func (reply, error, self->data);
   g_ptr_array_unref (self->addresses);
   g_variant_unref (self->args);
+  g_free (self->answer);
   g_free (self->iface);
   g_free (self->member);
   g_free (self);
@@ -124,13 +134,13 @@ any_next (AnyCall *self, const GError *last)
     any_finish (self, NULL, last);
     return;
   }
-  swarm_oneshot_call (self->rpc, self->addresses->pdata[self->next++], FALSE, self->iface, self->member, self->args, self->timeout_us,
-                      any_reply, self);
+  swarm_oneshot_call (self->rpc, self->addresses->pdata[self->next++], FALSE, self->iface, self->member, self->args, self->answer,
+                      self->timeout_us, any_reply, self);
 }
 
 void
-swarm_oneshot_call_any (SwarmRpc *rpc, GPtrArray *addresses, const char *iface, const char *member, GVariant *args, gint64 timeout_us,
-                        SwarmReplyFunc func, gpointer data)
+swarm_oneshot_call_any (SwarmRpc *rpc, GPtrArray *addresses, const char *iface, const char *member, GVariant *args, const char *answer,
+                        gint64 timeout_us, SwarmReplyFunc func, gpointer data)
 {
   AnyCall *self = g_new0 (AnyCall, 1);
   self->rpc = rpc;
@@ -140,6 +150,7 @@ swarm_oneshot_call_any (SwarmRpc *rpc, GPtrArray *addresses, const char *iface, 
   self->iface = g_strdup (iface);
   self->member = g_strdup (member);
   self->args = g_variant_ref_sink (args != NULL ? args : g_variant_new ("()"));
+  self->answer = g_strdup (answer);
   self->timeout_us = timeout_us;
   self->func = func;
   self->data = data;

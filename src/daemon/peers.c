@@ -70,14 +70,15 @@ static void
 log_up (SwarmLink *link, gpointer data)
 {
   Peer *peer = data;
-  peer->backoff_us = BACKOFF_MIN_US;
+  SwarmId node = peer->address.node; /* the receiver may do away with the peer */
   if (!swarm_id_equal (&link->peer.node, &peer->address.node)) {
     g_autoptr (GError) error = g_error_new (SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "%s answered as another node", peer->address.address);
     swarm_warning ("Manager %s", error->message);
     swarm_link_close (link, error);
     return;
   }
-  peer->owner->events->connected (&peer->address.node, peer->owner->data);
+  peer->backoff_us = BACKOFF_MIN_US;
+  peer->owner->events->connected (&node, peer->owner->data);
 }
 
 static void
@@ -85,11 +86,12 @@ log_down (SwarmLink *link, const GError *error, gpointer data)
 {
   Peer *peer = data;
   SwarmPeers *self = peer->owner;
+  SwarmId node = peer->address.node;
   g_clear_pointer (&peer->log, swarm_link_unref);
   gint64 jitter = swarm_random_below (self->random, (guint32) peer->backoff_us);
   peer->redial = swarm_clock_timer (self->clock, peer->backoff_us + jitter, SWARM_PRIORITY_NORMAL, redial, peer);
   peer->backoff_us = MIN (peer->backoff_us * 2, BACKOFF_MAX_US);
-  self->events->disconnected (&peer->address.node, self->data);
+  self->events->disconnected (&node, self->data);
 }
 
 static const SwarmLinkEvents log_events = { log_up, log_down, NULL };

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* A node that was removed or demoted loses its open connections with this manager: what it may still do it must ask for anew, and streams that
+ * it opened as a manager end. (Each call is checked besides; see check_peer in agent-parts.c.) */
+#include "base/error.h"
+#include "base/log.h"
+#include "daemon/agent-private.h"
+
+static gboolean
+cut_now (gpointer data)
+{
+  SwarmAgent *self = data;
+  g_autoptr (GArray) nodes = g_steal_pointer (&self->to_cut);
+  g_autoptr (GError) reason = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "the node was removed or demoted");
+  self->cut_source = 0;
+  for (guint i = 0; i < nodes->len; i++) {
+    const SwarmId *node = &g_array_index (nodes, SwarmId, i);
+    swarm_debug ("Node %s was removed or demoted: its connections are cut", swarm_id_string (node).str);
+    swarm_rpc_close_node (self->rpc, node, reason);
+  }
+  return G_SOURCE_REMOVE;
+}
+
+/* As the CA sees it: a demoted node is a manager until it is out of the consensus. */
+static gboolean
+is_manager (const SwarmNode *node)
+{
+  return node->spec->role == SWARM_ROLE_MANAGER || node->manager_status != NULL;
+}
+
+/* The store is being written to: only noted here. */
+static void
+node_event (const SwarmEvent *event, gpointer data)
+{
+  SwarmAgent *self = data;
+  gboolean removed = event->event == SWARM_EVENT_REMOVE;
+  if ((!removed && event->event != SWARM_EVENT_UPDATE) || event->kind != SWARM_KIND_NODE)
+    return;
+  const SwarmId *node = &SWARM_OBJECT (event->object)->id;
+  if (swarm_id_equal (node, &self->membership->node) || (!removed && !(is_manager (event->previous) && !is_manager (event->object))))
+    return;
+  if (self->to_cut == NULL)
+    self->to_cut = g_array_new (FALSE, FALSE, sizeof (SwarmId));
+  g_array_append_val (self->to_cut, *node);
+  if (self->cut_source == 0)
+    self->cut_source = g_idle_add (cut_now, self);
+}
+
+void
+swarm_agent_watch_standing (SwarmAgent *self)
+{
+  self->standing_watch = swarm_store_watch (swarm_stack_store (self->stack), 1 << SWARM_KIND_NODE, node_event, self);
+}
+
+void
+swarm_agent_unwatch_standing (SwarmAgent *self)
+{
+  if (self->standing_watch != 0)
+    swarm_store_unwatch (swarm_stack_store (self->stack), self->standing_watch);
+  self->standing_watch = 0;
+  if (self->cut_source != 0)
+    g_source_remove (self->cut_source);
+  self->cut_source = 0;
+  g_clear_pointer (&self->to_cut, g_array_unref);
+}
