@@ -29,10 +29,23 @@ load_runtime (SwarmAgent *self, const SwarmPluginHostConfig *config, GError **er
 }
 
 static gboolean
-load_scheduler (SwarmAgent *self, const SwarmPluginHostConfig *config, GError **error)
+load_scheduler (SwarmAgent *self, const char *name, const SwarmPluginHostConfig *config, GError **error)
 {
-  g_autoptr (SwarmPlugin) plugin = load (self, "scheduler-", self->config->scheduler_plugin, SWARM_PLUGIN_SCHEDULER, error);
+  g_autoptr (SwarmPlugin) plugin = load (self, "scheduler-", name, SWARM_PLUGIN_SCHEDULER, error);
   return plugin != NULL && (self->scheduler = swarm_scheduler_host_new (plugin, config, error)) != NULL;
+}
+
+/* A cluster whose leader has a broken strategy should still place tasks. */
+static void
+load_any_scheduler (SwarmAgent *self, const SwarmPluginHostConfig *config)
+{
+  g_autoptr (GError) error = NULL, second = NULL;
+  if (load_scheduler (self, self->config->scheduler_plugin, config, &error))
+    return;
+  if (load_scheduler (self, "spread", config, &second))
+    swarm_error_log ("%s; scheduler-spread places tasks instead", error->message);
+  else
+    swarm_error_log ("%s; %s: this host places no tasks when it leads", error->message, second->message);
 }
 
 static gboolean
@@ -54,14 +67,13 @@ swarm_agent_load_plugins (SwarmAgent *self)
     .data = self,
   };
   SwarmPluginHostConfig pure = { .clock = self->clock, .config = plugin_config, .data = self };
-  g_autoptr (GError) runtime = NULL, scheduler = NULL, network = NULL;
+  g_autoptr (GError) runtime = NULL, network = NULL;
   g_clear_pointer (&self->plugin_error, g_free);
   if (!load_runtime (self, &config, &runtime))
     self->plugin_error = g_strdup (runtime->message);
   if (!load_network (self, &config, &network) && self->plugin_error == NULL)
     self->plugin_error = g_strdup (network->message);
-  if (!load_scheduler (self, &pure, &scheduler))
-    swarm_warning ("%s; the built-in spread strategy places tasks instead", scheduler->message);
+  load_any_scheduler (self, &pure);
   if (self->plugin_error != NULL)
     swarm_error_log ("%s; this host cannot run tasks until that is mended and the agent restarted", self->plugin_error);
 }
