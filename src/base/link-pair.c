@@ -567,12 +567,28 @@ link_close (SwarmLink *self, const GError *reason)
   post (other, run_down, NULL)->error = down_error (NULL);
 }
 
+/* A link that goes without having gone down: its host was switched off. Nobody is left to hear of what was asked over it. */
+static void
+detach_all (PairLink *link)
+{
+  GHashTableIter iter;
+  gpointer key;
+
+  g_hash_table_iter_init (&iter, link->pending);
+  while (g_hash_table_iter_next (&iter, &key, NULL)) {
+    Pending *pending = key;
+    swarm_clock_clear_timer (link->pair->clock, &pending->timer);
+    pending->caller = NULL;
+  }
+}
+
 static void
 link_free (SwarmLink *self)
 {
   PairLink *link = (PairLink *) self;
   Pair *pair = link->pair;
 
+  detach_all (link);
   if (link->other != NULL)
     link->other->other = NULL;
   if (pair->hooks != NULL)
