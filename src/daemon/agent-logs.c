@@ -14,6 +14,12 @@
 #define MAX_LINE (2 * 1024 * 1024)
 #define MAX_PAGE 1000
 #define TASKS_PER_STREAM 200
+#define MAX_SESSIONS 64
+#define PAGE_BYTES (1024 * 1024)          /* text in one answer of ReadLogs */
+#define PAGE_SOURCES_BYTES (4 * 1024 * 1024) /* what all nodes together may give for it … */
+#define PAGE_SOURCE_MIN (16 * 1024)       /* … but each at least this */
+#define PAGE_TIMEOUT_US (20 * G_USEC_PER_SEC)
+#define RETIRE_S 3 /* after a task's end its last lines still arrive */
 
 typedef struct _LogSession LogSession;
 
@@ -24,6 +30,12 @@ typedef struct {
   char *hostname;
   GString *partial; /* a line that is not complete yet */
   gboolean ended;
+  SwarmId task; /* the only one that it reads; nil: several */
+  guint retire_source;
+  /* pages: how much came, up to when */
+  guint lines;
+  gsize bytes;
+  guint64 last;
 } Source;
 
 struct _LogSession {
@@ -50,6 +62,9 @@ struct _LogSession {
   guint64 page_after;
   guint page_skip;
   guint page_max;
+  SwarmTimer *page_timer;
+  guint64 page_until; /* beyond it some node has more than it was let give */
+  guint free_source;
 };
 
 static void session_flush (LogSession *self);
@@ -62,6 +77,8 @@ source_free (gpointer data)
   Source *source = data;
   if (source->stream != NULL)
     swarm_stream_close (source->stream);
+  if (source->retire_source != 0)
+    g_source_remove (source->retire_source);
   g_free (source->hostname);
   g_string_free (source->partial, TRUE);
   g_free (source);
@@ -71,6 +88,7 @@ static gboolean
 session_free (gpointer data)
 {
   LogSession *self = data;
+  g_ptr_array_remove_fast (self->agent->log_sessions, self);
   g_ptr_array_unref (self->sources);
   g_hash_table_unref (self->covered);
   g_hash_table_unref (self->slots);
@@ -96,14 +114,52 @@ session_end (LogSession *self)
     close (self->fd);
   if (self->stream != NULL)
     swarm_stream_end (g_steal_pointer (&self->stream), NULL);
-  g_idle_add (session_free, self);
+  swarm_clock_clear_timer (self->agent->clock, &self->page_timer);
+  if (self->page != NULL)
+    swarm_invocation_fail_literal (g_steal_pointer (&self->page), SWARM_ERROR_UNAVAILABLE, "this manager stops");
+  for (guint i = 0; i < self->sources->len; i++) {
+    Source *source = self->sources->pdata[i];
+    source->ended = TRUE;
+    g_clear_pointer (&source->stream, swarm_stream_close);
+  }
+  /* From idle: a source may be in its callback. */
+  self->free_source = g_idle_add (session_free, self);
+}
+
+void
+swarm_agent_end_logs (SwarmAgent *self)
+{
+  while (self->log_sessions->len > 0) {
+    LogSession *session = self->log_sessions->pdata[0];
+    session_end (session);
+    g_source_remove (session->free_source);
+    session_free (session);
+  }
+}
+
+void
+swarm_agent_logs_follow_lead (SwarmAgent *self)
+{
+  if (self->stack == NULL || swarm_consensus_is_leader (swarm_stack_consensus (self->stack)))
+    return;
+  for (guint i = 0; i < self->log_sessions->len; i++) {
+    LogSession *session = self->log_sessions->pdata[i];
+    if (session->watch != 0)
+      session_end (session);
+  }
 }
 
 static LogSession *
-session_new (SwarmAgent *agent, const SwarmService *service)
+session_new (SwarmAgent *agent, const SwarmService *service, GError **error)
 {
+  if (agent->log_sessions->len >= MAX_SESSIONS) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "logs are read %u times at once on this manager already", MAX_SESSIONS);
+    return NULL;
+  }
   LogSession *self = g_new0 (LogSession, 1);
   self->agent = agent;
+  self->page_until = G_MAXUINT64;
+  g_ptr_array_add (agent->log_sessions, self);
   self->fd = -1;
   if (service != NULL) {
     self->service = service->object.id;
@@ -187,12 +243,16 @@ answer_page (LogSession *self)
   g_auto (GStrv) rows = g_strsplit (self->buffer->str, "\n", -1);
   guint64 last = self->page_after;
   guint skip = self->page_skip, taken = 0, at_last = skip;
+  gsize bytes = 0;
   g_variant_builder_init (&lines, G_VARIANT_TYPE ("aa{sv}"));
   for (guint i = 0; rows[i] != NULL && taken < self->page_max; i++) {
     g_auto (GStrv) parts = g_strsplit (rows[i], " ", 6);
     if (g_strv_length (parts) < 6)
       continue;
     guint64 time = g_ascii_strtoull (parts[0], NULL, 10);
+    bytes += strlen (rows[i]);
+    if (time > self->page_until || (taken > 0 && bytes > PAGE_BYTES))
+      break;
     if (time < self->page_after || (time == self->page_after && skip > 0)) {
       skip -= time == self->page_after;
       continue;
@@ -214,11 +274,13 @@ answer_page (LogSession *self)
   swarm_invocation_return (g_steal_pointer (&self->page), g_variant_new ("(@aa{sv}s)", g_variant_builder_end (&lines), next));
 }
 
+/* Lines of one moment always in the same order: the cursor counts them. */
 static int
 compare_lines (gconstpointer a, gconstpointer b)
 {
-  guint64 x = g_ascii_strtoull (*(char *const *) a, NULL, 10), y = g_ascii_strtoull (*(char *const *) b, NULL, 10);
-  return x < y ? -1 : x > y;
+  const char *left = *(char *const *) a, *right = *(char *const *) b;
+  guint64 x = g_ascii_strtoull (left, NULL, 10), y = g_ascii_strtoull (right, NULL, 10);
+  return x < y ? -1 : x > y ? 1 : strcmp (left, right);
 }
 
 static void
@@ -236,7 +298,7 @@ session_flush (LogSession *self)
   if (self->freeing)
     return;
   if (self->page != NULL) {
-    if (!all_ended (self) && self->buffer->len < MAX_LINE)
+    if (!all_ended (self))
       return;
     sort_page (self);
     answer_page (self);
@@ -269,6 +331,22 @@ take_line (Source *source, const char *line)
   guint slot = GPOINTER_TO_UINT (g_hash_table_lookup (self->slots, &task));
   g_string_append_printf (self->buffer, "%s %s %s %s %s.%u %s\n", parts[0], parts[1], source->hostname, parts[2], self->service_name, slot,
                           parts[3]);
+  source->lines++;
+  source->bytes += strlen (line);
+  source->last = g_ascii_strtoull (parts[0], NULL, 10);
+}
+
+/* A page needs no more lines of one node than it can hold. */
+static void
+limit_page_source (Source *source)
+{
+  LogSession *self = source->owner;
+  gsize share = MAX (PAGE_SOURCES_BYTES / self->sources->len, PAGE_SOURCE_MIN);
+  if (source->lines < self->page_max + self->page_skip && source->bytes < share)
+    return;
+  self->page_until = MIN (self->page_until, source->last);
+  source->ended = TRUE;
+  g_clear_pointer (&source->stream, swarm_stream_close);
 }
 
 static void
@@ -293,6 +371,8 @@ source_data (GBytes *chunk, const GError *error, gpointer data)
   g_string_erase (source->partial, 0, start - source->partial->str);
   if (source->partial->len > MAX_LINE)
     g_string_truncate (source->partial, 0);
+  if (self->page != NULL)
+    limit_page_source (source);
   session_flush (self);
 }
 
@@ -306,7 +386,7 @@ warn_missing (LogSession *self, const char *hostname)
 }
 
 static void
-open_source (LogSession *self, const SwarmId *node, GPtrArray *tasks)
+open_source (LogSession *self, const SwarmId *node, GPtrArray *tasks, const SwarmId *only)
 {
   SwarmStack *stack = self->agent->stack;
   const SwarmNode *object = swarm_store_get (swarm_stack_store (stack), SWARM_KIND_NODE, node);
@@ -326,6 +406,7 @@ open_source (LogSession *self, const SwarmId *node, GPtrArray *tasks)
   source->owner = self;
   source->hostname = g_strdup (hostname);
   source->partial = g_string_new (NULL);
+  source->task = only != NULL ? *only : SWARM_ID_NIL;
   g_ptr_array_add (self->sources, source);
   source->stream = swarm_link_open (link, "org.swarmagent1.Worker", "ReadLogs", g_variant_new ("(@a{sv})", g_variant_dict_end (&selector)),
                                     source_data, source);
@@ -373,24 +454,60 @@ open_all (LogSession *self)
   g_hash_table_iter_init (&iter, by_node);
   while (g_hash_table_iter_next (&iter, (gpointer *) &node, (gpointer *) &ids)) {
     g_ptr_array_add (ids, NULL);
-    open_source (self, node, ids);
+    open_source (self, node, ids, NULL);
   }
 }
 
-/* Tasks that start while somebody follows. */
+static gboolean
+retire (gpointer data)
+{
+  Source *source = data;
+  source->retire_source = 0;
+  g_hash_table_remove (source->owner->slots, &source->task);
+  g_ptr_array_remove (source->owner->sources, source);
+  return G_SOURCE_REMOVE;
+}
+
+/* Who follows a service whose tasks come and go must not keep a stream, and a reader of the journal, for each that ever was. */
 static void
-task_event (const SwarmEvent *event, gpointer data)
+task_ended (LogSession *self, const SwarmId *task)
+{
+  for (guint i = 0; i < self->sources->len; i++) {
+    Source *source = self->sources->pdata[i];
+    if (swarm_id_equal (&source->task, task) && source->retire_source == 0)
+      source->retire_source = g_timeout_add_seconds (RETIRE_S, retire, source);
+  }
+}
+
+/* Tasks that start or end while somebody follows. */
+static void
+store_event (const SwarmEvent *event, gpointer data)
 {
   LogSession *self = data;
-  if (event->event != SWARM_EVENT_UPDATE || event->kind != SWARM_KIND_TASK || self->freeing || !wanted (self, event->object))
+  if (self->freeing || event->event == SWARM_EVENT_COMMIT || event->event == SWARM_EVENT_RESET)
     return;
+  if (event->kind == SWARM_KIND_SERVICE) {
+    if (event->event == SWARM_EVENT_REMOVE && swarm_id_equal (&SWARM_OBJECT (event->object)->id, &self->service))
+      session_end (self);
+    return;
+  }
   const SwarmTask *task = event->object;
+  if (event->event == SWARM_EVENT_REMOVE) {
+    task_ended (self, &task->object.id);
+    g_hash_table_remove (self->covered, &task->object.id);
+    return;
+  }
+  if (task->status->state > SWARM_TASK_RUNNING && g_hash_table_contains (self->covered, &task->object.id))
+    task_ended (self, &task->object.id);
+  if (event->event != SWARM_EVENT_UPDATE || !wanted (self, task))
+    return;
   g_autoptr (GPtrArray) ids = g_ptr_array_new_with_free_func (g_free);
   cover (self, task);
   g_ptr_array_add (ids, swarm_id_dup_string (&task->object.id));
   g_ptr_array_add (ids, NULL);
   self->tail = 0;
-  open_source (self, &task->node_id, ids);
+  open_source (self, &task->node_id, ids, &task->object.id);
+  session_flush (self);
 }
 
 static gboolean
@@ -412,7 +529,7 @@ begin (LogSession *self)
 {
   open_all (self);
   if (self->follow)
-    self->watch = swarm_store_watch (swarm_stack_store (self->agent->stack), 1 << SWARM_KIND_TASK, task_event, self);
+    self->watch = swarm_store_watch (swarm_stack_store (self->agent->stack), 1 << SWARM_KIND_TASK | 1 << SWARM_KIND_SERVICE, store_event, self);
   session_flush (self);
 }
 
@@ -463,47 +580,107 @@ hung_up (int fd, GIOCondition condition, gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+/* OpenLogs at a follower: waits for the way to the leader. */
+typedef struct {
+  SwarmAgent *agent;
+  SwarmInvocation *invocation;
+  GVariant *options;
+  SwarmId service;
+  SwarmId leader;
+} LogsRequest;
+
+static void
+open_pipe (SwarmAgent *self, const SwarmService *service, GVariant *options, const SwarmId *leader, SwarmInvocation *invocation)
+{
+  g_autoptr (GError) error = NULL;
+  LogSession *session = session_new (self, service, &error);
+  int fds[2];
+  if (session == NULL || !parse_options (session, options, &error) || !g_unix_open_pipe (fds, FD_CLOEXEC, &error)) {
+    swarm_invocation_fail (invocation, error);
+    if (session != NULL)
+      session_free (session);
+    return;
+  }
+  g_autoptr (GUnixFDList) list = g_unix_fd_list_new_from_array (fds, 1);
+  g_unix_set_fd_nonblocking (fds[1], TRUE, NULL);
+  session->fd = fds[1];
+  session->hangup_source = g_unix_fd_add (session->fd, G_IO_ERR, hung_up, session);
+  if (leader != NULL && !begin_at_leader (session, leader, options)) {
+    swarm_invocation_fail_literal (invocation, SWARM_ERROR_UNAVAILABLE, "the leader cannot be reached for the logs; try again");
+    session_end (session);
+    return;
+  }
+  swarm_invocation_return_fds (invocation, g_variant_new ("(h)", 0), list);
+  if (leader == NULL)
+    begin (session);
+}
+
+static void
+leader_reached (GVariant *reply, const GError *error, gpointer data)
+{
+  g_autofree LogsRequest *request = data;
+  g_autoptr (GVariant) options = request->options;
+  SwarmAgent *self = request->agent;
+  const SwarmService *service
+      = self->stack != NULL ? swarm_store_get (swarm_stack_store (self->stack), SWARM_KIND_SERVICE, &request->service) : NULL;
+  if (error != NULL)
+    swarm_invocation_fail (request->invocation, error);
+  else if (service == NULL)
+    swarm_invocation_fail_literal (request->invocation, SWARM_ERROR_NOT_FOUND, "the service is gone");
+  else
+    open_pipe (self, service, options, &request->leader, request->invocation);
+}
+
 void
 swarm_agent_open_logs (gpointer agent, SwarmService *service, GVariant *options, SwarmInvocation *invocation)
 {
   SwarmAgent *self = agent;
-  LogSession *session = session_new (self, service);
-  g_autoptr (GError) error = NULL;
-  int fds[2];
-  if (!parse_options (session, options, &error) || !g_unix_open_pipe (fds, FD_CLOEXEC, &error)) {
-    swarm_invocation_fail (invocation, error);
-    session_free (session);
+  if (leads (self)) {
+    open_pipe (self, service, options, NULL, invocation);
     return;
   }
-  g_unix_set_fd_nonblocking (fds[1], TRUE, NULL);
-  session->fd = fds[1];
-  session->hangup_source = g_unix_fd_add (session->fd, G_IO_ERR, hung_up, session);
-  SwarmId leader = swarm_consensus_leader (swarm_stack_consensus (self->stack));
-  if (!leads (self) && !begin_at_leader (session, &leader, options)) {
-    swarm_invocation_fail_literal (invocation, SWARM_ERROR_UNAVAILABLE, "the leader cannot be reached for the logs; try again");
-    close (fds[0]);
-    session_end (session);
-    return;
+  LogsRequest *request = g_new (LogsRequest, 1);
+  *request = (LogsRequest){ self, invocation, g_variant_ref (options), service->object.id,
+                            swarm_consensus_leader (swarm_stack_consensus (self->stack)) };
+  swarm_peers_reach (self->peers, &request->leader, leader_reached, request);
+}
+
+static void
+page_too_late (gpointer data)
+{
+  LogSession *self = data;
+  self->page_timer = NULL;
+  for (guint i = 0; i < self->sources->len; i++) {
+    const Source *source = self->sources->pdata[i];
+    if (source->ended)
+      continue;
+    g_autoptr (GError) error = g_error_new (SWARM_ERROR, SWARM_ERROR_TIMED_OUT, "node %s does not answer for its logs", source->hostname);
+    swarm_invocation_fail (g_steal_pointer (&self->page), error);
+    break;
   }
-  g_autoptr (GUnixFDList) list = g_unix_fd_list_new_from_array (fds, 1);
-  swarm_invocation_return_fds (invocation, g_variant_new ("(h)", 0), list);
-  if (leads (self))
-    begin (session);
+  session_end (self);
 }
 
 void
 swarm_agent_read_logs (gpointer agent, SwarmService *service, const char *cursor, guint max, SwarmInvocation *invocation)
 {
   SwarmAgent *self = agent;
-  LogSession *session = session_new (self, service);
+  g_autoptr (GError) error = NULL;
+  LogSession *session = session_new (self, service, &error);
+  if (session == NULL) {
+    swarm_invocation_fail (invocation, error);
+    return;
+  }
   if (*cursor != '\0' && sscanf (cursor, "%" G_GINT64_MODIFIER "u %u", &session->page_after, &session->page_skip) != 2) {
     swarm_invocation_fail_literal (invocation, SWARM_ERROR_INVALID_ARGUMENT, "that cursor is not one that ReadLogs gave");
     session_free (session);
     return;
   }
+  session->page_skip = MIN (session->page_skip, 100000);
   session->since = session->page_after;
   session->page = invocation;
   session->page_max = max == 0 ? MAX_PAGE : MIN (max, MAX_PAGE);
+  session->page_timer = swarm_clock_timer (self->clock, PAGE_TIMEOUT_US, SWARM_PRIORITY_NORMAL, page_too_late, session);
   begin (session);
 }
 
@@ -535,10 +712,11 @@ swarm_agent_stream_logs (gpointer agent, SwarmInvocation *invocation)
     swarm_invocation_fail_literal (invocation, SWARM_ERROR_NOT_FOUND, "no such service here");
     return;
   }
-  LogSession *session = session_new (self, service);
-  if (!parse_options (session, options, &error)) {
+  LogSession *session = session_new (self, service, &error);
+  if (session == NULL || !parse_options (session, options, &error)) {
     swarm_invocation_fail (invocation, error);
-    session_free (session);
+    if (session != NULL)
+      session_free (session);
     return;
   }
   session->stream = swarm_invocation_stream (invocation, stream_ready, session);

@@ -182,6 +182,7 @@ stack_changed (gpointer data)
   SwarmAgent *self = data;
   update_peers (self);
   swarm_agent_job_stack_changed (self);
+  swarm_agent_logs_follow_lead (self);
   swarm_agent_update_status (self);
 }
 
@@ -285,8 +286,10 @@ swarm_agent_start_manager (SwarmAgent *self, gboolean bootstrap, GError **error)
 void
 swarm_agent_stop_manager (SwarmAgent *self)
 {
-  if (self->stack != NULL)
+  if (self->stack != NULL) {
     swarm_agent_unwatch_standing (self);
+    swarm_agent_end_logs (self);
+  }
   swarm_api_set_manager (self->api, NULL, NULL);
   g_autoptr (GPtrArray) own = g_steal_pointer (&self->own_links);
   self->own_links = g_ptr_array_new_with_free_func ((GDestroyNotify) swarm_link_unref);

@@ -57,6 +57,7 @@ struct _SwarmAgent {
   guint standing_watch;
   GArray *to_cut;         /* SwarmId; see agent-standing.c */
   guint cut_source;
+  GPtrArray *log_sessions; /* see agent-logs.c */
   guint teardown_source;
   guint role_source;
   char *plugin_error; /* why this host cannot run tasks */
@@ -128,6 +129,10 @@ void swarm_agent_wire_call (SwarmLink *link, SwarmCall *call, gpointer agent);
 void swarm_agent_open_logs (gpointer agent, SwarmService *service, GVariant *options, SwarmInvocation *invocation);
 void swarm_agent_read_logs (gpointer agent, SwarmService *service, const char *cursor, guint max, SwarmInvocation *invocation);
 void swarm_agent_stream_logs (gpointer agent, SwarmInvocation *invocation);
+/* Ends all reading of logs: before the stack goes, which they look at. */
+void swarm_agent_end_logs (SwarmAgent *self);
+/* Only the leader has the nodes' links: those that follow through this manager end when it leads no more, and ask anew. */
+void swarm_agent_logs_follow_lead (SwarmAgent *self);
 /* Worker.ReadLogs on this node. */
 void swarm_agent_worker_logs (SwarmCall *call, gpointer agent);
 

@@ -37,6 +37,7 @@ swarm_agent_new (SwarmConfig *config)
   } else {
     self->boot_id = g_strdup ("");
   }
+  self->log_sessions = g_ptr_array_new ();
   self->own_links = g_ptr_array_new_with_free_func ((GDestroyNotify) swarm_link_unref);
   self->api = swarm_api_new (swarm_agent_hooks (), self, self->clock);
   return self;
@@ -75,6 +76,7 @@ swarm_agent_free (SwarmAgent *self)
   free_disks (self);
   g_clear_pointer (&self->membership, swarm_membership_free);
   g_ptr_array_unref (self->own_links);
+  g_ptr_array_unref (self->log_sessions);
   g_main_loop_unref (self->loop);
   g_free (self->hostname);
   g_free (self->boot_id);

@@ -7,7 +7,7 @@
 #define BACKOFF_MAX_US (1000 * 1000)
 #define MAX_WAITING 256
 
-/* A call that waits for the CONTROL link to come up. */
+/* A call that waits for the CONTROL link to come up; without member it waits for just that. */
 typedef struct {
   char *iface;
   char *member;
@@ -42,7 +42,7 @@ static void
 waiting_fail (WaitingCall *call, const GError *error)
 {
   call->func (NULL, error, call->data);
-  g_variant_unref (call->args);
+  g_clear_pointer (&call->args, g_variant_unref);
   g_free (call->iface);
   g_free (call->member);
   g_free (call);
@@ -111,8 +111,11 @@ control_up (SwarmLink *link, gpointer data)
   Peer *peer = data;
   WaitingCall *call;
   while ((call = g_queue_pop_head (&peer->waiting)) != NULL) {
-    swarm_link_call (link, call->iface, call->member, call->args, call->timeout_us, call->func, call->data);
-    g_variant_unref (call->args);
+    if (call->member != NULL)
+      swarm_link_call (link, call->iface, call->member, call->args, call->timeout_us, call->func, call->data);
+    else
+      call->func (NULL, NULL, call->data);
+    g_clear_pointer (&call->args, g_variant_unref);
     g_free (call->iface);
     g_free (call->member);
     g_free (call);
@@ -123,7 +126,8 @@ static void
 control_down (SwarmLink *link, const GError *error, gpointer data)
 {
   Peer *peer = data;
-  g_autoptr (GError) local = g_error_new (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "manager %s: %s", peer->address.address,
+  /* What waits was never sent: whoever asked knows that nothing happened. */
+  g_autoptr (GError) local = g_error_new (SWARM_ERROR, SWARM_ERROR_NO_QUORUM, "manager %s: %s", peer->address.address,
                                           error != NULL ? error->message : "connection closed");
   g_clear_pointer (&peer->control, swarm_link_unref);
   fail_all_waiting (peer, local);
@@ -155,7 +159,7 @@ static void
 peer_free (gpointer data)
 {
   Peer *peer = data;
-  g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "that manager is no member any more");
+  g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_NO_QUORUM, "that manager is no member any more");
   swarm_clock_clear_timer (peer->owner->clock, &peer->redial);
   drop_link (&peer->log);
   drop_link (&peer->control);
@@ -235,7 +239,7 @@ swarm_peers_call (SwarmPeers *self, const SwarmId *node, const char *iface, cons
   g_autoptr (GVariant) owned = g_variant_ref_sink (args);
   Peer *peer = g_hash_table_lookup (self->peers, node);
   if (peer == NULL || peer->waiting.length >= MAX_WAITING) {
-    g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "no way to that manager");
+    g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_NO_QUORUM, "no way to that manager");
     func (NULL, error, data);
     return;
   }
@@ -246,6 +250,25 @@ swarm_peers_call (SwarmPeers *self, const SwarmId *node, const char *iface, cons
   }
   WaitingCall *call = g_new0 (WaitingCall, 1);
   *call = (WaitingCall){ g_strdup (iface), g_strdup (member), g_steal_pointer (&owned), timeout_us, func, data };
+  g_queue_push_tail (&peer->waiting, call);
+}
+
+void
+swarm_peers_reach (SwarmPeers *self, const SwarmId *node, SwarmReplyFunc func, gpointer data)
+{
+  Peer *peer = g_hash_table_lookup (self->peers, node);
+  if (peer == NULL || peer->waiting.length >= MAX_WAITING) {
+    g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_NO_QUORUM, "no way to that manager");
+    func (NULL, error, data);
+    return;
+  }
+  ensure_control (peer);
+  if (peer->control->is_up) {
+    func (NULL, NULL, data);
+    return;
+  }
+  WaitingCall *call = g_new0 (WaitingCall, 1);
+  *call = (WaitingCall){ .func = func, .data = data };
   g_queue_push_tail (&peer->waiting, call);
 }
 

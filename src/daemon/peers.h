@@ -25,9 +25,12 @@ void swarm_peers_free (SwarmPeers *self);
 void swarm_peers_set (SwarmPeers *self, GArray *addresses);
 /* Sends a message of the log; dropped when there is no link. */
 void swarm_peers_send (SwarmPeers *self, const SwarmId *node, GBytes *message);
-/* Calls over a CONTROL link, dialling first when needed. UNAVAILABLE when there is no such member or no way to it. */
+/* Calls over a CONTROL link, dialling first when needed. NO_QUORUM: there is no such member or no way to it,
+ * nothing was sent; UNAVAILABLE: the link broke before the answer came. */
 void swarm_peers_call (SwarmPeers *self, const SwarmId *node, const char *iface, const char *member, GVariant *args, gint64 timeout_us,
                        SwarmReplyFunc func, gpointer data);
+/* @func with NULL and NULL once the CONTROL link is up (maybe from within), or with NO_QUORUM as above. */
+void swarm_peers_reach (SwarmPeers *self, const SwarmId *node, SwarmReplyFunc func, gpointer data);
 /* Opens a stream over the CONTROL link when that is up; NULL when not. */
 SwarmStream *swarm_peers_open (SwarmPeers *self, const SwarmId *node, const char *iface, const char *member, GVariant *args,
                                SwarmStreamFunc func, gpointer data);
