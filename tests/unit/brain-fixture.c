@@ -69,7 +69,7 @@ brain_begin (Brain *self)
   sim_log_attach (self->log, self->store);
   SwarmManagerConfig config = {
     .store = self->store,
-    .clock = self->clock,
+    .clock = self->manager_clock,
     .random = &self->random.iface,
     .crypto = &self->crypto.iface,
     .members = { list_members, remove_member, transfer, self },
@@ -115,6 +115,7 @@ brain_new (void)
   g_autoptr (GError) error = NULL;
   self->sim = sim_clock_new (1700000000 * SECOND);
   self->clock = sim_clock_iface (self->sim);
+  self->manager_clock = sim_clock_view (self->sim, 0);
   sim_random_init (&self->random, 1);
   sim_crypto_init (&self->crypto, &self->random);
   self->log = sim_log_new (self->sim, 1 * MS);
@@ -266,6 +267,14 @@ beat (gpointer data)
   if (self->near != NULL && !self->mute)
     swarm_link_call (self->near, "org.swarmagent1.Dispatcher", "Heartbeat", g_variant_new ("(@ay)", session_variant (self)), SECOND,
                      beaten, self);
+}
+
+void
+tame_speak (Tame *self)
+{
+  self->mute = FALSE;
+  swarm_clock_clear_timer (self->brain->clock, &self->beat);
+  beat (self);
 }
 
 static void

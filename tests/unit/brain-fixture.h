@@ -15,6 +15,7 @@ typedef struct _Tame Tame;
 typedef struct {
   SimClock *sim;
   SwarmClock *clock;
+  SwarmClock *manager_clock; /* the manager's own view: it may stand still */
   SimRandom random;
   SimCrypto crypto;
   SimLog *log;
@@ -66,6 +67,8 @@ Tame *brain_offline_node (Brain *self, const char *hostname);
 void tame_connect (Tame *self);
 /* The link breaks (the agent was killed). */
 void tame_disconnect (Tame *self);
+/* It beats again after having been mute. */
+void tame_speak (Tame *self);
 void tame_goodbye (Tame *self, gboolean host_shutdown);
 void tame_report (Tame *self, const SwarmId *task, SwarmTaskState state, const char *err);
 guint tame_n_tasks (Tame *self, SwarmTaskState max_desired);

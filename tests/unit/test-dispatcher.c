@@ -73,6 +73,23 @@ test_heartbeat_failure (void)
   g_assert_cmpuint (tame_n_tasks (other, SWARM_TASK_RUNNING), ==, 4);
 }
 
+/* A manager that stood still does not take its own absence for the nodes'. */
+static void
+test_manager_stood_still (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1"), *dead = brain_node (brain, "n2");
+  brain_run (brain, SECOND);
+  sim_clock_freeze (brain->manager_clock, sim_clock_time (brain->sim) + 10 * SECOND);
+  node->mute = dead->mute = TRUE;
+  brain_run (brain, 10 * SECOND + 10 * MS);
+  g_assert_cmpint (state_of (node), ==, SWARM_NODE_READY);
+  tame_speak (node); /* what waited in the socket */
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpint (state_of (node), ==, SWARM_NODE_READY);
+  g_assert_cmpint (state_of (dead), ==, SWARM_NODE_DOWN);
+}
+
 /* A broken connection comes from a living kernel: nothing moves as long as the node is back in time. */
 static void
 test_disconnected (void)
@@ -321,6 +338,7 @@ main (int argc, char **argv)
   g_test_add_func ("/dispatcher/register", test_register);
   g_test_add_func ("/dispatcher/rate-limit", test_rate_limit);
   g_test_add_func ("/dispatcher/heartbeat-failure", test_heartbeat_failure);
+  g_test_add_func ("/dispatcher/manager-stood-still", test_manager_stood_still);
   g_test_add_func ("/dispatcher/disconnected", test_disconnected);
   g_test_add_func ("/dispatcher/goodbye", test_goodbye);
   g_test_add_func ("/dispatcher/new-leader", test_new_leader);

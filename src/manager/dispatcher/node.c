@@ -88,10 +88,10 @@ record_expired (gpointer data)
     record_rearm (self, self->deadline - now);
     return;
   }
-  /* This manager slept (a suspended or starved host): what the nodes sent meanwhile is still in the sockets. */
-  if (now > self->deadline + period) {
-    self->deadline = now + MISSED_BEATS * period;
-    record_rearm (self, MISSED_BEATS * period);
+  /* This manager slept (a suspended or starved host): what the nodes sent meanwhile may still be in the sockets. */
+  if (now > self->deadline + period / 10) {
+    self->deadline = now + period;
+    record_rearm (self, period);
     return;
   }
   const char *why = "heartbeat failure";
