@@ -41,6 +41,21 @@ test_validation (void)
 }
 
 static void
+test_no_name (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  g_autoptr (GError) error = NULL;
+  g_clear_pointer (&spec->name, g_free);
+  g_assert_true (swarm_control_validate_service (swarm_manager_control (brain->manager), spec, NULL, &error));
+  SwarmId first = brain_create (brain, spec), second = brain_create (brain, spec);
+  const SwarmService *service = swarm_store_get (brain->store, SWARM_KIND_SERVICE, &first);
+  const SwarmService *other = swarm_store_get (brain->store, SWARM_KIND_SERVICE, &second);
+  g_assert_true (g_str_has_prefix (service->spec->name, "service-"));
+  g_assert_cmpstr (service->spec->name, !=, other->spec->name);
+}
+
+static void
 test_update (void)
 {
   g_autoptr (Brain) brain = brain_new ();
@@ -343,6 +358,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/control/validation", test_validation);
+  g_test_add_func ("/control/no-name", test_no_name);
   g_test_add_func ("/control/update", test_update);
   g_test_add_func ("/control/request-id", test_request_id);
   g_test_add_func ("/control/availability", test_availability);

@@ -75,7 +75,7 @@ swarm_control_validate_service (SwarmControl *self, const SwarmServiceSpec *spec
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "Unrecognized service mode");
     return FALSE;
   }
-  const SwarmService *other = swarm_store_get_by_name (self->store, SWARM_KIND_SERVICE, spec->name);
+  const SwarmService *other = spec->name != NULL ? swarm_store_get_by_name (self->store, SWARM_KIND_SERVICE, spec->name) : NULL;
   if (other != NULL && (self_id == NULL || !swarm_id_equal (self_id, &other->object.id))) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_ALREADY_EXISTS, "name conflicts with an existing object: service %s already exists",
                  spec->name);
@@ -125,7 +125,13 @@ static gboolean
 fill_create (SwarmOperation *self, SwarmTx *tx, GError **error)
 {
   g_autoptr (SwarmServiceSpec) spec = complete_spec ((SwarmServiceSpec *) self->spec, error);
-  if (spec == NULL || !swarm_control_validate_service (self->control, spec, NULL, error))
+  if (spec == NULL)
+    return FALSE;
+  if (spec->name == NULL || *spec->name == '\0') {
+    g_free (spec->name);
+    spec->name = g_strdup_printf ("service-%.10s", swarm_id_string (&self->id).str);
+  }
+  if (!swarm_control_validate_service (self->control, spec, NULL, error))
     return FALSE;
   g_autoptr (SwarmService) service = swarm_service_new ();
   service->object.id = self->id;
