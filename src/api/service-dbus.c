@@ -92,6 +92,24 @@ add_registry_auth (SwarmServiceSpec *spec, const char *auth)
   spec->task = task;
 }
 
+static const char *
+request_id_of (SwarmInvocation *invocation, GVariant *options)
+{
+  const char *request_id = NULL;
+  if (!g_variant_lookup (options, "RequestId", "&s", &request_id))
+    request_id = swarm_invocation_caller (invocation)->request_id;
+  return request_id;
+}
+
+/* A repeat is not judged by the cluster that it has changed itself. */
+static gboolean
+judge_spec (SwarmApi *self, SwarmInvocation *invocation, const SwarmServiceSpec *spec, GVariant *options, const SwarmId *id, GError **error)
+{
+  if (swarm_store_has_request (self->store, request_id_of (invocation, options)))
+    return swarm_message_validate (spec, error);
+  return swarm_control_validate_service (swarm_manager_control (self->manager), spec, id, error);
+}
+
 /* Checks and options common to create and update; consumes nothing. NULL after having answered. */
 static SwarmServiceSpec *
 parse_spec (SwarmApi *self, SwarmInvocation *invocation, GVariant *dict, GVariant *options, const SwarmId *id, const char **auth)
@@ -101,7 +119,7 @@ parse_spec (SwarmApi *self, SwarmInvocation *invocation, GVariant *dict, GVarian
   g_autoptr (SwarmServiceSpec) spec = NULL;
   if (!swarm_api_check_options (options, allowed, &error)
       || (spec = swarm_message_from_variant (&swarm_service_spec_type, dict, SWARM_FORM_FROM_USER, &error)) == NULL
-      || !swarm_control_validate_service (swarm_manager_control (self->manager), spec, id, &error)) {
+      || !judge_spec (self, invocation, spec, options, id, &error)) {
     swarm_invocation_fail (invocation, error);
     return NULL;
   }
@@ -136,10 +154,7 @@ write_spec (SwarmInvocation *invocation, const SwarmService *old, guint64 versio
   pending->invocation = invocation;
   pending->spec = spec;
   pending->version = version;
-  const char *request_id = NULL;
-  if (!g_variant_lookup (options, "RequestId", "&s", &request_id))
-    request_id = swarm_invocation_caller (invocation)->request_id;
-  pending->request_id = g_strdup (request_id);
+  pending->request_id = g_strdup (request_id_of (invocation, options));
   if (old != NULL)
     pending->id = old->object.id;
   g_variant_lookup (options, "NoResolveImage", "b", &no_resolve);
