@@ -65,6 +65,9 @@ relay_reply (GVariant *reply, const GError *error, gpointer data)
 {
   Relay *relay = data;
   guint64 index;
+  g_autoptr (GError) local = NULL;
+  if (error == NULL && !g_variant_is_of_type (reply, G_VARIANT_TYPE ("(vt)")))
+    error = local = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_UNKNOWN, "the leader's answer is not one to a relayed call");
   if (error != NULL) {
     gboolean write = (swarm_invocation_method (relay->invocation)->flags & SWARM_METHOD_WRITE) != 0;
     gboolean lost = g_error_matches (error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT) || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE);
