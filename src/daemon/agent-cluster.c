@@ -41,6 +41,8 @@ job_free (SwarmAgentJob *job)
   if (job->timeout != 0)
     g_source_remove (job->timeout);
   job->agent->job = NULL;
+  if (job->agent->stopping)
+    swarm_agent_quit (job->agent, 0); /* its end was waited for, or took the worker along that was to say goodbye */
   g_free (job->availability);
   if (job->token != NULL)
     explicit_bzero (job->token, strlen (job->token));
@@ -65,6 +67,12 @@ job_new (SwarmAgent *self, JobKind kind, SwarmInvocation *invocation)
   return job;
 }
 
+gboolean
+swarm_agent_is_leaving (SwarmAgent *self)
+{
+  return self->job != NULL && self->job->kind == JOB_LEAVE;
+}
+
 /* Files of all three directories go; then @done. */
 typedef struct {
   SwarmAgent *agent;
@@ -77,10 +85,14 @@ static void
 files_gone (const GError *error, gpointer data)
 {
   Forget *forget = data;
-  if (error != NULL)
+  if (error != NULL && !forget->agent->gone)
     swarm_error_log ("Node state cannot be removed: %s", error->message);
   if (--forget->waiting > 0)
     return;
+  if (forget->agent->gone) {
+    g_free (forget);
+    return;
+  }
   swarm_api_set_identity (forget->agent->api, &SWARM_ID_NIL, &SWARM_ID_NIL, NULL);
   swarm_api_set_state (forget->agent->api, SWARM_LOCAL_INACTIVE, NULL);
   swarm_agent_update_status (forget->agent);
@@ -116,6 +128,8 @@ static void
 job_fail (SwarmAgentJob *job, const GError *error)
 {
   static const char *const names[] = { "Init", "Join", "Leave" };
+  if (job->agent->gone)
+    return; /* it is abandoned in a moment */
   swarm_warning ("%s failed: %s", names[job->kind], error->message);
   job->error = g_error_copy (error);
   job->waits_for_session = FALSE;
@@ -146,6 +160,16 @@ job_succeed (SwarmAgentJob *job)
     swarm_invocation_return (job->invocation, NULL);
   swarm_agent_update_status (self);
   job_free (job);
+}
+
+void
+swarm_agent_job_abandon (SwarmAgent *self)
+{
+  if (self->job == NULL)
+    return;
+  if (self->job->invocation != NULL)
+    swarm_invocation_fail_literal (self->job->invocation, SWARM_ERROR_CANCELLED, "The agent stops.");
+  job_free (self->job);
 }
 
 static gboolean
@@ -199,11 +223,15 @@ membership_written (const GError *error, gpointer data)
   SwarmAgentJob *job = data;
   SwarmAgent *self = job->agent;
   g_autoptr (GError) local = NULL;
+  if (self->gone)
+    return;
   if (error != NULL) {
     job_fail (job, error);
     return;
   }
   job->waits_for_session = TRUE;
+  if (job->kind == JOB_INIT && job->timeout == 0)
+    job->timeout = g_timeout_add_seconds (JOIN_ANSWER_S, session_timeout, job);
   if (!swarm_agent_start_worker (self, &local))
     job_fail (job, local);
 }

@@ -18,6 +18,7 @@ struct _SwarmAgent {
   GMainLoop *loop;
   int status;
   gboolean stopping;
+  gboolean gone; /* being freed: what ends now starts nothing new */
   guint sources[2]; /* signals */
   guint idle_source;
 
@@ -84,6 +85,9 @@ void swarm_agent_join_from_command_line (SwarmAgent *self);
 /* The worker's session came or went: jobs wait for it. */
 void swarm_agent_job_session (SwarmAgent *self, SwarmSessionState state, const GError *error);
 void swarm_agent_job_stack_changed (SwarmAgent *self);
+gboolean swarm_agent_is_leaving (SwarmAgent *self);
+/* The agent stops: the job under way is answered and forgotten; what it wrote is sorted out at the next start. */
+void swarm_agent_job_abandon (SwarmAgent *self);
 
 /* ---- agent-parts.c: bringing the cluster's parts up and down ---- */
 /* Starts what @self->membership says: credentials, listener, stack, worker. Synchronous reads. */

@@ -33,7 +33,8 @@ static SwarmAgent *
 role_call_end (gpointer data)
 {
   g_autofree RoleCall *call = data;
-  return call->membership == call->agent->memberships && call->agent->membership != NULL ? call->agent : NULL;
+  gboolean holds = !call->agent->gone && call->membership == call->agent->memberships && call->agent->membership != NULL;
+  return holds ? call->agent : NULL;
 }
 
 void

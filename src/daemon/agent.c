@@ -56,6 +56,7 @@ swarm_agent_free (SwarmAgent *self)
 {
   if (self == NULL)
     return;
+  self->gone = TRUE;
   swarm_notify_watchdog_stop ();
   for (guint i = 0; i < G_N_ELEMENTS (self->sources); i++)
     if (self->sources[i] != 0)
@@ -68,12 +69,13 @@ swarm_agent_free (SwarmAgent *self)
     g_source_remove (self->teardown_source);
   swarm_agent_stop_cluster (self);
   g_clear_pointer (&self->rpc, swarm_rpc_free);
+  free_disks (self); /* calls those who wait for a write */
+  swarm_agent_job_abandon (self);
   swarm_agent_unload_plugins (self);
   swarm_units_free (self->units);
   self->api->bus = NULL;
   swarm_api_free (self->api);
   g_clear_pointer (&self->bus, swarm_bus_free);
-  free_disks (self);
   g_clear_pointer (&self->membership, swarm_membership_free);
   g_ptr_array_unref (self->own_links);
   g_ptr_array_unref (self->log_sessions);
@@ -246,6 +248,8 @@ said_goodbye (gpointer data)
 static void
 say_goodbye (SwarmAgent *self, gboolean host_shutdown)
 {
+  if (swarm_agent_is_leaving (self))
+    return; /* that is the better goodbye; it is waited for, and bounded */
   if (self->worker != NULL)
     swarm_worker_goodbye (self->worker, host_shutdown, said_goodbye, self);
   else

@@ -394,6 +394,20 @@ swarm_disk_file_new (const char *directory, GError **error)
   return &self->iface;
 }
 
+/* What was handed in by the last callbacks: nobody is left to write it. */
+static void
+refuse_waiting (DiskFile *self)
+{
+  g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_CANCELLED, "the disk is closed");
+  Batch *batch;
+
+  while ((batch = g_queue_pop_head (&self->waiting)) != NULL) {
+    if (batch->done != NULL)
+      batch->done (error, batch->data);
+    batch_free (batch);
+  }
+}
+
 void
 swarm_disk_file_free (SwarmDisk *disk)
 {
@@ -407,6 +421,7 @@ swarm_disk_file_free (SwarmDisk *disk)
   if (self->source != NULL)
     g_source_destroy (self->source);
   complete (self);
+  refuse_waiting (self);
   for (guint i = 0; i < MAX_OPEN; i++)
     if (self->files[i].name != NULL)
       file_close (self, &self->files[i], NULL);
