@@ -4,6 +4,10 @@
 # Nothing binds anything but 127.0.0.1; what was started is ended by process id.
 set -uo pipefail
 BUILD=$(readlink -f "${1:?usage: SCENARIO BUILD-DIRECTORY}")
+for need in dbus-daemon busctl openssl perl; do
+  command -v $need > /dev/null || { echo "skipped: no $need here"; exit 77; }
+done
+[ "$(id -u)" = 0 ] || { echo "skipped: needs root, whom agents ask no polkit about"; exit 77; }
 T=$(mktemp -d "${TMPDIR:-/tmp}/swarm-agents.XXXXXX")
 BASE=${AGENTS_PORT:-$((20000 + ($$ * 16) % 12000))}
 declare -A PID=() BUS_PID=() PORT=()
@@ -142,6 +146,7 @@ join_as() { # NAME MANAGER ROLE
 ready() { [ "$(ctl "$1" node ls | grep -c ' Ready ')" = "$2" ]; }
 managers() { [ "$(ctl "$1" node ls | grep -cE 'Leader|Reachable')" = "$2" ]; }
 is_worker() { ctl "$1" info | grep -q 'Is Manager: false'; }
+few_descriptors() { [ "$(find "/proc/${PID[$1]}/fd" | wc -l)" -lt 60 ]; }
 nothing_on() { [ "$(ctl "$1" node ps --filter desired-state=running -q "$2" | wc -l)" = 0 ]; } # MANAGER NODE
 no_tasks() { # NAME…: each agent's own word
   local name
