@@ -10,6 +10,7 @@ sim_machine_new (SimWorld *world, guint number)
   self->world = world;
   g_snprintf (self->name, sizeof self->name, "n%u", number);
   g_snprintf (self->address, sizeof self->address, "10.99.0.%u:2377", number);
+  self->clock = sim_clock_view (world->sim, number > 1 ? sim_random_range (&world->random, -3, 3) * G_USEC_PER_SEC : 0);
   self->host = sim_net_host (world->net, self->address);
   self->worker_disk = sim_disk_new (world->sim, &world->random, 100, 2000);
   self->log_disk = sim_disk_new (world->sim, &world->random, 100, 2000);
@@ -98,14 +99,14 @@ static void
 start_worker (SimMachine *self)
 {
   g_autoptr (GError) error = NULL;
-  SwarmPluginHostConfig host = { .clock = self->world->clock, .config = plugin_config, .data = self };
+  SwarmPluginHostConfig host = { .clock = self->clock, .config = plugin_config, .data = self };
   self->runtime = swarm_runtime_host_new (self->world->runtime, &host, &error);
   if (self->runtime != NULL)
     self->network = swarm_network_host_new (self->world->network, &host, &error);
   if (self->network == NULL)
     g_error ("%s: %s", self->name, error->message);
   SwarmWorkerConfig config = {
-    .clock = self->world->clock,
+    .clock = self->clock,
     .random = &self->world->random.iface,
     .transport = sim_host_transport (self->host),
     .disk = sim_disk_iface (self->worker_disk),
@@ -187,7 +188,7 @@ static void
 goodbye_said (gpointer data)
 {
   SimMachine *self = data;
-  swarm_clock_timer (self->world->clock, 0, SWARM_PRIORITY_NORMAL, stopped, self);
+  swarm_clock_timer (self->clock, 0, SWARM_PRIORITY_NORMAL, stopped, self);
 }
 
 void
@@ -210,7 +211,7 @@ static void
 last_goodbye_said (gpointer data)
 {
   SimMachine *self = data;
-  swarm_clock_timer (self->world->clock, 0, SWARM_PRIORITY_NORMAL, shut_down, self);
+  swarm_clock_timer (self->clock, 0, SWARM_PRIORITY_NORMAL, shut_down, self);
 }
 
 void

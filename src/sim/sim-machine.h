@@ -30,6 +30,7 @@ typedef struct {
   char address[32]; /* HOST:PORT */
   SwarmId id;       /* nil until it joined */
   gboolean manager; /* has a brain */
+  SwarmClock *clock; /* its own: the wall clock may be off */
   SimHost *host;
   SimDisk *worker_disk;
   SimDisk *log_disk;

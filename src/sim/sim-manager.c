@@ -107,7 +107,7 @@ log_encode (gpointer handle, SwarmConsensusEncodedFunc done, gpointer done_data,
   Encoded *job = g_new0 (Encoded, 1);
   *job = (Encoded){ swarm_snapshot_encode (handle), done, done_data };
   swarm_snapshot_free (handle);
-  swarm_clock_timer (self->world->clock, 5000, SWARM_PRIORITY_NORMAL, encoded, job);
+  swarm_clock_timer (self->clock, 5000, SWARM_PRIORITY_NORMAL, encoded, job);
 }
 
 static gboolean
@@ -144,7 +144,7 @@ step_down (gpointer data)
 static void
 log_removed (gpointer data)
 {
-  swarm_clock_timer (((SimMachine *) data)->world->clock, 0, SWARM_PRIORITY_NORMAL, step_down, data);
+  swarm_clock_timer (((SimMachine *) data)->clock, 0, SWARM_PRIORITY_NORMAL, step_down, data);
 }
 
 static void
@@ -259,14 +259,14 @@ sim_machine_start_brain (SimMachine *self)
 {
   SimWorld *world = self->world;
   g_autoptr (GError) error = NULL;
-  SwarmPluginHostConfig host = { .clock = world->clock };
+  SwarmPluginHostConfig host = { .clock = self->clock };
   self->scheduler = swarm_scheduler_host_new (world->scheduler, &host, &error);
   if (self->scheduler == NULL)
     g_error ("%s: %s", self->name, error->message);
   self->peers = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) swarm_link_unref);
-  self->store = swarm_store_new (world->clock, &world->random.iface, propose, self);
+  self->store = swarm_store_new (self->clock, &world->random.iface, propose, self);
   SwarmConsensusConfig log = {
-    .clock = world->clock,
+    .clock = self->clock,
     .random = &world->random.iface,
     .disk = sim_disk_iface (self->log_disk),
     .crypto = &world->crypto.iface,
@@ -277,7 +277,7 @@ sim_machine_start_brain (SimMachine *self)
     self->consensus = swarm_consensus_new (&log, &log_events, self);
   SwarmManagerConfig config = {
     .store = self->store,
-    .clock = world->clock,
+    .clock = self->clock,
     .random = &world->random.iface,
     .crypto = &world->crypto.iface,
     .self = self->id,
