@@ -59,6 +59,13 @@ task_find (const char *tail, gpointer data)
   return (gpointer) self->hooks->local_task (self->agent, &id);
 }
 
+static GError *
+no_manager (gpointer data)
+{
+  SwarmApi *self = data;
+  return self->store == NULL ? swarm_api_not_manager_error (self) : NULL;
+}
+
 static const SwarmBusInterface *const manager_interfaces[] = { &swarm_api_manager_interface, NULL };
 static const SwarmBusInterface *const cluster_interfaces[] = { &swarm_api_cluster_interface, NULL };
 static const SwarmBusInterface *const node_interfaces[] = { &swarm_api_node_interface, NULL };
@@ -70,9 +77,9 @@ static const SwarmBusInterface *const wire_interfaces[] = { &swarm_api_dispatche
 
 static const SwarmBusKind manager_kind = { SWARM_API_ROOT, manager_interfaces, self_find, self_each };
 static const SwarmBusKind cluster_kind = { SWARM_API_ROOT "/cluster", cluster_interfaces, self_find, self_each };
-static const SwarmBusKind node_kind = { SWARM_API_ROOT "/node/", node_interfaces, node_find, node_each };
-static const SwarmBusKind service_kind = { SWARM_API_ROOT "/service/", service_interfaces, service_find, service_each };
-static const SwarmBusKind task_kind = { SWARM_API_ROOT "/task/", task_interfaces, task_find, NULL };
+static const SwarmBusKind node_kind = { SWARM_API_ROOT "/node/", node_interfaces, node_find, node_each, no_manager };
+static const SwarmBusKind service_kind = { SWARM_API_ROOT "/service/", service_interfaces, service_find, service_each, no_manager };
+static const SwarmBusKind task_kind = { SWARM_API_ROOT "/task/", task_interfaces, task_find, NULL, no_manager };
 static const SwarmBusKind wire_kind = { SWARM_API_ROOT "/wire", wire_interfaces, self_find, self_each };
 
 const SwarmBusKind *const *

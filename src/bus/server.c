@@ -57,6 +57,24 @@ find_object (SwarmBus *self, const char *path, const SwarmBusKind **ret_kind, co
   return kind->find (*ret_tail, self->data);
 }
 
+/* A method of an object of a kind that there is, only not here. */
+static gboolean
+refuse_absent (SwarmBus *self, DBusMessage *call)
+{
+  const char *tail;
+  const SwarmBusKind *kind = swarm_bus_find_kind (self->kinds, dbus_message_get_path (call), &tail);
+  g_autoptr (GError) error = NULL;
+
+  if (kind == NULL || kind->absent == NULL || !swarm_bus_kind_on_bus (kind)
+      || swarm_bus_find_method (kind, dbus_message_get_interface (call), dbus_message_get_member (call)) == NULL)
+    return FALSE;
+  error = kind->absent (self->data);
+  if (error == NULL)
+    return FALSE;
+  reply_error (self, call, swarm_error_to_name (error), error->message);
+  return TRUE;
+}
+
 static void
 unknown_object (SwarmBus *self, DBusMessage *call)
 {
@@ -342,8 +360,10 @@ swarm_bus_server_call (SwarmBus *self, DBusMessage *call)
     table_call (self, call, kind, method, tail);
   else if (standard_call (self, call))
     return;
-  else if (kind == NULL)
+  else if (kind == NULL && !refuse_absent (self, call))
     unknown_object (self, call);
+  else if (kind == NULL)
+    return;
   else if (iface != NULL && !is_standard_interface (iface) && swarm_bus_find_interface (kind, iface) == NULL)
     reply_errorf (self, call, DBUS_ERROR_UNKNOWN_INTERFACE, "%s has no interface %s", dbus_message_get_path (call), iface);
   else

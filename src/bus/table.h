@@ -93,6 +93,9 @@ typedef struct {
   gpointer (*find) (const char *tail, gpointer data);
   /* Lists them all, for GetManagedObjects and child introspection; NULL: on demand only (tasks). */
   void (*each) (gpointer data, SwarmBusEachFunc func, gpointer each_data);
+  /* Why there can be no objects of this kind here now (this node is no manager), told to those who call a method of one that find() does not
+   * know; NULL, or no function: UnknownObject. Caller frees. */
+  GError *(*absent) (gpointer data);
 } SwarmBusKind;
 
 /* Who calls, whichever door. */

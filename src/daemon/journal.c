@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Worker.ReadLogs: the journal's lines of this node's tasks, by their units: the agent's own lines about a task are not the task's. journalctl children read the journal, never the loop; their output is the
- * Journal Export Format (https://systemd.io/JOURNAL_EXPORT_FORMATS). */
+/* Worker.ReadLogs: the journal's lines of this node's tasks, by their units: the agent's own lines about a task are not the task's. journalctl
+ * children read the journal, never the loop; their output is the Journal Export Format (https://systemd.io/JOURNAL_EXPORT_FORMATS). */
 #include "base/error.h"
 #include "daemon/agent-private.h"
 #include <errno.h>
@@ -256,8 +256,10 @@ spawn (Reading *self, GPtrArray *matches, guint tail, guint64 since, gboolean fo
   g_ptr_array_add (argv, g_strdup ("--quiet"));
   g_ptr_array_add (argv, g_strdup ("--output=export"));
   g_ptr_array_add (argv, g_strdup ("--output-fields=MESSAGE,PRIORITY,SWARM_TASK_ID"));
-  if (follow)
+  if (follow) {
     g_ptr_array_add (argv, g_strdup ("--follow"));
+    g_ptr_array_add (argv, g_strdup ("--merge")); /* else --follow means this boot only, by the boot id that the sandbox shows */
+  }
   if (tail > 0)
     g_ptr_array_add (argv, g_strdup_printf ("--lines=%u", tail));
   else if (follow)

@@ -19,6 +19,7 @@ typedef struct {
   GPtrArray *nodes; /* Thing */
   SwarmInvocation *held; /* the last Hold */
   GPtrArray *all_held;   /* not answered */
+  gboolean no_manager;
   guint ran; /* handlers that ran */
   guint32 last_uid;
   char *last_request_id;
@@ -260,11 +261,19 @@ each_node (gpointer data, SwarmBusEachFunc func, gpointer each_data)
     func (((Thing *) world->nodes->pdata[i])->id, world->nodes->pdata[i], each_data);
 }
 
+static inline GError *
+absent_thing (gpointer data)
+{
+  World *world = data;
+
+  return world->no_manager ? g_error_new_literal (SWARM_ERROR, SWARM_ERROR_NOT_MANAGER, "ask a manager") : NULL;
+}
+
 static const SwarmBusInterface *const manager_ifaces[] = { &manager_iface, NULL };
 static const SwarmBusInterface *const node_ifaces[] = { &node_iface, NULL };
 static const SwarmBusInterface *const wire_ifaces[] = { &wire_iface, NULL };
 static const SwarmBusKind manager_kind = { "/org/swarmagent1", manager_ifaces, find_root, NULL };
-static const SwarmBusKind node_kind = { "/org/swarmagent1/node/", node_ifaces, find_node, each_node };
+static const SwarmBusKind node_kind = { "/org/swarmagent1/node/", node_ifaces, find_node, each_node, absent_thing };
 static const SwarmBusKind task_kind = { "/org/swarmagent1/task/", node_ifaces, find_node, NULL };
 static const SwarmBusKind wire_kind = { SWARM_LINK_PATH, wire_ifaces, find_root, NULL };
 static const SwarmBusKind *const test_kinds[] = { &manager_kind, &node_kind, &task_kind, &wire_kind, NULL };

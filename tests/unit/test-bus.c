@@ -54,6 +54,10 @@ test_dispatch (Fixture *self, gconstpointer data)
   test_bus_expect_error (c, ROOT, MANAGER, "Nothing", NULL, DBUS_ERROR ("UnknownMethod"), "Nothing");
   test_bus_expect_error (c, ROOT, "a.b", "Info", NULL, DBUS_ERROR ("UnknownInterface"), "a.b");
   test_bus_expect_error (c, ROOT "/node/three", NODE, "Update", g_variant_new ("(s)", "x"), DBUS_ERROR ("UnknownObject"), "three");
+  self->world.no_manager = TRUE;
+  test_bus_expect_error (c, ROOT "/node/three", NODE, "Update", g_variant_new ("(s)", "x"), "org.swarmagent1.Error.NotManager", "ask a manager");
+  test_bus_expect_error (c, ROOT "/node/three", NODE, "Nothing", NULL, DBUS_ERROR ("UnknownObject"), "three");
+  self->world.no_manager = FALSE;
   test_bus_expect_error (c, "/elsewhere", MANAGER, "Info", NULL, DBUS_ERROR ("UnknownObject"), NULL);
   test_bus_expect_error (c, ROOT "/node/one/two", NODE, "Update", g_variant_new ("(s)", "x"), DBUS_ERROR ("UnknownObject"), NULL);
   test_bus_expect_error (c, SWARM_LINK_PATH, "org.swarmagent1.Wire", "Secret", NULL, DBUS_ERROR ("UnknownObject"), NULL);
