@@ -203,6 +203,27 @@ follow (const SwarmEvent *event, gpointer data)
     swarm_bus_emit_changed (self->bus, path, iface, NULL, TRUE);
 }
 
+/* These properties come from the consensus, not from the node's object. */
+static gboolean
+announce_manager (gpointer object, gpointer data)
+{
+  static const char *const names[] = { "Leader", "ManagerStatus", NULL };
+  const SwarmNode *node = object;
+  SwarmApi *self = data;
+  if (node->spec->role != SWARM_ROLE_MANAGER && node->manager_status == NULL)
+    return TRUE;
+  g_autofree char *path = object_path (SWARM_KIND_NODE, &node->object.id);
+  swarm_bus_emit_changed (self->bus, path, swarm_api_node_interface.name, names, FALSE);
+  return TRUE;
+}
+
+void
+swarm_api_members_changed (SwarmApi *self)
+{
+  if (self->bus != NULL && self->store != NULL)
+    swarm_store_foreach (self->store, SWARM_KIND_NODE, announce_manager, self);
+}
+
 typedef struct {
   SwarmApi *api;
   SwarmKind kind;

@@ -70,6 +70,8 @@ const SwarmBusKind *const *swarm_api_bus_kinds (void);
 const SwarmBusKind *const *swarm_api_wire_kinds (void);
 /* Gives or takes (NULL) the store; announces objects on the bus and follows changes. */
 void swarm_api_set_manager (SwarmApi *self, SwarmStore *store, SwarmManager *manager);
+/* Who leads, or which managers are members, changed: announces it of the managers' objects. */
+void swarm_api_members_changed (SwarmApi *self);
 /* The one setter of the local state; announces it. @error may be NULL. */
 void swarm_api_set_state (SwarmApi *self, SwarmLocalState state, const char *error);
 /* Announces changed identity properties of the Manager object. */

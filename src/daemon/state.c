@@ -38,6 +38,29 @@ swarm_membership_free (SwarmMembership *self)
   g_free (self);
 }
 
+/* A key's bytes are overwritten when the last one lets go of them. */
+typedef struct {
+  gsize len;
+  char data[];
+} Secret;
+
+static void
+secret_free (gpointer data)
+{
+  Secret *secret = data;
+  explicit_bzero (secret->data, secret->len);
+  g_free (secret);
+}
+
+static GBytes *
+secret_bytes (gconstpointer data, gsize len)
+{
+  Secret *secret = g_malloc (sizeof *secret + len);
+  secret->len = len;
+  memcpy (secret->data, data, len);
+  return g_bytes_new_with_free_func (secret->data, len, secret_free, secret);
+}
+
 /* ---- reading ---- */
 
 static char *
@@ -124,8 +147,8 @@ swarm_membership_load (SwarmDisk *disk, SwarmCrypto *crypto, GError **error)
   if (!parse_conf (self, conf, error) || !read_text (disk, FILE_ROOT, &self->root_cert, error)
       || !read_text (disk, FILE_CERT, &self->cert, error) || !read_text (disk, FILE_KEY, &key, error))
     return NULL;
-  self->key = g_bytes_new_take (key, strlen (key));
-  key = NULL;
+  self->key = secret_bytes (key, strlen (key));
+  explicit_bzero (key, strlen (key));
   if (self->manager && !read_log_key (self, disk, crypto, error))
     return NULL;
   return g_steal_pointer (&self);
@@ -138,7 +161,7 @@ swarm_membership_new_key (SwarmRandom *random)
 {
   guint8 raw[KEY_BYTES];
   random->fill (random, raw, sizeof raw);
-  GBytes *key = g_bytes_new (raw, sizeof raw);
+  GBytes *key = secret_bytes (raw, sizeof raw);
   explicit_bzero (raw, sizeof raw);
   return key;
 }
