@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# raw-dbus.pl: calls CreateService on the system bus with a Name whose bytes are no UTF-8, written by hand, for no D-Bus library
+# raw-dbus.pl [NAME]: calls CreateService on the system bus with a Name whose bytes are no UTF-8 (or NAME), written by hand, for no D-Bus library
 # sends such a thing. Prints what comes of it: "disconnected", "error NAME" or "accepted".
 use strict;
 use warnings;
@@ -32,7 +32,7 @@ sleep 1;
 
 # a{sv} with Name, a{sv} empty: the alignment is that of the beginning of the body
 my $entry = str('Name') . "\1s\0";
-$entry = pad($entry, 4) . str("bad\xff\xfe");
+$entry = pad($entry, 4) . str($ARGV[0] // "bad\xff\xfe");
 my $body = pack('V', length $entry) . "\0" x 4 . $entry;
 $body = pad($body, 4) . pack('V', 0);
 $body = pad($body, 8);
