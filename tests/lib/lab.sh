@@ -78,7 +78,7 @@ tasks_of() {
   on "${VIEW:-n1}" sh -c 'swarmctl service ps --no-trunc --format json "$1" | jq -r "[.Name, .Node, .DesiredState, .CurrentState, .Error] | join(\"|\")"' sh "$1"
 }
 
-# One member of an object: of_node ID n2, of_node Spec.Role n2, of_info Swarm.Cluster.ID
+# One member of an object: of_node ID n2, of_node Spec.Role n2, of_info Cluster.ID
 of_node() { on "${VIEW:-n1}" sh -c 'swarmctl node inspect "$2" | jq -r ".[0].$1"' sh "$1" "$2"; }
 of_info() { on "${VIEW:-n1}" sh -c 'swarmctl info --format json | jq -r ".$1"' sh "$1"; }
 service_names() { on "${VIEW:-n1}" sh -c 'swarmctl service ls --format json | jq -r .Name'; }
