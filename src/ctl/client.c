@@ -200,6 +200,45 @@ resolve_own_task (CtlContext *context, const char *reference, char **ret_id)
   return g_strdup_printf (CTL_PATH "/task/%s", id);
 }
 
+/* Whoever may promote but not read finds nodes by what is public: exact id or hostname, or the only id that begins so. NULL: not found. */
+static char *
+resolve_public_node (CtlContext *context, const char *reference, char **ret_id)
+{
+  g_autoptr (GVariant) reply
+      = ctl_call (context, CTL_PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", NULL, NULL);
+  g_autoptr (GVariantIter) objects = NULL;
+  g_autofree char *found = NULL;
+  GVariant *ifaces;
+  guint n_found = 0;
+
+  if (reply == NULL || !g_variant_is_of_type (reply, G_VARIANT_TYPE ("(a{oa{sa{sv}}})")))
+    return NULL;
+  g_variant_get (reply, "(a{oa{sa{sv}}})", &objects);
+  while (g_variant_iter_next (objects, "{&o@a{sa{sv}}}", NULL, &ifaces)) {
+    g_autoptr (GVariant) owned = ifaces;
+    g_autoptr (GVariant) node = g_variant_lookup_value (ifaces, CTL_NODE_IFACE, G_VARIANT_TYPE_VARDICT);
+    const char *id = "", *hostname = "";
+    if (node == NULL || !g_variant_lookup (node, "ID", "&s", &id))
+      continue;
+    g_variant_lookup (node, "Hostname", "&s", &hostname);
+    gboolean exact = g_str_equal (id, reference) || g_str_equal (hostname, reference);
+    if (!exact && !g_str_has_prefix (id, reference))
+      continue;
+    g_free (found);
+    found = g_strdup (id);
+    n_found++;
+    if (exact) {
+      n_found = 1;
+      break;
+    }
+  }
+  if (n_found != 1)
+    return NULL;
+  if (ret_id != NULL)
+    *ret_id = g_strdup (found);
+  return g_strdup_printf (CTL_PATH "/node/%s", found);
+}
+
 char *
 ctl_resolve (CtlContext *context, const char *kind, const char *reference, char **ret_id, GError **error)
 {
@@ -211,6 +250,8 @@ ctl_resolve (CtlContext *context, const char *kind, const char *reference, char 
   if (reply == NULL) {
     if (g_error_matches (reason, SWARM_ERROR, SWARM_ERROR_NOT_MANAGER) && g_str_equal (kind, "task"))
       path = resolve_own_task (context, reference, ret_id);
+    else if (g_error_matches (reason, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED) && g_str_equal (kind, "node"))
+      path = resolve_public_node (context, reference, ret_id);
     if (path == NULL)
       g_propagate_error (error, g_steal_pointer (&reason));
     return path;

@@ -166,18 +166,49 @@ ctl_cmd_node_ps (CtlContext *context, GError **error)
   return ctl_errors_finish (errors, error);
 }
 
+/* The role that a node has, from its public property, for callers who may not inspect it. */
+static char *
+public_role (CtlContext *context, const char *path)
+{
+  g_autoptr (GVariant) reply = ctl_call (context, path, "org.freedesktop.DBus.Properties", "Get",
+                                         g_variant_new ("(ss)", CTL_NODE_IFACE, "Role"), NULL);
+  g_autoptr (GVariant) value = NULL;
+
+  if (reply == NULL || !g_variant_is_of_type (reply, G_VARIANT_TYPE ("(v)")))
+    return NULL;
+  g_variant_get (reply, "(v)", &value);
+  return g_variant_is_of_type (value, G_VARIANT_TYPE_STRING) ? g_variant_dup_string (value, NULL) : NULL;
+}
+
+/* The role that a node is to have; NULL with an error. */
+static char *
+wanted_role (CtlContext *context, const char *path, GError **error)
+{
+  g_autoptr (GError) reason = NULL;
+  g_autoptr (JsonNode) node = ctl_inspect (context, "node", path, &reason);
+  char *role = NULL;
+
+  if (node != NULL)
+    return g_strdup (ctl_json_string_or (json_node_get_object (node), "Spec.Role", "worker"));
+  if (g_error_matches (reason, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED))
+    role = public_role (context, path);
+  if (role == NULL)
+    g_propagate_error (error, g_steal_pointer (&reason));
+  return role;
+}
+
 /* Shared by promote, demote and `update --role`: "already" is told, not an error. */
 static gboolean
 set_role (CtlContext *context, const char *path, const char *role, gboolean *ret_changed, GError **error)
 {
-  g_autoptr (JsonNode) node = ctl_inspect (context, "node", path, error);
+  g_autofree char *wanted = wanted_role (context, path, error);
   g_autoptr (GVariant) reply = NULL;
   gboolean promote = g_str_equal (role, "manager");
 
   *ret_changed = FALSE;
-  if (node == NULL)
+  if (wanted == NULL)
     return FALSE;
-  if (g_str_equal (ctl_json_string_or (json_node_get_object (node), "Spec.Role", "worker"), role))
+  if (g_str_equal (wanted, role))
     return TRUE;
   reply = ctl_call_write (context, path, CTL_NODE_IFACE, promote ? "Promote" : "Demote", NULL, FALSE, error);
   *ret_changed = reply != NULL;
