@@ -21,6 +21,10 @@ ENUM (swarm_task_state, "task state", { SWARM_TASK_NEW, "new" }, { SWARM_TASK_PE
       { SWARM_TASK_COMPLETE, "complete" }, { SWARM_TASK_SHUTDOWN, "shutdown" }, { SWARM_TASK_FAILED, "failed" },
       { SWARM_TASK_REJECTED, "rejected" }, { SWARM_TASK_REMOVE, "remove" }, { SWARM_TASK_ORPHANED, "orphaned" });
 
+ENUM (swarm_update_state, "update state", { SWARM_UPDATE_NONE, "" }, { SWARM_UPDATE_UPDATING, "updating" }, { SWARM_UPDATE_PAUSED, "paused" },
+      { SWARM_UPDATE_COMPLETED, "completed" }, { SWARM_UPDATE_ROLLBACK_STARTED, "rollback_started" },
+      { SWARM_UPDATE_ROLLBACK_PAUSED, "rollback_paused" }, { SWARM_UPDATE_ROLLBACK_COMPLETED, "rollback_completed" });
+
 /* ---- cluster ---- */
 
 static const SwarmField swarm_join_tokens_fields[] = {
@@ -58,9 +62,17 @@ TYPE (swarm_cluster, SwarmCluster);
 
 /* ---- node ---- */
 
+static const SwarmField swarm_engine_plugin_fields[] = {
+  SWARM_FIELD (1, "Type", SwarmEnginePlugin, type, STRING),
+  SWARM_FIELD (2, "Name", SwarmEnginePlugin, name, STRING),
+  { 0 },
+};
+TYPE (swarm_engine_plugin, SwarmEnginePlugin);
+
 static const SwarmField swarm_engine_description_fields[] = {
   SWARM_FIELD (1, "EngineVersion", SwarmEngineDescription, engine_version, STRING),
   SWARM_FIELD (2, "Labels", SwarmEngineDescription, labels, MAP),
+  SWARM_FIELD (3, "Plugins", SwarmEngineDescription, plugins, MESSAGES, .type = &swarm_engine_plugin_type),
   { 0 },
 };
 TYPE (swarm_engine_description, SwarmEngineDescription);
@@ -104,12 +116,30 @@ TYPE (swarm_node, SwarmNode);
 
 /* ---- service ---- */
 
+static const SwarmField swarm_update_status_fields[] = {
+  SWARM_FIELD (1, "State", SwarmUpdateStatus, state, ENUM, .enumeration = &swarm_update_state_enum),
+  SWARM_FIELD (2, "StartedAt", SwarmUpdateStatus, started_at, TIME),
+  SWARM_FIELD (3, "CompletedAt", SwarmUpdateStatus, completed_at, TIME),
+  SWARM_FIELD (4, "Message", SwarmUpdateStatus, text, STRING),
+  { 0 },
+};
+TYPE (swarm_update_status, SwarmUpdateStatus);
+
+static const SwarmField swarm_job_status_fields[] = {
+  SWARM_FIELD (1, "JobIteration.Index", SwarmJobStatus, iteration, UINT, .flags = SWARM_FIELD_ALWAYS),
+  SWARM_FIELD (2, "LastExecution", SwarmJobStatus, last_execution, TIME),
+  { 0 },
+};
+TYPE (swarm_job_status, SwarmJobStatus);
+
 static const SwarmField swarm_service_fields[] = {
   OBJECT_FIELDS (SwarmService),
   SWARM_FIELD (5, "Spec", SwarmService, spec, MESSAGE, .type = &swarm_service_spec_type),
   SWARM_FIELD (6, "PreviousSpec", SwarmService, previous_spec, MESSAGE, .type = &swarm_service_spec_type),
   SWARM_FIELD (7, "SpecVersion.Index", SwarmService, spec_version, UINT),
   SWARM_FIELD (8, "PendingDelete", SwarmService, pending_delete, BOOL),
+  SWARM_FIELD (9, "UpdateStatus", SwarmService, update_status, MESSAGE, .type = &swarm_update_status_type),
+  SWARM_FIELD (10, "JobStatus", SwarmService, job_status, MESSAGE, .type = &swarm_job_status_type),
   { 0 },
 };
 TYPE (swarm_service, SwarmService);
@@ -149,6 +179,8 @@ static const SwarmField swarm_task_fields[] = {
   SWARM_FIELD (14, "DesiredState", SwarmTask, desired_state, ENUM, .enumeration = &swarm_task_state_enum,
                .flags = SWARM_FIELD_ALWAYS),
   SWARM_FIELD (15, "NotBefore", SwarmTask, not_before, TIME),
+  SWARM_FIELD (16, "JobIteration.Index", SwarmTask, job_iteration, UINT),
+  SWARM_FIELD (17, "AssignedGenericResources", SwarmTask, generic, MESSAGES, .type = &swarm_generic_resource_type),
   { 0 },
 };
 TYPE (swarm_task, SwarmTask);

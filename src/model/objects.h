@@ -41,8 +41,16 @@ SWARM_MESSAGE_DECLARE (SwarmCluster, swarm_cluster)
 /* ---- node ---- */
 typedef struct {
   SwarmMessage message;
+  char *type; /* "Network", "Volume", "Log" */
+  char *name;
+} SwarmEnginePlugin;
+SWARM_MESSAGE_DECLARE (SwarmEnginePlugin, swarm_engine_plugin)
+
+typedef struct {
+  SwarmMessage message;
   char *engine_version; /* our version */
   GHashTable *labels;
+  GPtrArray *plugins; /* SwarmEnginePlugin */
 } SwarmEngineDescription;
 SWARM_MESSAGE_DECLARE (SwarmEngineDescription, swarm_engine_description)
 
@@ -88,12 +96,42 @@ typedef struct {
 SWARM_MESSAGE_DECLARE (SwarmNode, swarm_node)
 
 /* ---- service ---- */
+/* Numbers are stored. */
+typedef enum {
+  SWARM_UPDATE_NONE,
+  SWARM_UPDATE_UPDATING,
+  SWARM_UPDATE_PAUSED,
+  SWARM_UPDATE_COMPLETED,
+  SWARM_UPDATE_ROLLBACK_STARTED,
+  SWARM_UPDATE_ROLLBACK_PAUSED,
+  SWARM_UPDATE_ROLLBACK_COMPLETED,
+} SwarmUpdateState;
+SWARM_ENUM_DECLARE (SwarmUpdateState, swarm_update_state)
+
+typedef struct {
+  SwarmMessage message;
+  SwarmUpdateState state;
+  gint64 started_at;
+  gint64 completed_at; /* 0: not yet */
+  char *text;          /* "Message" */
+} SwarmUpdateStatus;
+SWARM_MESSAGE_DECLARE (SwarmUpdateStatus, swarm_update_status)
+
+typedef struct {
+  SwarmMessage message;
+  guint64 iteration; /* begins anew with every change of the spec */
+  gint64 last_execution;
+} SwarmJobStatus;
+SWARM_MESSAGE_DECLARE (SwarmJobStatus, swarm_job_status)
+
 typedef struct {
   SwarmObject object;
   SwarmServiceSpec *spec;
   SwarmServiceSpec *previous_spec;
   guint64 spec_version; /* version of the last change that replaces tasks (SpecVersion) */
   gboolean pending_delete; /* removed by the user; vanishes when its tasks are gone */
+  SwarmUpdateStatus *update_status; /* NULL: never updated */
+  SwarmJobStatus *job_status;       /* jobs only */
 } SwarmService;
 SWARM_MESSAGE_DECLARE (SwarmService, swarm_service)
 
@@ -149,6 +187,8 @@ typedef struct {
   SwarmTaskStatus *status;
   SwarmTaskState desired_state;
   gint64 not_before; /* restart delay: desired becomes running then (µs) ; 0: none */
+  guint64 job_iteration;
+  GPtrArray *generic; /* SwarmGenericResource: what was given to it on its node */
 } SwarmTask;
 SWARM_MESSAGE_DECLARE (SwarmTask, swarm_task)
 

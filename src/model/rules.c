@@ -11,6 +11,7 @@
 #define MIN_NANO_CPUS (1000 * 1000)
 #define MIN_MEMORY (4 * 1024 * 1024)
 #define MIN_CERT_EXPIRY (G_GINT64_CONSTANT (3600) * 1000 * 1000 * 1000)
+#define MIN_HEALTH_TIME (1000 * 1000)
 #define MAX_NAME 63
 
 static gboolean
@@ -145,6 +146,36 @@ swarm_rule_mounts (const SwarmField *field, const SwarmMessage *message, GError 
 }
 
 gboolean
+swarm_rule_health_test (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  GPtrArray *test = MEMBER (GPtrArray *, message, field);
+  const char *kind = test != NULL && test->len > 0 ? test->pdata[0] : NULL;
+
+  if (kind == NULL || (g_str_equal (kind, "NONE") && test->len == 1) || (g_str_equal (kind, "CMD") && test->len > 1)
+      || (g_str_equal (kind, "CMD-SHELL") && test->len == 2))
+    return TRUE;
+  return refuse (error, "must be [], [\"NONE\"], [\"CMD\", arguments…] or [\"CMD-SHELL\", command]");
+}
+
+gboolean
+swarm_rule_health_time (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  gint64 time = MEMBER (gint64, message, field);
+
+  if (time == 0 || time >= MIN_HEALTH_TIME)
+    return TRUE;
+  swarm_field_error_verbatim (error, "ContainerSpec: %s in HealthConfig cannot be less than 1ms", field->name);
+  return FALSE;
+}
+
+gboolean
+swarm_rule_health_retries (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  return MEMBER (gint64, message, field) >= 0
+         || refuse_verbatim (error, "ContainerSpec: Retries in HealthConfig cannot be negative");
+}
+
+gboolean
 swarm_rule_absolute_path (const SwarmField *field, const SwarmMessage *message, GError **error)
 {
   const char *path = MEMBER (char *, message, field);
@@ -209,6 +240,62 @@ swarm_rule_constraints (const SwarmField *field, const SwarmMessage *message, GE
   return constraints != NULL || refuse_as_parsed (error, parsed);
 }
 
+gboolean
+swarm_rule_spread_descriptor (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  static const char *const bases[] = { "node.labels.", "engine.labels." };
+  const char *descriptor = MEMBER (char *, message, field);
+
+  for (guint i = 0; descriptor != NULL && i < G_N_ELEMENTS (bases); i++)
+    if (g_ascii_strncasecmp (descriptor, bases[i], strlen (bases[i])) == 0 && descriptor[strlen (bases[i])] != '\0')
+      return TRUE;
+  return refuse (error, "must be a label, node.labels.NAME or engine.labels.NAME");
+}
+
+gboolean
+swarm_rule_strategy (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  const char *name = MEMBER (char *, message, field);
+
+  return name == NULL || is_dns_name (name) || refuse (error, "must be the name of a scheduler plugin, such as spread, binpack or random");
+}
+
+gboolean
+swarm_check_generic_resource (const SwarmMessage *message, GError **error)
+{
+  const SwarmGenericResource *self = (const SwarmGenericResource *) message;
+  const char *kind = self->named != NULL ? self->named->kind : self->discrete != NULL ? self->discrete->kind : NULL;
+
+  if ((self->named != NULL) == (self->discrete != NULL))
+    return refuse (error, "needs either NamedResourceSpec or DiscreteResourceSpec");
+  if (kind == NULL || (self->named != NULL && self->named->value == NULL))
+    return refuse (error, "a generic resource needs a Kind and a Value");
+  return self->discrete == NULL || self->discrete->value >= 0 || refuse (error, "a number of generic resources must not be negative");
+}
+
+/* ---- updates ---- */
+
+gboolean
+swarm_rule_update_delay (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  return MEMBER (gint64, message, field) >= 0 || refuse_verbatim (error, "TaskSpec: update-delay cannot be negative");
+}
+
+gboolean
+swarm_rule_update_monitor (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  return MEMBER (gint64, message, field) >= 0 || refuse_verbatim (error, "TaskSpec: update-monitor cannot be negative");
+}
+
+gboolean
+swarm_rule_failure_ratio (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  double ratio = MEMBER (double, message, field);
+
+  return (ratio >= 0 && ratio <= 1)
+         || refuse_verbatim (error, "TaskSpec: update-maxfailureratio cannot be less than 0 or bigger than 1");
+}
+
 /* ---- ports ---- */
 
 gboolean
@@ -242,6 +329,15 @@ swarm_rule_ports (const SwarmField *field, const SwarmMessage *message, GError *
 }
 
 /* ---- services and clusters ---- */
+
+gboolean
+swarm_check_service_mode (const SwarmMessage *message, GError **error)
+{
+  const SwarmServiceMode *self = (const SwarmServiceMode *) message;
+  guint n = (self->replicated != NULL) + (self->global != NULL) + (self->replicated_job != NULL) + (self->global_job != NULL);
+
+  return n <= 1 || refuse (error, "a service has one mode");
+}
 
 gboolean
 swarm_check_service_spec (const SwarmMessage *message, GError **error)

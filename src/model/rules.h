@@ -24,7 +24,17 @@ gboolean swarm_rule_published_port (const SwarmField *field, const SwarmMessage 
 gboolean swarm_rule_ports (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_heartbeat (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_cert_expiry (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_health_test (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_health_time (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_health_retries (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_spread_descriptor (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_strategy (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_update_delay (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_update_monitor (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_failure_ratio (const SwarmField *field, const SwarmMessage *message, GError **error);
 
 /* Rules of whole messages. */
+gboolean swarm_check_generic_resource (const SwarmMessage *message, GError **error);
+gboolean swarm_check_service_mode (const SwarmMessage *message, GError **error);
 gboolean swarm_check_mount (const SwarmMessage *message, GError **error);
 gboolean swarm_check_service_spec (const SwarmMessage *message, GError **error);

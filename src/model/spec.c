@@ -20,6 +20,12 @@ ENUM (swarm_availability, "availability", { SWARM_AVAILABILITY_ACTIVE, "active" 
       { SWARM_AVAILABILITY_DRAIN, "drain" });
 ENUM (swarm_role, "role", { SWARM_ROLE_WORKER, "worker" }, { SWARM_ROLE_MANAGER, "manager" });
 
+ENUM (swarm_failure_action, "failure action", { SWARM_FAILURE_PAUSE, "pause" }, { SWARM_FAILURE_CONTINUE, "continue" },
+      { SWARM_FAILURE_ROLLBACK, "rollback" });
+ENUM (swarm_update_order, "update order", { SWARM_ORDER_STOP_FIRST, "stop-first" }, { SWARM_ORDER_START_FIRST, "start-first" });
+ENUM (swarm_service_kind, "service mode", { SWARM_SERVICE_REPLICATED, "replicated" }, { SWARM_SERVICE_GLOBAL, "global" },
+      { SWARM_SERVICE_REPLICATED_JOB, "replicated-job" }, { SWARM_SERVICE_GLOBAL_JOB, "global-job" });
+
 /* ---- containers ---- */
 
 static const SwarmField swarm_mount_fields[] = {
@@ -38,6 +44,23 @@ static const SwarmField swarm_pull_options_fields[] = {
   { 0 },
 };
 TYPE (swarm_pull_options, SwarmPullOptions);
+
+static const SwarmField swarm_healthcheck_fields[] = {
+  SWARM_FIELD (1, "Test", SwarmHealthcheck, test, STRINGS, .validate = swarm_rule_health_test,
+               .doc = "Command: [] the image's, [NONE] no check, [CMD, …] arguments, [CMD-SHELL, …] for the container's shell."),
+  SWARM_FIELD (2, "Interval", SwarmHealthcheck, interval, DURATION, .validate = swarm_rule_health_time,
+               .doc = "Time between checks; 0: the image's, or 30 s."),
+  SWARM_FIELD (3, "Timeout", SwarmHealthcheck, timeout, DURATION, .validate = swarm_rule_health_time,
+               .doc = "A check that takes longer has failed; 0: the image's, or 30 s."),
+  SWARM_FIELD (4, "Retries", SwarmHealthcheck, retries, INT, .validate = swarm_rule_health_retries,
+               .doc = "So many failures in a row make a container unhealthy; 0: the image's, or 3."),
+  SWARM_FIELD (5, "StartPeriod", SwarmHealthcheck, start_period, DURATION, .validate = swarm_rule_health_time,
+               .doc = "Failures so soon after the start do not count."),
+  SWARM_FIELD (6, "StartInterval", SwarmHealthcheck, start_interval, DURATION, .validate = swarm_rule_health_time,
+               .doc = "Time between checks during the start period; 0: the image's, or 5 s."),
+  { 0 },
+};
+TYPE (swarm_healthcheck, SwarmHealthcheck);
 
 /* Each row says by itself that it replaces tasks: pull options do not. */
 static const SwarmField swarm_container_spec_fields[] = {
@@ -66,16 +89,43 @@ static const SwarmField swarm_container_spec_fields[] = {
   SWARM_FIELD (17, "Sysctls", SwarmContainerSpec, sysctls, MAP, .flags = REPLACES, .doc = "Kernel parameters of its namespaces."),
   SWARM_FIELD (18, "PullOptions", SwarmContainerSpec, pull_options, MESSAGE, .type = &swarm_pull_options_type,
                .flags = SWARM_FIELD_SECRET | SWARM_FIELD_READONLY, .doc = "How to get the image."),
+  SWARM_FIELD (19, "Healthcheck", SwarmContainerSpec, healthcheck, MESSAGE, .type = &swarm_healthcheck_type, .flags = REPLACES,
+               .doc = "How to ask the container whether it is well."),
   { 0 },
 };
 TYPE (swarm_container_spec, SwarmContainerSpec);
 
 /* ---- tasks ---- */
 
+static const SwarmField swarm_named_resource_fields[] = {
+  SWARM_FIELD (1, "Kind", SwarmNamedResource, kind, STRING, .doc = "Kind of resource, \"gpu\"."),
+  SWARM_FIELD (2, "Value", SwarmNamedResource, value, STRING, .doc = "Name of this one."),
+  { 0 },
+};
+TYPE (swarm_named_resource, SwarmNamedResource);
+
+static const SwarmField swarm_discrete_resource_fields[] = {
+  SWARM_FIELD (1, "Kind", SwarmDiscreteResource, kind, STRING, .doc = "Kind of resource, \"ssd\"."),
+  SWARM_FIELD (2, "Value", SwarmDiscreteResource, value, INT, .doc = "How many."),
+  { 0 },
+};
+TYPE (swarm_discrete_resource, SwarmDiscreteResource);
+
+static const SwarmField swarm_generic_resource_fields[] = {
+  SWARM_FIELD (1, "NamedResourceSpec", SwarmGenericResource, named, MESSAGE, .type = &swarm_named_resource_type,
+               .doc = "One that has a name; only of a node."),
+  SWARM_FIELD (2, "DiscreteResourceSpec", SwarmGenericResource, discrete, MESSAGE, .type = &swarm_discrete_resource_type,
+               .doc = "A number of them."),
+  { 0 },
+};
+TYPE (swarm_generic_resource, SwarmGenericResource, swarm_check_generic_resource);
+
 static const SwarmField swarm_resources_fields[] = {
   SWARM_FIELD (1, "NanoCPUs", SwarmResources, nano_cpus, INT, .validate = swarm_rule_cpus, .doc = "CPUs, in billionths."),
   SWARM_FIELD (2, "MemoryBytes", SwarmResources, memory_bytes, INT, .validate = swarm_rule_memory, .doc = "Memory in bytes."),
   SWARM_FIELD (3, "Pids", SwarmResources, pids, INT, .validate = swarm_rule_not_negative, .doc = "Processes; limits only."),
+  SWARM_FIELD (4, "GenericResources", SwarmResources, generic, MESSAGES, .type = &swarm_generic_resource_type,
+               .doc = "What else a node has or a task needs; reservations only."),
   { 0 },
 };
 TYPE (swarm_resources, SwarmResources);
@@ -97,6 +147,9 @@ static const SwarmField swarm_restart_policy_fields[] = {
                .doc = "Replacements per slot; 0: no limit."),
   SWARM_FIELD (4, "Window", SwarmRestartPolicy, window, DURATION, .validate = swarm_rule_restart_window,
                .doc = "Only replacements within it count; 0: all."),
+  SWARM_FIELD (5, "Backoff", SwarmRestartPolicy, backoff, DURATION, .fallback = 300 * SECOND, .flags = SWARM_FIELD_ALWAYS,
+               .validate = swarm_rule_not_negative,
+               .doc = "The delay of a task that fails at once doubles up to this; 0: it stays as it is."),
   { 0 },
 };
 TYPE (swarm_restart_policy, SwarmRestartPolicy);
@@ -108,12 +161,29 @@ static const SwarmField swarm_platform_fields[] = {
 };
 TYPE (swarm_platform, SwarmPlatform);
 
+static const SwarmField swarm_spread_fields[] = {
+  SWARM_FIELD (1, "SpreadDescriptor", SwarmSpread, descriptor, STRING, .validate = swarm_rule_spread_descriptor,
+               .doc = "Label whose values share the tasks evenly: \"node.labels.zone\", \"engine.labels.rack\"."),
+  { 0 },
+};
+TYPE (swarm_spread, SwarmSpread);
+
+static const SwarmField swarm_placement_preference_fields[] = {
+  SWARM_FIELD (1, "Spread", SwarmPlacementPreference, spread, MESSAGE, .type = &swarm_spread_type, .doc = "Spread over a label's values."),
+  { 0 },
+};
+TYPE (swarm_placement_preference, SwarmPlacementPreference);
+
 static const SwarmField swarm_placement_fields[] = {
   SWARM_FIELD (1, "Constraints", SwarmPlacement, constraints, STRINGS, .validate = swarm_rule_constraints,
                .doc = "Conditions that a node must meet, \"key==value\" or \"key!=value\"."),
   SWARM_FIELD (2, "MaxReplicas", SwarmPlacement, max_replicas, UINT, .doc = "Tasks per node; 0: any."),
   SWARM_FIELD (3, "Platforms", SwarmPlacement, platforms, MESSAGES, .type = &swarm_platform_type,
                .doc = "Systems that the image runs on, one of which a node must have; none: any."),
+  SWARM_FIELD (4, "Preferences", SwarmPlacement, preferences, MESSAGES, .type = &swarm_placement_preference_type,
+               .doc = "What tasks are spread over, outermost first."),
+  SWARM_FIELD (5, "Strategy", SwarmPlacement, strategy, STRING, .validate = swarm_rule_strategy,
+               .doc = "Scheduler plugin: \"spread\", \"binpack\", \"random\" or another; empty: the cluster's."),
   { 0 },
 };
 TYPE (swarm_placement, SwarmPlacement);
@@ -141,12 +211,49 @@ static const SwarmField swarm_replicated_fields[] = {
 };
 TYPE (swarm_replicated, SwarmReplicated);
 
+static const SwarmField swarm_global_fields[] = { { 0 } };
+TYPE (swarm_global, SwarmGlobal);
+
+static const SwarmField swarm_replicated_job_fields[] = {
+  SWARM_FIELD (1, "MaxConcurrent", SwarmReplicatedJob, max_concurrent, UINT, .validate = swarm_rule_replicas,
+               .doc = "Tasks at once; 0: all."),
+  SWARM_FIELD (2, "TotalCompletions", SwarmReplicatedJob, total_completions, UINT, .validate = swarm_rule_replicas,
+               .doc = "Tasks that must end well; 0: as many as run at once."),
+  { 0 },
+};
+TYPE (swarm_replicated_job, SwarmReplicatedJob);
+
+static const SwarmField swarm_global_job_fields[] = { { 0 } };
+TYPE (swarm_global_job, SwarmGlobalJob);
+
 static const SwarmField swarm_service_mode_fields[] = {
   SWARM_FIELD (1, "Replicated", SwarmServiceMode, replicated, MESSAGE, .type = &swarm_replicated_type,
                .doc = "A number of equal tasks, wherever they fit."),
+  SWARM_FIELD (2, "Global", SwarmServiceMode, global, MESSAGE, .type = &swarm_global_type, .doc = "One task on each node that fits."),
+  SWARM_FIELD (3, "ReplicatedJob", SwarmServiceMode, replicated_job, MESSAGE, .type = &swarm_replicated_job_type,
+               .doc = "A number of tasks that run to their end once."),
+  SWARM_FIELD (4, "GlobalJob", SwarmServiceMode, global_job, MESSAGE, .type = &swarm_global_job_type,
+               .doc = "One task on each node that fits, which runs to its end once."),
   { 0 },
 };
-TYPE (swarm_service_mode, SwarmServiceMode);
+TYPE (swarm_service_mode, SwarmServiceMode, swarm_check_service_mode);
+
+static const SwarmField swarm_update_config_fields[] = {
+  SWARM_FIELD (1, "Parallelism", SwarmUpdateConfig, parallelism, UINT, .fallback = 1, .flags = SWARM_FIELD_ALWAYS,
+               .doc = "Slots replaced at once; 0: all."),
+  SWARM_FIELD (2, "Delay", SwarmUpdateConfig, delay, DURATION, .validate = swarm_rule_update_delay,
+               .doc = "Pause after each slot."),
+  SWARM_FIELD (3, "FailureAction", SwarmUpdateConfig, failure_action, ENUM, .enumeration = &swarm_failure_action_enum,
+               .flags = SWARM_FIELD_ALWAYS, .doc = "What happens when too many new tasks fail."),
+  SWARM_FIELD (4, "Monitor", SwarmUpdateConfig, monitor, DURATION, .fallback = 5 * SECOND, .flags = SWARM_FIELD_ALWAYS,
+               .validate = swarm_rule_update_monitor, .doc = "A new task that fails so soon after its start counts as a failure of the update."),
+  SWARM_FIELD (5, "MaxFailureRatio", SwarmUpdateConfig, max_failure_ratio, DOUBLE, .flags = SWARM_FIELD_ALWAYS,
+               .validate = swarm_rule_failure_ratio, .doc = "Share of the slots that may fail, 0 to 1."),
+  SWARM_FIELD (6, "Order", SwarmUpdateConfig, order, ENUM, .enumeration = &swarm_update_order_enum, .flags = SWARM_FIELD_ALWAYS,
+               .doc = "Whether the old task stops before the new one starts, or after."),
+  { 0 },
+};
+TYPE (swarm_update_config, SwarmUpdateConfig);
 
 static const SwarmField swarm_port_config_fields[] = {
   SWARM_FIELD (1, "Name", SwarmPortConfig, name, STRING, .doc = "A name for people."),
@@ -177,9 +284,47 @@ static const SwarmField swarm_service_spec_fields[] = {
   SWARM_FIELD (4, "Mode", SwarmServiceSpec, mode, MESSAGE, .type = &swarm_service_mode_type, .doc = "How many tasks, and where."),
   SWARM_FIELD (5, "EndpointSpec", SwarmServiceSpec, endpoint, MESSAGE, .type = &swarm_endpoint_spec_type, .flags = REPLACES,
                .doc = "How clients reach it."),
+  SWARM_FIELD (6, "UpdateConfig", SwarmServiceSpec, update, MESSAGE, .type = &swarm_update_config_type,
+               .doc = "How tasks are replaced when the spec changes."),
+  SWARM_FIELD (7, "RollbackConfig", SwarmServiceSpec, rollback, MESSAGE, .type = &swarm_update_config_type,
+               .doc = "How tasks are replaced when the spec goes back to the one before."),
   { 0 },
 };
 TYPE (swarm_service_spec, SwarmServiceSpec, swarm_check_service_spec);
+
+SwarmServiceKind
+swarm_service_spec_kind (const SwarmServiceSpec *spec)
+{
+  const SwarmServiceMode *mode = spec->mode;
+
+  if (mode == NULL)
+    return SWARM_SERVICE_REPLICATED;
+  if (mode->global != NULL)
+    return SWARM_SERVICE_GLOBAL;
+  if (mode->replicated_job != NULL)
+    return SWARM_SERVICE_REPLICATED_JOB;
+  return mode->global_job != NULL ? SWARM_SERVICE_GLOBAL_JOB : SWARM_SERVICE_REPLICATED;
+}
+
+guint64
+swarm_service_spec_replicas (const SwarmServiceSpec *spec)
+{
+  if (swarm_service_spec_kind (spec) != SWARM_SERVICE_REPLICATED)
+    return 0;
+  return spec->mode != NULL && spec->mode->replicated != NULL ? spec->mode->replicated->replicas : 1;
+}
+
+guint64
+swarm_job_total (const SwarmReplicatedJob *job)
+{
+  return job->total_completions > 0 ? job->total_completions : MAX (job->max_concurrent, 1);
+}
+
+guint64
+swarm_job_concurrent (const SwarmReplicatedJob *job)
+{
+  return job->max_concurrent > 0 ? job->max_concurrent : swarm_job_total (job);
+}
 
 /* ---- nodes and clusters ---- */
 
@@ -197,6 +342,8 @@ TYPE (swarm_node_spec, SwarmNodeSpec);
 static const SwarmField swarm_orchestration_config_fields[] = {
   SWARM_FIELD (1, "TaskHistoryRetentionLimit", SwarmOrchestrationConfig, task_history_limit, INT, .fallback = 5,
                .flags = SWARM_FIELD_ALWAYS, .doc = "Old tasks kept per slot; negative: all."),
+  SWARM_FIELD (2, "Strategy", SwarmOrchestrationConfig, strategy, STRING, .validate = swarm_rule_strategy,
+               .doc = "Scheduler plugin of services that name none; empty: \"spread\"."),
   { 0 },
 };
 TYPE (swarm_orchestration_config, SwarmOrchestrationConfig);

@@ -21,6 +21,18 @@ typedef struct {
 } SwarmPullOptions;
 SWARM_MESSAGE_DECLARE (SwarmPullOptions, swarm_pull_options)
 
+/* How to ask a container whether it is well. 0 and empty: what the image says. */
+typedef struct {
+  SwarmMessage message;
+  GPtrArray *test; /* {} inherit, {"NONE"}, {"CMD", arguments…} or {"CMD-SHELL", command} */
+  gint64 interval; /* ns */
+  gint64 timeout;  /* ns */
+  gint64 retries;
+  gint64 start_period;   /* ns */
+  gint64 start_interval; /* ns */
+} SwarmHealthcheck;
+SWARM_MESSAGE_DECLARE (SwarmHealthcheck, swarm_healthcheck)
+
 typedef struct {
   SwarmMessage message;
   char *image; /* normalised, with digest when resolved */
@@ -41,14 +53,40 @@ typedef struct {
   GPtrArray *capability_drop;
   GHashTable *sysctls;
   SwarmPullOptions *pull_options;
+  SwarmHealthcheck *healthcheck; /* NULL: the image's */
 } SwarmContainerSpec;
 SWARM_MESSAGE_DECLARE (SwarmContainerSpec, swarm_container_spec)
+
+/* One thing that has a name of its own ("gpu" "UUID1"). */
+typedef struct {
+  SwarmMessage message;
+  char *kind;
+  char *value;
+} SwarmNamedResource;
+SWARM_MESSAGE_DECLARE (SwarmNamedResource, swarm_named_resource)
+
+/* A number of things of one kind. */
+typedef struct {
+  SwarmMessage message;
+  char *kind;
+  gint64 value;
+} SwarmDiscreteResource;
+SWARM_MESSAGE_DECLARE (SwarmDiscreteResource, swarm_discrete_resource)
+
+/* Exactly one member is set. A reservation is always discrete: a count. */
+typedef struct {
+  SwarmMessage message;
+  SwarmNamedResource *named;
+  SwarmDiscreteResource *discrete;
+} SwarmGenericResource;
+SWARM_MESSAGE_DECLARE (SwarmGenericResource, swarm_generic_resource)
 
 typedef struct {
   SwarmMessage message;
   gint64 nano_cpus;
   gint64 memory_bytes;
-  gint64 pids; /* limits only */
+  gint64 pids;        /* limits only */
+  GPtrArray *generic; /* SwarmGenericResource; reservations and a node's totals */
 } SwarmResources;
 SWARM_MESSAGE_DECLARE (SwarmResources, swarm_resources)
 
@@ -68,6 +106,7 @@ typedef struct {
   gint64 delay;  /* ns, default 5 s */
   guint64 max_attempts; /* 0 = unlimited */
   gint64 window; /* ns, 0 = unbounded */
+  gint64 backoff; /* ns, default 5 min: the longest delay of a task that fails at once again and again; 0 = delay only */
 } SwarmRestartPolicy;
 SWARM_MESSAGE_DECLARE (SwarmRestartPolicy, swarm_restart_policy)
 
@@ -80,9 +119,23 @@ SWARM_MESSAGE_DECLARE (SwarmPlatform, swarm_platform)
 
 typedef struct {
   SwarmMessage message;
+  char *descriptor; /* "node.labels.zone", "engine.labels.rack" */
+} SwarmSpread;
+SWARM_MESSAGE_DECLARE (SwarmSpread, swarm_spread)
+
+typedef struct {
+  SwarmMessage message;
+  SwarmSpread *spread;
+} SwarmPlacementPreference;
+SWARM_MESSAGE_DECLARE (SwarmPlacementPreference, swarm_placement_preference)
+
+typedef struct {
+  SwarmMessage message;
   GPtrArray *constraints; /* "node.labels.zone==a" */
   guint64 max_replicas;   /* per node, 0 = any */
   GPtrArray *platforms;   /* SwarmPlatform: one of them, empty = any */
+  GPtrArray *preferences; /* SwarmPlacementPreference, outermost first */
+  char *strategy;         /* name of a scheduler plugin; NULL = the cluster's */
 } SwarmPlacement;
 SWARM_MESSAGE_DECLARE (SwarmPlacement, swarm_placement)
 
@@ -102,12 +155,50 @@ typedef struct {
 } SwarmReplicated;
 SWARM_MESSAGE_DECLARE (SwarmReplicated, swarm_replicated)
 
-/* Exactly one member is set. (Global and the job modes come with the next issue.) */
+/* One task on each node that fits: nothing to say. */
+typedef struct {
+  SwarmMessage message;
+} SwarmGlobal;
+SWARM_MESSAGE_DECLARE (SwarmGlobal, swarm_global)
+
+typedef struct {
+  SwarmMessage message;
+  guint64 max_concurrent;    /* 0 = total_completions */
+  guint64 total_completions; /* 0 = max_concurrent; both 0 = 1: swarm_job_total(), swarm_job_concurrent() */
+} SwarmReplicatedJob;
+SWARM_MESSAGE_DECLARE (SwarmReplicatedJob, swarm_replicated_job)
+
+typedef struct {
+  SwarmMessage message;
+} SwarmGlobalJob;
+SWARM_MESSAGE_DECLARE (SwarmGlobalJob, swarm_global_job)
+
+/* At most one member is set; none: replicated. */
 typedef struct {
   SwarmMessage message;
   SwarmReplicated *replicated;
+  SwarmGlobal *global;
+  SwarmReplicatedJob *replicated_job;
+  SwarmGlobalJob *global_job;
 } SwarmServiceMode;
 SWARM_MESSAGE_DECLARE (SwarmServiceMode, swarm_service_mode)
+
+typedef enum { SWARM_FAILURE_PAUSE, SWARM_FAILURE_CONTINUE, SWARM_FAILURE_ROLLBACK } SwarmFailureAction;
+SWARM_ENUM_DECLARE (SwarmFailureAction, swarm_failure_action)
+typedef enum { SWARM_ORDER_STOP_FIRST, SWARM_ORDER_START_FIRST } SwarmUpdateOrder;
+SWARM_ENUM_DECLARE (SwarmUpdateOrder, swarm_update_order)
+
+/* How tasks are replaced when the spec changes. */
+typedef struct {
+  SwarmMessage message;
+  guint64 parallelism; /* default 1; 0 = all at once */
+  gint64 delay;        /* ns, after each slot */
+  SwarmFailureAction failure_action;
+  gint64 monitor; /* ns, default 5 s: a failure so long after the start counts */
+  double max_failure_ratio;
+  SwarmUpdateOrder order;
+} SwarmUpdateConfig;
+SWARM_MESSAGE_DECLARE (SwarmUpdateConfig, swarm_update_config)
 
 typedef enum { SWARM_PROTOCOL_TCP, SWARM_PROTOCOL_UDP, SWARM_PROTOCOL_SCTP } SwarmProtocol;
 SWARM_ENUM_DECLARE (SwarmProtocol, swarm_protocol)
@@ -137,8 +228,26 @@ typedef struct {
   SwarmTaskSpec *task;          /* TaskTemplate */
   SwarmServiceMode *mode;       /* Mode */
   SwarmEndpointSpec *endpoint;  /* EndpointSpec */
+  SwarmUpdateConfig *update;    /* UpdateConfig; NULL: the defaults */
+  SwarmUpdateConfig *rollback;  /* RollbackConfig; NULL: the defaults */
 } SwarmServiceSpec;
 SWARM_MESSAGE_DECLARE (SwarmServiceSpec, swarm_service_spec)
+
+typedef enum {
+  SWARM_SERVICE_REPLICATED,
+  SWARM_SERVICE_GLOBAL,
+  SWARM_SERVICE_REPLICATED_JOB,
+  SWARM_SERVICE_GLOBAL_JOB,
+} SwarmServiceKind;
+SWARM_ENUM_DECLARE (SwarmServiceKind, swarm_service_kind)
+
+/* What the spec's mode says. */
+SwarmServiceKind swarm_service_spec_kind (const SwarmServiceSpec *spec);
+/* Replicas of a replicated service (its default when nothing is said); 0 for the other modes. */
+guint64 swarm_service_spec_replicas (const SwarmServiceSpec *spec);
+/* Completions of a replicated job, and how many of them at once. */
+guint64 swarm_job_total (const SwarmReplicatedJob *job);
+guint64 swarm_job_concurrent (const SwarmReplicatedJob *job);
 
 typedef enum { SWARM_AVAILABILITY_ACTIVE, SWARM_AVAILABILITY_PAUSE, SWARM_AVAILABILITY_DRAIN } SwarmAvailability;
 SWARM_ENUM_DECLARE (SwarmAvailability, swarm_availability)
@@ -157,6 +266,7 @@ SWARM_MESSAGE_DECLARE (SwarmNodeSpec, swarm_node_spec)
 typedef struct {
   SwarmMessage message;
   gint64 task_history_limit; /* Orchestration.TaskHistoryRetentionLimit, default 5; negative = keep all */
+  char *strategy;            /* scheduler plugin of services that name none; NULL = "spread" */
 } SwarmOrchestrationConfig;
 SWARM_MESSAGE_DECLARE (SwarmOrchestrationConfig, swarm_orchestration_config)
 

@@ -50,6 +50,45 @@ assert_spec_refused (const char *text, const char *why)
 #define TASK(rest) "'TaskTemplate': <{'ContainerSpec': <{'Image': <'nginx'>}>" rest "}>"
 #define CONTAINER(rest) "{'TaskTemplate': <{'ContainerSpec': <{'Image': <'nginx'>" rest "}>}>}"
 
+/* A mode that has nothing to say is still said, in every form. */
+static void
+test_modes (void)
+{
+  static const char *const texts[] = { "{'Replicated': <{'Replicas': <2>}>}", "{'Global': <@a{sv} {}>}",
+                                       "{'ReplicatedJob': <{'TotalCompletions': <20>, 'MaxConcurrent': <4>}>}", "{'GlobalJob': <@a{sv} {}>}" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++) {
+    g_autofree char *text = g_strdup_printf ("{" TASK ("") ", 'Mode': <%s>}", texts[i]);
+    g_autoptr (SwarmServiceSpec) spec = parse_spec (text, NULL), again = NULL, other = NULL;
+    g_autoptr (GBytes) stored = swarm_message_encode (spec);
+    JsonNode *json = swarm_message_to_json (spec, 0);
+
+    g_assert_cmpint (swarm_service_spec_kind (spec), ==, (int) i);
+    g_assert_cmpuint (swarm_service_spec_replicas (spec), ==, i == 0 ? 2 : 0);
+    again = swarm_message_decode (&swarm_service_spec_type, stored, NULL);
+    other = swarm_message_from_json (&swarm_service_spec_type, json, SWARM_FORM_FROM_USER, NULL);
+    g_assert_true (swarm_message_equal (spec, again));
+    g_assert_true (swarm_message_equal (spec, other));
+    json_node_unref (json);
+  }
+}
+
+static void
+test_jobs (void)
+{
+  SwarmReplicatedJob job = { .max_concurrent = 0, .total_completions = 0 };
+
+  g_assert_cmpuint (swarm_job_total (&job), ==, 1);
+  g_assert_cmpuint (swarm_job_concurrent (&job), ==, 1);
+  job.max_concurrent = 4;
+  g_assert_cmpuint (swarm_job_total (&job), ==, 4);
+  job.total_completions = 20;
+  g_assert_cmpuint (swarm_job_total (&job), ==, 20);
+  g_assert_cmpuint (swarm_job_concurrent (&job), ==, 4);
+  job.max_concurrent = 0;
+  g_assert_cmpuint (swarm_job_concurrent (&job), ==, 20);
+}
+
 static void
 test_spec_texts (void)
 {
@@ -70,7 +109,16 @@ test_spec_texts (void)
                        "constraint expected one operator from ==, !=");
   assert_spec_refused ("{" TASK ("") ", 'Mode': <{'Replicated': <{'Replicas': <-3>}>}>}",
                        "Mode.Replicated.Replicas: must be non-negative");
-  assert_spec_refused ("{" TASK ("") ", 'Mode': <{'Global': <@a{sv} {}>}>}", "unknown key \"Mode.Global\"");
+  assert_spec_refused ("{" TASK ("") ", 'Mode': <{'Global': <@a{sv} {}>, 'GlobalJob': <@a{sv} {}>}>}", "Mode: a service has one mode");
+  assert_spec_refused ("{" TASK ("") ", 'Mode': <{'Sometimes': <@a{sv} {}>}>}", "unknown key \"Mode.Sometimes\"");
+  assert_spec_refused (CONTAINER (", 'Healthcheck': <{'Interval': <999>}>"), "ContainerSpec: Interval in HealthConfig cannot be less than 1ms");
+  assert_spec_refused (CONTAINER (", 'Healthcheck': <{'Retries': <-1>}>"), "ContainerSpec: Retries in HealthConfig cannot be negative");
+  assert_spec_refused ("{" TASK ("") ", 'UpdateConfig': <{'Delay': <-1>}>}", "TaskSpec: update-delay cannot be negative");
+  assert_spec_refused ("{" TASK ("") ", 'RollbackConfig': <{'Monitor': <-1>}>}", "TaskSpec: update-monitor cannot be negative");
+  assert_spec_refused ("{" TASK ("") ", 'UpdateConfig': <{'MaxFailureRatio': <1.5>}>}",
+                       "TaskSpec: update-maxfailureratio cannot be less than 0 or bigger than 1");
+  assert_spec_refused ("{" TASK (", 'Placement': <{'Preferences': <[{'Spread': <{'SpreadDescriptor': <'zone'>}>}]>}>") "}",
+                       "TaskTemplate.Placement.Preferences[0].Spread.SpreadDescriptor: must be a label, node.labels.NAME or engine.labels.NAME");
   assert_spec_refused ("{" TASK ("") ", 'EndpointSpec': <{'Ports': <[{'TargetPort': <80>, 'PublishedPort': <8080>}, "
                        "{'TargetPort': <81>, 'PublishedPort': <8080>}]>}>}",
                        "EndpointSpec: duplicate published ports provided");
@@ -378,6 +426,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/model/tables", test_tables);
   g_test_add_func ("/model/spec/texts", test_spec_texts);
+  g_test_add_func ("/model/spec/modes", test_modes);
+  g_test_add_func ("/model/spec/jobs", test_jobs);
   g_test_add_func ("/model/spec/good", test_spec_good);
   g_test_add_func ("/model/spec/replaces", test_replaces);
   g_test_add_func ("/model/secrets-hidden", test_secrets_hidden);
