@@ -636,7 +636,7 @@ swarm_agent_leave (gpointer agent, gboolean force, SwarmInvocation *invocation)
                                  "Another init, join or leave is under way on this node; wait for it to end.");
   else if (self->api->state == SWARM_LOCAL_ERROR && !force)
     error = g_error_new (SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION,
-                         "The cluster state of this node cannot be used: %s. Use `--force` to remove it and start over.",
+                         "The cluster state of this node cannot be used. Use `--force` to remove it and start over. The reason: %s",
                          self->api->error != NULL ? self->api->error : "unknown reason");
   else if (self->membership == NULL && self->api->state != SWARM_LOCAL_ERROR)
     error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, "This node is not part of a swarm");

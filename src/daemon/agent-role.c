@@ -140,6 +140,14 @@ step_down (SwarmAgent *self)
 /* ---- certificate ---- */
 
 static void
+tell_renewed (const SwarmCertInfo *info)
+{
+  g_autoptr (GDateTime) until = g_date_time_new_from_unix_utc (info->not_after / G_USEC_PER_SEC);
+  g_autofree char *text = until != NULL ? g_date_time_format_iso8601 (until) : g_strdup ("an unknown date");
+  swarm_info ("This node has a new certificate, valid until %s", text);
+}
+
+static void
 renewed (GVariant *reply, const GError *error, gpointer data)
 {
   SwarmAgent *self = role_call_end (data);
@@ -164,6 +172,7 @@ renewed (GVariant *reply, const GError *error, gpointer data)
     retry (self, "The new certificate cannot be used", local);
     return;
   }
+  tell_renewed (&info);
   gboolean manager = info.peer.role == SWARM_PEER_MANAGER;
   if (manager && self->stack == NULL)
     swarm_oneshot_call_any (self->rpc, self->membership->managers, "org.swarmagent1.Consensus", "Join",

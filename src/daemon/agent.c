@@ -98,6 +98,10 @@ swarm_agent_update_status (SwarmAgent *self)
     swarm_notify_status ("In no cluster");
     return;
   }
+  if (self->api->state == SWARM_LOCAL_ERROR) {
+    swarm_notify_status ("Not in its place in the cluster: %s", self->api->error != NULL ? self->api->error : "unknown reason");
+    return;
+  }
   if (self->worker != NULL)
     swarm_worker_get_status (self->worker, &worker);
   const char *session = worker.session == SWARM_SESSION_REGISTERED ? "session open" : "looking for the leader";

@@ -21,6 +21,7 @@
 #define PERIOD_MAX_US (600 * G_USEC_PER_SEC)
 #define MISSED_MAX 3
 #define MANAGERS_MAX 100
+#define TELL_FIRST 4 /* attempts in vain until it is said why, then four times as many, and so on */
 
 struct _SwarmWorkerSession {
   SwarmWorker *worker;
@@ -193,6 +194,21 @@ session_ended (SwarmWorkerSession *self, const GError *error)
   self->avoid = silent ? g_strdup (self->address) : NULL;
 }
 
+/* Why no manager can be reached: soon, then ever more seldom. */
+static void
+tell_failure (SwarmWorkerSession *self, const GError *error)
+{
+  guint at = TELL_FIRST;
+
+  while (at < self->attempts && at < G_MAXUINT / 4)
+    at *= 4;
+  if (self->attempts == at)
+    swarm_warning ("No session with a leader after %u attempts; the last one, with the manager at %s: %s", at, self->address,
+                   error != NULL ? error->message : "closed");
+  else
+    swarm_debug ("Manager %s: %s", self->address, error != NULL ? error->message : "closed");
+}
+
 /* The link or the session is gone, or never came to be. */
 static void
 lost (SwarmWorkerSession *self, const GError *error)
@@ -203,7 +219,7 @@ lost (SwarmWorkerSession *self, const GError *error)
     swarm_notice ("The session with the leader at %s ended: %s", self->address, error != NULL ? error->message : "closed");
     session_ended (self, error);
   } else
-    swarm_debug ("Manager %s: %s", self->address, error != NULL ? error->message : "closed");
+    tell_failure (self, error);
   drop (self);
   set_state (self, SWARM_SESSION_CONNECTING, error);
   try_later (self, pause_us (self));
