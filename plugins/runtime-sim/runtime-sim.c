@@ -23,7 +23,7 @@ typedef struct {
   gint64 started_at;
   gint64 exits_at; /* 0: never; EXITED: when it did */
   int exit_code;
-  gint64 stop_us;
+  RuntimeSimPlan plan;
   guint32 pid;
   SwarmPluginInstance *instance; /* that watches it; NULL: none */
   guint64 timer;
@@ -49,6 +49,10 @@ typedef struct {
 static GHashTable *world; /* task id → SimContainer */
 static GHashTable *boots; /* host → boot id */
 static guint32 last_pid = 1000;
+static void (*planner) (const SwarmPluginTask *task, const char *host, RuntimeSimPlan *plan, gpointer data);
+static gpointer planner_data;
+static void (*observer) (const RuntimeSimTask *task, RuntimeSimChange change, gpointer data);
+static gpointer observer_data;
 
 static void
 container_free (gpointer data)
@@ -59,7 +63,28 @@ container_free (gpointer data)
   g_free (c->task_id);
   g_free (c->name);
   g_free (c->service);
+  g_free (c->plan.prepare_error);
+  g_free (c->plan.start_error);
   g_free (c);
+}
+
+static RuntimeSimTask
+describe (const SimContainer *c)
+{
+  RuntimeSimTask task = { c->host, c->task_id, c->name, c->service, c->state == SIM_RUNNING, c->starts, -1 };
+
+  if (c->state == SIM_EXITED)
+    task.exit_code = c->exit_code;
+  return task;
+}
+
+static void
+tell (const SimContainer *c, RuntimeSimChange change)
+{
+  RuntimeSimTask task = describe (c);
+
+  if (observer != NULL)
+    observer (&task, change, observer_data);
 }
 
 static void
@@ -137,6 +162,7 @@ exits_now (void *data)
 
   container->timer = 0;
   container->state = SIM_EXITED;
+  tell (container, RUNTIME_SIM_ENDED);
   report_exit (self, container);
 }
 
@@ -162,15 +188,35 @@ unwatch (SimContainer *container)
 /* ---- operations ---- */
 
 static void
+make_plan (SwarmPluginInstance *self, SimContainer *container, const SwarmPluginTask *task)
+{
+  RuntimeSimPlan *plan = &container->plan;
+
+  g_free (plan->prepare_error);
+  g_free (plan->start_error);
+  *plan = (RuntimeSimPlan){
+    .prepare_us = label_number (task, "sim.prepare-ms", 20) * 1000,
+    .start_us = label_number (task, "sim.start-ms", 30) * 1000,
+    .stop_us = label_number (task, "sim.stop-ms", 20) * 1000,
+    .exit_after_us = label_number (task, "sim.exit-after-ms", 0) * 1000,
+    .exit_code = (int) label_number (task, "sim.exit-code", 0),
+    .no_image = task->image != NULL && strstr (task->image, "no-such-image") != NULL,
+  };
+  if (plan->exit_after_us == 0)
+    plan->exit_after_us = -1;
+  if (fails (task, "sim.fail=prepare"))
+    plan->prepare_error = g_strdup ("prepare fails as wanted");
+  if (fails (task, "sim.fail=start"))
+    plan->start_error = g_strdup ("start fails as wanted");
+  if (planner != NULL)
+    planner (task, self->name, plan, planner_data);
+}
+
+static void
 prepare (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *call)
 {
   SimContainer *container = g_hash_table_lookup (world, task->id);
-  const char *error = NULL;
 
-  if (task->image != NULL && strstr (task->image, "no-such-image") != NULL)
-    error = "No such image";
-  else if (fails (task, "sim.fail=prepare"))
-    error = "prepare fails as wanted";
   if (container == NULL) {
     container = g_new0 (SimContainer, 1);
     container->task_id = g_strdup (task->id);
@@ -182,7 +228,9 @@ prepare (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall
   container->host = g_strdup (self->name);
   container->state = SIM_PREPARED;
   container->exit_code = -1;
-  wait_for (self, call, container, label_number (task, "sim.prepare-ms", 20) * 1000, NULL, error);
+  make_plan (self, container, task);
+  wait_for (self, call, container, container->plan.prepare_us, NULL,
+            container->plan.no_image ? "No such image" : container->plan.prepare_error);
 }
 
 static void
@@ -192,8 +240,9 @@ started (SwarmPluginInstance *self, SimContainer *container)
   container->starts++;
   container->pid = ++last_pid;
   container->started_at = self->host->now (self->host);
-  if (container->exits_at != 0) /* until now: after how long */
-    container->exits_at += container->started_at;
+  container->exit_code = container->plan.exit_code;
+  container->exits_at = container->plan.exit_after_us >= 0 ? container->started_at + container->plan.exit_after_us : 0;
+  tell (container, RUNTIME_SIM_STARTED);
   watch (self, container);
 }
 
@@ -206,11 +255,7 @@ start (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *
     finish (self, call, NULL, SWARM_PLUGIN_FAILED, "no such container");
     return;
   }
-  container->exits_at = label_number (task, "sim.exit-after-ms", 0) * 1000;
-  container->exit_code = (int) label_number (task, "sim.exit-code", container->exits_at != 0 ? 0 : -1);
-  container->stop_us = label_number (task, "sim.stop-ms", 20) * 1000;
-  wait_for (self, call, container, label_number (task, "sim.start-ms", 30) * 1000, started,
-            fails (task, "sim.fail=start") ? "start fails as wanted" : NULL);
+  wait_for (self, call, container, container->plan.start_us, started, container->plan.start_error);
 }
 
 static void
@@ -222,6 +267,7 @@ stopped (SwarmPluginInstance *self, SimContainer *container)
   container->state = SIM_EXITED;
   container->exit_code = 143;
   container->exits_at = self->host->now (self->host);
+  tell (container, RUNTIME_SIM_ENDED);
 }
 
 static void
@@ -233,15 +279,20 @@ stop (SwarmPluginInstance *self, const char *task_id, SwarmPluginCall *call)
     finish (self, call, NULL, SWARM_PLUGIN_OK, NULL);
   else {
     unwatch (container); /* whatever ends it from now on: it was stopped */
-    wait_for (self, call, container, container->stop_us, stopped, NULL);
+    tell (container, RUNTIME_SIM_STOPPING);
+    wait_for (self, call, container, container->plan.stop_us, stopped, NULL);
   }
 }
 
 static void
 removed (SwarmPluginInstance *self, SimContainer *container)
 {
+  gboolean ran = container->state == SIM_RUNNING;
+
   unwatch (container);
   container->state = SIM_REMOVED;
+  if (ran)
+    tell (container, RUNTIME_SIM_ENDED);
 }
 
 static void
@@ -271,8 +322,10 @@ list (SwarmPluginInstance *self, SwarmPluginCall *call)
 
     if (g_strcmp0 (c->host, self->name) != 0 || c->state == SIM_REMOVED || c->state == SIM_PREPARED)
       continue;
-    if (c->state == SIM_RUNNING && c->exits_at != 0 && c->exits_at <= now)
+    if (c->state == SIM_RUNNING && c->exits_at != 0 && c->exits_at <= now) {
       c->state = SIM_EXITED;
+      tell (c, RUNTIME_SIM_ENDED);
+    }
     watch (self, c);
     info.task_id = c->task_id;
     info.running = c->state == SIM_RUNNING;
@@ -378,10 +431,8 @@ runtime_sim_foreach (const char *host, void (*func) (const RuntimeSimTask *task,
     return;
   g_hash_table_iter_init (&iter, world);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &c)) {
-    RuntimeSimTask task = { c->host, c->task_id, c->name, c->service, c->state == SIM_RUNNING, c->starts, -1 };
+    RuntimeSimTask task = describe (c);
 
-    if (c->state == SIM_EXITED)
-      task.exit_code = c->exit_code;
     if (host == NULL || g_strcmp0 (host, c->host) == 0)
       func (&task, data);
   }
@@ -401,9 +452,53 @@ runtime_sim_kill (const char *task_id, int exit_code)
   c->exits_at = self != NULL ? self->host->now (self->host) : c->started_at;
   c->state = SIM_EXITED;
   c->instance = self;
+  tell (c, RUNTIME_SIM_ENDED);
   if (self != NULL)
     report_exit (self, c);
   return TRUE;
+}
+
+gboolean
+runtime_sim_find (const char *task_id, RuntimeSimTask *ret)
+{
+  SimContainer *c = world != NULL ? g_hash_table_lookup (world, task_id) : NULL;
+
+  if (c != NULL)
+    *ret = describe (c);
+  return c != NULL;
+}
+
+void
+runtime_sim_power_off (const char *host)
+{
+  GHashTableIter iter;
+  SimContainer *c;
+
+  if (world == NULL)
+    return;
+  g_hash_table_iter_init (&iter, world);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &c)) {
+    if (c->state != SIM_RUNNING || g_strcmp0 (c->host, host) != 0)
+      continue;
+    if (c->instance != NULL)
+      unwatch (c);
+    c->state = SIM_REMOVED;
+    tell (c, RUNTIME_SIM_ENDED);
+  }
+}
+
+void
+runtime_sim_set_planner (void (*func) (const SwarmPluginTask *task, const char *host, RuntimeSimPlan *plan, gpointer data), gpointer data)
+{
+  planner = func;
+  planner_data = data;
+}
+
+void
+runtime_sim_set_observer (void (*func) (const RuntimeSimTask *task, RuntimeSimChange change, gpointer data), gpointer data)
+{
+  observer = func;
+  observer_data = data;
 }
 
 void

@@ -16,8 +16,33 @@ typedef struct {
   int exit_code; /* -1 while it runs or before it ran */
 } RuntimeSimTask;
 
+/* How a task's container behaves, when labels shall not say it. */
+typedef struct {
+  gint64 prepare_us, start_us, stop_us;
+  gint64 exit_after_us; /* -1: never by itself */
+  int exit_code;
+  gboolean no_image;
+  char *prepare_error, *start_error; /* NULL: succeeds; freed with g_free */
+} RuntimeSimPlan;
+
+/* Asked once per task, when it is prepared; @plan holds what the labels say. NULL @func: nobody is asked. */
+void runtime_sim_set_planner (void (*func) (const SwarmPluginTask *task, const char *host, RuntimeSimPlan *plan, gpointer data), gpointer data);
+
+typedef enum {
+  RUNTIME_SIM_STARTED,
+  RUNTIME_SIM_STOPPING, /* the host asked for it */
+  RUNTIME_SIM_ENDED,    /* stopped, by itself, or its host went off */
+} RuntimeSimChange;
+
+/* Told each change of a container, as it happens. */
+void runtime_sim_set_observer (void (*func) (const RuntimeSimTask *task, RuntimeSimChange change, gpointer data), gpointer data);
+
 /* Every container there ever was, also removed ones. @host NULL: of all hosts. */
 void runtime_sim_foreach (const char *host, void (*func) (const RuntimeSimTask *task, gpointer data), gpointer data);
+/* The containers of a host whose power went run no more, and are told to the observer. */
+void runtime_sim_power_off (const char *host);
+/* One container; FALSE: there is none. */
+gboolean runtime_sim_find (const char *task_id, RuntimeSimTask *ret);
 /* A running container ends with @exit_code; FALSE: it does not run. */
 gboolean runtime_sim_kill (const char *task_id, int exit_code);
 /* Forgets the whole world, between tests. No instance may live. */
