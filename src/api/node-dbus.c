@@ -154,7 +154,7 @@ static const SwarmBusProperty node_properties[] = {
   { "Availability", "s", get_availability, FALSE, "active, pause or drain." },
   { "State", "s", get_state, FALSE, "ready, down, unknown or disconnected." },
   { "Address", "s", get_address, FALSE, "IP address of the node as the manager sees it." },
-  { "ManagerStatus", "s", get_manager_status, FALSE, "leader, reachable, unreachable, or empty for a worker." },
+  { "ManagerStatus", "s", get_manager_status, FALSE, "leader, reachable, unreachable, unknown (does not vote yet), or empty for a worker." },
   { "Leader", "b", get_leader, FALSE, "Whether this manager leads." },
   { NULL },
 };

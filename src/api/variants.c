@@ -33,7 +33,7 @@ swarm_api_node_variant (SwarmApi *self, const SwarmNode *node)
   if (*status != '\0') {
     g_variant_dict_init (&manager, NULL);
     g_variant_dict_insert (&manager, "Leader", "b", g_str_equal (status, "leader"));
-    g_variant_dict_insert (&manager, "Reachability", "s", g_str_equal (status, "unreachable") ? "unreachable" : "reachable");
+    g_variant_dict_insert (&manager, "Reachability", "s", g_str_equal (status, "leader") ? "reachable" : status);
     g_variant_dict_insert (&manager, "Addr", "s", node->manager_status != NULL && node->manager_status->addr != NULL ? node->manager_status->addr : "");
     g_variant_dict_insert_value (&dict, "ManagerStatus", g_variant_dict_end (&manager));
   }

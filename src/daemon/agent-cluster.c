@@ -30,6 +30,7 @@ struct _SwarmAgentJob {
   GBytes *root_key;
   gboolean cluster_made;
   gboolean waits_for_session;
+  gboolean has_session;
   GError *error;
 };
 
@@ -208,12 +209,34 @@ session_timeout (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+/* Does this manager vote? A cluster of three stands the loss of one only then. */
+static gboolean
+votes (SwarmAgent *self)
+{
+  g_autoptr (GArray) members = swarm_consensus_members (swarm_stack_consensus (self->stack));
+  for (guint i = 0; i < members->len; i++) {
+    const SwarmConsensusMember *member = &g_array_index (members, SwarmConsensusMember, i);
+    if (member->voter && swarm_id_equal (&member->node, &self->membership->node))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Init and join are done when the node has its session and, as a manager, votes. */
+static void
+job_settle (SwarmAgentJob *job)
+{
+  if (job->waits_for_session && job->has_session && (job->agent->stack == NULL || votes (job->agent)))
+    job_succeed (job);
+}
+
 void
 swarm_agent_job_session (SwarmAgent *self, SwarmSessionState state, const GError *error)
 {
-  if (self->job != NULL && self->job->waits_for_session && state == SWARM_SESSION_REGISTERED)
-    job_succeed (self->job);
-  else if (self->job == NULL && state == SWARM_SESSION_REGISTERED && self->api->state == SWARM_LOCAL_PENDING)
+  if (self->job != NULL && self->job->waits_for_session && state == SWARM_SESSION_REGISTERED) {
+    self->job->has_session = TRUE;
+    job_settle (self->job);
+  } else if (self->job == NULL && state == SWARM_SESSION_REGISTERED && self->api->state == SWARM_LOCAL_PENDING)
     swarm_api_set_state (self->api, SWARM_LOCAL_ACTIVE, NULL);
 }
 
@@ -292,6 +315,10 @@ void
 swarm_agent_job_stack_changed (SwarmAgent *self)
 {
   SwarmAgentJob *job = self->job;
+  if (job != NULL && job->kind == JOB_JOIN) {
+    job_settle (job); /* may free it */
+    return;
+  }
   if (job == NULL || job->kind != JOB_INIT || job->cluster_made || !swarm_consensus_is_leader (swarm_stack_consensus (self->stack)))
     return;
   job->cluster_made = TRUE;

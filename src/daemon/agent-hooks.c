@@ -12,8 +12,6 @@
 #define RELAY_TIMEOUT_US (20 * G_USEC_PER_SEC)
 #define OWN_WRITE_TIMEOUT_US (5 * G_USEC_PER_SEC)
 #define RESOLVE_TIMEOUT_US (10 * G_USEC_PER_SEC)
-#define PROMOTE_RETRY_US (1 * G_USEC_PER_SEC)
-#define PROMOTE_TRIES 60
 #define ADD_RETRY_US (250 * 1000)
 #define ADD_TRIES 32
 #define NO_LEADER_TEXT \
@@ -257,36 +255,6 @@ member_join_free (MemberJoin *join)
   g_free (join);
 }
 
-static void member_promote (gpointer data);
-
-static void
-member_promoted (guint64 index, const GError *error, gpointer data)
-{
-  MemberJoin *join = data;
-  gboolean again = error != NULL && ++join->tries < PROMOTE_TRIES && join->agent->stack != NULL
-                   && (g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE)
-                       || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION));
-  if (again) {
-    swarm_clock_timer (join->agent->clock, PROMOTE_RETRY_US, SWARM_PRIORITY_NORMAL, member_promote, join);
-    return;
-  }
-  if (error != NULL)
-    swarm_warning ("Manager %s stays standby: %s", swarm_id_string (&join->node).str, error->message);
-  else
-    swarm_notice ("Manager %s votes now", swarm_id_string (&join->node).str);
-  member_join_free (join);
-}
-
-static void
-member_promote (gpointer data)
-{
-  MemberJoin *join = data;
-  if (join->agent->stack == NULL)
-    member_join_free (join);
-  else
-    swarm_consensus_promote (swarm_stack_consensus (join->agent->stack), &join->node, member_promoted, join);
-}
-
 static GVariant *
 members_variant (SwarmAgent *self)
 {
@@ -348,9 +316,7 @@ member_added (guint64 raft_id, const GError *error, gpointer data)
     return;
   }
   swarm_invocation_return (join->invocation, g_variant_new ("(t@a(ays))", raft_id, members_variant (join->agent)));
-  join->invocation = NULL;
-  join->tries = 0;
-  member_promote (join);
+  member_join_free (join); /* the leader's role changes make it a voter when it has caught up */
 }
 
 static void

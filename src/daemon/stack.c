@@ -164,6 +164,15 @@ members_done (guint64 index, const GError *error, gpointer data)
 }
 
 static void
+members_promote (const SwarmId *node, SwarmMembersDone done, gpointer done_data, gpointer data)
+{
+  SwarmStack *self = data;
+  MembersCall *call = g_new (MembersCall, 1);
+  *call = (MembersCall){ done, done_data };
+  swarm_consensus_promote (self->consensus, node, members_done, call);
+}
+
+static void
 members_remove (const SwarmId *node, SwarmMembersDone done, gpointer done_data, gpointer data)
 {
   SwarmStack *self = data;
@@ -207,7 +216,7 @@ swarm_stack_new (const SwarmStackConfig *config, const SwarmStackEvents *events,
     .random = config->random,
     .crypto = config->crypto,
     .self = config->node,
-    .members = { members_list, members_remove, members_transfer, self },
+    .members = { members_list, members_promote, members_remove, members_transfer, self },
     .strategy = config->strategy,
   };
   self->manager = swarm_manager_new (&manager_config);

@@ -17,6 +17,8 @@ typedef void (*SwarmMembersDone) (const GError *error, gpointer data);
 typedef struct {
   /* All members, as this manager knows them: array of SwarmMember, never NULL; caller frees. */
   GArray *(*list) (gpointer data);
+  /* Makes a standby a voter once it has caught up (leader only). */
+  void (*promote) (const SwarmId *node, SwarmMembersDone done, gpointer done_data, gpointer data);
   /* Takes a member out of the consensus (leader only). */
   void (*remove) (const SwarmId *node, SwarmMembersDone done, gpointer done_data, gpointer data);
   /* Gives the leadership to another voter: needed before the leader itself can be demoted. */

@@ -11,16 +11,19 @@ struct _SwarmRoles {
   guint loop;
   guint watch;
   SwarmDirty nodes;
-  struct _Removal *removal; /* one change of the membership at a time */
+  struct _Change *removal;   /* one at a time; it goes before a promotion */
+  struct _Change *promotion; /* one at a time */
+  SwarmId promoted_last;     /* not again before the others: one that never catches up holds up nobody */
   SwarmTimer *retry;
   gint64 retry_after; /* doubled while it does not come about */
 };
 
-/* Outlives the loop when the answer is late. */
-typedef struct _Removal {
+/* A change of the membership under way. Outlives the loop when the answer is late. */
+typedef struct _Change {
   SwarmRoles *roles; /* NULL: gone */
   SwarmId node;
-} Removal;
+  gboolean promotion;
+} Change;
 
 static gboolean
 mark_node (gpointer object, gpointer data)
@@ -46,23 +49,43 @@ retry_due (gpointer data)
 }
 
 static void
-removal_done (const GError *error, gpointer data)
+retry_later (SwarmRoles *self)
 {
-  g_autofree Removal *removal = data;
-  SwarmRoles *self = removal->roles;
+  if (self->retry == NULL)
+    self->retry = swarm_clock_timer (self->leader->clock, self->retry_after, SWARM_PRIORITY_NORMAL, retry_due, self);
+  self->retry_after = MIN (2 * self->retry_after, RETRY_LAST_US);
+}
+
+static void
+change_done (const GError *error, gpointer data)
+{
+  g_autofree Change *change = data;
+  SwarmRoles *self = change->roles;
   if (self == NULL)
     return;
-  self->removal = NULL;
+  *(change->promotion ? &self->promotion : &self->removal) = NULL;
+  g_autofree char *node = swarm_id_dup_string (&change->node);
   if (error == NULL) {
+    if (change->promotion)
+      swarm_log (LOG_NOTICE, NULL, SWARM_LOG_FIELDS ({ "SWARM_NODE_ID", node }), "manager %s votes now", node);
     self->retry_after = RETRY_FIRST_US;
     swarm_roles_look (self);
     return;
   }
-  g_autofree char *node = swarm_id_dup_string (&removal->node);
-  swarm_log (LOG_NOTICE, NULL, SWARM_LOG_FIELDS ({ "SWARM_NODE_ID", node }), "manager %s is not demoted yet: %s", node, error->message);
-  if (self->retry == NULL)
-    self->retry = swarm_clock_timer (self->leader->clock, self->retry_after, SWARM_PRIORITY_NORMAL, retry_due, self);
-  self->retry_after = MIN (2 * self->retry_after, RETRY_LAST_US);
+  swarm_log (change->promotion ? LOG_INFO : LOG_NOTICE, NULL, SWARM_LOG_FIELDS ({ "SWARM_NODE_ID", node }), "manager %s %s yet: %s", node,
+             change->promotion ? "does not vote" : "is not demoted", error->message);
+  retry_later (self);
+}
+
+static Change *
+change_new (SwarmRoles *self, const SwarmId *node, gboolean promotion)
+{
+  Change *change = g_new0 (Change, 1);
+  change->roles = self;
+  change->node = *node;
+  change->promotion = promotion;
+  *(promotion ? &self->promotion : &self->removal) = change;
+  return change;
 }
 
 /* Takes a demoted node out of the consensus; the leader first hands over, then the new leader does it. */
@@ -72,14 +95,10 @@ remove_member (SwarmRoles *self, const SwarmId *node)
   const SwarmMembers *members = self->leader->members;
   if (self->removal != NULL || self->retry != NULL)
     return;
-  Removal *removal = g_new0 (Removal, 1);
-  removal->roles = self;
-  removal->node = *node;
-  self->removal = removal;
   if (swarm_id_equal (node, &self->leader->self))
-    members->transfer (removal_done, removal, members->data);
+    members->transfer (change_done, change_new (self, node, FALSE), members->data);
   else
-    members->remove (node, removal_done, removal, members->data);
+    members->remove (node, change_done, change_new (self, node, FALSE), members->data);
 }
 
 static const SwarmMember *
@@ -91,6 +110,26 @@ find_member (GArray *members, const SwarmId *node)
       return member;
   }
   return NULL;
+}
+
+/* Standbys that are to vote take turns: whoever was not tried last. */
+static void
+promote_members (SwarmRoles *self, GArray *members)
+{
+  const SwarmMember *next = NULL;
+  if (self->promotion != NULL || self->removal != NULL || self->retry != NULL)
+    return;
+  for (guint i = 0; i < members->len; i++) {
+    const SwarmMember *member = &g_array_index (members, SwarmMember, i);
+    const SwarmNode *node = swarm_store_get (self->leader->store, SWARM_KIND_NODE, &member->node);
+    if (!member->voter && node != NULL && node->spec->role == SWARM_ROLE_MANAGER
+        && (next == NULL || swarm_id_equal (&next->node, &self->promoted_last)))
+      next = member;
+  }
+  if (next == NULL)
+    return;
+  self->promoted_last = next->node;
+  self->leader->members->promote (&next->node, change_done, change_new (self, &next->node, TRUE), self->leader->members->data);
 }
 
 /* The node's object as its membership says; NULL: it says so already. */
@@ -138,6 +177,7 @@ roles_pass (gpointer loop, SwarmTx *tx)
     if (copy != NULL)
       swarm_tx_update (tx, copy);
   }
+  promote_members (self, members);
   return swarm_dirty_n_waiting (&self->nodes) > 0;
 }
 
@@ -182,6 +222,8 @@ swarm_roles_free (SwarmRoles *self)
     return;
   if (self->removal != NULL)
     self->removal->roles = NULL;
+  if (self->promotion != NULL)
+    self->promotion->roles = NULL;
   swarm_store_unwatch (self->leader->store, self->watch);
   swarm_clock_clear_timer (self->leader->clock, &self->retry);
   swarm_dirty_clear (&self->nodes);

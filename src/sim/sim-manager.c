@@ -211,6 +211,14 @@ members_done (guint64 index, const GError *error, gpointer data)
 }
 
 static void
+members_promote (const SwarmId *node, SwarmMembersDone done, gpointer done_data, gpointer data)
+{
+  MembersCall *call = g_new0 (MembersCall, 1);
+  *call = (MembersCall){ done, done_data };
+  swarm_consensus_promote (((SimMachine *) data)->consensus, node, members_done, call);
+}
+
+static void
 members_remove (const SwarmId *node, SwarmMembersDone done, gpointer done_data, gpointer data)
 {
   MembersCall *call = g_new0 (MembersCall, 1);
@@ -281,7 +289,7 @@ sim_machine_start_brain (SimMachine *self)
     .random = &world->random.iface,
     .crypto = &world->crypto.iface,
     .self = self->id,
-    .members = { members_list, members_remove, members_transfer, self },
+    .members = { members_list, members_promote, members_remove, members_transfer, self },
     .strategy = { place, self->scheduler },
   };
   self->brain = swarm_manager_new (&config);

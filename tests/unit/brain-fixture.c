@@ -35,11 +35,37 @@ later_ok (gpointer data)
 }
 
 static void
+later_slow (gpointer data)
+{
+  g_autofree Later *later = data;
+  g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "the new manager did not catch up in time");
+  later->done (error, later->data);
+}
+
+static void
 answer_later (Brain *self, SwarmMembersDone done, gpointer data)
 {
   Later *later = g_new0 (Later, 1);
   *later = (Later){ done, data };
   swarm_clock_timer (self->clock, 5 * MS, SWARM_PRIORITY_NORMAL, later_ok, later);
+}
+
+static void
+promote_member (const SwarmId *node, SwarmMembersDone done, gpointer done_data, gpointer data)
+{
+  Brain *self = data;
+  self->promotions++;
+  if (swarm_id_equal (node, &self->slow_member)) {
+    Later *later = g_new0 (Later, 1);
+    *later = (Later){ done, done_data };
+    swarm_clock_timer (self->clock, 5 * MS, SWARM_PRIORITY_NORMAL, later_slow, later);
+    return;
+  }
+  for (guint i = 0; i < self->members->len; i++) {
+    SwarmMember *member = &g_array_index (self->members, SwarmMember, i);
+    member->voter |= swarm_id_equal (&member->node, node);
+  }
+  answer_later (self, done, done_data);
 }
 
 static void
@@ -72,7 +98,7 @@ brain_begin (Brain *self)
     .clock = self->manager_clock,
     .random = &self->random.iface,
     .crypto = &self->crypto.iface,
-    .members = { list_members, remove_member, transfer, self },
+    .members = { list_members, promote_member, remove_member, transfer, self },
     .strategy = { place, self->scheduler },
   };
   self->manager = swarm_manager_new (&config);

@@ -27,6 +27,8 @@ typedef struct {
   GPtrArray *nodes; /* Tame */
   GArray *members;  /* SwarmMember: what the membership hook lists */
   SwarmId removed_member;
+  SwarmId slow_member; /* never catches up */
+  guint promotions;
   guint transfers;
 } Brain;
 

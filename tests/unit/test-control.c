@@ -235,6 +235,35 @@ test_roles (void)
   g_assert_cmpint (tame_node (node)->status->state, ==, SWARM_NODE_READY);
 }
 
+/* Standbys become voters in turn; one that does not catch up holds up nobody, and is tried again, not all the time. */
+static void
+test_standbys (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  SwarmControl *control = swarm_manager_control (brain->manager);
+  Tame *nodes[2] = { brain_node (brain, "n1"), brain_node (brain, "n2") };
+  SwarmId founder = SWARM_ID_NIL;
+  swarm_store_foreach (brain->store, SWARM_KIND_NODE, find_founder, &founder);
+  brain->slow_member = nodes[0]->id;
+  list_member (brain, &founder, TRUE, TRUE);
+  for (guint i = 0; i < 2; i++) {
+    g_assert_true (brain_set_role (brain, nodes[i], SWARM_ROLE_MANAGER, NULL));
+    list_member (brain, &nodes[i]->id, TRUE, FALSE);
+    g_array_index (brain->members, SwarmMember, i + 1).voter = FALSE;
+  }
+  g_assert_cmpstr (swarm_control_manager_status (control, &nodes[1]->id), ==, "unknown");
+  swarm_manager_members_changed (brain->manager);
+  brain_run (brain, 10 * SECOND);
+  g_assert_nonnull (tame_node (nodes[1])->manager_status);
+  g_assert_cmpstr (swarm_control_manager_status (control, &nodes[1]->id), ==, "reachable");
+  g_assert_null (tame_node (nodes[0])->manager_status);
+  g_assert_cmpuint (brain->promotions, >=, 3);
+  g_assert_cmpuint (brain->promotions, <=, 12);
+  brain->slow_member = SWARM_ID_NIL;
+  brain_run (brain, 20 * SECOND);
+  g_assert_nonnull (tame_node (nodes[0])->manager_status);
+}
+
 static void
 test_may_leave (void)
 {
@@ -365,6 +394,7 @@ main (int argc, char **argv)
   g_test_add_func ("/control/labels", test_labels);
   g_test_add_func ("/control/remove-node", test_remove_node);
   g_test_add_func ("/control/roles", test_roles);
+  g_test_add_func ("/control/standbys", test_standbys);
   g_test_add_func ("/control/may-leave", test_may_leave);
   g_test_add_func ("/control/tokens", test_tokens);
   g_test_add_func ("/control/issue", test_issue);

@@ -82,5 +82,5 @@ void swarm_control_remove_node (SwarmControl *self, const SwarmId *id, gboolean 
                                 gpointer data);
 /* May manager @node leave the swarm without --force? FAILED_PRECONDITION with swarm's text (SWARM_BEHAVIOUR §14) if not. */
 gboolean swarm_control_may_leave (SwarmControl *self, const SwarmId *node, GError **error);
-/* "leader", "reachable", "unreachable", or "" for a node that is no member. */
+/* "leader", "reachable", "unreachable", "unknown" while it does not vote yet, or "" for a node that is no member. */
 const char *swarm_control_manager_status (SwarmControl *self, const SwarmId *node);

@@ -226,6 +226,8 @@ swarm_control_manager_status (SwarmControl *self, const SwarmId *node)
     return "";
   if (member->leader)
     return "leader";
+  if (!member->voter)
+    return "unknown";
   return member->reachable ? "reachable" : "unreachable";
 }
 
