@@ -246,7 +246,10 @@ service_details (gpointer object, GVariant *args, GHashTable *details)
 static void
 status_of (SwarmApi *self, gpointer service, guint64 *running, guint64 *desired)
 {
-  swarm_control_service_status (swarm_manager_control (self->manager), service, running, desired);
+  SwarmServiceStatus status;
+  swarm_control_service_status (swarm_manager_control (self->manager), service, &status);
+  *running = status.running;
+  *desired = status.desired;
 }
 
 static GVariant *

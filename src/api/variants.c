@@ -5,12 +5,13 @@
 static void
 insert_status (GVariantDict *dict, SwarmApi *self, const SwarmService *service)
 {
-  guint64 running, desired;
+  SwarmServiceStatus counts;
   GVariantDict status;
-  swarm_control_service_status (swarm_manager_control (self->manager), service, &running, &desired);
+  swarm_control_service_status (swarm_manager_control (self->manager), service, &counts);
   g_variant_dict_init (&status, NULL);
-  g_variant_dict_insert (&status, "RunningTasks", "t", running);
-  g_variant_dict_insert (&status, "DesiredTasks", "t", desired);
+  g_variant_dict_insert (&status, "RunningTasks", "t", counts.running);
+  g_variant_dict_insert (&status, "DesiredTasks", "t", counts.desired);
+  g_variant_dict_insert (&status, "CompletedTasks", "t", counts.completed);
   g_variant_dict_insert_value (dict, "ServiceStatus", g_variant_dict_end (&status));
 }
 

@@ -189,6 +189,7 @@ typedef struct {
   gint64 not_before; /* restart delay: desired becomes running then (µs) ; 0: none */
   guint64 job_iteration;
   GPtrArray *generic; /* SwarmGenericResource: what was given to it on its node */
+  SwarmId move_to;    /* a rebalance asked to replace it on that node; nil: no */
 } SwarmTask;
 SWARM_MESSAGE_DECLARE (SwarmTask, swarm_task)
 

@@ -18,6 +18,8 @@ ENUM (swarm_protocol, "protocol", { SWARM_PROTOCOL_TCP, "tcp" }, { SWARM_PROTOCO
 ENUM (swarm_publish_mode, "publish mode", { SWARM_PUBLISH_INGRESS, "ingress" }, { SWARM_PUBLISH_HOST, "host" });
 ENUM (swarm_availability, "availability", { SWARM_AVAILABILITY_ACTIVE, "active" }, { SWARM_AVAILABILITY_PAUSE, "pause" },
       { SWARM_AVAILABILITY_DRAIN, "drain" });
+ENUM (swarm_drain_order, "drain order", { SWARM_DRAIN_UPDATE_ORDER, "update-order" }, { SWARM_DRAIN_STOP_FIRST, "stop-first" },
+      { SWARM_DRAIN_START_FIRST, "start-first" });
 ENUM (swarm_role, "role", { SWARM_ROLE_WORKER, "worker" }, { SWARM_ROLE_MANAGER, "manager" });
 
 ENUM (swarm_failure_action, "failure action", { SWARM_FAILURE_PAUSE, "pause" }, { SWARM_FAILURE_CONTINUE, "continue" },
@@ -335,6 +337,10 @@ static const SwarmField swarm_node_spec_fields[] = {
                .doc = "Wanted role."),
   SWARM_FIELD (4, "Availability", SwarmNodeSpec, availability, ENUM, .enumeration = &swarm_availability_enum,
                .flags = SWARM_FIELD_ALWAYS, .doc = "Takes tasks (active), keeps what it has (pause), gives all away (drain)."),
+  SWARM_FIELD (5, "DrainOrder", SwarmNodeSpec, drain_order, ENUM, .enumeration = &swarm_drain_order_enum,
+               .doc = "While drained: whether a task is stopped before its replacement starts, or when it runs."),
+  SWARM_FIELD (6, "DrainDeadline", SwarmNodeSpec, drain_deadline, TIME,
+               .doc = "While drained: from then on no task waits for its replacement."),
   { 0 },
 };
 TYPE (swarm_node_spec, SwarmNodeSpec);

@@ -254,12 +254,22 @@ SWARM_ENUM_DECLARE (SwarmAvailability, swarm_availability)
 typedef enum { SWARM_ROLE_WORKER, SWARM_ROLE_MANAGER } SwarmRole;
 SWARM_ENUM_DECLARE (SwarmRole, swarm_role)
 
+/* In which order a drained node's tasks go. */
+typedef enum {
+  SWARM_DRAIN_UPDATE_ORDER, /* as each service's update order says */
+  SWARM_DRAIN_STOP_FIRST,
+  SWARM_DRAIN_START_FIRST, /* a task is stopped when its replacement runs */
+} SwarmDrainOrder;
+SWARM_ENUM_DECLARE (SwarmDrainOrder, swarm_drain_order)
+
 typedef struct {
   SwarmMessage message;
   char *name;
   GHashTable *labels;
   SwarmRole role; /* desired */
   SwarmAvailability availability;
+  SwarmDrainOrder drain_order; /* while drained */
+  gint64 drain_deadline;       /* while drained: from then on (µs) no task waits for its replacement; 0: none */
 } SwarmNodeSpec;
 SWARM_MESSAGE_DECLARE (SwarmNodeSpec, swarm_node_spec)
 

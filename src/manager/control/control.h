@@ -62,13 +62,22 @@ void swarm_control_scale_service (SwarmControl *self, const SwarmId *id, guint64
                                   SwarmControlFunc done, gpointer data);
 /* The service vanishes at once, its tasks are stopped and removed in the background. */
 void swarm_control_remove_service (SwarmControl *self, const SwarmId *id, const char *request_id, SwarmControlFunc done, gpointer data);
-/* `r/d` of service ls: tasks observed running, and wanted. */
-void swarm_control_service_status (SwarmControl *self, const SwarmService *service, guint64 *ret_running, guint64 *ret_desired);
+/* `r/d (c/t completed)` of service ls. */
+typedef struct {
+  guint64 running;   /* observed running and meant to */
+  guint64 desired;   /* replicas; global: tasks meant to run; jobs: how many may run now (no more than completions are missing) */
+  guint64 completed; /* jobs: completions of this iteration; else 0 */
+} SwarmServiceStatus;
+void swarm_control_service_status (SwarmControl *self, const SwarmService *service, SwarmServiceStatus *ret);
 
 /* ---- nodes (control/node.c) ---- */
 /* @availability: `invalid availability "x", only active, pause and drain are supported`. */
 void swarm_control_set_availability (SwarmControl *self, const SwarmId *id, const char *availability, const char *request_id,
                                      SwarmControlFunc done, gpointer data);
+/* Availability drain with more to say: @order, and @deadline_us from now on after which no task waits for its replacement (0: none).
+ * Draining a drained node anew changes both; another availability forgets them. */
+void swarm_control_drain_node (SwarmControl *self, const SwarmId *id, SwarmDrainOrder order, gint64 deadline_us, const char *request_id,
+                               SwarmControlFunc done, gpointer data);
 /* @set: char * → char *, @remove: char *; both may be NULL. `key X doesn't exist in node's labels`. */
 void swarm_control_update_labels (SwarmControl *self, const SwarmId *id, GHashTable *set, GPtrArray *remove, const char *request_id,
                                   SwarmControlFunc done, gpointer data);

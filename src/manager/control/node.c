@@ -45,6 +45,10 @@ fill_availability (SwarmOperation *self, SwarmTx *tx, GError **error)
   }
   SwarmNodeSpec *spec = swarm_node_spec_copy (node->spec);
   spec->availability = availability;
+  if (availability != node->spec->availability) {
+    spec->drain_order = SWARM_DRAIN_UPDATE_ORDER;
+    spec->drain_deadline = 0;
+  }
   change_node (tx, node, spec);
   return TRUE;
 }
@@ -55,6 +59,30 @@ swarm_control_set_availability (SwarmControl *self, const SwarmId *id, const cha
 {
   SwarmOperation *operation = swarm_operation_new (self, fill_availability, id, request_id, done, data);
   operation->text = g_strdup (availability);
+  swarm_operation_run (operation);
+}
+
+static gboolean
+fill_drain (SwarmOperation *self, SwarmTx *tx, GError **error)
+{
+  const SwarmNode *node = find_node (self, error);
+  if (node == NULL)
+    return FALSE;
+  SwarmNodeSpec *spec = swarm_node_spec_copy (node->spec);
+  spec->availability = SWARM_AVAILABILITY_DRAIN;
+  spec->drain_order = (SwarmDrainOrder) self->number;
+  spec->drain_deadline = (gint64) self->version;
+  change_node (tx, node, spec);
+  return TRUE;
+}
+
+void
+swarm_control_drain_node (SwarmControl *self, const SwarmId *id, SwarmDrainOrder order, gint64 deadline_us, const char *request_id,
+                          SwarmControlFunc done, gpointer data)
+{
+  SwarmOperation *operation = swarm_operation_new (self, fill_drain, id, request_id, done, data);
+  operation->number = order;
+  operation->version = deadline_us > 0 ? (guint64) (swarm_clock_now (self->clock) + deadline_us) : 0;
   swarm_operation_run (operation);
 }
 

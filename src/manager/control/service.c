@@ -71,7 +71,8 @@ swarm_control_validate_service (SwarmControl *self, const SwarmServiceSpec *spec
 {
   if (!swarm_message_validate (spec, error))
     return FALSE;
-  if (spec->mode != NULL && spec->mode->replicated == NULL) {
+  const SwarmServiceMode *mode = spec->mode;
+  if (mode != NULL && mode->replicated == NULL && mode->global == NULL && mode->replicated_job == NULL && mode->global_job == NULL) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "Unrecognized service mode");
     return FALSE;
   }
@@ -283,15 +284,26 @@ swarm_control_remove_service (SwarmControl *self, const SwarmId *id, const char 
 }
 
 void
-swarm_control_service_status (SwarmControl *self, const SwarmService *service, guint64 *ret_running, guint64 *ret_desired)
+swarm_control_service_status (SwarmControl *self, const SwarmService *service, SwarmServiceStatus *ret)
 {
   g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (self->store, &service->object.id);
-  guint64 running = 0;
+  SwarmServiceKind kind = swarm_service_spec_kind (service->spec);
+  gboolean job = kind == SWARM_SERVICE_REPLICATED_JOB || kind == SWARM_SERVICE_GLOBAL_JOB;
+  guint64 iteration = service->job_status != NULL ? service->job_status->iteration : 0, wanted = 0;
+  *ret = (SwarmServiceStatus){ 0 };
   for (guint i = 0; i < tasks->len; i++) {
     const SwarmTask *task = g_ptr_array_index (tasks, i);
-    running += task->status->state == SWARM_TASK_RUNNING && task->desired_state == SWARM_TASK_RUNNING;
+    gboolean meant = task->desired_state == (job ? SWARM_TASK_COMPLETE : SWARM_TASK_RUNNING);
+    ret->running += meant && task->status->state == SWARM_TASK_RUNNING;
+    wanted += meant && !swarm_task_state_is_terminal (task->status->state);
+    ret->completed += job && task->job_iteration == iteration && task->status->state == SWARM_TASK_COMPLETE;
   }
-  const SwarmServiceMode *mode = service->spec->mode;
-  *ret_running = running;
-  *ret_desired = mode != NULL && mode->replicated != NULL ? mode->replicated->replicas : 1;
+  if (kind == SWARM_SERVICE_REPLICATED_JOB) {
+    const SwarmReplicatedJob *spec = service->spec->mode->replicated_job;
+    guint64 total = swarm_job_total (spec);
+    ret->completed = MIN (ret->completed, total);
+    ret->desired = MIN (swarm_job_concurrent (spec), total - ret->completed);
+  } else {
+    ret->desired = kind == SWARM_SERVICE_REPLICATED ? swarm_service_spec_replicas (service->spec) : wanted;
+  }
 }

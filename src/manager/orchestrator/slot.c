@@ -2,6 +2,7 @@
 #include "manager/orchestrator/slot.h"
 #include "base/log.h"
 #include "model/constraint.h"
+#include <string.h>
 
 GArray *
 swarm_slots_of (GPtrArray *tasks)
@@ -14,6 +15,34 @@ swarm_slots_of (GPtrArray *tasks)
       last->n++;
     } else {
       SwarmSlot slot = { task->slot, (SwarmTask **) &g_ptr_array_index (tasks, i), 1 };
+      g_array_append_val (slots, slot);
+    }
+  }
+  return slots;
+}
+
+static int
+compare_by_node (gconstpointer a, gconstpointer b)
+{
+  const SwarmTask *x = *(SwarmTask *const *) a, *y = *(SwarmTask *const *) b;
+  int order = memcmp (x->node_id.bytes, y->node_id.bytes, sizeof x->node_id.bytes);
+  if (order == 0)
+    order = x->object.created_at < y->object.created_at ? -1 : x->object.created_at > y->object.created_at;
+  return order != 0 ? order : memcmp (x->object.id.bytes, y->object.id.bytes, sizeof x->object.id.bytes);
+}
+
+GArray *
+swarm_slots_by_node (GPtrArray *tasks)
+{
+  GArray *slots = g_array_new (FALSE, TRUE, sizeof (SwarmSlot));
+  g_ptr_array_sort (tasks, compare_by_node);
+  for (guint i = 0; i < tasks->len; i++) {
+    SwarmTask **at = (SwarmTask **) &g_ptr_array_index (tasks, i);
+    SwarmSlot *last = slots->len > 0 ? &g_array_index (slots, SwarmSlot, slots->len - 1) : NULL;
+    if (last != NULL && swarm_id_equal (&last->tasks[0]->node_id, &at[0]->node_id)) {
+      last->n++;
+    } else {
+      SwarmSlot slot = { 0, at, 1 };
       g_array_append_val (slots, slot);
     }
   }
