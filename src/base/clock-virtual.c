@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "sim/sim-clock.h"
-#include <string.h>
+#include "base/clock-virtual.h"
 
 typedef struct {
   SwarmClock iface;
-  SimClock *clock;
+  SwarmVirtualClock *clock;
   gint64 wall_offset;
   gint64 frozen_until;
 } View;
 
-struct _SimClock {
+struct _SwarmVirtualClock {
   View main;
   GPtrArray *views;
   gint64 now;
@@ -56,7 +55,7 @@ clock_boottime (SwarmClock *self)
 static SwarmTimer *
 clock_timer (SwarmClock *self, gint64 delay_us, SwarmPriority priority, SwarmTimerFunc func, gpointer data)
 {
-  SimClock *clock = ((View *) self)->clock;
+  SwarmVirtualClock *clock = ((View *) self)->clock;
   SwarmTimer *timer = g_new0 (SwarmTimer, 1);
 
   timer->view = (View *) self;
@@ -76,7 +75,7 @@ clock_cancel (SwarmClock *self, SwarmTimer *timer)
 }
 
 static void
-view_init (View *view, SimClock *clock, gint64 wall_offset)
+view_init (View *view, SwarmVirtualClock *clock, gint64 wall_offset)
 {
   static const SwarmClockOps ops = { clock_now, clock_boottime, clock_timer, clock_cancel };
 
@@ -85,10 +84,10 @@ view_init (View *view, SimClock *clock, gint64 wall_offset)
   view->wall_offset = wall_offset;
 }
 
-SimClock *
-sim_clock_new (gint64 start_us)
+SwarmVirtualClock *
+swarm_virtual_clock_new (gint64 start_us)
 {
-  SimClock *self = g_new0 (SimClock, 1);
+  SwarmVirtualClock *self = g_new0 (SwarmVirtualClock, 1);
 
   view_init (&self->main, self, 0);
   self->views = g_ptr_array_new_with_free_func (g_free);
@@ -98,7 +97,7 @@ sim_clock_new (gint64 start_us)
 }
 
 void
-sim_clock_free (SimClock *self)
+swarm_virtual_clock_free (SwarmVirtualClock *self)
 {
   g_sequence_free (self->timers);
   g_ptr_array_unref (self->views);
@@ -106,13 +105,13 @@ sim_clock_free (SimClock *self)
 }
 
 SwarmClock *
-sim_clock_iface (SimClock *self)
+swarm_virtual_clock_iface (SwarmVirtualClock *self)
 {
   return &self->main.iface;
 }
 
 SwarmClock *
-sim_clock_view (SimClock *self, gint64 wall_offset_us)
+swarm_virtual_clock_view (SwarmVirtualClock *self, gint64 wall_offset_us)
 {
   View *view = g_new0 (View, 1);
 
@@ -122,25 +121,25 @@ sim_clock_view (SimClock *self, gint64 wall_offset_us)
 }
 
 gint64
-sim_clock_time (SimClock *self)
+swarm_virtual_clock_time (SwarmVirtualClock *self)
 {
   return self->now;
 }
 
 void
-sim_clock_freeze (SwarmClock *view, gint64 until_us)
+swarm_virtual_clock_freeze (SwarmClock *view, gint64 until_us)
 {
   ((View *) view)->frozen_until = until_us;
 }
 
 gboolean
-sim_clock_is_frozen (SwarmClock *view)
+swarm_virtual_clock_is_frozen (SwarmClock *view)
 {
   return ((View *) view)->frozen_until > ((View *) view)->clock->now;
 }
 
 static SwarmTimer *
-next_timer (SimClock *self)
+next_timer (SwarmVirtualClock *self)
 {
   while (TRUE) {
     GSequenceIter *first = g_sequence_get_begin_iter (self->timers);
@@ -155,7 +154,7 @@ next_timer (SimClock *self)
 }
 
 gboolean
-sim_clock_step (SimClock *self)
+swarm_virtual_clock_step (SwarmVirtualClock *self)
 {
   SwarmTimer *timer = next_timer (self);
   SwarmTimerFunc func;
@@ -172,13 +171,13 @@ sim_clock_step (SimClock *self)
 }
 
 void
-sim_clock_run (SimClock *self, gint64 us)
+swarm_virtual_clock_run (SwarmVirtualClock *self, gint64 us)
 {
-  sim_clock_run_until (self, us, NULL, NULL);
+  swarm_virtual_clock_run_until (self, us, NULL, NULL);
 }
 
 gboolean
-sim_clock_run_until (SimClock *self, gint64 limit_us, gboolean (*done) (gpointer data), gpointer data)
+swarm_virtual_clock_run_until (SwarmVirtualClock *self, gint64 limit_us, gboolean (*done) (gpointer data), gpointer data)
 {
   gint64 end = self->now + limit_us;
   SwarmTimer *timer;
@@ -186,54 +185,10 @@ sim_clock_run_until (SimClock *self, gint64 limit_us, gboolean (*done) (gpointer
   if (done != NULL && done (data))
     return TRUE;
   while ((timer = next_timer (self)) != NULL && timer->due <= end) {
-    sim_clock_step (self);
+    swarm_virtual_clock_step (self);
     if (done != NULL && done (data))
       return TRUE;
   }
   self->now = end;
   return FALSE;
-}
-
-/* ---- randomness ---- */
-
-guint64
-sim_random_next (SimRandom *self)
-{
-  guint64 z = self->state += 0x9E3779B97F4A7C15ull;
-
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-  return z ^ (z >> 31);
-}
-
-static void
-random_fill (SwarmRandom *iface, guint8 *data, gsize len)
-{
-  while (len > 0) {
-    guint64 value = sim_random_next ((SimRandom *) iface);
-    gsize n = MIN (len, sizeof value);
-
-    memcpy (data, &value, n);
-    data += n;
-    len -= n;
-  }
-}
-
-void
-sim_random_init (SimRandom *self, guint64 seed)
-{
-  self->iface.fill = random_fill;
-  self->state = seed;
-}
-
-gint64
-sim_random_range (SimRandom *self, gint64 low, gint64 high)
-{
-  return low + (gint64) (sim_random_next (self) % (guint64) (high - low + 1));
-}
-
-gboolean
-sim_random_chance (SimRandom *self, guint percent)
-{
-  return sim_random_next (self) % 100 < percent;
 }
