@@ -161,7 +161,7 @@ object_path (SwarmKind kind, const SwarmId *id)
 static void
 task_changed (SwarmApi *self, const SwarmTask *task, gboolean gone)
 {
-  static const char *const names[] = { "RunningTasks", "Replicas", NULL };
+  static const char *const names[] = { "RunningTasks", "Replicas", "CompletedTasks", NULL };
   g_autofree char *service = object_path (SWARM_KIND_SERVICE, &task->service_id);
   swarm_bus_emit_signal (self->bus, SWARM_API_ROOT, swarm_api_manager_interface.name, "TaskChanged",
                          g_variant_new ("(sssss)", swarm_id_string (&task->object.id).str, swarm_id_string (&task->service_id).str,

@@ -156,7 +156,8 @@ match_service_label (const char *value, gpointer data)
 static gboolean
 match_service_mode (const char *value, gpointer data)
 {
-  return strcmp (value, "replicated") == 0;
+  const SwarmService *service = data;
+  return strcmp (value, swarm_service_kind_to_string (swarm_service_spec_kind (service->spec))) == 0;
 }
 
 static gboolean

@@ -243,13 +243,12 @@ service_details (gpointer object, GVariant *args, GHashTable *details)
   g_hash_table_replace (details, g_strdup ("service-id"), swarm_id_dup_string (&SWARM_OBJECT (object)->id));
 }
 
-static void
-status_of (SwarmApi *self, gpointer service, guint64 *running, guint64 *desired)
+static SwarmServiceStatus
+counts_of (SwarmApi *self, gpointer service)
 {
   SwarmServiceStatus status;
   swarm_control_service_status (swarm_manager_control (self->manager), service, &status);
-  *running = status.running;
-  *desired = status.desired;
+  return status;
 }
 
 static GVariant *
@@ -267,7 +266,7 @@ get_name (gpointer object, gpointer data)
 static GVariant *
 get_mode (gpointer object, gpointer data)
 {
-  return g_variant_new_string ("replicated");
+  return g_variant_new_string (swarm_service_kind_to_string (swarm_service_spec_kind (((SwarmService *) object)->spec)));
 }
 
 static GVariant *
@@ -281,17 +280,33 @@ get_image (gpointer object, gpointer data)
 static GVariant *
 get_replicas (gpointer object, gpointer data)
 {
-  guint64 running, desired;
-  status_of (data, object, &running, &desired);
-  return g_variant_new_uint64 (desired);
+  return g_variant_new_uint64 (counts_of (data, object).desired);
 }
 
 static GVariant *
 get_running (gpointer object, gpointer data)
 {
-  guint64 running, desired;
-  status_of (data, object, &running, &desired);
-  return g_variant_new_uint64 (running);
+  return g_variant_new_uint64 (counts_of (data, object).running);
+}
+
+static GVariant *
+get_completed (gpointer object, gpointer data)
+{
+  return g_variant_new_uint64 (counts_of (data, object).completed);
+}
+
+static GVariant *
+get_update_state (gpointer object, gpointer data)
+{
+  const SwarmUpdateStatus *status = ((SwarmService *) object)->update_status;
+  return g_variant_new_string (status != NULL ? swarm_update_state_to_string (status->state) : "");
+}
+
+static GVariant *
+get_update_message (gpointer object, gpointer data)
+{
+  const SwarmUpdateStatus *status = ((SwarmService *) object)->update_status;
+  return g_variant_new_string (status != NULL && status->text != NULL ? status->text : "");
 }
 
 static const SwarmBusMethod service_methods[] = {
@@ -316,10 +331,14 @@ static const SwarmBusMethod service_methods[] = {
 static const SwarmBusProperty service_properties[] = {
   { "ID", "s", get_id, TRUE, "The service's id, 25 characters." },
   { "Name", "s", get_name, FALSE, "Its name." },
-  { "Mode", "s", get_mode, FALSE, "replicated (the other modes come later)." },
+  { "Mode", "s", get_mode, FALSE, "replicated, global, replicated-job or global-job." },
   { "Image", "s", get_image, FALSE, "The image, without digest." },
   { "Replicas", "t", get_replicas, FALSE, "How many tasks should run." },
   { "RunningTasks", "t", get_running, FALSE, "How many tasks run." },
+  { "CompletedTasks", "t", get_completed, FALSE, "How many tasks of a job have ended well." },
+  { "UpdateState", "s", get_update_state, FALSE,
+    "updating, paused, completed, rollback_started, rollback_paused or rollback_completed; empty: never updated." },
+  { "UpdateMessage", "s", get_update_message, FALSE, "What there is to say about the last update or rollback." },
   { NULL },
 };
 

@@ -166,8 +166,12 @@ swarm_field_set_integer (const SwarmField *field, gpointer message, gboolean neg
   const guint64 max = G_MAXINT64;
   guint64 value = negative ? -magnitude : magnitude;
 
-  if (field->kind == SWARM_FIELD_UINT && negative && magnitude > 0)
-    return swarm_path_error (path, error, "must be non-negative");
+  if (field->kind == SWARM_FIELD_UINT && negative && magnitude > 0) {
+    if (field->negative == NULL)
+      return swarm_path_error (path, error, "must be non-negative");
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, field->negative);
+    return FALSE;
+  }
   if (field->kind != SWARM_FIELD_UINT && magnitude > (negative ? max + 1 : max))
     return swarm_path_error (path, error, "%s%" G_GUINT64_FORMAT " is too large", negative ? "-" : "", magnitude);
   swarm_field_set_number (field, message, (gint64) value);

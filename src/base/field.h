@@ -63,6 +63,7 @@ struct _SwarmField {
   SwarmFieldValidator validate; /* may be NULL */
   guint since;                  /* feature level that brought it; 0 = from the start */
   const char *doc;
+  const char *negative; /* UINT: the whole text for a negative number, where swarm has one; else NULL */
 };
 
 struct _SwarmType {

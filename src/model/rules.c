@@ -47,6 +47,19 @@ swarm_rule_replicas (const SwarmField *field, const SwarmMessage *message, GErro
   return MEMBER (guint64, message, field) <= SWARM_MAX_REPLICAS || refuse_verbatim (error, SWARM_MAX_REPLICAS_TEXT);
 }
 
+gboolean
+swarm_rule_max_concurrent (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  return MEMBER (guint64, message, field) <= SWARM_MAX_REPLICAS
+         || refuse_verbatim (error, "Maximum concurrent jobs must be at most 100000");
+}
+
+gboolean
+swarm_rule_completions (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  return MEMBER (guint64, message, field) <= SWARM_MAX_REPLICAS || refuse_verbatim (error, SWARM_MAX_COMPLETIONS_TEXT);
+}
+
 /* ---- names ---- */
 
 /* ^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$ */
@@ -273,6 +286,38 @@ swarm_check_generic_resource (const SwarmMessage *message, GError **error)
   return self->discrete == NULL || self->discrete->value >= 0 || refuse (error, "a number of generic resources must not be negative");
 }
 
+/* What swarm lets pass and then never places: here it is an error (SWARM_BEHAVIOUR §4.1). */
+static gboolean
+check_reservation (const SwarmGenericResource *resource, GHashTable *seen, GError **error)
+{
+  const char *kind = resource->named != NULL ? resource->named->kind : resource->discrete->kind;
+
+  if (resource->named != NULL)
+    swarm_field_error_verbatim (error, "invalid argument for resource %s: a reservation is a number of them, not one by name", kind);
+  else if (resource->discrete->value < 1)
+    swarm_field_error_verbatim (error, "invalid argument for resource %s: a reservation is at least 1", kind);
+  else if (!g_hash_table_add (seen, (gpointer) kind))
+    swarm_field_error_verbatim (error, "invalid argument for resource %s: it is reserved twice", kind);
+  else
+    return TRUE;
+  return FALSE;
+}
+
+gboolean
+swarm_check_resource_requirements (const SwarmMessage *message, GError **error)
+{
+  const SwarmResourceRequirements *self = (const SwarmResourceRequirements *) message;
+  GPtrArray *generic = self->reservations != NULL ? self->reservations->generic : NULL;
+  g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
+
+  if (self->limits != NULL && self->limits->generic != NULL && self->limits->generic->len > 0)
+    return refuse (error, "generic resources can be reserved, not limited");
+  for (guint i = 0; generic != NULL && i < generic->len; i++)
+    if (!check_reservation (generic->pdata[i], seen, error))
+      return FALSE;
+  return TRUE;
+}
+
 /* ---- updates ---- */
 
 gboolean
@@ -336,7 +381,7 @@ swarm_check_service_mode (const SwarmMessage *message, GError **error)
   const SwarmServiceMode *self = (const SwarmServiceMode *) message;
   guint n = (self->replicated != NULL) + (self->global != NULL) + (self->replicated_job != NULL) + (self->global_job != NULL);
 
-  return n <= 1 || refuse (error, "a service has one mode");
+  return n <= 1 || refuse_verbatim (error, "must specify only one service mode");
 }
 
 gboolean
@@ -346,7 +391,11 @@ swarm_check_service_spec (const SwarmMessage *message, GError **error)
 
   if (self->task == NULL || self->task->container == NULL)
     return refuse_verbatim (error, "ContainerSpec: image reference must be provided");
-  return TRUE;
+  if (swarm_service_spec_kind (self) != SWARM_SERVICE_REPLICATED_JOB && swarm_service_spec_kind (self) != SWARM_SERVICE_GLOBAL_JOB)
+    return TRUE;
+  if (self->update != NULL)
+    return refuse_verbatim (error, "Jobs may not have an update config");
+  return self->rollback == NULL || refuse_verbatim (error, "Jobs may not have a rollback config");
 }
 
 gboolean

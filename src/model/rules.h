@@ -6,6 +6,9 @@
 /* More are a typing error: nobody's cluster is that big, and each task is an object on every manager. */
 #define SWARM_MAX_REPLICAS 100000
 #define SWARM_MAX_REPLICAS_TEXT "Number of replicas must be at most 100000"
+#define SWARM_MAX_COMPLETIONS_TEXT "Number of completions must be at most 100000"
+gboolean swarm_rule_max_concurrent (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_completions (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_replicas (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_not_negative (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_service_name (const SwarmField *field, const SwarmMessage *message, GError **error);
@@ -35,6 +38,7 @@ gboolean swarm_rule_failure_ratio (const SwarmField *field, const SwarmMessage *
 
 /* Rules of whole messages. */
 gboolean swarm_check_generic_resource (const SwarmMessage *message, GError **error);
+gboolean swarm_check_resource_requirements (const SwarmMessage *message, GError **error);
 gboolean swarm_check_service_mode (const SwarmMessage *message, GError **error);
 gboolean swarm_check_mount (const SwarmMessage *message, GError **error);
 gboolean swarm_check_service_spec (const SwarmMessage *message, GError **error);

@@ -138,7 +138,7 @@ static const SwarmField swarm_resource_requirements_fields[] = {
                .doc = "What a node must have free for a task."),
   { 0 },
 };
-TYPE (swarm_resource_requirements, SwarmResourceRequirements);
+TYPE (swarm_resource_requirements, SwarmResourceRequirements, swarm_check_resource_requirements);
 
 static const SwarmField swarm_restart_policy_fields[] = {
   SWARM_FIELD (1, "Condition", SwarmRestartPolicy, condition, ENUM, .enumeration = &swarm_restart_condition_enum,
@@ -208,7 +208,7 @@ TYPE (swarm_task_spec, SwarmTaskSpec);
 
 static const SwarmField swarm_replicated_fields[] = {
   SWARM_FIELD (1, "Replicas", SwarmReplicated, replicas, UINT, .fallback = 1, .flags = SWARM_FIELD_ALWAYS, .validate = swarm_rule_replicas,
-               .doc = "Number of tasks."),
+               .negative = "Number of replicas must be non-negative", .doc = "Number of tasks."),
   { 0 },
 };
 TYPE (swarm_replicated, SwarmReplicated);
@@ -217,9 +217,10 @@ static const SwarmField swarm_global_fields[] = { { 0 } };
 TYPE (swarm_global, SwarmGlobal);
 
 static const SwarmField swarm_replicated_job_fields[] = {
-  SWARM_FIELD (1, "MaxConcurrent", SwarmReplicatedJob, max_concurrent, UINT, .validate = swarm_rule_replicas,
-               .doc = "Tasks at once; 0: all."),
-  SWARM_FIELD (2, "TotalCompletions", SwarmReplicatedJob, total_completions, UINT, .validate = swarm_rule_replicas,
+  SWARM_FIELD (1, "MaxConcurrent", SwarmReplicatedJob, max_concurrent, UINT, .validate = swarm_rule_max_concurrent,
+               .negative = "Maximum concurrent jobs must not be negative", .doc = "Tasks at once; 0: all."),
+  SWARM_FIELD (2, "TotalCompletions", SwarmReplicatedJob, total_completions, UINT, .validate = swarm_rule_completions,
+               .negative = "Total completed jobs must not be negative",
                .doc = "Tasks that must end well; 0: as many as run at once."),
   { 0 },
 };

@@ -108,8 +108,8 @@ test_spec_texts (void)
   assert_spec_refused ("{" TASK (", 'Placement': <{'Constraints': <['node.role=manager']>}>") "}",
                        "constraint expected one operator from ==, !=");
   assert_spec_refused ("{" TASK ("") ", 'Mode': <{'Replicated': <{'Replicas': <-3>}>}>}",
-                       "Mode.Replicated.Replicas: must be non-negative");
-  assert_spec_refused ("{" TASK ("") ", 'Mode': <{'Global': <@a{sv} {}>, 'GlobalJob': <@a{sv} {}>}>}", "Mode: a service has one mode");
+                       "Number of replicas must be non-negative");
+  assert_spec_refused ("{" TASK ("") ", 'Mode': <{'Global': <@a{sv} {}>, 'GlobalJob': <@a{sv} {}>}>}", "must specify only one service mode");
   assert_spec_refused ("{" TASK ("") ", 'Mode': <{'Sometimes': <@a{sv} {}>}>}", "unknown key \"Mode.Sometimes\"");
   assert_spec_refused (CONTAINER (", 'Healthcheck': <{'Interval': <999>}>"), "ContainerSpec: Interval in HealthConfig cannot be less than 1ms");
   assert_spec_refused (CONTAINER (", 'Healthcheck': <{'Retries': <-1>}>"), "ContainerSpec: Retries in HealthConfig cannot be negative");

@@ -58,6 +58,7 @@ void swarm_control_create_service (SwarmControl *self, const SwarmServiceSpec *s
 /* @version: what the caller read (`update out of sequence` when stale). The former spec becomes PreviousSpec. */
 void swarm_control_update_service (SwarmControl *self, const SwarmId *id, guint64 version, const SwarmServiceSpec *spec,
                                    const char *request_id, SwarmControlFunc done, gpointer data);
+/* Replicas of a replicated service, completions of a replicated job; the other modes have no number. */
 void swarm_control_scale_service (SwarmControl *self, const SwarmId *id, guint64 replicas, const char *request_id,
                                   SwarmControlFunc done, gpointer data);
 /* The service vanishes at once, its tasks are stopped and removed in the background. */

@@ -85,10 +85,8 @@ swarm_control_validate_service (SwarmControl *self, const SwarmServiceSpec *spec
   if (spec->endpoint == NULL || spec->endpoint->ports == NULL)
     return TRUE;
   PortCheck check = { spec, self_id, error, TRUE };
-  if (!check_publish_modes (spec->endpoint->ports, error))
-    return FALSE;
   swarm_store_foreach (self->store, SWARM_KIND_SERVICE, check_ports_against, &check);
-  return check.ok;
+  return check.ok && check_publish_modes (spec->endpoint->ports, error);
 }
 
 /* A copy with every default that people see, and the image's full name. */
@@ -208,8 +206,16 @@ fill_update (SwarmOperation *self, SwarmTx *tx, GError **error)
   g_autoptr (SwarmServiceSpec) spec = complete_spec ((SwarmServiceSpec *) self->spec, error);
   if (spec == NULL)
     return FALSE;
+  if (spec->name == NULL) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "meta: name must be provided");
+    return FALSE;
+  }
   if (g_strcmp0 (spec->name, service->spec->name) != 0) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED, "renaming services is not supported");
+    return FALSE;
+  }
+  if (swarm_service_spec_kind (spec) != swarm_service_spec_kind (service->spec)) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED, "service mode change is not allowed");
     return FALSE;
   }
   if (!swarm_control_validate_service (self->control, spec, &self->id, error))
@@ -230,28 +236,41 @@ swarm_control_update_service (SwarmControl *self, const SwarmId *id, guint64 ver
   swarm_operation_run (operation);
 }
 
+/* A copy of @mode with another number; NULL for modes that have none. */
+static SwarmServiceMode *
+scaled_mode (const SwarmServiceMode *mode, guint64 number)
+{
+  g_autoptr (SwarmServiceMode) copy = mode != NULL ? swarm_service_mode_copy (mode) : NULL;
+  if (copy != NULL && copy->replicated != NULL) {
+    g_autoptr (SwarmReplicated) replicated = swarm_replicated_copy (copy->replicated);
+    replicated->replicas = number;
+    swarm_message_set_pointer (&copy->replicated, replicated);
+    return g_steal_pointer (&copy);
+  }
+  if (copy != NULL && copy->replicated_job != NULL) {
+    g_autoptr (SwarmReplicatedJob) job = swarm_replicated_job_copy (copy->replicated_job);
+    job->total_completions = number;
+    swarm_message_set_pointer (&copy->replicated_job, job);
+    return g_steal_pointer (&copy);
+  }
+  return NULL;
+}
+
 static gboolean
 fill_scale (SwarmOperation *self, SwarmTx *tx, GError **error)
 {
   const SwarmService *service = find_service (self, error);
   if (service == NULL)
     return FALSE;
-  if (service->spec->mode == NULL || service->spec->mode->replicated == NULL) {
+  g_autoptr (SwarmServiceMode) mode = scaled_mode (service->spec->mode, self->number);
+  if (mode == NULL) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "scale can only be used with replicated or replicated-job mode");
     return FALSE;
   }
-  if (self->number > SWARM_MAX_REPLICAS) {
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, SWARM_MAX_REPLICAS_TEXT);
-    return FALSE;
-  }
   g_autoptr (SwarmServiceSpec) spec = swarm_service_spec_copy (service->spec);
-  g_autoptr (SwarmServiceMode) mode = swarm_service_mode_copy (spec->mode);
-  g_autoptr (SwarmReplicated) replicated = swarm_replicated_copy (mode->replicated);
-  replicated->replicas = self->number;
-  swarm_replicated_unref (mode->replicated);
-  mode->replicated = g_steal_pointer (&replicated);
-  swarm_service_mode_unref (spec->mode);
-  spec->mode = g_steal_pointer (&mode);
+  swarm_message_set_pointer (&spec->mode, mode);
+  if (!swarm_message_validate (spec, error))
+    return FALSE;
   change_service (tx, service, spec);
   return TRUE;
 }
