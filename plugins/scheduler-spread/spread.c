@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Docker's strategy: a node where this version of the service failed again and again loses; then fewer tasks of the service win,
- * then fewer tasks in total. The nodes are ranked once per group and filled level by level. */
+ * then fewer tasks in total. Where the service asks for a spread over labels, the branches of each level are evened by the tasks of the
+ * service that they have; one without room drops out and the others share the rest. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,99 +13,153 @@ struct SwarmPluginInstance {
   SwarmPluginHost *host;
 };
 
+/* A node, or a branch among those of its level. */
 typedef struct {
   uint32_t index;
-  uint32_t failures; /* 0 below FAULTY */
+  uint32_t failures; /* 0 below FAULTY; of branches: 0 */
   uint32_t service_tasks;
   uint32_t total_tasks;
-  uint32_t capacity;
 } Rank;
 
-static int
-compare_number (uint32_t a, uint32_t b)
+/* Binary heap with the best on top: the nodes of an innermost branch, or the branches that an outer one is divided into. */
+typedef struct {
+  Rank *ranks; /* part of one array for all */
+  uint32_t n;
+  bool has_branches;
+} Heap;
+
+typedef struct {
+  const SwarmPluginNode *nodes;
+  uint32_t *room; /* of each node */
+  Heap *heaps;    /* of each branch */
+  Rank *ranks;
+} Tree;
+
+/* Ties go to what came first, so that the same input gives the same output. */
+static bool
+is_better (const Rank *a, const Rank *b)
 {
-  return a < b ? -1 : a > b;
+  if (a->failures != b->failures)
+    return a->failures < b->failures;
+  if (a->service_tasks != b->service_tasks)
+    return a->service_tasks < b->service_tasks;
+  if (a->total_tasks != b->total_tasks)
+    return a->total_tasks < b->total_tasks;
+  return a->index < b->index;
 }
 
-/* Ties go to the node that came first, so that the same input gives the same output. */
-static int
-compare (const void *pa, const void *pb)
-{
-  const Rank *a = pa;
-  const Rank *b = pb;
-  int by = compare_number (a->failures, b->failures);
-
-  if (by == 0)
-    by = compare_number (a->service_tasks, b->service_tasks);
-  if (by == 0)
-    by = compare_number (a->total_tasks, b->total_tasks);
-  return by != 0 ? by : compare_number (a->index, b->index);
-}
-
-/* Binary heap with the best node on top. */
 static void
-sift_down (Rank *heap, size_t n, size_t i)
+sift_down (Heap *heap, size_t i)
 {
-  for (;;) {
-    size_t best = i;
-    Rank swap;
+  Rank moving = heap->ranks[i];
 
-    for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < n; child++) {
-      if (compare (&heap[child], &heap[best]) < 0)
-        best = child;
+  for (;;) {
+    size_t child = 2 * i + 1;
+
+    if (child >= heap->n)
+      break;
+    if (child + 1 < heap->n && is_better (&heap->ranks[child + 1], &heap->ranks[child]))
+      child++;
+    if (!is_better (&heap->ranks[child], &moving))
+      break;
+    heap->ranks[i] = heap->ranks[child];
+    i = child;
+  }
+  heap->ranks[i] = moving;
+}
+
+static void
+remove_top (Heap *heap)
+{
+  heap->ranks[0] = heap->ranks[--heap->n];
+  if (heap->n > 0)
+    sift_down (heap, 0);
+}
+
+/* The best node below @branch gets a task. -1: there is no room in it. */
+static int32_t
+take (Tree *tree, uint32_t branch)
+{
+  Heap *heap = &tree->heaps[branch];
+
+  while (heap->n > 0) {
+    uint32_t best = heap->ranks[0].index;
+    int32_t node = heap->has_branches ? take (tree, best) : (int32_t) best;
+
+    if (node < 0 || (!heap->has_branches && tree->room[node] == 0)) {
+      remove_top (heap);
+      continue;
     }
-    if (best == i)
-      return;
-    swap = heap[i];
-    heap[i] = heap[best];
-    heap[best] = swap;
-    i = best;
+    if (!heap->has_branches)
+      tree->room[node]--;
+    heap->ranks[0].service_tasks++;
+    heap->ranks[0].total_tasks++;
+    sift_down (heap, 0);
+    return node;
+  }
+  return -1;
+}
+
+/* Gives each heap its part of the array: as many places as it has branches and nodes. */
+static void
+divide (Tree *tree, const SwarmPluginGroup *group, uint32_t n_branches, size_t n_nodes)
+{
+  size_t at = 0;
+
+  for (uint32_t i = 1; i < n_branches; i++)
+    tree->heaps[group->branches[i].parent].n++;
+  for (size_t i = 0; i < n_nodes; i++)
+    tree->heaps[tree->nodes[i].branch].n++;
+  for (uint32_t i = 0; i < n_branches; i++) {
+    tree->heaps[i].ranks = tree->ranks + at;
+    at += tree->heaps[i].n;
+    tree->heaps[i].n = 0;
   }
 }
 
-static size_t
-fill (Rank *heap, const SwarmPluginNode *nodes, size_t n_nodes)
+static void
+fill (Tree *tree, const SwarmPluginGroup *group, uint32_t n_branches, size_t n_nodes)
 {
-  size_t n = 0;
+  divide (tree, group, n_branches, n_nodes);
+  for (uint32_t i = 1; i < n_branches; i++) {
+    Heap *heap = &tree->heaps[group->branches[i].parent];
 
-  for (size_t i = 0; i < n_nodes; i++) {
-    if (nodes[i].capacity == 0)
-      continue;
-    heap[n++] = (Rank){ .index = (uint32_t) i,
-                        .failures = nodes[i].failures >= FAULTY ? nodes[i].failures : 0,
-                        .service_tasks = nodes[i].service_tasks,
-                        .total_tasks = nodes[i].total_tasks,
-                        .capacity = nodes[i].capacity };
+    heap->has_branches = true;
+    heap->ranks[heap->n++] = (Rank){ .index = i, .service_tasks = group->branches[i].service_tasks };
   }
-  for (size_t i = n / 2; i-- > 0;)
-    sift_down (heap, n, i);
-  return n;
+  for (size_t i = 0; i < n_nodes; i++) {
+    const SwarmPluginNode *node = &tree->nodes[i];
+    Heap *heap = &tree->heaps[node->branch];
+
+    heap->ranks[heap->n++] = (Rank){ (uint32_t) i, node->failures >= FAULTY ? node->failures : 0, node->service_tasks, node->total_tasks };
+    tree->room[i] = node->capacity;
+  }
+  for (uint32_t i = 0; i < n_branches; i++)
+    for (size_t k = tree->heaps[i].n / 2; k-- > 0;)
+      sift_down (&tree->heaps[i], k);
 }
 
 static bool
 spread_place (SwarmPluginInstance *self, const SwarmPluginGroup *group, const SwarmPluginNode *nodes, size_t n_nodes,
               int32_t *placement)
 {
-  Rank *heap = calloc (n_nodes, sizeof *heap);
-  size_t n;
+  uint32_t n_branches = group->n_branches > 0 ? group->n_branches : 1;
+  Tree tree = { .nodes = nodes };
+  bool ok;
 
-  if (heap == NULL)
-    return false;
-  n = fill (heap, nodes, n_nodes);
-  for (uint32_t i = 0; i < group->count; i++) {
-    if (n == 0) {
-      placement[i] = -1;
-      continue;
-    }
-    placement[i] = (int32_t) heap[0].index;
-    heap[0].service_tasks++;
-    heap[0].total_tasks++;
-    if (--heap[0].capacity == 0)
-      heap[0] = heap[--n];
-    sift_down (heap, n, 0);
+  tree.room = calloc (n_nodes + 1, sizeof *tree.room);
+  tree.heaps = calloc (n_branches, sizeof *tree.heaps);
+  tree.ranks = calloc (n_nodes + n_branches, sizeof *tree.ranks);
+  ok = tree.room != NULL && tree.heaps != NULL && tree.ranks != NULL;
+  if (ok) {
+    fill (&tree, group, n_branches, n_nodes);
+    for (uint32_t i = 0; i < group->count; i++)
+      placement[i] = take (&tree, 0);
   }
-  free (heap);
-  return true;
+  free (tree.room);
+  free (tree.heaps);
+  free (tree.ranks);
+  return ok;
 }
 
 static SwarmPluginInstance *
@@ -129,7 +184,8 @@ static const SwarmSchedulerOps spread_ops = {
   .init = spread_init,
   .fini = spread_fini,
   .place = spread_place,
+  .offer = SWARM_PLUGIN_OFFER_IDLEST,
 };
 
-SWARM_PLUGIN_DEFINE (SCHEDULER, scheduler_spread, "scheduler-spread", "spreads the tasks of each service evenly over the nodes", "0.1",
+SWARM_PLUGIN_DEFINE (SCHEDULER, scheduler_spread, "scheduler-spread", "spreads the tasks of each service evenly over the nodes", "1.0",
                      spread_ops);

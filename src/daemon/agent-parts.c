@@ -266,7 +266,7 @@ swarm_agent_start_manager (SwarmAgent *self, gboolean bootstrap, GError **error)
     .log_key = self->membership->log_key,
     .node = self->membership->node,
     .cluster = self->membership->cluster,
-    .strategy = swarm_agent_strategy (self),
+    .schedulers = self->schedulers,
   };
   if (!swarm_rpc_listen (self->rpc, self->membership->listen, NULL, error)) {
     g_prefix_error (error, "cannot listen on %s: ", self->membership->listen);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The plugins of this agent: which, with what services, and the brain's way to the scheduler. */
+/* The plugins of this agent: which, and with what services. */
 #include "base/error.h"
 #include "base/log.h"
+#include "base/random-system.h"
 #include "daemon/agent-private.h"
 #include "daemon/units.h"
 
@@ -28,24 +29,19 @@ load_runtime (SwarmAgent *self, const SwarmPluginHostConfig *config, GError **er
   return plugin != NULL && (self->runtime = swarm_runtime_host_new (plugin, config, error)) != NULL;
 }
 
-static gboolean
-load_scheduler (SwarmAgent *self, const char *name, const SwarmPluginHostConfig *config, GError **error)
-{
-  g_autoptr (SwarmPlugin) plugin = load (self, "scheduler-", name, SWARM_PLUGIN_SCHEDULER, error);
-  return plugin != NULL && (self->scheduler = swarm_scheduler_host_new (plugin, config, error)) != NULL;
-}
-
 /* A cluster whose leader has a broken strategy should still place tasks. */
 static void
-load_any_scheduler (SwarmAgent *self, const SwarmPluginHostConfig *config)
+load_schedulers (SwarmAgent *self, const SwarmPluginHostConfig *config)
 {
-  g_autoptr (GError) error = NULL, second = NULL;
-  if (load_scheduler (self, self->config->scheduler_plugin, config, &error))
-    return;
-  if (load_scheduler (self, "spread", config, &second))
-    swarm_error_log ("%s; scheduler-spread places tasks instead", error->message);
-  else
-    swarm_error_log ("%s; %s: this host places no tasks when it leads", error->message, second->message);
+  const char *wanted = self->config->scheduler_plugin;
+  g_autoptr (GError) error = NULL;
+  self->schedulers = swarm_scheduler_set_new ();
+  swarm_scheduler_set_load (self->schedulers, self->config->plugin_dir, config);
+  swarm_scheduler_set_default (self->schedulers, wanted);
+  if (!swarm_scheduler_set_check (self->schedulers, wanted, &error))
+    swarm_error_log ("%s; %s", error->message,
+                     swarm_scheduler_set_get (self->schedulers, NULL) != NULL ? "scheduler-spread places tasks instead"
+                                                                              : "this host places no tasks when it leads");
 }
 
 static gboolean
@@ -66,14 +62,14 @@ swarm_agent_load_plugins (SwarmAgent *self)
     .config = plugin_config,
     .data = self,
   };
-  SwarmPluginHostConfig pure = { .clock = self->clock, .config = plugin_config, .data = self };
+  SwarmPluginHostConfig pure = { .clock = self->clock, .random = swarm_random_system (), .config = plugin_config, .data = self };
   g_autoptr (GError) runtime = NULL, network = NULL;
   g_clear_pointer (&self->plugin_error, g_free);
   if (!load_runtime (self, &config, &runtime))
     self->plugin_error = g_strdup (runtime->message);
   if (!load_network (self, &config, &network) && self->plugin_error == NULL)
     self->plugin_error = g_strdup (network->message);
-  load_any_scheduler (self, &pure);
+  load_schedulers (self, &pure);
   if (self->plugin_error != NULL)
     swarm_error_log ("%s; this host cannot run tasks until that is mended and the agent restarted", self->plugin_error);
 }
@@ -83,22 +79,5 @@ swarm_agent_unload_plugins (SwarmAgent *self)
 {
   g_clear_pointer (&self->runtime, swarm_runtime_host_free);
   g_clear_pointer (&self->network, swarm_network_host_free);
-  g_clear_pointer (&self->scheduler, swarm_scheduler_host_free);
-}
-
-/* ---- the brain's call ---- */
-
-static gboolean
-place (gpointer data, const SwarmPluginGroup *group, const SwarmPluginNode *nodes, guint n_nodes, gint32 *placement, GError **error)
-{
-  SwarmAgent *self = data;
-  return swarm_scheduler_host_place (self->scheduler, group, nodes, n_nodes, placement, error);
-}
-
-SwarmStrategy
-swarm_agent_strategy (SwarmAgent *self)
-{
-  if (self->scheduler == NULL)
-    return (SwarmStrategy){ NULL, NULL };
-  return (SwarmStrategy){ place, self };
+  g_clear_pointer (&self->schedulers, swarm_scheduler_set_free);
 }

@@ -5,7 +5,7 @@
 #include "daemon/agent.h"
 #include "daemon/peers.h"
 #include "daemon/stack.h"
-#include "plugin/scheduler-host.h"
+#include "plugin/scheduler-set.h"
 #include "plugin/services.h"
 #include "rpc/rpc.h"
 #include "worker/worker.h"
@@ -37,7 +37,7 @@ struct _SwarmAgent {
 
   SwarmPluginServices *units;
   SwarmRuntimeHost *runtime;
-  SwarmSchedulerHost *scheduler;
+  SwarmSchedulerSet *schedulers;
   SwarmNetworkHost *network;
 
   SwarmMembership *membership; /* NULL: in no cluster */
@@ -72,8 +72,6 @@ void swarm_agent_update_status (SwarmAgent *self);
 /* A plugin that is refused is named in the journal; the agent lives on without it. */
 void swarm_agent_load_plugins (SwarmAgent *self);
 void swarm_agent_unload_plugins (SwarmAgent *self);
-/* The scheduler plugin as the brain calls it. */
-SwarmStrategy swarm_agent_strategy (SwarmAgent *self);
 
 /* ---- agent-cluster.c: init, join, leave ---- */
 void swarm_agent_init (gpointer agent, GVariant *options, SwarmInvocation *invocation);

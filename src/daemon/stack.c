@@ -217,7 +217,7 @@ swarm_stack_new (const SwarmStackConfig *config, const SwarmStackEvents *events,
     .crypto = config->crypto,
     .self = config->node,
     .members = { members_list, members_promote, members_remove, members_transfer, self },
-    .strategy = config->strategy,
+    .schedulers = config->schedulers,
   };
   self->manager = swarm_manager_new (&manager_config);
   return self;

@@ -15,7 +15,7 @@ typedef struct {
   GBytes *log_key;
   SwarmId node;
   SwarmId cluster;
-  SwarmStrategy strategy;
+  SwarmSchedulerSet *schedulers;
 } SwarmStackConfig;
 
 typedef struct {

@@ -30,6 +30,7 @@ swarm_manager_new (const SwarmManagerConfig *config)
   SwarmManager *self = g_new0 (SwarmManager, 1);
   self->config = *config;
   self->control = swarm_control_new (config->store, config->clock, config->random, &self->config.members);
+  swarm_control_set_schedulers (self->control, config->schedulers);
   self->dispatcher = swarm_dispatcher_new (config->store, config->clock, config->random, &self->config.members);
   self->ca_server = swarm_ca_server_new (config->store, config->clock, config->random, config->crypto);
   return self;
@@ -52,7 +53,7 @@ manager_begin (SwarmManager *self)
   self->orphans = swarm_orphans_new (&self->leader);
   self->orchestrator = swarm_orchestrator_new (&self->leader);
   self->allocator = swarm_allocator_new (&self->leader);
-  self->scheduler = swarm_scheduler_new (&self->leader, &config->strategy);
+  self->scheduler = swarm_scheduler_new (&self->leader, config->schedulers);
   self->roles = swarm_roles_new (&self->leader);
   self->reaper = swarm_reaper_new (&self->leader);
 }

@@ -7,7 +7,7 @@
 #include "manager/control/control.h"
 #include "manager/dispatcher/dispatcher.h"
 #include "manager/members.h"
-#include "manager/scheduler/strategy.h"
+#include "plugin/scheduler-set.h"
 #include "store/store.h"
 
 typedef struct _SwarmManager SwarmManager;
@@ -19,7 +19,7 @@ typedef struct {
   SwarmCrypto *crypto; /* may be NULL where no certificates are issued (simulator) */
   SwarmId self;        /* this manager's node */
   SwarmMembers members;
-  SwarmStrategy strategy; /* the scheduler plugin; .place NULL: nothing is placed */
+  SwarmSchedulerSet *schedulers; /* the strategies; NULL: nothing is placed */
 } SwarmManagerConfig;
 
 /* @config is copied; what it points to must outlive the manager. */

@@ -20,6 +20,7 @@ typedef struct {
   SwarmPluginHost abi; /* what the plugin holds */
   SwarmPlugin *plugin;
   SwarmClock *clock;
+  SwarmRandom *random;
   SwarmPluginServices *services;
   SwarmScopeFiles *files;
   const char *(*config) (const char *plugin, const char *key, gpointer data);

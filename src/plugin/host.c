@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "base/error.h"
 #include "base/log.h"
+#include "base/random-system.h"
 #include "plugin/host-private.h"
 #include <string.h>
 
@@ -316,6 +317,14 @@ static int64_t
 host_monotonic (SwarmPluginHost *abi)
 {
   return swarm_clock_boottime (host_of (abi)->clock);
+}
+
+static void
+host_random (SwarmPluginHost *abi, void *buffer, size_t length)
+{
+  SwarmRandom *random = host_of (abi)->random;
+
+  random->fill (random, buffer, length);
 }
 
 static void
@@ -646,6 +655,7 @@ static const SwarmPluginHost host_table = {
   .config = host_config,
   .now = host_now,
   .monotonic = host_monotonic,
+  .random = host_random,
   .timer = host_timer,
   .timer_cancel = host_timer_cancel,
   .unit_start = host_unit_start,
@@ -669,6 +679,7 @@ swarm_host_new (SwarmPlugin *plugin, const SwarmPluginHostConfig *config, gpoint
   self->abi = host_table;
   self->plugin = swarm_plugin_ref (plugin);
   self->clock = config->clock;
+  self->random = config->random != NULL ? config->random : swarm_random_system ();
   self->services = config->services;
   self->files = config->scope_dir != NULL ? swarm_scope_files_new (config->scope_dir) : NULL;
   self->config = config->config;

@@ -2,12 +2,14 @@
 /* The host's side of one plugin instance: services, files, timers, operations under way. The kinds' wrappers build on it. */
 #pragma once
 #include "base/clock.h"
+#include "base/random.h"
 #include "plugin/loader.h"
 #include "plugin/services.h"
 
 /* What a wrapper needs to bring a plugin to life. Pointers must outlive the wrapper, the strings are copied. */
 typedef struct {
   SwarmClock *clock;
+  SwarmRandom *random;           /* NULL: the system's */
   SwarmPluginServices *services; /* NULL: plugins of this process may not use units (simulator, scheduler) */
   const char *scope_dir;         /* "/run/swarm-agent/task"; NULL: no files */
   /* A value of the plugin's section of agent.conf, borrowed until the wrapper is freed; NULL func: no values. */

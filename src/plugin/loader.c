@@ -10,7 +10,7 @@ struct _SwarmPlugin {
   char *where; /* for errors: the file, or "built in" */
 };
 
-/* What the host wants of each kind. Mandatory operations are those at @mandatory_size and before: cancel stands last. */
+/* What the host wants of each kind. Mandatory are the operations before @mandatory_size: what may be missing, and what is no operation, stands last. */
 static const struct {
   SwarmPluginKind kind;
   const char *name;
@@ -21,7 +21,7 @@ static const struct {
 } kinds[] = {
   { SWARM_PLUGIN_RUNTIME, "runtime", SWARM_PLUGIN_ABI_RUNTIME, sizeof (SwarmRuntimeOps), G_STRUCT_OFFSET (SwarmRuntimeOps, cancel),
     (const char *const[]){ "init", "fini", "prepare", "start", "stop", "remove", "list", "resolve_image" } },
-  { SWARM_PLUGIN_SCHEDULER, "scheduler", SWARM_PLUGIN_ABI_SCHEDULER, sizeof (SwarmSchedulerOps), sizeof (SwarmSchedulerOps),
+  { SWARM_PLUGIN_SCHEDULER, "scheduler", SWARM_PLUGIN_ABI_SCHEDULER, sizeof (SwarmSchedulerOps), G_STRUCT_OFFSET (SwarmSchedulerOps, offer),
     (const char *const[]){ "init", "fini", "place" } },
   { SWARM_PLUGIN_NETWORK, "network", SWARM_PLUGIN_ABI_NETWORK, sizeof (SwarmNetworkOps), sizeof (SwarmNetworkOps),
     (const char *const[]){ "init", "fini", "attach", "detach" } },

@@ -45,6 +45,12 @@ swarm_scheduler_host_name (SwarmSchedulerHost *self)
   return swarm_host_plugin_name (self->host);
 }
 
+SwarmPluginOffer
+swarm_scheduler_host_offer (SwarmSchedulerHost *self)
+{
+  return self->ops->offer == SWARM_PLUGIN_OFFER_IDLEST ? SWARM_PLUGIN_OFFER_IDLEST : SWARM_PLUGIN_OFFER_ALL;
+}
+
 static gboolean
 check_placement (SwarmSchedulerHost *self, const SwarmPluginGroup *group, const SwarmPluginNode *nodes, guint n_nodes,
                  const gint32 *placement, GError **error)

@@ -10,6 +10,8 @@ SwarmSchedulerHost *swarm_scheduler_host_new (SwarmPlugin *plugin, const SwarmPl
 void swarm_scheduler_host_free (SwarmSchedulerHost *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmSchedulerHost, swarm_scheduler_host_free)
 const char *swarm_scheduler_host_name (SwarmSchedulerHost *self);
+/* Which nodes the strategy has to see. */
+SwarmPluginOffer swarm_scheduler_host_offer (SwarmSchedulerHost *self);
 
 /* Places @group->count identical tasks on @nodes (those that passed the filters, with what each can still take). @placement has
  * @group->count elements: index into @nodes, or -1. A plugin that answers nonsense (an index out of range, more than a node's capacity) is

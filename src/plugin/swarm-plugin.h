@@ -190,6 +190,8 @@ struct SwarmPluginHost {
   /* µs since 1970, and µs that only grow. */
   int64_t (*now) (SwarmPluginHost *host);
   int64_t (*monotonic) (SwarmPluginHost *host);
+  /* Fills @buffer with random bytes: the one source of chance, so that a simulation can be repeated. */
+  void (*random) (SwarmPluginHost *host, void *buffer, size_t length);
   /* Calls @func once after @delay_us. Returns a number for timer_cancel; 0: too many. */
   uint64_t (*timer) (SwarmPluginHost *host, int64_t delay_us, SwarmPluginTimerFunc func, void *data);
   void (*timer_cancel) (SwarmPluginHost *host, uint64_t timer);
@@ -300,6 +302,13 @@ typedef struct {
 
 /* ---- scheduler ---- */
 
+/* A part of the cluster that the service asked to spread over: the nodes with one value of a label, inside the branch above it. */
+typedef struct {
+  uint32_t parent;        /* index of the branch above; of branch 0, which is the whole cluster: 0 */
+  uint32_t service_tasks; /* active tasks of the group's service in it, also those on nodes that passed no filter */
+  const char *value;      /* of the label; "" where nodes have none */
+} SwarmPluginBranch;
+
 /* One node that passed all filters. */
 typedef struct {
   const char *id;
@@ -307,29 +316,45 @@ typedef struct {
   const char *const *labels; /* "key=value" */
   uint32_t service_tasks;    /* active tasks of the group's service */
   uint32_t total_tasks;      /* active tasks in total */
-  uint32_t failures;         /* recent ones of this version of the service */
-  uint32_t capacity;         /* at most so many tasks of the group fit */
+  uint32_t failures;         /* of this version of the service in the last five minutes */
+  uint32_t capacity;         /* at most so many tasks of the group fit, 1 or more */
+  uint32_t branch;           /* the innermost one that it is in; 0 without preferences */
+  uint32_t reserved;
+  int64_t nano_cpus; /* what it has, 0: unknown; and what is not reserved of it */
+  int64_t memory;
   int64_t free_nano_cpus;
   int64_t free_memory;
 } SwarmPluginNode;
 
-/* Identical tasks to be placed together. */
+/* Identical tasks to be placed together. A large group comes in several calls, one soon after the other; counts then hold what the calls
+ * before have placed. */
 typedef struct {
   const char *service_id;
   const char *service_name;
   uint32_t count;
+  uint32_t n_branches; /* 0: the service asks for no spread over labels */
+  const SwarmPluginBranch *branches; /* each after the one above it */
   int64_t nano_cpus; /* reserved by each task */
   int64_t memory;
 } SwarmPluginGroup;
+
+/* Which nodes the strategy has to see when more pass the filters than the group has tasks. */
+typedef enum {
+  SWARM_PLUGIN_OFFER_ALL = 0, /* every one: a call costs as much as there are nodes */
+  /* At least the first @count in the order: failures from 5 on, service_tasks, total_tasks. Enough for a strategy that prefers these. */
+  SWARM_PLUGIN_OFFER_IDLEST = 1
+} SwarmPluginOffer;
 
 /* All mandatory. */
 typedef struct {
   SwarmPluginInstance *(*init) (SwarmPluginHost *host, char *error, size_t error_length);
   void (*fini) (SwarmPluginInstance *self);
   /* Sets @placement[0 … group->count-1] to an index into @nodes or -1 (no place). No node may get more than its capacity. Same input,
-   * same output. FALSE: failed, nothing is placed. Returns at once: 10 ms at most. */
+   * same output, but for what host->random gives. FALSE: failed, nothing is placed. Returns at once: 10 ms at most. */
   bool (*place) (SwarmPluginInstance *self, const SwarmPluginGroup *group, const SwarmPluginNode *nodes, size_t n_nodes,
                  int32_t *placement);
+  uint32_t offer; /* SwarmPluginOffer */
+  uint32_t reserved;
 } SwarmSchedulerOps;
 
 /* ---- network ---- */

@@ -10,7 +10,8 @@
 #define GRACE_US (58 * G_TIME_SPAN_SECOND)
 #define RETURN_US (15 * G_TIME_SPAN_SECOND)
 
-extern const SwarmPluginDescriptor swarm_plugin_builtin_scheduler_spread, swarm_plugin_builtin_network_host;
+extern const SwarmPluginDescriptor swarm_plugin_builtin_scheduler_spread, swarm_plugin_builtin_scheduler_binpack,
+  swarm_plugin_builtin_scheduler_random, swarm_plugin_builtin_network_host;
 
 SimMachine *
 sim_cluster_machine (SimCluster *self, guint index)
@@ -300,7 +301,9 @@ sim_cluster_new (const SimClusterConfig *config)
   world->machines = g_ptr_array_new ();
   world->runtime = builtin (&swarm_plugin_builtin_runtime_sim, SWARM_PLUGIN_RUNTIME);
   world->network = builtin (&swarm_plugin_builtin_network_host, SWARM_PLUGIN_NETWORK);
-  world->scheduler = builtin (&swarm_plugin_builtin_scheduler_spread, SWARM_PLUGIN_SCHEDULER);
+  world->schedulers[0] = builtin (&swarm_plugin_builtin_scheduler_spread, SWARM_PLUGIN_SCHEDULER);
+  world->schedulers[1] = builtin (&swarm_plugin_builtin_scheduler_binpack, SWARM_PLUGIN_SCHEDULER);
+  world->schedulers[2] = builtin (&swarm_plugin_builtin_scheduler_random, SWARM_PLUGIN_SCHEDULER);
   if (config->simple_log)
     world->log = sim_log_new (world->sim, 1000);
   for (guint i = 0; i < config->managers + config->workers; i++) {
@@ -329,7 +332,8 @@ sim_cluster_free (SimCluster *self)
   sim_log_free (world->log);
   swarm_plugin_unref (world->runtime);
   swarm_plugin_unref (world->network);
-  swarm_plugin_unref (world->scheduler);
+  for (guint i = 0; i < G_N_ELEMENTS (world->schedulers); i++)
+    swarm_plugin_unref (world->schedulers[i]);
   runtime_sim_reset ();
   sim_clock_free (world->sim);
   g_free (self);

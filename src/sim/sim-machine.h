@@ -4,7 +4,7 @@
 #pragma once
 #include "consensus/consensus.h"
 #include "manager/manager.h"
-#include "plugin/scheduler-host.h"
+#include "plugin/scheduler-set.h"
 #include "sim/sim-crypto.h"
 #include "sim/sim-disk.h"
 #include "sim/sim-log.h"
@@ -19,7 +19,7 @@ typedef struct {
   SimCrypto crypto;
   SimNet *net;
   SimLog *log; /* one manager over an in-memory log; NULL: the real one */
-  SwarmPlugin *runtime, *network, *scheduler;
+  SwarmPlugin *runtime, *network, *schedulers[3];
   SwarmId cluster;
   GPtrArray *machines; /* SimMachine */
 } SimWorld;
@@ -49,7 +49,7 @@ typedef struct {
   gboolean founder;
   SwarmStore *store;
   SwarmConsensus *consensus;
-  SwarmSchedulerHost *scheduler;
+  SwarmSchedulerSet *schedulers;
   SwarmManager *brain;
   GHashTable *peers; /* SimMachine → SwarmLink: consensus */
   /* For the invariants: */

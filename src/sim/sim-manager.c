@@ -234,12 +234,6 @@ members_transfer (SwarmMembersDone done, gpointer done_data, gpointer data)
   swarm_consensus_transfer (((SimMachine *) data)->consensus, NULL, members_done, call);
 }
 
-static gboolean
-place (gpointer data, const SwarmPluginGroup *group, const SwarmPluginNode *nodes, guint n_nodes, gint32 *placement, GError **error)
-{
-  return swarm_scheduler_host_place (data, group, nodes, n_nodes, placement, error);
-}
-
 /* ---- life ---- */
 
 static void
@@ -267,10 +261,11 @@ sim_machine_start_brain (SimMachine *self)
 {
   SimWorld *world = self->world;
   g_autoptr (GError) error = NULL;
-  SwarmPluginHostConfig host = { .clock = self->clock };
-  self->scheduler = swarm_scheduler_host_new (world->scheduler, &host, &error);
-  if (self->scheduler == NULL)
-    g_error ("%s: %s", self->name, error->message);
+  SwarmPluginHostConfig host = { .clock = self->clock, .random = &world->random.iface };
+  self->schedulers = swarm_scheduler_set_new ();
+  for (guint i = 0; i < G_N_ELEMENTS (world->schedulers); i++)
+    if (!swarm_scheduler_set_add (self->schedulers, world->schedulers[i], &host, &error))
+      g_error ("%s: %s", self->name, error->message);
   self->peers = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) swarm_link_unref);
   self->store = swarm_store_new (self->clock, &world->random.iface, propose, self);
   SwarmConsensusConfig log = {
@@ -290,7 +285,7 @@ sim_machine_start_brain (SimMachine *self)
     .crypto = &world->crypto.iface,
     .self = self->id,
     .members = { members_list, members_promote, members_remove, members_transfer, self },
-    .strategy = { place, self->scheduler },
+    .schedulers = self->schedulers,
   };
   self->brain = swarm_manager_new (&config);
   start_log (self);
@@ -316,6 +311,6 @@ sim_machine_stop_brain (SimMachine *self)
     sim_log_attach (self->world->log, NULL);
   g_clear_pointer (&self->brain, swarm_manager_free);
   g_clear_pointer (&self->store, swarm_store_free);
-  g_clear_pointer (&self->scheduler, swarm_scheduler_host_free);
+  g_clear_pointer (&self->schedulers, swarm_scheduler_set_free);
   drop_peers (self);
 }

@@ -5,13 +5,8 @@
 #include "sim/sim-wire.h"
 #include <string.h>
 
-extern const SwarmPluginDescriptor swarm_plugin_builtin_scheduler_spread;
-
-static gboolean
-place (gpointer data, const SwarmPluginGroup *group, const SwarmPluginNode *nodes, guint n_nodes, gint32 *placement, GError **error)
-{
-  return swarm_scheduler_host_place (data, group, nodes, n_nodes, placement, error);
-}
+extern const SwarmPluginDescriptor swarm_plugin_builtin_scheduler_spread, swarm_plugin_builtin_scheduler_binpack,
+  swarm_plugin_builtin_scheduler_random;
 
 static GArray *
 list_members (gpointer data)
@@ -99,7 +94,7 @@ brain_begin (Brain *self)
     .random = &self->random.iface,
     .crypto = &self->crypto.iface,
     .members = { list_members, promote_member, remove_member, transfer, self },
-    .strategy = { place, self->scheduler },
+    .schedulers = self->schedulers,
   };
   self->manager = swarm_manager_new (&config);
 }
@@ -134,6 +129,21 @@ brain_init_cluster (Brain *self)
   g_assert_nonnull (swarm_store_cluster (self->store));
 }
 
+static void
+add_schedulers (Brain *self)
+{
+  static const SwarmPluginDescriptor *const descriptors[] = { &swarm_plugin_builtin_scheduler_spread, &swarm_plugin_builtin_scheduler_binpack,
+                                                              &swarm_plugin_builtin_scheduler_random };
+  SwarmPluginHostConfig config = { .clock = self->clock, .random = &self->random.iface };
+  self->schedulers = swarm_scheduler_set_new ();
+  for (guint i = 0; i < G_N_ELEMENTS (descriptors); i++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (SwarmPlugin) plugin = swarm_plugin_from_descriptor (descriptors[i], SWARM_PLUGIN_SCHEDULER, &error);
+    g_assert_no_error (error);
+    g_assert_true (swarm_scheduler_set_add (self->schedulers, plugin, &config, &error));
+  }
+}
+
 Brain *
 brain_new (void)
 {
@@ -148,11 +158,7 @@ brain_new (void)
   self->cluster = swarm_random_id (&self->random.iface);
   self->nodes = g_ptr_array_new ();
   self->members = g_array_new (FALSE, FALSE, sizeof (SwarmMember));
-  self->plugin = swarm_plugin_from_descriptor (&swarm_plugin_builtin_scheduler_spread, SWARM_PLUGIN_SCHEDULER, &error);
-  g_assert_no_error (error);
-  SwarmPluginHostConfig config = { .clock = self->clock };
-  self->scheduler = swarm_scheduler_host_new (self->plugin, &config, &error);
-  g_assert_no_error (error);
+  add_schedulers (self);
   brain_begin (self);
   swarm_manager_lead (self->manager, TRUE);
   brain_init_cluster (self);
@@ -195,8 +201,7 @@ brain_free (Brain *self)
   sim_clock_run (self->sim, SECOND);
   sim_log_attach (self->log, NULL);
   swarm_store_free (self->store);
-  swarm_scheduler_host_free (self->scheduler);
-  swarm_plugin_unref (self->plugin);
+  swarm_scheduler_set_free (self->schedulers);
   g_array_unref (self->members);
   sim_log_free (self->log);
   sim_clock_free (self->sim);

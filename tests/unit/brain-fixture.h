@@ -2,7 +2,7 @@
 /* A leading manager in virtual time over an in-memory log, and tame nodes that do what they are told or what a test says. */
 #pragma once
 #include "manager/manager.h"
-#include "plugin/scheduler-host.h"
+#include "plugin/scheduler-set.h"
 #include "sim/sim-clock.h"
 #include "sim/sim-crypto.h"
 #include "sim/sim-log.h"
@@ -21,8 +21,7 @@ typedef struct {
   SimLog *log;
   SwarmStore *store;
   SwarmManager *manager;
-  SwarmPlugin *plugin;
-  SwarmSchedulerHost *scheduler;
+  SwarmSchedulerSet *schedulers;
   SwarmId cluster;
   GPtrArray *nodes; /* Tame */
   GArray *members;  /* SwarmMember: what the membership hook lists */

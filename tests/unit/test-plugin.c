@@ -149,6 +149,46 @@ test_spread (void)
   g_assert_cmpint (placement[4], ==, -1);
 }
 
+/* Branches are evened on each level; what one has no room for, the others share. */
+static void
+test_spread_branches (void)
+{
+  g_autoptr (SimClock) clock = sim_clock_new (1);
+  SwarmPluginHostConfig config = { .clock = sim_clock_iface (clock) };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SwarmPlugin) plugin =
+    swarm_plugin_from_descriptor (&swarm_plugin_builtin_scheduler_spread, SWARM_PLUGIN_SCHEDULER, &error);
+  g_autoptr (SwarmSchedulerHost) host = swarm_scheduler_host_new (plugin, &config, &error);
+  /* zone a: racks 1 (two nodes) and 2; zone b: one rack, one node. Zone a has three tasks already, on a node that takes none. */
+  SwarmPluginBranch branches[] = { { 0, 3, "" }, { 0, 3, "a" }, { 0, 0, "b" }, { 1, 0, "1" }, { 1, 3, "2" }, { 2, 0, "1" } };
+  SwarmPluginNode nodes[] = {
+    { .hostname = "a1", .branch = 3, .capacity = 100 },
+    { .hostname = "a1", .branch = 3, .capacity = 100 },
+    { .hostname = "a2", .branch = 4, .capacity = 100 },
+    { .hostname = "b1", .branch = 5, .capacity = 7 },
+  };
+  SwarmPluginGroup group = { .service_name = "web", .count = 9, .branches = branches, .n_branches = 6 };
+  gint32 placement[32];
+  guint given[4] = { 0 };
+
+  g_assert_no_error (error);
+  g_assert_true (swarm_scheduler_host_place (host, &group, nodes, 4, placement, &error));
+  for (guint i = 0; i < 9; i++)
+    given[placement[i]]++;
+  g_assert_cmpuint (given[3], ==, 6); /* 6 and 3 + 3 */
+  g_assert_cmpuint (given[0] + given[1], ==, 3);
+  g_assert_cmpuint (given[2], ==, 0); /* rack 2 had its three */
+  group.count = 20;
+  memset (given, 0, sizeof given);
+  g_assert_true (swarm_scheduler_host_place (host, &group, nodes, 4, placement, &error));
+  for (guint i = 0; i < 20; i++)
+    given[placement[i]]++;
+  g_assert_cmpuint (given[3], ==, 7); /* full */
+  g_assert_cmpuint (given[0], ==, 4);
+  g_assert_cmpuint (given[1], ==, 4);
+  g_assert_cmpuint (given[2], ==, 5);
+}
+
 /* ---- runtime host over runtime-sim ---- */
 
 typedef struct {
@@ -566,6 +606,7 @@ main (int argc, char **argv)
   g_test_add_func ("/plugin/init-fails", test_init_fails);
   g_test_add_func ("/plugin/nonsense", test_nonsense);
   g_test_add_func ("/plugin/spread", test_spread);
+  g_test_add_func ("/plugin/spread-branches", test_spread_branches);
   g_test_add_func ("/plugin/runtime", test_runtime);
   g_test_add_func ("/plugin/deadline", test_deadline);
   g_test_add_func ("/plugin/stubborn", test_stubborn);

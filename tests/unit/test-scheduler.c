@@ -256,6 +256,106 @@ test_unwanted (void)
   g_assert_cmpuint (count_running (brain, &web), ==, 2);
 }
 
+/* ---- strategies ---- */
+
+static void
+set_strategy (SwarmServiceSpec *spec, const char *name)
+{
+  if (spec->task->placement == NULL)
+    spec->task->placement = swarm_placement_new ();
+  swarm_string_set (&spec->task->placement->strategy, name);
+}
+
+static void
+test_strategy_binpack (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *a = brain_node (brain, "a"), *b = brain_node (brain, "b");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 3);
+  set_strategy (spec, "binpack");
+  spec->task->resources = reserve (G_GINT64_CONSTANT (2000000000), 0);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 3);
+  guint on_a = tame_n_tasks (a, SWARM_TASK_RUNNING), on_b = tame_n_tasks (b, SWARM_TASK_RUNNING);
+  g_assert_cmpuint (MAX (on_a, on_b), ==, 2); /* one is full */
+  g_assert_cmpuint (MIN (on_a, on_b), ==, 1);
+  /* The one with something on it is filled up. */
+  g_assert_true (brain_scale (brain, &web, 4, NULL));
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (tame_n_tasks (a, SWARM_TASK_RUNNING), ==, 2);
+}
+
+static void
+test_strategy_random (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *nodes[4];
+  guint even = 0, all = 0;
+  for (guint i = 0; i < 4; i++)
+    nodes[i] = brain_node (brain, (const char *[]){ "a", "b", "c", "d" }[i]);
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 80);
+  set_strategy (spec, "random");
+  brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  for (guint i = 0; i < 4; i++) {
+    guint n = tame_n_tasks (nodes[i], SWARM_TASK_RUNNING);
+    g_assert_cmpuint (n, >, 5);
+    even += n == 20;
+    all += n;
+  }
+  g_assert_cmpuint (all, ==, 80);
+  g_assert_cmpuint (even, <, 4); /* by the seed, not by turns */
+}
+
+static void
+test_strategy_unknown (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  g_autoptr (GError) error = NULL;
+  set_strategy (spec, "fewest");
+  g_assert_false (brain_try_create (brain, spec, NULL, NULL, &error));
+  g_assert_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
+  g_assert_cmpstr (error->message, ==, "scheduler strategy \"fewest\" is not installed on this manager (binpack, random, spread)");
+}
+
+/* The service was made on a manager that had the plugin; this one has not. */
+static void
+test_strategy_gone (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  brain_node (brain, "a");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  set_strategy (spec, "fewest");
+  swarm_control_set_schedulers (swarm_manager_control (brain->manager), NULL);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  assert_pending (brain, &web, 1, "no suitable node (this manager has no scheduler strategy \"fewest\")");
+}
+
+/* A service that names none follows the cluster. */
+static void
+test_strategy_of_cluster (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *a = brain_node (brain, "a"), *b = brain_node (brain, "b");
+  g_autoptr (SwarmCluster) cluster = swarm_cluster_copy (swarm_store_cluster (brain->store));
+  g_autoptr (SwarmClusterSpec) spec = swarm_cluster_spec_copy (cluster->spec);
+  g_autoptr (SwarmOrchestrationConfig) orchestration = swarm_orchestration_config_copy (spec->orchestration);
+  swarm_string_set (&orchestration->strategy, "binpack");
+  swarm_message_set_pointer (&spec->orchestration, orchestration);
+  swarm_message_set_pointer (&cluster->spec, spec);
+  SwarmTx *tx = swarm_store_tx (brain->store);
+  swarm_tx_update (tx, cluster);
+  swarm_tx_commit (tx, NULL, NULL, NULL);
+  brain_run (brain, SECOND);
+  g_autoptr (SwarmServiceSpec) web = brain_spec ("web", 4);
+  brain_create (brain, web);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (MAX (tame_n_tasks (a, SWARM_TASK_RUNNING), tame_n_tasks (b, SWARM_TASK_RUNNING)), ==, 4);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -270,5 +370,10 @@ main (int argc, char **argv)
   g_test_add_func ("/scheduler/pause", test_pause);
   g_test_add_func ("/scheduler/faulty-node", test_faulty_node);
   g_test_add_func ("/scheduler/unwanted", test_unwanted);
+  g_test_add_func ("/scheduler/strategy-binpack", test_strategy_binpack);
+  g_test_add_func ("/scheduler/strategy-random", test_strategy_random);
+  g_test_add_func ("/scheduler/strategy-unknown", test_strategy_unknown);
+  g_test_add_func ("/scheduler/strategy-gone", test_strategy_gone);
+  g_test_add_func ("/scheduler/strategy-of-cluster", test_strategy_of_cluster);
   return g_test_run ();
 }

@@ -14,6 +14,12 @@ swarm_control_new (SwarmStore *store, SwarmClock *clock, SwarmRandom *random, co
 }
 
 void
+swarm_control_set_schedulers (SwarmControl *self, SwarmSchedulerSet *schedulers)
+{
+  self->schedulers = schedulers;
+}
+
+void
 swarm_control_unref (SwarmControl *self)
 {
   if (--self->ref_count == 0)

@@ -7,6 +7,7 @@
 #pragma once
 #include "base/crypto.h"
 #include "manager/members.h"
+#include "plugin/scheduler-set.h"
 #include "store/store.h"
 
 typedef struct _SwarmControl SwarmControl;
@@ -23,6 +24,8 @@ typedef void (*SwarmControlFunc) (const SwarmControlReply *reply, const GError *
 SwarmControl *swarm_control_new (SwarmStore *store, SwarmClock *clock, SwarmRandom *random, const SwarmMembers *members);
 /* Calls under way are still answered, by what becomes of their transaction. */
 void swarm_control_free (SwarmControl *self);
+/* The strategies that specs may name; NULL (the default): any. Must outlive the control. */
+void swarm_control_set_schedulers (SwarmControl *self, SwarmSchedulerSet *schedulers);
 
 /* ---- cluster (control/cluster.c) ---- */
 /* What the founding manager knows of itself and its fresh root. Borrowed during the call. */

@@ -13,6 +13,7 @@ struct _SwarmControl {
   SwarmClock *clock;
   SwarmRandom *random;
   const SwarmMembers *members; /* may be NULL */
+  SwarmSchedulerSet *schedulers; /* may be NULL */
 };
 
 /* Adds the changes to @tx. FALSE: refused. @self->id and ->text become the reply. */

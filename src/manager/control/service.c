@@ -66,10 +66,18 @@ check_publish_modes (const GPtrArray *ports, GError **error)
   return TRUE;
 }
 
+/* A name that nothing answers to would leave the tasks pending. */
+static gboolean
+check_strategy (SwarmControl *self, const SwarmServiceSpec *spec, GError **error)
+{
+  const SwarmPlacement *placement = spec->task->placement;
+  return self->schedulers == NULL || placement == NULL || swarm_scheduler_set_check (self->schedulers, placement->strategy, error);
+}
+
 gboolean
 swarm_control_validate_service (SwarmControl *self, const SwarmServiceSpec *spec, const SwarmId *self_id, GError **error)
 {
-  if (!swarm_message_validate (spec, error))
+  if (!swarm_message_validate (spec, error) || !check_strategy (self, spec, error))
     return FALSE;
   const SwarmServiceMode *mode = spec->mode;
   if (mode != NULL && mode->replicated == NULL && mode->global == NULL && mode->replicated_job == NULL && mode->global_job == NULL) {

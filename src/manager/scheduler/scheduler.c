@@ -7,7 +7,7 @@
 
 struct _SwarmScheduler {
   const SwarmLeader *leader;
-  SwarmStrategy strategy;
+  SwarmSchedulerSet *schedulers;
   guint loop;
   guint watch;
   SwarmNodeSet *nodes;
@@ -47,6 +47,8 @@ survey_node (gpointer object, gpointer data)
     .failures = swarm_node_info_failures (info, &task->service_id, task->spec_version,
                                           swarm_clock_boottime (survey->scheduler->leader->clock)),
     .capacity = capacity,
+    .nano_cpus = total != NULL ? total->nano_cpus : 0,
+    .memory = total != NULL ? total->memory_bytes : 0,
     .free_nano_cpus = total != NULL ? total->nano_cpus - info->nano_cpus : 0,
     .free_memory = total != NULL ? total->memory_bytes - info->memory : 0,
   };
@@ -140,18 +142,29 @@ group_tasks (SwarmScheduler *self, const SwarmGroup *group)
   return tasks;
 }
 
+/* Whom the service wants to be placed by, else the cluster; NULL or "": the default. */
+static const char *
+strategy_name (SwarmScheduler *self, const SwarmTask *task)
+{
+  const SwarmCluster *cluster = swarm_store_cluster (self->leader->store);
+  const SwarmPlacement *placement = task->spec->placement;
+  if (placement != NULL && placement->strategy != NULL)
+    return placement->strategy;
+  return cluster != NULL && cluster->spec->orchestration != NULL ? cluster->spec->orchestration->strategy : NULL;
+}
+
 /* One call of the strategy for the first @n tasks. Assigns what it places, and takes it out of @tasks. FALSE: it failed. */
 static gboolean
-place_tasks (SwarmScheduler *self, const SwarmNeeds *needs, const Survey *survey, GPtrArray *tasks, guint n, SwarmTx *tx)
+place_tasks (SwarmScheduler *self, SwarmSchedulerHost *strategy, const SwarmNeeds *needs, const Survey *survey, GPtrArray *tasks, guint n,
+             SwarmTx *tx)
 {
   g_autofree char *service = swarm_id_dup_string (&needs->task->service_id);
   g_autofree gint32 *placement = g_new (gint32, n);
   g_autoptr (GError) error = NULL;
-  SwarmPluginGroup group = { service, needs->task->service_name, n, needs->nano_cpus, needs->memory };
+  SwarmPluginGroup group = { .service_id = service, .service_name = needs->task->service_name, .count = n,
+                             .nano_cpus = needs->nano_cpus, .memory = needs->memory };
   const SwarmPluginNode *nodes = (const SwarmPluginNode *) survey->nodes->data;
-  if (self->strategy.place == NULL)
-    return FALSE;
-  if (!self->strategy.place (self->strategy.data, &group, nodes, survey->nodes->len, placement, &error)) {
+  if (!swarm_scheduler_host_place (strategy, &group, nodes, survey->nodes->len, placement, &error)) {
     swarm_warning ("scheduler: %s", error->message);
     return FALSE;
   }
@@ -175,6 +188,13 @@ schedule_group (SwarmScheduler *self, SwarmGroup *group, SwarmTx *tx)
   g_autoptr (GPtrArray) tasks = group_tasks (self, group);
   if (tasks->len == 0)
     return FALSE;
+  const char *name = strategy_name (self, g_ptr_array_index (tasks, 0));
+  SwarmSchedulerHost *strategy = self->schedulers != NULL ? swarm_scheduler_set_get (self->schedulers, name) : NULL;
+  if (strategy == NULL) {
+    g_autofree char *why = g_strdup_printf ("no suitable node (this manager has no scheduler strategy \"%s\")",
+                                            name != NULL ? name : SWARM_DEFAULT_STRATEGY);
+    return !explain_tasks (self, tasks, why, tx);
+  }
   g_auto (SwarmNeeds) needs = { 0 };
   swarm_needs_init (&needs, g_ptr_array_index (tasks, 0));
   for (;;) {
@@ -190,7 +210,7 @@ schedule_group (SwarmScheduler *self, SwarmGroup *group, SwarmTx *tx)
       n /= 2;
     if (n == 0)
       return TRUE;
-    if (!place_tasks (self, &needs, &survey, tasks, n, tx))
+    if (!place_tasks (self, strategy, &needs, &survey, tasks, n, tx))
       return !explain_tasks (self, tasks, "no suitable node (the scheduler failed)", tx);
     if (tasks->len == 0)
       return FALSE;
@@ -360,11 +380,11 @@ scheduler_event (const SwarmEvent *event, gpointer data)
 }
 
 SwarmScheduler *
-swarm_scheduler_new (const SwarmLeader *leader, const SwarmStrategy *strategy)
+swarm_scheduler_new (const SwarmLeader *leader, SwarmSchedulerSet *schedulers)
 {
   SwarmScheduler *self = g_new0 (SwarmScheduler, 1);
   self->leader = leader;
-  self->strategy = *strategy;
+  self->schedulers = schedulers;
   self->nodes = swarm_node_set_new (leader->clock);
   swarm_groups_init (&self->groups);
   swarm_dirty_init (&self->unwanted);

@@ -3,9 +3,10 @@
  * says why in its status. */
 #pragma once
 #include "manager/leader.h"
-#include "manager/scheduler/strategy.h"
+#include "plugin/scheduler-set.h"
 
 typedef struct _SwarmScheduler SwarmScheduler;
 
-SwarmScheduler *swarm_scheduler_new (const SwarmLeader *leader, const SwarmStrategy *strategy);
+/* @schedulers NULL: nothing is placed. */
+SwarmScheduler *swarm_scheduler_new (const SwarmLeader *leader, SwarmSchedulerSet *schedulers);
 void swarm_scheduler_free (SwarmScheduler *self);
