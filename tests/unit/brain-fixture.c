@@ -623,6 +623,14 @@ brain_scale (Brain *self, const SwarmId *id, guint64 replicas, GError **error)
 }
 
 gboolean
+brain_rollback (Brain *self, const SwarmId *id, GError **error)
+{
+  Outcome out = { 0 };
+  swarm_control_rollback_service (swarm_manager_control (self->manager), id, 0, NULL, outcome, &out);
+  return wait_outcome (self, &out, NULL, error);
+}
+
+gboolean
 brain_remove (Brain *self, const SwarmId *id, GError **error)
 {
   Outcome out = { 0 };

@@ -84,6 +84,7 @@ SwarmId brain_create (Brain *self, const SwarmServiceSpec *spec);
 gboolean brain_try_create (Brain *self, const SwarmServiceSpec *spec, const char *request_id, SwarmId *ret, GError **error);
 gboolean brain_update (Brain *self, const SwarmId *id, const SwarmServiceSpec *spec, GError **error);
 gboolean brain_scale (Brain *self, const SwarmId *id, guint64 replicas, GError **error);
+gboolean brain_rollback (Brain *self, const SwarmId *id, GError **error);
 gboolean brain_remove (Brain *self, const SwarmId *id, GError **error);
 gboolean brain_availability (Brain *self, Tame *node, const char *availability, GError **error);
 gboolean brain_set_role (Brain *self, Tame *node, SwarmRole role, GError **error);

@@ -80,6 +80,45 @@ test_update (void)
   g_assert_error (missing, SWARM_ERROR, SWARM_ERROR_NOT_FOUND);
 }
 
+/* Spec and PreviousSpec change places, so two rollbacks are none. */
+static void
+test_rollback (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  g_autoptr (GError) error = NULL;
+  SwarmId web = brain_create (brain, spec);
+  g_assert_false (brain_rollback (brain, &web, &error));
+  g_assert_error (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION);
+  g_autofree char *text = g_strdup_printf ("service %s does not have a previous spec", swarm_id_string (&web).str);
+  g_assert_cmpstr (error->message, ==, text);
+  spec->task->force_update = 7;
+  g_assert_true (brain_update (brain, &web, spec, NULL));
+  g_assert_true (brain_rollback (brain, &web, NULL));
+  const SwarmService *service = swarm_store_get (brain->store, SWARM_KIND_SERVICE, &web);
+  g_assert_cmpuint (service->spec->task->force_update, ==, 0);
+  g_assert_cmpuint (service->previous_spec->task->force_update, ==, 7);
+  g_assert_cmpuint (service->spec_version, ==, 3);
+  g_assert_cmpstr (service->update_status->text, ==, "manually requested rollback");
+  g_assert_cmpint (service->update_status->state, ==, SWARM_UPDATE_ROLLBACK_STARTED);
+  g_assert_cmpint (service->update_status->started_at, !=, 0);
+  g_assert_true (brain_rollback (brain, &web, NULL));
+  service = swarm_store_get (brain->store, SWARM_KIND_SERVICE, &web);
+  g_assert_cmpuint (service->spec->task->force_update, ==, 7);
+  /* The same spec once more keeps the way back, and what the status tells. */
+  spec->task->force_update = 7;
+  g_assert_true (brain_update (brain, &web, spec, NULL));
+  service = swarm_store_get (brain->store, SWARM_KIND_SERVICE, &web);
+  g_assert_cmpuint (service->previous_spec->task->force_update, ==, 0);
+  g_assert_cmpuint (service->spec_version, ==, 4);
+  g_assert_nonnull (service->update_status);
+  /* Anything else ends it. */
+  g_assert_true (brain_scale (brain, &web, 2, NULL));
+  service = swarm_store_get (brain->store, SWARM_KIND_SERVICE, &web);
+  g_assert_null (service->update_status);
+  g_assert_cmpuint (service->spec_version, ==, 4);
+}
+
 /* A call that is repeated with its request id is done once and answered twice. */
 static void
 test_request_id (void)
@@ -389,6 +428,7 @@ main (int argc, char **argv)
   g_test_add_func ("/control/validation", test_validation);
   g_test_add_func ("/control/no-name", test_no_name);
   g_test_add_func ("/control/update", test_update);
+  g_test_add_func ("/control/rollback", test_rollback);
   g_test_add_func ("/control/request-id", test_request_id);
   g_test_add_func ("/control/availability", test_availability);
   g_test_add_func ("/control/labels", test_labels);

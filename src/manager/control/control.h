@@ -58,12 +58,17 @@ gboolean swarm_control_validate_service (SwarmControl *self, const SwarmServiceS
 /* @spec is copied and completed with defaults; the image is normalised (resolve the digest before). */
 void swarm_control_create_service (SwarmControl *self, const SwarmServiceSpec *spec, const char *request_id, SwarmControlFunc done,
                                    gpointer data);
-/* @version: what the caller read (`update out of sequence` when stale). The former spec becomes PreviousSpec. */
+/* @version: what the caller read (`update out of sequence` when stale). The former spec becomes PreviousSpec; the same
+ * spec once more leaves an update under way alone, and wakes a paused one. */
 void swarm_control_update_service (SwarmControl *self, const SwarmId *id, guint64 version, const SwarmServiceSpec *spec,
                                    const char *request_id, SwarmControlFunc done, gpointer data);
 /* Replicas of a replicated service, completions of a replicated job; the other modes have no number. */
 void swarm_control_scale_service (SwarmControl *self, const SwarmId *id, guint64 replicas, const char *request_id,
                                   SwarmControlFunc done, gpointer data);
+/* Spec and PreviousSpec change places (twice: the newer one is back); the update's status becomes rollback_started, "manually requested
+ * rollback". @version: what the caller read, 0: whatever there is. FAILED_PRECONDITION `service X does not have a previous spec`. */
+void swarm_control_rollback_service (SwarmControl *self, const SwarmId *id, guint64 version, const char *request_id,
+                                     SwarmControlFunc done, gpointer data);
 /* The service vanishes at once, its tasks are stopped and removed in the background. */
 void swarm_control_remove_service (SwarmControl *self, const SwarmId *id, const char *request_id, SwarmControlFunc done, gpointer data);
 /* `r/d (c/t completed)` of service ls. */

@@ -188,16 +188,29 @@ keep_credentials (SwarmServiceSpec *spec, const SwarmServiceSpec *old)
   spec->task = task;
 }
 
-/* Puts @spec in place. A change that replaces tasks starts a new version of the service. */
+static gboolean
+update_is_paused (const SwarmService *service)
+{
+  const SwarmUpdateStatus *status = service->update_status;
+  return status != NULL && (status->state == SWARM_UPDATE_PAUSED || status->state == SWARM_UPDATE_ROLLBACK_PAUSED);
+}
+
+/* Puts @spec in place. A change that replaces tasks starts a new version of the service, and so does whatever wakes a paused update: its
+ * failures so far count no more. Any change ends what the update's status told; the updater begins anew where tasks are to be replaced.
+ * The same spec once more changes nothing else: an update under way goes on, and the way back stays open. */
 static void
 change_service (SwarmTx *tx, const SwarmService *service, const SwarmServiceSpec *spec)
 {
   g_autoptr (SwarmService) copy = swarm_service_copy (service);
-  if (swarm_message_differs (service->spec, spec, SWARM_FIELD_REPLACES_TASKS))
+  gboolean same = swarm_message_equal (service->spec, spec);
+  if (update_is_paused (service) || swarm_message_differs (service->spec, spec, SWARM_FIELD_REPLACES_TASKS))
     copy->spec_version++;
-  swarm_service_spec_unref (copy->previous_spec);
-  copy->previous_spec = copy->spec;
-  copy->spec = swarm_service_spec_ref (spec);
+  if (!same || update_is_paused (service))
+    swarm_message_clear_pointer (&copy->update_status);
+  if (!same) {
+    swarm_message_set_pointer (&copy->previous_spec, service->spec);
+    swarm_message_set_pointer (&copy->spec, spec);
+  }
   swarm_tx_update (tx, copy);
 }
 
@@ -289,6 +302,52 @@ swarm_control_scale_service (SwarmControl *self, const SwarmId *id, guint64 repl
 {
   SwarmOperation *operation = swarm_operation_new (self, fill_scale, id, request_id, done, data);
   operation->number = replicas;
+  swarm_operation_run (operation);
+}
+
+/* ---- rollback ---- */
+
+static gboolean
+fill_rollback (SwarmOperation *self, SwarmTx *tx, GError **error)
+{
+  const SwarmService *service = find_service (self, error);
+  if (service == NULL)
+    return FALSE;
+  if (self->version != 0 && service->object.version != self->version) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_OUT_OF_SEQUENCE, "update out of sequence");
+    return FALSE;
+  }
+  if (service->previous_spec == NULL) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, "service %s does not have a previous spec",
+                 swarm_id_string (&self->id).str);
+    return FALSE;
+  }
+  /* What was fine then need not be now: another service may have taken its port. */
+  if (!swarm_control_validate_service (self->control, service->previous_spec, &self->id, error))
+    return FALSE;
+  g_autoptr (SwarmService) copy = swarm_service_copy (service);
+  swarm_message_set_pointer (&copy->spec, service->previous_spec);
+  swarm_message_set_pointer (&copy->previous_spec, service->spec);
+  copy->spec_version++;
+  swarm_message_clear_pointer (&copy->update_status);
+  SwarmServiceKind kind = swarm_service_spec_kind (copy->spec);
+  if (kind == SWARM_SERVICE_REPLICATED || kind == SWARM_SERVICE_GLOBAL) { /* jobs begin anew, nothing is rolled */
+    copy->update_status = swarm_update_status_new ();
+    copy->update_status->state = SWARM_UPDATE_ROLLBACK_STARTED;
+    copy->update_status->started_at = swarm_clock_now (self->control->clock);
+    swarm_string_set (&copy->update_status->text, "manually requested rollback");
+  }
+  swarm_tx_update (tx, copy);
+  return TRUE;
+}
+
+void
+swarm_control_rollback_service (SwarmControl *self, const SwarmId *id, guint64 version, const char *request_id, SwarmControlFunc done,
+                                gpointer data)
+{
+  SwarmOperation *operation = swarm_operation_new (self, fill_rollback, id, request_id, done, data);
+  operation->version = version;
+  operation->pinned = version != 0;
   swarm_operation_run (operation);
 }
 
