@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "base/error.h"
 #include "manager/control/operation.h"
+#include "manager/orchestrator/jobs.h"
 #include "model/image.h"
 #include "model/rules.h"
 
@@ -126,6 +127,21 @@ complete_spec (const SwarmServiceSpec *given, GError **error)
   return g_steal_pointer (&spec);
 }
 
+/* Jobs begin anew with each change of their spec. */
+static void
+begin_iteration (SwarmControl *self, SwarmService *service)
+{
+  if (!swarm_service_is_job (service)) {
+    g_clear_pointer (&service->job_status, swarm_job_status_unref);
+    return;
+  }
+  SwarmJobStatus *old = service->job_status;
+  service->job_status = swarm_job_status_new ();
+  service->job_status->iteration = old != NULL ? old->iteration + 1 : 0;
+  service->job_status->last_execution = swarm_clock_now (self->clock);
+  swarm_message_unref (old);
+}
+
 /* ---- create ---- */
 
 static gboolean
@@ -144,6 +160,7 @@ fill_create (SwarmOperation *self, SwarmTx *tx, GError **error)
   service->object.id = self->id;
   service->spec = g_steal_pointer (&spec);
   service->spec_version = 1;
+  begin_iteration (self->control, service);
   swarm_tx_create (tx, service);
   return TRUE;
 }
@@ -199,7 +216,7 @@ update_is_paused (const SwarmService *service)
  * failures so far count no more. Any change ends what the update's status told; the updater begins anew where tasks are to be replaced.
  * The same spec once more changes nothing else: an update under way goes on, and the way back stays open. */
 static void
-change_service (SwarmTx *tx, const SwarmService *service, const SwarmServiceSpec *spec)
+change_service (SwarmControl *self, SwarmTx *tx, const SwarmService *service, const SwarmServiceSpec *spec)
 {
   g_autoptr (SwarmService) copy = swarm_service_copy (service);
   gboolean same = swarm_message_equal (service->spec, spec);
@@ -210,6 +227,7 @@ change_service (SwarmTx *tx, const SwarmService *service, const SwarmServiceSpec
   if (!same) {
     swarm_message_set_pointer (&copy->previous_spec, service->spec);
     swarm_message_set_pointer (&copy->spec, spec);
+    begin_iteration (self, copy);
   }
   swarm_tx_update (tx, copy);
 }
@@ -242,7 +260,7 @@ fill_update (SwarmOperation *self, SwarmTx *tx, GError **error)
   if (!swarm_control_validate_service (self->control, spec, &self->id, error))
     return FALSE;
   keep_credentials (spec, service->spec);
-  change_service (tx, service, spec);
+  change_service (self->control, tx, service, spec);
   return TRUE;
 }
 
@@ -292,7 +310,7 @@ fill_scale (SwarmOperation *self, SwarmTx *tx, GError **error)
   swarm_message_set_pointer (&spec->mode, mode);
   if (!swarm_message_validate (spec, error))
     return FALSE;
-  change_service (tx, service, spec);
+  change_service (self->control, tx, service, spec);
   return TRUE;
 }
 
@@ -374,21 +392,18 @@ swarm_control_service_status (SwarmControl *self, const SwarmService *service, S
 {
   g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (self->store, &service->object.id);
   SwarmServiceKind kind = swarm_service_spec_kind (service->spec);
-  gboolean job = kind == SWARM_SERVICE_REPLICATED_JOB || kind == SWARM_SERVICE_GLOBAL_JOB;
-  guint64 iteration = service->job_status != NULL ? service->job_status->iteration : 0, wanted = 0;
-  *ret = (SwarmServiceStatus){ 0 };
+  SwarmTaskState goal = swarm_service_is_job (service) ? SWARM_TASK_COMPLETE : SWARM_TASK_RUNNING;
+  guint64 wanted = 0;
+  *ret = (SwarmServiceStatus){ .completed = swarm_job_completed (self->store, service) };
   for (guint i = 0; i < tasks->len; i++) {
     const SwarmTask *task = g_ptr_array_index (tasks, i);
-    gboolean meant = task->desired_state == (job ? SWARM_TASK_COMPLETE : SWARM_TASK_RUNNING);
-    ret->running += meant && task->status->state == SWARM_TASK_RUNNING;
-    wanted += meant && !swarm_task_state_is_terminal (task->status->state);
-    ret->completed += job && task->job_iteration == iteration && task->status->state == SWARM_TASK_COMPLETE;
+    ret->running += task->desired_state == goal && task->status->state == SWARM_TASK_RUNNING;
+    wanted += task->desired_state == goal && !swarm_task_state_is_terminal (task->status->state);
   }
   if (kind == SWARM_SERVICE_REPLICATED_JOB) {
-    const SwarmReplicatedJob *spec = service->spec->mode->replicated_job;
-    guint64 total = swarm_job_total (spec);
-    ret->completed = MIN (ret->completed, total);
-    ret->desired = MIN (swarm_job_concurrent (spec), total - ret->completed);
+    const SwarmReplicatedJob *job = service->spec->mode->replicated_job;
+    guint64 total = swarm_job_total (job);
+    ret->desired = MIN (swarm_job_concurrent (job), total - MIN (ret->completed, total));
   } else {
     ret->desired = kind == SWARM_SERVICE_REPLICATED ? swarm_service_spec_replicas (service->spec) : wanted;
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "manager/orchestrator/orchestrator.h"
 #include "manager/dirty.h"
+#include "manager/orchestrator/jobs.h"
 #include "manager/orchestrator/replicated.h"
 
 /* A service that wants to be looked at again later. */
@@ -17,6 +18,7 @@ struct _SwarmOrchestrator {
   guint watch;
   SwarmDirty services;
   GHashTable *wakes; /* service id → Wake */
+  GHashTable *everywhere; /* ids of services with a task on each node: they follow every node */
 };
 
 static void
@@ -64,6 +66,15 @@ orchestrator_wake_at (SwarmOrchestrator *self, const SwarmId *service, gint64 wh
 }
 
 static gboolean
+reconcile (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx, gint64 *wake)
+{
+  const SwarmService *service = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, id);
+  if (service != NULL && !service->pending_delete && swarm_service_is_job (service))
+    return swarm_job_reconcile (self->leader, id, tx, wake);
+  return swarm_replicated_reconcile (self->leader, id, tx, wake);
+}
+
+static gboolean
 orchestrator_pass (gpointer loop, SwarmTx *tx)
 {
   SwarmOrchestrator *self = loop;
@@ -71,7 +82,7 @@ orchestrator_pass (gpointer loop, SwarmTx *tx)
   while (swarm_tx_has_room (tx, 2) && !swarm_runner_time_is_up (self->leader->runner)
          && swarm_dirty_take (&self->services, &service)) {
     gint64 wake = G_MAXINT64;
-    gboolean more = swarm_replicated_reconcile (self->leader, &service, tx, &wake);
+    gboolean more = reconcile (self, &service, tx, &wake);
     if (wake != G_MAXINT64)
       orchestrator_wake_at (self, &service, wake);
     if (more)
@@ -92,7 +103,12 @@ static const SwarmLoopOps orchestrator_ops = { "orchestrator", orchestrator_pass
 static gboolean
 mark_service (gpointer object, gpointer data)
 {
-  orchestrator_mark (data, &SWARM_OBJECT (object)->id);
+  SwarmOrchestrator *self = data;
+  const SwarmService *service = object;
+  SwarmServiceKind kind = swarm_service_spec_kind (service->spec);
+  if (kind == SWARM_SERVICE_GLOBAL || kind == SWARM_SERVICE_GLOBAL_JOB)
+    g_hash_table_add (self->everywhere, g_memdup2 (&service->object.id, sizeof service->object.id));
+  orchestrator_mark (self, &service->object.id);
   return TRUE;
 }
 
@@ -103,18 +119,40 @@ mark_task (gpointer object, gpointer data)
   return TRUE;
 }
 
-/* What the orchestrator asks of a node, in one word. */
+/* What replicated services ask of a node: how it is drained is part of it. */
 static gboolean
-node_keeps_tasks (const SwarmNode *node)
+node_keeps_tasks_alike (const SwarmNode *a, const SwarmNode *b)
 {
-  return node->status->state != SWARM_NODE_DOWN && node->spec->availability != SWARM_AVAILABILITY_DRAIN;
+  return (a->status->state == SWARM_NODE_DOWN) == (b->status->state == SWARM_NODE_DOWN)
+         && (a->spec->availability == SWARM_AVAILABILITY_DRAIN) == (b->spec->availability == SWARM_AVAILABILITY_DRAIN)
+         && a->spec->drain_order == b->spec->drain_order && a->spec->drain_deadline == b->spec->drain_deadline;
+}
+
+/* What services with a task on each node ask of it: everything that they and their constraints can see. */
+static gboolean
+node_looks_alike (const SwarmNode *a, const SwarmNode *b)
+{
+  return a->status->state == b->status->state && a->role == b->role && swarm_message_equal (a->spec, b->spec)
+         && swarm_message_equal (a->description, b->description) && g_strcmp0 (a->status->addr, b->status->addr) == 0;
+}
+
+static void
+mark_everywhere (SwarmOrchestrator *self)
+{
+  GHashTableIter iter;
+  gpointer id;
+  g_hash_table_iter_init (&iter, self->everywhere);
+  while (g_hash_table_iter_next (&iter, &id, NULL))
+    orchestrator_mark (self, id);
 }
 
 static void
 mark_node (SwarmOrchestrator *self, const SwarmEvent *event)
 {
-  if (event->event == SWARM_EVENT_CREATE
-      || (event->event == SWARM_EVENT_UPDATE && node_keeps_tasks (event->object) == node_keeps_tasks (event->previous)))
+  gboolean update = event->event == SWARM_EVENT_UPDATE;
+  if (!update || !node_looks_alike (event->object, event->previous))
+    mark_everywhere (self);
+  if (event->event == SWARM_EVENT_CREATE || (update && node_keeps_tasks_alike (event->object, event->previous)))
     return;
   g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_node (self->leader->store, &SWARM_OBJECT (event->object)->id);
   for (guint i = 0; i < tasks->len; i++)
@@ -144,14 +182,18 @@ orchestrator_event (const SwarmEvent *event, gpointer data)
 {
   SwarmOrchestrator *self = data;
   if (event->event == SWARM_EVENT_RESET) {
+    g_hash_table_remove_all (self->everywhere);
     mark_everything (self);
   } else if (event->event != SWARM_EVENT_COMMIT) {
-    if (event->kind == SWARM_KIND_SERVICE)
-      orchestrator_mark (self, &SWARM_OBJECT (event->object)->id);
-    else if (event->kind == SWARM_KIND_TASK && task_matters (event))
+    if (event->kind == SWARM_KIND_SERVICE) {
+      mark_service (event->object, self);
+      if (event->event == SWARM_EVENT_REMOVE)
+        g_hash_table_remove (self->everywhere, &SWARM_OBJECT (event->object)->id);
+    } else if (event->kind == SWARM_KIND_TASK && task_matters (event)) {
       mark_task (event->object, self);
-    else if (event->kind == SWARM_KIND_NODE)
+    } else if (event->kind == SWARM_KIND_NODE) {
       mark_node (self, event);
+    }
   }
 }
 
@@ -162,6 +204,7 @@ swarm_orchestrator_new (const SwarmLeader *leader)
   self->leader = leader;
   swarm_dirty_init (&self->services);
   self->wakes = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, wake_free);
+  self->everywhere = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   self->loop = swarm_runner_add (leader->runner, &orchestrator_ops, self);
   self->watch = swarm_store_watch (leader->store, 1 << SWARM_KIND_SERVICE | 1 << SWARM_KIND_TASK | 1 << SWARM_KIND_NODE,
                                    orchestrator_event, self);
@@ -176,6 +219,7 @@ swarm_orchestrator_free (SwarmOrchestrator *self)
     return;
   swarm_store_unwatch (self->leader->store, self->watch);
   g_hash_table_unref (self->wakes);
+  g_hash_table_unref (self->everywhere);
   swarm_dirty_clear (&self->services);
   g_free (self);
 }

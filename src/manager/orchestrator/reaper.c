@@ -57,18 +57,21 @@ history_limit (SwarmStore *store, const SwarmTask *newest)
 
 /* FALSE: @tx is full. */
 static gboolean
-reap_slot (SwarmReaper *self, const SwarmSlot *slot, SwarmTx *tx)
+reap_slot (SwarmReaper *self, const SwarmSlot *slot, gboolean everywhere, SwarmTx *tx)
 {
   SwarmTask *newest = slot->tasks[slot->n - 1];
   gint64 limit = history_limit (self->leader->store, newest);
+  /* The slot of a node that is gone is gone with it. */
+  gboolean vanished = everywhere && swarm_store_get (self->leader->store, SWARM_KIND_NODE, &newest->node_id) == NULL;
   guint surplus = limit >= 0 && slot->n > limit ? slot->n - (guint) limit : 0;
   for (guint i = 0; i < slot->n; i++) {
     SwarmTask *task = slot->tasks[i];
     if (!task_is_over (task))
       continue;
     gboolean removed = task->desired_state == SWARM_TASK_REMOVE;
-    gboolean old = surplus > 0 && task != newest && task->desired_state > SWARM_TASK_RUNNING;
-    if (!removed && !old)
+    gboolean former = task->desired_state > SWARM_TASK_COMPLETE || task->job_iteration != newest->job_iteration;
+    gboolean old = surplus > 0 && task != newest && former;
+    if (!removed && !old && !vanished)
       continue;
     if (!swarm_tx_has_room (tx, 1))
       return FALSE;
@@ -79,6 +82,15 @@ reap_slot (SwarmReaper *self, const SwarmSlot *slot, SwarmTx *tx)
   return TRUE;
 }
 
+/* Global services and jobs keep their history per node. */
+static gboolean
+is_everywhere (SwarmReaper *self, const SwarmId *id)
+{
+  const SwarmService *service = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, id);
+  SwarmServiceKind kind = service != NULL ? swarm_service_spec_kind (service->spec) : SWARM_SERVICE_REPLICATED;
+  return kind == SWARM_SERVICE_GLOBAL || kind == SWARM_SERVICE_GLOBAL_JOB;
+}
+
 static gboolean
 reaper_pass (gpointer loop, SwarmTx *tx)
 {
@@ -86,9 +98,10 @@ reaper_pass (gpointer loop, SwarmTx *tx)
   SwarmId service;
   while (!swarm_runner_time_is_up (self->leader->runner) && swarm_dirty_take (&self->services, &service)) {
     g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (self->leader->store, &service);
-    g_autoptr (GArray) slots = swarm_slots_of (tasks);
+    gboolean everywhere = is_everywhere (self, &service);
+    g_autoptr (GArray) slots = everywhere ? swarm_slots_by_node (tasks) : swarm_slots_of (tasks);
     for (guint i = 0; i < slots->len; i++) {
-      if (!reap_slot (self, &g_array_index (slots, SwarmSlot, i), tx)) {
+      if (!reap_slot (self, &g_array_index (slots, SwarmSlot, i), everywhere, tx)) {
         swarm_dirty_mark (&self->services, &service);
         return TRUE;
       }
@@ -128,7 +141,7 @@ reaper_event (const SwarmEvent *event, gpointer data)
   } else if (event->event == SWARM_EVENT_CREATE || event->event == SWARM_EVENT_UPDATE) {
     if (event->kind == SWARM_KIND_TASK) {
       const SwarmTask *task = event->object;
-      if (task->desired_state > SWARM_TASK_RUNNING && task_is_over (task))
+      if (task->desired_state > SWARM_TASK_RUNNING && task_is_over (task)) /* a job's too: an earlier iteration may have to go */
         reaper_mark (self, &task->service_id);
     } else if (event->event == SWARM_EVENT_UPDATE && cluster_limit (event->object) != cluster_limit (event->previous)) {
       swarm_store_foreach (self->leader->store, SWARM_KIND_TASK, mark_task, self);

@@ -126,11 +126,15 @@ swarm_task_make (const SwarmLeader *leader, const SwarmService *service, guint64
   task->spec = swarm_task_spec_ref (service->spec->task);
   task->spec_version = service->spec_version;
   task->not_before = not_before;
+  task->job_iteration = service->job_status != NULL ? service->job_status->iteration : 0;
   if (task->status == NULL)
     task->status = swarm_task_status_new ();
+  SwarmServiceKind kind = swarm_service_spec_kind (service->spec);
+  gboolean job = kind == SWARM_SERVICE_REPLICATED_JOB || kind == SWARM_SERVICE_GLOBAL_JOB;
+  SwarmTaskState goal = job ? SWARM_TASK_COMPLETE : SWARM_TASK_RUNNING;
   g_autoptr (GError) error = NULL;
   if (!swarm_task_set_state (task, SWARM_TASK_NEW, SWARM_WRITER_ORCHESTRATOR, now, "created", NULL, &error)
-      || !swarm_task_set_desired (task, wait || not_before > now ? SWARM_TASK_READY : SWARM_TASK_RUNNING,
+      || !swarm_task_set_desired (task, wait || not_before > now ? SWARM_TASK_READY : goal,
                                   SWARM_WRITER_ORCHESTRATOR, &error))
     swarm_error_log ("a new task's state was refused: %s", error->message);
   return task;

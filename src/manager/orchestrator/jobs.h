@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Jobs: tasks that run to completion (desired state complete). Each change of the spec begins a new iteration, which owes nothing to the
+ * one before and removes its unfinished tasks.
+ *
+ * A replicated job has slots 0 … total − 1; as many tasks as may run at once fill the first ones that nobody has done yet. A global job
+ * runs once on each node that is ready, active and satisfies the constraints, also on those that come later. Level-triggered. */
+#pragma once
+#include "manager/orchestrator/slot.h"
+
+/* One look at a job, replicated or global, which exists. TRUE: @tx is full, look again after it. @wake is lowered to the wall-clock
+ * moment when the job wants to be looked at again. */
+gboolean swarm_job_reconcile (const SwarmLeader *leader, const SwarmId *service, SwarmTx *tx, gint64 *wake);
+
+/* The job's completions in its present iteration: slots, or nodes, with a task that is complete. 0 for what is no job. */
+guint64 swarm_job_completed (SwarmStore *store, const SwarmService *service);
+gboolean swarm_service_is_job (const SwarmService *service);
