@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "manager/manager.h"
 #include "manager/allocator/allocator.h"
+#include "base/error.h"
 #include "manager/leader.h"
 #include "manager/orchestrator/orchestrator.h"
 #include "manager/orchestrator/orphans.h"
@@ -22,6 +23,10 @@ struct _SwarmManager {
   SwarmScheduler *scheduler;
   SwarmRoles *roles;
   SwarmReaper *reaper;
+  /* The plan under way: */
+  SwarmPlan *plan;
+  SwarmPlanDone plan_done;
+  gpointer plan_data;
 };
 
 SwarmManager *
@@ -77,6 +82,8 @@ swarm_manager_free (SwarmManager *self)
 {
   if (self == NULL)
     return;
+  if (self->plan != NULL)
+    swarm_plan_cancel (self->plan);
   swarm_manager_lead (self, FALSE);
   swarm_ca_server_free (self->ca_server);
   swarm_dispatcher_free (self->dispatcher);
@@ -109,6 +116,43 @@ swarm_manager_members_changed (SwarmManager *self)
     return;
   swarm_dispatcher_managers_changed (self->dispatcher);
   swarm_roles_look (self->roles);
+}
+
+static void
+plan_done (GPtrArray *steps, gboolean truncated, const GError *error, gpointer data)
+{
+  SwarmManager *self = data;
+  self->plan = NULL;
+  self->plan_done (steps, truncated, error, self->plan_data);
+}
+
+typedef struct {
+  SwarmPlanDone done;
+  gpointer data;
+} Busy;
+
+static void
+plan_busy (gpointer data)
+{
+  g_autofree Busy *busy = data;
+  g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "another plan is being made, try again in a moment");
+  busy->done (NULL, FALSE, error, busy->data);
+}
+
+void
+swarm_manager_plan (SwarmManager *self, const SwarmPlanRequest *request, SwarmPlanDone done, gpointer data)
+{
+  const SwarmManagerConfig *config = &self->config;
+  SwarmLeader leader = { .store = config->store, .clock = config->clock, .random = config->random, .self = config->self };
+  if (self->plan != NULL) {
+    Busy *busy = g_new (Busy, 1);
+    *busy = (Busy){ done, data };
+    swarm_clock_timer (config->clock, 0, SWARM_PRIORITY_NORMAL, plan_busy, busy);
+    return;
+  }
+  self->plan_done = done;
+  self->plan_data = data;
+  self->plan = swarm_plan_new (&leader, config->schedulers, request, plan_done, self);
 }
 
 SwarmControl *

@@ -7,6 +7,7 @@
 #include "manager/control/control.h"
 #include "manager/dispatcher/dispatcher.h"
 #include "manager/members.h"
+#include "manager/plan/plan.h"
 #include "plugin/scheduler-set.h"
 #include "store/store.h"
 
@@ -33,6 +34,10 @@ void swarm_manager_lead (SwarmManager *self, gboolean leading);
 gboolean swarm_manager_leads (SwarmManager *self);
 /* Members or leader changed: nodes get the new list, roles are looked at again. Cheap; call it on any change. */
 void swarm_manager_members_changed (SwarmManager *self);
+
+/* What @request would do (plan/plan.h), from this manager's store, also where it does not lead. One at a time: UNAVAILABLE else. The plan
+ * under way is given up (CANCELLED) with the manager. @done is never called from within. */
+void swarm_manager_plan (SwarmManager *self, const SwarmPlanRequest *request, SwarmPlanDone done, gpointer data);
 
 /* Borrowed parts. */
 SwarmControl *swarm_manager_control (SwarmManager *self);

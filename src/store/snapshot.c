@@ -114,6 +114,18 @@ swarm_snapshot_free (SwarmSnapshot *snapshot)
   g_free (snapshot);
 }
 
+gboolean
+swarm_store_load (SwarmStore *self, const SwarmSnapshot *snapshot, guint *cursor, guint n)
+{
+  for (; n > 0 && *cursor < snapshot->objects->len; n--, (*cursor)++) {
+    SwarmObject *object = snapshot->objects->pdata[*cursor];
+
+    swarm_tables_set (self->tables, swarm_object_kind (object), &object->id, object);
+  }
+  self->index = snapshot->index;
+  return *cursor < snapshot->objects->len;
+}
+
 /* ---- encoding: may run on another thread, so it reads immutable things only ---- */
 
 static void
