@@ -325,6 +325,11 @@ static const SwarmBusMethod manager_methods[] = {
     SWARM_METHOD_WRITE | SWARM_METHOD_SENSITIVE_ARGS,
     .doc = "Creates a service from a ServiceSpec with the Engine API's names (nanoseconds, NanoCPUs; any integer type that fits). "
            "Options: RequestId s (a repeated request is done once), RegistryAuth s, NoResolveImage b." },
+  { "PlanService", "a{sv}:spec a{sv}:options", "aa{sv}:steps b:truncated", swarm_api_plan_service, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
+    SWARM_METHOD_SENSITIVE_ARGS,
+    .doc = "What creating this service, or putting this spec in place of that of the service of its name, would do now; nothing is written. "
+           "Options as CreateService. Steps in their order: Action s (start, stop, pending), Name s, Node s, NodeID s, ServiceID s, "
+           "TaskID s (stop), Reason s, After x (ns since the change, were every task to start and stop at once). 10,000 steps at most." },
   { "ListNodes", "a{sv}:filters", "aa{sv}:nodes", manager_list_nodes, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
     .doc = "All nodes as Node.Inspect gives them. Filters (each a list of strings): id, label, membership, name, node.label, role." },
   { "ListServices", "a{sv}:filters", "aa{sv}:services", manager_list_services, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,

@@ -140,6 +140,8 @@ static const SwarmBusMethod node_methods[] = {
     "Makes the node a worker. Refused for the last manager and where the rest would have no quorum." },
   { "SetAvailability", "s:availability", NULL, node_set_availability, SWARM_ACTION_MANAGE_NODES, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE,
     node_details, "active: takes tasks; pause: keeps its tasks, takes no new ones; drain: its tasks move away." },
+  { "PlanAvailability", "s:availability", "aa{sv}:steps b:truncated", swarm_api_plan_availability, SWARM_ACTION_READ, SWARM_ROLES_MANAGER, 0,
+    node_details, "What this availability would do now; nothing is written. Steps as Manager.PlanService gives them." },
   { "UpdateLabels", "a{ss}:set as:remove", NULL, node_update_labels, SWARM_ACTION_MANAGE_NODES, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE,
     node_details, "Sets and removes labels of the node." },
   { "Remove", "b:force", NULL, node_remove, SWARM_ACTION_MANAGE_NODES, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE, node_details,

@@ -45,6 +45,11 @@ gboolean swarm_api_filter (GVariant *filters, const char *name, gboolean (*match
 /* Refuses options with a key that is not in @allowed ("RequestId:s", …). */
 gboolean swarm_api_check_options (GVariant *options, const char *const *allowed, GError **error);
 
-/* Handlers of Manager that live beside the objects they concern. */
+/* Answers @invocation with the steps of a plan. */
+void swarm_api_plan (SwarmApi *self, SwarmInvocation *invocation, const SwarmPlanRequest *request);
+
+/* Handlers of Manager and Node that live in files of their own. */
+void swarm_api_plan_service (SwarmInvocation *invocation, gpointer object, GVariant *args);
+void swarm_api_plan_availability (SwarmInvocation *invocation, gpointer object, GVariant *args);
 void swarm_api_create_service (SwarmInvocation *invocation, gpointer object, GVariant *args);
 void swarm_api_list_tasks (SwarmInvocation *invocation, gpointer object, GVariant *args);

@@ -14,6 +14,7 @@ typedef struct {
   guint64 version;
   char *request_id;
   char *warning;
+  gboolean plan; /* nothing is written: what would happen? */
 } PendingWrite;
 
 static void
@@ -48,6 +49,12 @@ hand_over (PendingWrite *pending)
     return;
   }
   SwarmControl *control = swarm_manager_control (pending->api->manager);
+  if (pending->plan) {
+    SwarmPlanRequest request = { .kind = SWARM_PLAN_SERVICE, .spec = pending->spec };
+    swarm_api_plan (pending->api, pending->invocation, &request);
+    pending_free (pending);
+    return;
+  }
   if (swarm_id_is_nil (&pending->id))
     swarm_control_create_service (control, pending->spec, pending->request_id, written, pending);
   else
@@ -139,7 +146,7 @@ keep_registry_auth (SwarmServiceSpec *spec, const SwarmService *old)
 }
 
 static void
-write_spec (SwarmInvocation *invocation, const SwarmService *old, guint64 version, GVariant *dict, GVariant *options)
+write_spec (SwarmInvocation *invocation, const SwarmService *old, guint64 version, GVariant *dict, GVariant *options, gboolean plan)
 {
   SwarmApi *self = swarm_api_of (invocation);
   const char *auth = NULL;
@@ -154,6 +161,7 @@ write_spec (SwarmInvocation *invocation, const SwarmService *old, guint64 versio
   pending->invocation = invocation;
   pending->spec = spec;
   pending->version = version;
+  pending->plan = plan;
   pending->request_id = g_strdup (request_id_of (invocation, options));
   if (old != NULL)
     pending->id = old->object.id;
@@ -174,7 +182,20 @@ swarm_api_create_service (SwarmInvocation *invocation, gpointer object, GVariant
   if (!swarm_api_need_manager (swarm_api_of (invocation), invocation))
     return;
   g_variant_get (args, "(@a{sv}@a{sv})", &spec, &options);
-  write_spec (invocation, NULL, 0, spec, options);
+  write_spec (invocation, NULL, 0, spec, options, FALSE);
+}
+
+void
+swarm_api_plan_service (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  g_autoptr (GVariant) spec = NULL, options = NULL;
+  const char *name = NULL;
+  if (!swarm_api_need_manager (self, invocation))
+    return;
+  g_variant_get (args, "(@a{sv}@a{sv})", &spec, &options);
+  g_variant_lookup (spec, "Name", "&s", &name);
+  write_spec (invocation, name != NULL ? swarm_store_get_by_name (self->store, SWARM_KIND_SERVICE, name) : NULL, 0, spec, options, TRUE);
 }
 
 static void
@@ -183,7 +204,7 @@ service_update (SwarmInvocation *invocation, gpointer object, GVariant *args)
   guint64 version;
   g_autoptr (GVariant) spec = NULL, options = NULL;
   g_variant_get (args, "(t@a{sv}@a{sv})", &version, &spec, &options);
-  write_spec (invocation, object, version, spec, options);
+  write_spec (invocation, object, version, spec, options, FALSE);
 }
 
 /* ---- the rest ---- */

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Dry runs: PlanService and PlanAvailability answer with the steps of a plan (manager/plan). */
+#include "api/private.h"
+
+typedef struct {
+  SwarmApi *api;
+  SwarmInvocation *invocation;
+} PlanCall;
+
+static const char *
+name_of (SwarmStore *store, SwarmKind kind, const SwarmId *id)
+{
+  const SwarmObject *object = store != NULL ? swarm_store_get (store, kind, id) : NULL;
+  return object != NULL ? swarm_object_name (object) : "";
+}
+
+static GVariant *
+step_variant (SwarmApi *self, const SwarmPlanStep *step)
+{
+  static const struct { const char *key; gsize offset; } ids[] = {
+    { "ServiceID", G_STRUCT_OFFSET (SwarmPlanStep, service) },
+    { "TaskID", G_STRUCT_OFFSET (SwarmPlanStep, task) },
+    { "NodeID", G_STRUCT_OFFSET (SwarmPlanStep, node) },
+  };
+  GVariantDict dict;
+  g_variant_dict_init (&dict, NULL);
+  g_variant_dict_insert (&dict, "Action", "s", swarm_plan_action_to_string (step->action));
+  g_variant_dict_insert (&dict, "After", "x", step->after_us * 1000);
+  g_variant_dict_insert (&dict, "Name", "s", step->name);
+  g_variant_dict_insert (&dict, "Reason", "s", step->reason);
+  for (guint i = 0; i < G_N_ELEMENTS (ids); i++) {
+    const SwarmId *id = (const SwarmId *) ((const guint8 *) step + ids[i].offset);
+    g_variant_dict_insert (&dict, ids[i].key, "s", swarm_id_is_nil (id) ? "" : swarm_id_string (id).str);
+  }
+  g_variant_dict_insert (&dict, "Node", "s", name_of (self->store, SWARM_KIND_NODE, &step->node));
+  return g_variant_dict_end (&dict);
+}
+
+static void
+planned (GPtrArray *steps, gboolean truncated, const GError *error, gpointer data)
+{
+  g_autofree PlanCall *call = data;
+  g_autoptr (GPtrArray) variants = g_ptr_array_new ();
+  if (error != NULL) {
+    swarm_invocation_fail (call->invocation, error);
+    return;
+  }
+  for (guint i = 0; i < steps->len; i++)
+    g_ptr_array_add (variants, step_variant (call->api, steps->pdata[i]));
+  swarm_invocation_return (call->invocation, g_variant_new ("(@aa{sv}b)", swarm_api_list (variants), truncated));
+}
+
+void
+swarm_api_plan (SwarmApi *self, SwarmInvocation *invocation, const SwarmPlanRequest *request)
+{
+  PlanCall *call = g_new (PlanCall, 1);
+  *call = (PlanCall){ self, invocation };
+  swarm_manager_plan (self->manager, request, planned, call);
+}
+
+void
+swarm_api_plan_availability (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  SwarmPlanRequest request = { .kind = SWARM_PLAN_AVAILABILITY, .node = &SWARM_OBJECT (object)->id };
+  g_variant_get (args, "(&s)", &request.availability);
+  swarm_api_plan (swarm_api_of (invocation), invocation, &request);
+}
