@@ -14,6 +14,7 @@ typedef enum {
   CTL_DURATION, /* 1m30s */
   CTL_BYTES,    /* 512m, 1.5g */
   CTL_DECIMAL,  /* CPUs: 0.5 */
+  CTL_FLOAT,    /* a ratio: 0.25 */
 } CtlKind;
 
 typedef enum {

@@ -31,6 +31,8 @@ value_word (const CtlOption *option)
     return "bytes";
   case CTL_DECIMAL:
     return "decimal";
+  case CTL_FLOAT:
+    return "float";
   }
   return "";
 }

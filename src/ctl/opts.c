@@ -243,6 +243,19 @@ ctl_args_given (CtlArgs *args, const char *name)
   return values_of (args, name, NULL) != NULL;
 }
 
+gboolean
+ctl_args_only (CtlArgs *args, const char *const *names)
+{
+  GHashTableIter iter;
+  gpointer option;
+
+  g_hash_table_iter_init (&iter, args->values);
+  while (g_hash_table_iter_next (&iter, &option, NULL))
+    if (!g_strv_contains (names, ((const CtlOption *)option)->name))
+      return FALSE;
+  return TRUE;
+}
+
 const char *
 ctl_args_string (CtlArgs *args, const char *name)
 {
@@ -286,6 +299,17 @@ ctl_args_int (CtlArgs *args, const char *name)
 
   if (list != NULL)
     ctl_value_number (option->kind, g_ptr_array_index (list, list->len - 1), &value, NULL);
+  return value;
+}
+
+double
+ctl_args_double (CtlArgs *args, const char *name)
+{
+  const char *text = ctl_args_string (args, name);
+  double value = 0;
+
+  if (text != NULL)
+    ctl_value_float (text, &value, NULL);
   return value;
 }
 

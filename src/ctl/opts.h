@@ -22,12 +22,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (CtlArgs, ctl_args_free)
 gboolean ctl_args_given (CtlArgs *args, const char *name);
 /* The last value; NULL when not given. Borrowed. */
 const char *ctl_args_string (CtlArgs *args, const char *name);
+/* Is nothing given but these options (NULL-terminated)? */
+gboolean ctl_args_only (CtlArgs *args, const char *const *names);
 /* All values in order (possibly empty). Borrowed. */
 GPtrArray *ctl_args_list (CtlArgs *args, const char *name);
 gboolean ctl_args_bool (CtlArgs *args, const char *name);
 guint64 ctl_args_uint (CtlArgs *args, const char *name);
 /* INT: the number, DURATION: ns, BYTES: bytes, DECIMAL: billionths. */
 gint64 ctl_args_int (CtlArgs *args, const char *name);
+double ctl_args_double (CtlArgs *args, const char *name);
 /* Positional arguments. Borrowed. */
 GPtrArray *ctl_args_positional (CtlArgs *args);
 /* --help was given; the rest may be incomplete. */

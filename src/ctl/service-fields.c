@@ -23,6 +23,13 @@ ctl_fields_append_message (GPtrArray **list, gpointer message)
   g_ptr_array_add (*list, message);
 }
 
+void
+ctl_fields_append_all (GPtrArray **list, GPtrArray *texts)
+{
+  for (guint i = 0; i < texts->len; i++)
+    ctl_fields_append (list, g_ptr_array_index (texts, i));
+}
+
 static gboolean
 contains (GPtrArray *list, const char *text)
 {
@@ -36,6 +43,62 @@ ctl_fields_remove_strings (GPtrArray *list, GPtrArray *remove)
     if (contains (remove, g_ptr_array_index (list, i - 1)))
       g_ptr_array_remove_index (list, i - 1);
 }
+
+/* ---- single values ---- */
+
+void
+ctl_fields_set_string (CtlArgs *args, const char *option, char **field)
+{
+  if (!ctl_args_given (args, option))
+    return;
+  g_free (*field);
+  *field = g_strdup (ctl_args_string (args, option));
+}
+
+void
+ctl_fields_set_int (CtlArgs *args, const char *option, gint64 *field)
+{
+  if (ctl_args_given (args, option))
+    *field = ctl_args_int (args, option);
+}
+
+void
+ctl_fields_set_uint (CtlArgs *args, const char *option, guint64 *field)
+{
+  if (ctl_args_given (args, option))
+    *field = ctl_args_uint (args, option);
+}
+
+void
+ctl_fields_set_bool (CtlArgs *args, const char *option, gboolean *field)
+{
+  if (ctl_args_given (args, option))
+    *field = ctl_args_bool (args, option);
+}
+
+gboolean
+ctl_fields_any_given (CtlArgs *args, const char *const *options)
+{
+  for (; *options != NULL; options++)
+    if (ctl_args_given (args, *options))
+      return TRUE;
+  return FALSE;
+}
+
+void
+ctl_fields_set_words (CtlArgs *args, const char *option, GPtrArray **field)
+{
+  g_auto (GStrv) words = NULL;
+
+  if (!ctl_args_given (args, option))
+    return;
+  g_clear_pointer (field, g_ptr_array_unref);
+  if (g_shell_parse_argv (ctl_args_string (args, option), NULL, &words, NULL))
+    for (guint i = 0; words[i] != NULL; i++)
+      ctl_fields_append (field, words[i]);
+}
+
+/* ---- lists and maps ---- */
 
 static int
 compare_strings (gconstpointer a, gconstpointer b)

@@ -18,8 +18,16 @@
 void ctl_fields_append (GPtrArray **list, const char *text);
 /* @message's reference is taken. */
 void ctl_fields_append_message (GPtrArray **list, gpointer message);
+void ctl_fields_append_all (GPtrArray **list, GPtrArray *texts);
 void ctl_fields_remove_strings (GPtrArray *list, GPtrArray *remove);
 void ctl_fields_sort (GPtrArray *list);
+/* The option's value, when it is given. */
+void ctl_fields_set_string (CtlArgs *args, const char *option, char **field);
+void ctl_fields_set_int (CtlArgs *args, const char *option, gint64 *field);
+void ctl_fields_set_uint (CtlArgs *args, const char *option, guint64 *field);
+void ctl_fields_set_bool (CtlArgs *args, const char *option, gboolean *field);
+/* Is one of the options (NULL-terminated) given? */
+gboolean ctl_fields_any_given (CtlArgs *args, const char *const *options);
 /* The words of a shell-like command line replace the list, when the option is given. */
 void ctl_fields_set_words (CtlArgs *args, const char *option, GPtrArray **field);
 

@@ -3,6 +3,7 @@
 #include "base/field.h"
 #include "ctl/opts.h"
 #include "model/spec.h"
+#include <math.h>
 #include <string.h>
 
 gboolean
@@ -216,6 +217,17 @@ ctl_value_cpus (const char *text, gint64 *ret_nano, GError **error)
 }
 
 gboolean
+ctl_value_float (const char *text, double *ret, GError **error)
+{
+  char *end;
+
+  *ret = g_ascii_strtod (text, &end);
+  if (end != text && *end == 0 && isfinite (*ret))
+    return TRUE;
+  return ctl_invalid (error, "strconv.ParseFloat: parsing \"%s\": invalid syntax", text);
+}
+
+gboolean
 ctl_value_number (CtlKind kind, const char *text, gint64 *ret, GError **error)
 {
   switch (kind) {
@@ -231,6 +243,7 @@ ctl_value_number (CtlKind kind, const char *text, gint64 *ret, GError **error)
   case CTL_STRING:
   case CTL_LIST:
   case CTL_UINT:
+  case CTL_FLOAT:
     break;
   }
   return ctl_invalid (error, "not a number");
@@ -242,6 +255,7 @@ ctl_value_check (CtlKind kind, const char *text, GError **error)
   gboolean yes;
   guint64 number;
   gint64 signed_number;
+  double real;
 
   switch (kind) {
   case CTL_BOOL:
@@ -253,6 +267,8 @@ ctl_value_check (CtlKind kind, const char *text, GError **error)
   case CTL_BYTES:
   case CTL_DECIMAL:
     return ctl_value_number (kind, text, &signed_number, error);
+  case CTL_FLOAT:
+    return ctl_value_float (text, &real, error);
   case CTL_STRING:
   case CTL_LIST:
     break;

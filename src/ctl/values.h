@@ -14,7 +14,9 @@ gboolean ctl_value_bytes (const char *text, gint64 *ret, GError **error);
 /* "0.5" or "1/2" CPUs in billionths. */
 gboolean ctl_value_cpus (const char *text, gint64 *ret_nano, GError **error);
 
-/* The kinds with a number; FALSE for others. */
+gboolean ctl_value_float (const char *text, double *ret, GError **error);
+
+/* The kinds with a whole number; FALSE for others. */
 gboolean ctl_value_number (CtlKind kind, const char *text, gint64 *ret, GError **error);
 /* Checks a value against its kind. */
 gboolean ctl_value_check (CtlKind kind, const char *text, GError **error);
