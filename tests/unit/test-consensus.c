@@ -375,6 +375,30 @@ test_torn_tail (Fixture *f, gconstpointer data)
   g_assert_cmpstr (f->state->str, ==, "kept;next;");
 }
 
+/* Wherever the last record is cut off, also within its head: the log starts, without it; cut in its padding it is whole. */
+static void
+test_torn_anywhere (Fixture *f, gconstpointer data)
+{
+  g_autofree char *long_text = g_strnfill (100, 'x');
+  guint whole = 0;
+
+  start_ok (f);
+  propose (f, "kept");
+  sim_clock_run (f->clock, 10000);
+  for (guint cut = 1; cut < 130; cut++) {
+    g_autofree char *name = NULL, *before = g_strdup (f->state->str), *with = g_strconcat (before, long_text, ";", NULL);
+    propose (f, long_text);
+    sim_clock_run (f->clock, 10000);
+    forget_state (f);
+    name = find_file (f, "log-", TRUE);
+    sim_disk_cut (f->disk, name, sim_disk_size (f->disk, name) - cut);
+    start_ok (f);
+    whole += g_str_equal (f->state->str, with);
+    g_assert_true (g_str_equal (f->state->str, before) || g_str_equal (f->state->str, with));
+  }
+  g_assert_cmpuint (whole, <, 8);
+}
+
 /* One bit anywhere in the log, the snapshot or the meta file: refused by name, never another state. */
 static void
 flip_all (Fixture *f, const char *prefix, gboolean newest, const char *state)
@@ -585,6 +609,7 @@ main (int argc, char **argv)
   TEST ("/consensus/snapshots", test_snapshots);
   TEST ("/consensus/power-cuts", test_power_cuts);
   TEST ("/consensus/torn-tail", test_torn_tail);
+  TEST ("/consensus/torn-anywhere", test_torn_anywhere);
   TEST ("/consensus/flipped-bits", test_flipped_bits);
   TEST ("/consensus/missing-files", test_missing_files);
   TEST ("/consensus/foreign", test_foreign);
