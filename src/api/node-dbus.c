@@ -44,6 +44,42 @@ node_set_availability (SwarmInvocation *invocation, gpointer object, GVariant *a
                                   swarm_api_done, invocation);
 }
 
+/* The order and deadline that the options say. */
+static gboolean
+drain_options (GVariant *options, SwarmDrainOrder *order, gint64 *deadline_us, GError **error)
+{
+  static const char *const allowed[] = { "Deadline:x", "Order:s", NULL };
+  const char *order_text = "update-order";
+  gint64 deadline = 0;
+  if (!swarm_api_check_options (options, allowed, error))
+    return FALSE;
+  g_variant_lookup (options, "Order", "&s", &order_text);
+  g_variant_lookup (options, "Deadline", "x", &deadline);
+  *deadline_us = deadline / 1000;
+  if (deadline < 0)
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "the deadline of a drain cannot be negative");
+  else if (!swarm_drain_order_from_string (order_text, order))
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "invalid drain order \"%s\": update-order, stop-first or start-first",
+                 order_text);
+  else
+    return TRUE;
+  return FALSE;
+}
+
+static void
+node_drain (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  g_autoptr (GVariant) options = g_variant_get_child_value (args, 0);
+  g_autoptr (GError) error = NULL;
+  SwarmDrainOrder order;
+  gint64 deadline_us;
+  if (drain_options (options, &order, &deadline_us, &error))
+    swarm_control_drain_node (control_of (invocation), &SWARM_OBJECT (object)->id, order, deadline_us, request_id (invocation),
+                              swarm_api_done, invocation);
+  else
+    swarm_invocation_fail (invocation, error);
+}
+
 static void
 node_update_labels (SwarmInvocation *invocation, gpointer object, GVariant *args)
 {
@@ -140,6 +176,9 @@ static const SwarmBusMethod node_methods[] = {
     "Makes the node a worker. Refused for the last manager and where the rest would have no quorum." },
   { "SetAvailability", "s:availability", NULL, node_set_availability, SWARM_ACTION_MANAGE_NODES, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE,
     node_details, "active: takes tasks; pause: keeps its tasks, takes no new ones; drain: its tasks move away." },
+  { "Drain", "a{sv}:options", NULL, node_drain, SWARM_ACTION_MANAGE_NODES, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE, node_details,
+    "Sets the availability drain. Options: Order s (update-order: as each service is updated; stop-first; start-first: a task stops when "
+    "its replacement runs), Deadline x (ns from now on after which no task waits for its replacement; 0: none)." },
   { "PlanAvailability", "s:availability", "aa{sv}:steps b:truncated", swarm_api_plan_availability, SWARM_ACTION_READ, SWARM_ROLES_MANAGER, 0,
     node_details, "What this availability would do now; nothing is written. Steps as Manager.PlanService gives them." },
   { "UpdateLabels", "a{ss}:set as:remove", NULL, node_update_labels, SWARM_ACTION_MANAGE_NODES, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE,

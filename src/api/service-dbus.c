@@ -121,7 +121,7 @@ judge_spec (SwarmApi *self, SwarmInvocation *invocation, const SwarmServiceSpec 
 static SwarmServiceSpec *
 parse_spec (SwarmApi *self, SwarmInvocation *invocation, GVariant *dict, GVariant *options, const SwarmId *id, const char **auth)
 {
-  static const char *const allowed[] = { "RequestId:s", "RegistryAuth:s", "NoResolveImage:b", NULL };
+  static const char *const allowed[] = { "RequestId:s", "RegistryAuth:s", "NoResolveImage:b", "Rollback:s", NULL };
   g_autoptr (GError) error = NULL;
   g_autoptr (SwarmServiceSpec) spec = NULL;
   if (!swarm_api_check_options (options, allowed, &error)
@@ -199,12 +199,49 @@ swarm_api_plan_service (SwarmInvocation *invocation, gpointer object, GVariant *
 }
 
 static void
+rolled_back_as_update (const SwarmControlReply *reply, const GError *error, gpointer data)
+{
+  const char *none[] = { NULL };
+  if (error != NULL)
+    swarm_invocation_fail (data, error);
+  else
+    swarm_invocation_return (data, g_variant_new ("(^as)", none));
+}
+
+/* Update with Rollback "previous": the spec that comes with it does not count, as in the Engine API. */
+static void
+update_to_previous (SwarmInvocation *invocation, const SwarmService *service, guint64 version, const char *to, GVariant *options)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  g_autoptr (GError) error = NULL;
+  if (g_str_equal (to, "previous")) {
+    swarm_control_rollback_service (swarm_manager_control (self->manager), &service->object.id, version,
+                                    request_id_of (invocation, options), rolled_back_as_update, invocation);
+    return;
+  }
+  error = g_error_new (SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "unrecognized rollback option %s", to);
+  swarm_invocation_fail (invocation, error);
+}
+
+static void
 service_update (SwarmInvocation *invocation, gpointer object, GVariant *args)
 {
   guint64 version;
+  const char *rollback = NULL;
   g_autoptr (GVariant) spec = NULL, options = NULL;
   g_variant_get (args, "(t@a{sv}@a{sv})", &version, &spec, &options);
-  write_spec (invocation, object, version, spec, options, FALSE);
+  if (g_variant_lookup (options, "Rollback", "&s", &rollback) && *rollback != '\0')
+    update_to_previous (invocation, object, version, rollback, options);
+  else
+    write_spec (invocation, object, version, spec, options, FALSE);
+}
+
+static void
+service_rollback (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  swarm_control_rollback_service (swarm_manager_control (self->manager), &SWARM_OBJECT (object)->id, 0,
+                                  swarm_invocation_caller (invocation)->request_id, swarm_api_done, invocation);
 }
 
 /* ---- the rest ---- */
@@ -335,9 +372,12 @@ static const SwarmBusMethod service_methods[] = {
     .doc = "The whole service in the shape of the Engine API." },
   { "Update", "t:version a{sv}:spec a{sv}:options", "as:warnings", service_update, SWARM_ACTION_MANAGE_SERVICES, SWARM_ROLES_MANAGER,
     SWARM_METHOD_WRITE | SWARM_METHOD_SENSITIVE_ARGS, service_details,
-    "Replaces the spec; version is Version.Index as Inspect gave it: a stale one is OutOfSequence. Options as CreateService." },
+    "Replaces the spec; version is Version.Index as Inspect gave it: a stale one is OutOfSequence. Options as CreateService, and Rollback s: "
+    "\"previous\" goes back to the spec before instead." },
+  { "Rollback", NULL, NULL, service_rollback, SWARM_ACTION_MANAGE_SERVICES, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE, service_details,
+    "Goes back to the spec before; once more comes back to this one." },
   { "Scale", "t:replicas", NULL, service_scale, SWARM_ACTION_MANAGE_SERVICES, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE, service_details,
-    "Sets the number of replicas." },
+    "Sets the number of replicas, or of a replicated job's completions; the other modes have none." },
   { "Remove", NULL, NULL, service_remove, SWARM_ACTION_MANAGE_SERVICES, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE, service_details,
     "Removes the service; its tasks are stopped and cleaned up in the background." },
   { "OpenLogs", "a{sv}:options", "h:stream", service_open_logs, SWARM_ACTION_READ, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL, service_details,

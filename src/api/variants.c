@@ -15,29 +15,11 @@ insert_status (GVariantDict *dict, SwarmApi *self, const SwarmService *service)
   g_variant_dict_insert_value (dict, "ServiceStatus", g_variant_dict_end (&status));
 }
 
-/* A spec shows how it is updated and rolled back even where it says nothing about it. */
-static SwarmServiceSpec *
-with_update_defaults (const SwarmServiceSpec *spec)
-{
-  SwarmServiceKind kind = swarm_service_spec_kind (spec);
-  SwarmServiceSpec *copy = swarm_service_spec_copy (spec);
-  if (kind == SWARM_SERVICE_REPLICATED_JOB || kind == SWARM_SERVICE_GLOBAL_JOB)
-    return copy;
-  if (copy->update == NULL)
-    copy->update = swarm_update_config_new ();
-  if (copy->rollback == NULL)
-    copy->rollback = swarm_update_config_new ();
-  return copy;
-}
-
 GVariant *
 swarm_api_service_variant (SwarmApi *self, const SwarmService *service)
 {
   GVariantDict dict;
-  g_autoptr (SwarmService) shown = swarm_service_copy (service);
-  g_autoptr (SwarmServiceSpec) spec = with_update_defaults (service->spec);
-  swarm_message_set_pointer (&shown->spec, spec);
-  swarm_api_object_dict (&dict, shown, self);
+  swarm_api_object_dict (&dict, service, self);
   insert_status (&dict, self, service);
   return g_variant_dict_end (&dict);
 }

@@ -298,6 +298,7 @@ test_modes (void)
     SwarmServiceStatus status;
     g_assert_cmpint (swarm_service_spec_kind (service->spec), ==, (int) i);
     swarm_control_service_status (swarm_manager_control (brain->manager), service, &status);
+    g_assert_true ((service->spec->update != NULL && service->spec->rollback != NULL) == (i <= SWARM_SERVICE_GLOBAL));
     g_assert_true (!modes[i].scales || status.desired == modes[i].desired);
     g_assert_true (brain_scale (brain, &service->object.id, 7, &scaled) == modes[i].scales);
     if (!modes[i].scales)

@@ -98,6 +98,13 @@ swarm_control_validate_service (SwarmControl *self, const SwarmServiceSpec *spec
   return check.ok && check_publish_modes (spec->endpoint->ports, error);
 }
 
+static gboolean
+is_job_spec (const SwarmServiceSpec *spec)
+{
+  SwarmServiceKind kind = swarm_service_spec_kind (spec);
+  return kind == SWARM_SERVICE_REPLICATED_JOB || kind == SWARM_SERVICE_GLOBAL_JOB;
+}
+
 /* A copy with every default that people see, and the image's full name. */
 static SwarmServiceSpec *
 complete_spec (const SwarmServiceSpec *given, GError **error)
@@ -123,6 +130,10 @@ complete_spec (const SwarmServiceSpec *given, GError **error)
   if (spec->mode == NULL) {
     spec->mode = swarm_service_mode_new ();
     spec->mode->replicated = swarm_replicated_new ();
+  }
+  if (!is_job_spec (spec)) {
+    spec->update = spec->update != NULL ? spec->update : swarm_update_config_new ();
+    spec->rollback = spec->rollback != NULL ? spec->rollback : swarm_update_config_new ();
   }
   return g_steal_pointer (&spec);
 }
