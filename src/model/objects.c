@@ -182,6 +182,7 @@ static const SwarmField swarm_task_fields[] = {
   SWARM_FIELD (16, "JobIteration.Index", SwarmTask, job_iteration, UINT),
   SWARM_FIELD (17, "AssignedGenericResources", SwarmTask, generic, MESSAGES, .type = &swarm_generic_resource_type),
   SWARM_FIELD (18, "MoveTo", SwarmTask, move_to, ID),
+  SWARM_FIELD (19, "RestartFailures", SwarmTask, failures, UINT),
   { 0 },
 };
 TYPE (swarm_task, SwarmTask);

@@ -87,13 +87,14 @@ swarm_job_completed (SwarmStore *store, const SwarmService *service)
 
 /* Puts a task into the slot (@node: on that node), ready only until its delay is over and the slot is free. */
 static void
-fill_slot (Look *look, const SwarmSlot *slot, const SwarmId *node, gint64 delay)
+fill_slot (Look *look, const SwarmSlot *slot, const SwarmId *node, gint64 delay, guint64 failures)
 {
   gboolean wait = slot->n > 0 && swarm_slot_may_run (look->leader->store, slot, NULL);
   gint64 not_before = delay > 0 ? look->now + delay : 0;
   if (!look_has_room (look))
     return;
   g_autoptr (SwarmTask) task = swarm_task_make (look->leader, look->service, slot->number, not_before, wait);
+  task->failures = failures;
   if (node != NULL)
     task->node_id = *node;
   swarm_tx_create (look->tx, task);
@@ -147,7 +148,7 @@ restart (Look *look, const SwarmSlot *slot, const SwarmSlot *run, const SwarmTas
   swarm_task_want (look->tx, task, SWARM_TASK_SHUTDOWN);
   if (!swarm_restart_wanted (run, task))
     return RUN_GIVEN_UP;
-  fill_slot (look, slot, node, swarm_restart_delay (run, task, evicted));
+  fill_slot (look, slot, node, swarm_restart_delay (task, evicted, look->now), swarm_restart_failures (task, look->now));
   return RUN_LIVE;
 }
 
@@ -196,7 +197,7 @@ begin_slots (Look *look, GArray *slots, const Run *runs, guint64 total, guint64 
     if (used && runs[at] != RUN_ABSENT)
       continue;
     SwarmSlot empty = { number, NULL, 0 };
-    fill_slot (look, used ? &g_array_index (slots, SwarmSlot, at) : &empty, NULL, 0);
+    fill_slot (look, used ? &g_array_index (slots, SwarmSlot, at) : &empty, NULL, 0, 0);
     missing--;
   }
 }
@@ -252,7 +253,7 @@ begin_on_node (gpointer object, gpointer data)
     if (tend_slot (nodes->look, slot, &run, &node->object.id) != RUN_ABSENT)
       return !nodes->look->full;
   }
-  fill_slot (nodes->look, slot != NULL ? slot : &empty, &node->object.id, 0);
+  fill_slot (nodes->look, slot != NULL ? slot : &empty, &node->object.id, 0, 0);
   return !nodes->look->full;
 }
 

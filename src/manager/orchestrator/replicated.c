@@ -45,11 +45,12 @@ remove_slot (Look *look, const SwarmSlot *slot)
 
 /* Puts a new task into a slot, beside what is there. */
 static void
-fill_slot (Look *look, const SwarmSlot *slot, gint64 delay)
+fill_slot (Look *look, const SwarmSlot *slot, gint64 delay, guint64 failures)
 {
   gboolean wait = slot->n > 0 && swarm_slot_may_run (look->leader->store, slot, NULL);
   gint64 not_before = delay > 0 ? look->now + delay : 0;
   g_autoptr (SwarmTask) task = swarm_task_make (look->leader, look->service, slot->number, not_before, wait);
+  task->failures = failures;
   swarm_tx_create (look->tx, task);
 }
 
@@ -134,7 +135,7 @@ scale_up (Look *look, GArray *replicas, GArray *slots, guint64 want)
       old++;
     SwarmSlot empty = { number, NULL, 0 };
     gboolean used = old < slots->len && g_array_index (slots, SwarmSlot, old).number == number;
-    fill_slot (look, used ? &g_array_index (slots, SwarmSlot, old) : &empty, 0);
+    fill_slot (look, used ? &g_array_index (slots, SwarmSlot, old) : &empty, 0, 0);
     missing--;
   }
 }
@@ -155,7 +156,7 @@ restart_replica (Look *look, Replica *replica, gboolean evicted)
   swarm_task_want (look->tx, task, SWARM_TASK_SHUTDOWN);
   if (!swarm_restart_wanted (&replica->slot, task))
     return;
-  fill_slot (look, &replica->slot, swarm_restart_delay (&replica->slot, task, evicted));
+  fill_slot (look, &replica->slot, swarm_restart_delay (task, evicted, look->now), swarm_restart_failures (task, look->now));
 }
 
 /* A task that was only made ready becomes running when its delay is over and its slot is free. */
@@ -200,7 +201,7 @@ replace_replica (Look *look, Replica *replica)
     return;
   if (replica->live != NULL)
     swarm_task_want (look->tx, replica->live, SWARM_TASK_SHUTDOWN);
-  fill_slot (look, &replica->slot, 0);
+  fill_slot (look, &replica->slot, 0, 0);
 }
 
 /* A changed spec replaces tasks, stop-first: those that do not run at once, the others one by one, each when the one before runs. */

@@ -2,8 +2,22 @@
 #include "manager/orchestrator/restart.h"
 
 #define DEFAULT_DELAY_US (5 * G_TIME_SPAN_SECOND)
-#define QUICK_US (1 * G_TIME_SPAN_SECOND)
-#define MAX_BACKOFF_US (60 * G_TIME_SPAN_SECOND)
+#define DEFAULT_BACKOFF_US (5 * G_TIME_SPAN_MINUTE)
+#define GOOD_RUN_US (10 * G_TIME_SPAN_SECOND)
+#define FREE_FAILURES 2 /* so many in a row cost the policy's delay only */
+#define FIRST_BACKOFF_US (1 * G_TIME_SPAN_SECOND) /* where the policy has no delay to double */
+
+static gint64
+policy_delay (const SwarmRestartPolicy *policy)
+{
+  return policy != NULL ? policy->delay / 1000 : DEFAULT_DELAY_US;
+}
+
+static gint64
+policy_backoff (const SwarmRestartPolicy *policy)
+{
+  return policy != NULL ? policy->backoff / 1000 : DEFAULT_BACKOFF_US;
+}
 
 /* Restarts in this slot under @task's spec version that count against the policy's attempts. */
 static guint64
@@ -44,47 +58,49 @@ swarm_restart_wanted (const SwarmSlot *slot, const SwarmTask *task)
   return slot_restarts (slot, task, since) < policy->max_attempts;
 }
 
-/* Over at once: rejected, or failed within a second of its creation. */
-static gboolean
-task_ended_quickly (const SwarmTask *task)
+/* A run that long is no failure at once; a shorter window of the policy says less. */
+static gint64
+good_run (const SwarmRestartPolicy *policy)
 {
-  if (task->status->state == SWARM_TASK_REJECTED)
-    return TRUE;
-  return task->status->state == SWARM_TASK_FAILED && task->status->timestamp - MAX (task->object.created_at, task->not_before) < QUICK_US;
+  return policy != NULL && policy->window > 0 ? MIN (policy->window / 1000, GOOD_RUN_US) : GOOD_RUN_US;
 }
 
-/* 0.25 s, 1 s, 4 s, 16 s, 60 s after one, two … rejections in a row; a task that ran gets two quick ends for nothing. */
-static gint64
-slot_backoff (const SwarmSlot *slot, const SwarmTask *task)
+guint64
+swarm_restart_failures (const SwarmTask *task, gint64 now)
 {
-  guint quick = 0;
-  for (guint i = slot->n; i-- > 0;) {
-    const SwarmTask *other = slot->tasks[i];
-    if (other->spec_version != task->spec_version || !task_ended_quickly (other))
-      break;
-    quick++;
+  gint64 good = good_run (task->spec->restart_policy);
+  switch (task->status->state) {
+  case SWARM_TASK_REJECTED:
+    return task->failures + 1;
+  case SWARM_TASK_FAILED:
+    return task->status->timestamp - MAX (task->object.created_at, task->not_before) < good ? task->failures + 1 : 0;
+  case SWARM_TASK_RUNNING: /* it lost its node */
+    return now - task->status->timestamp < good ? task->failures : 0;
+  default:
+    return swarm_task_state_is_terminal (task->status->state) ? 0 : task->failures;
   }
-  guint for_nothing = task->status->state == SWARM_TASK_REJECTED ? 0 : 2;
-  if (quick <= for_nothing)
-    return 0;
-  guint level = MIN (quick - for_nothing - 1, 4);
-  return MIN (G_TIME_SPAN_SECOND / 4 << (2 * level), MAX_BACKOFF_US);
 }
 
 gint64
-swarm_restart_delay (const SwarmSlot *slot, const SwarmTask *task, gboolean evicted)
+swarm_restart_delay (const SwarmTask *task, gboolean evicted, gint64 now)
 {
+  const SwarmRestartPolicy *policy = task->spec->restart_policy;
+  gint64 delay = policy_delay (policy), longest = policy_backoff (policy);
+  guint64 failures = swarm_restart_failures (task, now);
   if (evicted)
     return 0;
-  const SwarmRestartPolicy *policy = task->spec->restart_policy;
-  gint64 delay = policy != NULL ? policy->delay / 1000 : DEFAULT_DELAY_US;
-  return MAX (delay, slot_backoff (slot, task));
+  if (failures <= FREE_FAILURES || longest <= delay)
+    return delay;
+  gint64 backoff = MAX (delay, FIRST_BACKOFF_US);
+  for (guint64 i = FREE_FAILURES; i < failures && backoff < longest; i++)
+    backoff *= 2;
+  return MAX (MIN (backoff, longest), delay);
 }
 
 gint64
 swarm_restart_due (const SwarmTask *task, gint64 now)
 {
   const SwarmRestartPolicy *policy = task->spec->restart_policy;
-  gint64 longest = MAX (policy != NULL ? policy->delay / 1000 : DEFAULT_DELAY_US, MAX_BACKOFF_US);
+  gint64 longest = MAX (policy_delay (policy), policy_backoff (policy));
   return task->not_before > now + longest ? now : task->not_before;
 }
