@@ -4,7 +4,7 @@
 
 HOST_PACKAGES=systemd,systemd-sysv,dbus,polkitd,libpam-systemd,passwd,util-linux,procps,kmod,iproute2,iputils-ping,iptables,nftables,curl,openssl,ca-certificates
 HOST_PACKAGES+=,podman,crun,conmon,netavark,aardvark-dns,skopeo,docker-registry,busybox-static
-HOST_PACKAGES+=,libglib2.0-0,libjson-glib-1.0-0,libdbus-1-3,libsystemd0,libssl3,libfaketime,libasan8,libubsan1,strace,jq
+HOST_PACKAGES+=,libglib2.0-0,libjson-glib-1.0-0,libdbus-1-3,libsystemd0,libssl3,libfaketime,libasan8,libubsan1,strace,jq,openssh-server,openssh-client
 RAFT_PACKAGE=libraft0
 IMAGE_PACKAGES=nginx
 
@@ -49,6 +49,8 @@ configure_root() { # ROOT
     getty@tty1.service console-getty.service docker-registry.service; do
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
   done
+  # sshd is there, for the scenario that starts it
+  rm -f "$root"/etc/systemd/system/{sshd.service,multi-user.target.wants/ssh.service}
   mkdir -p "$root/etc/systemd/journald.conf.d" "$root/etc/systemd/system.conf.d" "$root/var/log/journal" "$root/etc/containers/registries.conf.d"
   printf '[Journal]\nStorage=persistent\nSystemMaxUse=64M\nRateLimitIntervalSec=0\n' > "$root/etc/systemd/journald.conf.d/lab.conf"
   printf '[Manager]\nDefaultTimeoutStopSec=30s\n' > "$root/etc/systemd/system.conf.d/lab.conf"
@@ -84,7 +86,7 @@ need_base() {
   [ ! -e "$IMAGES/.done" ] || { touch "$BASE.used"; return 0; }
   mkdir -p "$CACHE"
   exec 8> "$CACHE/lock"
-  say "waiting for another lab that builds the root (at most 15 minutes)" && flock -w 900 8 || die "another lab holds $CACHE/lock"
+  flock -n 8 || { say "waiting for another lab that builds the root (at most 15 minutes)" && flock -w 900 8; } || die "another lab holds $CACHE/lock"
   if [ ! -e "$BASE/.done" ]; then
     rm -rf --one-file-system "$BASE" "$BASE.new"
     make_base "$BASE.new"
