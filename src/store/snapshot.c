@@ -96,9 +96,14 @@ swarm_store_snapshot (SwarmStore *self)
   snapshot->now = self->requests.now;
   snapshot->objects = swarm_messages_new ();
   snapshot->requests = g_ptr_array_new_with_free_func (swarm_request_unref);
-  for (guint kind = 0; kind < _SWARM_KIND_MAX; kind++)
-    for (guint i = 0; i < self->tables->table[kind].sorted->len; i++)
-      g_ptr_array_add (snapshot->objects, swarm_message_ref (self->tables->table[kind].sorted->pdata[i]));
+  for (guint kind = 0; kind < _SWARM_KIND_MAX; kind++) {
+    SwarmIdIter iter;
+    gpointer object;
+
+    swarm_id_iter_init (&iter, &self->tables->table[kind].by_id, NULL);
+    while ((object = swarm_id_iter_next (&iter)) != NULL)
+      g_ptr_array_add (snapshot->objects, swarm_message_ref (object));
+  }
   for (GList *l = self->requests.order.head; l != NULL; l = l->next)
     g_ptr_array_add (snapshot->requests, g_atomic_rc_box_acquire (l->data));
   return snapshot;

@@ -37,25 +37,28 @@ swarm_store_get_by_name (SwarmStore *self, SwarmKind kind, const char *name)
 SwarmCluster *
 swarm_store_cluster (SwarmStore *self)
 {
-  GPtrArray *clusters = self->tables->table[SWARM_KIND_CLUSTER].sorted;
+  SwarmIdIter iter;
 
-  return clusters->len > 0 ? clusters->pdata[0] : NULL;
+  swarm_id_iter_init (&iter, &self->tables->table[SWARM_KIND_CLUSTER].by_id, NULL);
+  return swarm_id_iter_next (&iter);
 }
 
 void
 swarm_store_foreach (SwarmStore *self, SwarmKind kind, SwarmStoreEach func, gpointer data)
 {
-  GPtrArray *sorted = self->tables->table[kind].sorted;
+  SwarmIdIter iter;
+  gpointer object;
 
-  for (guint i = 0; i < sorted->len; i++)
-    if (!func (sorted->pdata[i], data))
+  swarm_id_iter_init (&iter, &self->tables->table[kind].by_id, NULL);
+  while ((object = swarm_id_iter_next (&iter)) != NULL)
+    if (!func (object, data))
       return;
 }
 
 guint
 swarm_store_count (SwarmStore *self, SwarmKind kind)
 {
-  return self->tables->table[kind].sorted->len;
+  return self->tables->table[kind].by_id.n;
 }
 
 GPtrArray *
@@ -100,9 +103,10 @@ match (Matches *matches, gpointer object)
 static void
 match_prefix (SwarmStore *self, SwarmKind kind, const char *prefix, Matches *matches)
 {
-  GPtrArray *sorted = self->tables->table[kind].sorted;
   gsize len = strlen (prefix);
   char text[SWARM_ID_STRING_LEN + 1];
+  SwarmIdIter iter;
+  SwarmObject *object;
   SwarmId first;
 
   if (len == 0 || len > SWARM_ID_STRING_LEN)
@@ -112,23 +116,26 @@ match_prefix (SwarmStore *self, SwarmKind kind, const char *prefix, Matches *mat
   text[SWARM_ID_STRING_LEN] = '\0';
   if (!swarm_id_parse (text, &first))
     return;
-  for (guint i = swarm_tables_position (self->tables, kind, &first); i < sorted->len; i++) {
-    if (strncmp (swarm_id_string (&SWARM_OBJECT (sorted->pdata[i])->id).str, prefix, len) != 0)
+  swarm_id_iter_init (&iter, &self->tables->table[kind].by_id, &first);
+  while ((object = swarm_id_iter_next (&iter)) != NULL) {
+    if (strncmp (swarm_id_string (&object->id).str, prefix, len) != 0)
       return;
-    match (matches, sorted->pdata[i]);
+    match (matches, object);
   }
 }
 
 static void
 match_name (SwarmStore *self, SwarmKind kind, const char *name, Matches *matches)
 {
-  GPtrArray *sorted = self->tables->table[kind].sorted;
+  SwarmIdIter iter;
+  SwarmObject *object;
 
   if (kind == SWARM_KIND_TASK || *name == '\0')
     return;
-  for (guint i = 0; i < sorted->len; i++)
-    if (g_str_equal (swarm_object_name (sorted->pdata[i]), name))
-      match (matches, sorted->pdata[i]);
+  swarm_id_iter_init (&iter, &self->tables->table[kind].by_id, NULL);
+  while ((object = swarm_id_iter_next (&iter)) != NULL)
+    if (g_str_equal (swarm_object_name (object), name))
+      match (matches, object);
 }
 
 gpointer

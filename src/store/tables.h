@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The tables and their indexes; nothing here knows of the log. */
 #pragma once
+#include "base/id-table.h"
 #include "model/objects.h"
 
 /* Objects of one kind. */
 typedef struct {
-  GHashTable *by_id; /* SwarmId in the object → object (a reference) */
-  GPtrArray *sorted; /* the same objects by id, borrowed */
+  SwarmIdTable by_id;  /* objects (references), in order of id */
   GHashTable *by_name; /* name in the object → object, borrowed; NULL: names need not be unique */
 } SwarmTable;
 
 typedef struct {
   SwarmTable table[_SWARM_KIND_MAX];
-  GHashTable *tasks_of_service; /* SwarmId (owned) → GPtrArray of tasks by slot, creation, id */
-  GHashTable *tasks_of_node;
+  SwarmIdTable tasks_of_service; /* SwarmTaskList by id of the service */
+  SwarmIdTable tasks_of_node;
 } SwarmTables;
 
 SwarmTables *swarm_tables_new (void);
@@ -29,8 +29,6 @@ void swarm_tables_set (SwarmTables *self, SwarmKind kind, const SwarmId *id, gpo
 /* Parts of @object (not yet in the tables) that equal those of @previous (may be NULL) become the very same in memory, and a task shares its
  * spec with its service: thousands of equal ones cost one. */
 void swarm_tables_share (SwarmTables *self, SwarmObject *object, const SwarmObject *previous);
-/* First position in the table's sorted array that is not below @id. */
-guint swarm_tables_position (SwarmTables *self, SwarmKind kind, const SwarmId *id);
 /* Copies of index entries; never NULL. @slot NULL: all. */
 GPtrArray *swarm_tables_tasks_of_service (SwarmTables *self, const SwarmId *service, const guint64 *slot);
 GPtrArray *swarm_tables_tasks_of_node (SwarmTables *self, const SwarmId *node);
