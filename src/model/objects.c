@@ -161,6 +161,7 @@ static const SwarmField swarm_task_status_fields[] = {
   SWARM_FIELD (4, "Err", SwarmTaskStatus, err, STRING),
   SWARM_FIELD (5, "ContainerStatus", SwarmTaskStatus, container, MESSAGE, .type = &swarm_container_status_type),
   SWARM_FIELD (6, "HasExit", SwarmTaskStatus, has_exit, BOOL),
+  SWARM_FIELD (7, "StartedAt", SwarmTaskStatus, started_at, TIME),
   { 0 },
 };
 TYPE (swarm_task_status, SwarmTaskStatus);
@@ -183,6 +184,7 @@ static const SwarmField swarm_task_fields[] = {
   SWARM_FIELD (17, "AssignedGenericResources", SwarmTask, generic, MESSAGES, .type = &swarm_generic_resource_type),
   SWARM_FIELD (18, "MoveTo", SwarmTask, move_to, ID),
   SWARM_FIELD (19, "RestartFailures", SwarmTask, failures, UINT),
+  SWARM_FIELD (20, "ByUpdate", SwarmTask, by_update, BOOL),
   { 0 },
 };
 TYPE (swarm_task, SwarmTask);

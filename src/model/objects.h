@@ -171,6 +171,7 @@ typedef struct {
   char *err;  /* "Err" */
   SwarmContainerStatus *container;
   gboolean has_exit; /* exit_code is meaningful */
+  gint64 started_at; /* when it became RUNNING, by the same clock as the timestamp; 0: never */
 } SwarmTaskStatus;
 SWARM_MESSAGE_DECLARE (SwarmTaskStatus, swarm_task_status)
 
@@ -186,6 +187,7 @@ typedef struct {
   SwarmEndpointSpec *endpoint;
   SwarmTaskStatus *status;
   SwarmTaskState desired_state;
+  gboolean by_update; /* made by the update to its version, in place of a task that was not as declared */
   gint64 not_before; /* restart delay: desired becomes running then (µs) ; 0: none */
   guint64 job_iteration;
   GPtrArray *generic; /* SwarmGenericResource: what was given to it on its node */

@@ -76,6 +76,8 @@ swarm_task_set_state (SwarmTask *task, SwarmTaskState state, SwarmWriter writer,
   status = task->status != NULL ? swarm_task_status_copy (task->status) : swarm_task_status_new ();
   status->state = state;
   status->timestamp = now_us;
+  if (state == SWARM_TASK_RUNNING && status->started_at == 0)
+    status->started_at = now_us;
   swarm_string_set (&status->text, text);
   swarm_string_set (&status->err, err);
   swarm_message_unref (task->status);

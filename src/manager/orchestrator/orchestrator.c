@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "manager/orchestrator/orchestrator.h"
 #include "manager/dirty.h"
+#include "manager/orchestrator/global.h"
 #include "manager/orchestrator/jobs.h"
 #include "manager/orchestrator/replicated.h"
 
@@ -71,7 +72,9 @@ reconcile (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx, gint64 *wake
   const SwarmService *service = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, id);
   if (service != NULL && !service->pending_delete && swarm_service_is_job (service))
     return swarm_job_reconcile (self->leader, id, tx, wake);
-  return swarm_replicated_reconcile (self->leader, id, tx, wake);
+  if (service != NULL && !service->pending_delete && swarm_service_spec_kind (service->spec) == SWARM_SERVICE_GLOBAL)
+    return swarm_global_reconcile (self->leader, id, tx, wake);
+  return swarm_replicated_reconcile (self->leader, id, tx, wake); /* also of what is gone: its tasks are removed */
 }
 
 static gboolean
@@ -166,7 +169,7 @@ task_matters (const SwarmEvent *event)
   if (event->event != SWARM_EVENT_UPDATE)
     return TRUE;
   const SwarmTask *now = event->object, *before = event->previous;
-  return now->desired_state != before->desired_state
+  return now->desired_state != before->desired_state || !swarm_id_equal (&now->move_to, &before->move_to)
          || (now->status->state != before->status->state && now->status->state >= SWARM_TASK_RUNNING);
 }
 

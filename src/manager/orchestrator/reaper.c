@@ -55,10 +55,28 @@ history_limit (SwarmStore *store, const SwarmTask *newest)
   return MAX (limit, 1);
 }
 
+/* Global services and jobs keep their history per node. */
+static gboolean
+is_everywhere (const SwarmService *service)
+{
+  SwarmServiceKind kind = service != NULL ? swarm_service_spec_kind (service->spec) : SWARM_SERVICE_REPLICATED;
+  return kind == SWARM_SERVICE_GLOBAL || kind == SWARM_SERVICE_GLOBAL_JOB;
+}
+
+/* How it went is asked for as long as the update that made it is under way. */
+static gboolean
+update_counts (const SwarmService *service, const SwarmTask *task)
+{
+  const SwarmUpdateStatus *status = service != NULL ? service->update_status : NULL;
+  return status != NULL && (status->state == SWARM_UPDATE_UPDATING || status->state == SWARM_UPDATE_ROLLBACK_STARTED)
+         && swarm_task_is_step (task, service);
+}
+
 /* FALSE: @tx is full. */
 static gboolean
-reap_slot (SwarmReaper *self, const SwarmSlot *slot, gboolean everywhere, SwarmTx *tx)
+reap_slot (SwarmReaper *self, const SwarmSlot *slot, const SwarmService *service, SwarmTx *tx)
 {
+  gboolean everywhere = is_everywhere (service);
   SwarmTask *newest = slot->tasks[slot->n - 1];
   gint64 limit = history_limit (self->leader->store, newest);
   /* The slot of a node that is gone is gone with it. */
@@ -70,7 +88,7 @@ reap_slot (SwarmReaper *self, const SwarmSlot *slot, gboolean everywhere, SwarmT
       continue;
     gboolean removed = task->desired_state == SWARM_TASK_REMOVE;
     gboolean former = task->desired_state > SWARM_TASK_COMPLETE || task->job_iteration != newest->job_iteration;
-    gboolean old = surplus > 0 && task != newest && former;
+    gboolean old = surplus > 0 && task != newest && former && !update_counts (service, task);
     if (!removed && !old && !vanished)
       continue;
     if (!swarm_tx_has_room (tx, 1))
@@ -82,15 +100,6 @@ reap_slot (SwarmReaper *self, const SwarmSlot *slot, gboolean everywhere, SwarmT
   return TRUE;
 }
 
-/* Global services and jobs keep their history per node. */
-static gboolean
-is_everywhere (SwarmReaper *self, const SwarmId *id)
-{
-  const SwarmService *service = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, id);
-  SwarmServiceKind kind = service != NULL ? swarm_service_spec_kind (service->spec) : SWARM_SERVICE_REPLICATED;
-  return kind == SWARM_SERVICE_GLOBAL || kind == SWARM_SERVICE_GLOBAL_JOB;
-}
-
 static gboolean
 reaper_pass (gpointer loop, SwarmTx *tx)
 {
@@ -98,10 +107,10 @@ reaper_pass (gpointer loop, SwarmTx *tx)
   SwarmId service;
   while (!swarm_runner_time_is_up (self->leader->runner) && swarm_dirty_take (&self->services, &service)) {
     g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (self->leader->store, &service);
-    gboolean everywhere = is_everywhere (self, &service);
-    g_autoptr (GArray) slots = everywhere ? swarm_slots_by_node (tasks) : swarm_slots_of (tasks);
+    const SwarmService *object = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, &service);
+    g_autoptr (GArray) slots = is_everywhere (object) ? swarm_slots_by_node (tasks) : swarm_slots_of (tasks);
     for (guint i = 0; i < slots->len; i++) {
-      if (!reap_slot (self, &g_array_index (slots, SwarmSlot, i), everywhere, tx)) {
+      if (!reap_slot (self, &g_array_index (slots, SwarmSlot, i), object, tx)) {
         swarm_dirty_mark (&self->services, &service);
         return TRUE;
       }

@@ -63,7 +63,7 @@ swarm_task_is_evicted (SwarmStore *store, const SwarmTask *task)
 gboolean
 swarm_task_may_run (SwarmStore *store, const SwarmTask *task)
 {
-  if (swarm_id_is_nil (&task->node_id) || swarm_task_state_is_terminal (task->status->state))
+  if (swarm_id_is_nil (&task->node_id) || task->status->state < SWARM_TASK_ASSIGNED || swarm_task_state_is_terminal (task->status->state))
     return FALSE;
   const SwarmNode *node = swarm_store_get (store, SWARM_KIND_NODE, &task->node_id);
   return node != NULL && node->status->state != SWARM_NODE_DOWN;
@@ -110,6 +110,12 @@ swarm_task_is_dirty (SwarmStore *store, const SwarmTask *task, const SwarmServic
   if (!swarm_message_differs (task->spec, service->spec->task, SWARM_FIELD_REPLACES_TASKS))
     return FALSE;
   return !task_still_fits (store, task, service);
+}
+
+gboolean
+swarm_task_is_step (const SwarmTask *task, const SwarmService *service)
+{
+  return task->by_update && task->spec_version == service->spec_version;
 }
 
 SwarmTask *

@@ -25,6 +25,9 @@ gboolean swarm_slot_may_run (SwarmStore *store, const SwarmSlot *slot, const Swa
 /* The task is not what the service declares now: it has to be replaced. A new placement alone leaves a task where it still fits. */
 gboolean swarm_task_is_dirty (SwarmStore *store, const SwarmTask *task, const SwarmService *service);
 
+/* The update to @service's version put it into its slot. */
+gboolean swarm_task_is_step (const SwarmTask *task, const SwarmService *service);
+
 /* A new task of @service, state new. @not_before: 0 or when its restart delay ends; with @wait it is only made ready until then
  * and until the slot is free. Caller owns it. */
 SwarmTask *swarm_task_make (const SwarmLeader *leader, const SwarmService *service, guint64 slot, gint64 not_before, gboolean wait);

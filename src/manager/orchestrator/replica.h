@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What replicated and global services have in common: a slot that stands for one replica is kept filled, restarted, moved and updated.
+ * Which slots there are to be is replicated.c's and global.c's. */
+#pragma once
+#include "manager/orchestrator/slot.h"
+
+/* One look at a service: what a pass has at hand. */
+typedef struct {
+  const SwarmLeader *leader;
+  SwarmService *service;
+  SwarmTx *tx;
+  gint64 now;    /* wall clock µs */
+  gint64 *wake;  /* lowered to when the service wants to be looked at again */
+  gboolean full; /* @tx has no room: the rest waits for the next transaction */
+} SwarmLook;
+
+typedef struct {
+  SwarmSlot slot;
+  SwarmId node; /* global services: the node whose slot it is; else nil */
+  gboolean held; /* global services: the node is paused, nothing is begun there */
+  SwarmTask *live; /* the task that is meant to run; NULL: there is none */
+  gboolean running; /* live and observed running */
+  gboolean dirty;   /* live (or what ended last) is not what the service declares */
+  SwarmTask *step;  /* what the update to the service's version put here; NULL: nothing */
+  guint on_node;    /* replicated.c: how many better slots of the service share its node */
+} SwarmReplica;
+
+/* Room for the two changes that replace a task? Else the look is full. */
+gboolean swarm_look_has_room (SwarmLook *look);
+void swarm_look_wake_at (SwarmLook *look, gint64 when);
+
+/* Fills in what the slot's tasks tell. Of several tasks that are meant to run, what the service declares comes before what it declared
+ * once, then what runs before what does not, then the newer. */
+void swarm_replica_init (SwarmReplica *self, const SwarmLook *look, const SwarmSlot *slot, const SwarmId *node);
+/* What was here ended by itself, and the policy wants no other: the slot stays as it is until the service's spec changes. */
+gboolean swarm_replica_has_ended (const SwarmReplica *self);
+/* A new task beside whatever is in the slot. */
+void swarm_replica_fill (SwarmLook *look, const SwarmReplica *self);
+/* Stops what is in the slot, so that an update's task takes its place; with @start_first a task that runs goes on until the new one runs. */
+void swarm_replica_replace (SwarmLook *look, const SwarmReplica *self, gboolean start_first);
+/* All tasks of the slot are to go, SHUTDOWN or REMOVE. */
+void swarm_look_drop_slot (SwarmLook *look, const SwarmSlot *slot, SwarmTaskState desired);
+
+/* Restarts, moves and updates. */
+void swarm_replicas_tend (SwarmLook *look, GArray *replicas);

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "manager/orchestrator/update.h"
+#include "base/log.h"
+
+/* So long after its grace period a task that does not stop holds up its own slot only, no longer the whole update. */
+#define STOP_LIMIT_US G_TIME_SPAN_MINUTE
+
+/* ---- what the tasks tell ---- */
+
+static const SwarmUpdateConfig *
+config_of (const SwarmServiceSpec *spec, gboolean rollback)
+{
+  static SwarmUpdateConfig *defaults;
+  if (defaults == NULL)
+    defaults = swarm_update_config_new ();
+  const SwarmUpdateConfig *config = rollback ? spec->rollback : spec->update;
+  return config != NULL ? config : defaults;
+}
+
+static void
+read_config (SwarmUpdate *self, const SwarmServiceSpec *spec)
+{
+  const SwarmUpdateConfig *config = config_of (spec, self->rollback);
+  self->start_first = config->order == SWARM_ORDER_START_FIRST;
+  self->parallelism = config->parallelism > 0 ? config->parallelism : G_MAXUINT64;
+  self->delay = config->delay / 1000;
+  self->monitor = config->monitor / 1000;
+  if (self->delay >= self->monitor)
+    self->monitor = self->delay + G_TIME_SPAN_SECOND;
+  self->action = config->failure_action;
+  self->max_ratio = config->max_failure_ratio;
+}
+
+/* When the slot of @step was done, by the leaders' clocks: it began to run, or ended without. The node's stamp counts only as far as theirs
+ * bear it out. */
+static gint64
+step_done_at (const SwarmTask *step)
+{
+  gint64 at = step->status->started_at != 0 ? step->status->started_at : step->object.updated_at;
+  return CLAMP (at, step->object.created_at, MAX (step->object.updated_at, step->object.created_at));
+}
+
+/* Failure or early termination. A task that was told to stop did not fail. */
+static gboolean
+step_failed (const SwarmUpdate *self, const SwarmTask *step)
+{
+  const SwarmTaskStatus *status = step->status;
+  if (status->state != SWARM_TASK_COMPLETE && status->state != SWARM_TASK_FAILED && status->state != SWARM_TASK_REJECTED)
+    return FALSE;
+  return status->started_at == 0 || status->timestamp - status->started_at <= self->monitor;
+}
+
+static gboolean
+is_later_failure (const SwarmTask *task, const SwarmTask *other)
+{
+  if (other == NULL || task->status->timestamp != other->status->timestamp)
+    return other == NULL || task->status->timestamp > other->status->timestamp;
+  return swarm_id_compare (&task->object.id, &other->object.id) > 0;
+}
+
+/* The step waits for a task that takes longer to stop than it may: the others need not. */
+static gboolean
+step_is_overdue (SwarmLook *look, const SwarmReplica *replica)
+{
+  const SwarmTask *step = replica->step;
+  if (step->desired_state >= SWARM_TASK_RUNNING)
+    return FALSE;
+  gint64 grace = 0;
+  for (guint i = 0; i < replica->slot.n; i++)
+    grace = MAX (grace, replica->slot.tasks[i]->spec->container->stop_grace_period / 1000);
+  gint64 due = step->object.created_at + grace + STOP_LIMIT_US;
+  if (due > look->now)
+    swarm_look_wake_at (look, due);
+  return due <= look->now;
+}
+
+static void
+count_step (SwarmUpdate *self, SwarmLook *look, const SwarmReplica *replica)
+{
+  const SwarmTask *step = replica->step;
+  self->steps++;
+  if (step->status->state < SWARM_TASK_RUNNING && step->desired_state <= SWARM_TASK_RUNNING) {
+    self->open++;
+    self->busy += !step_is_overdue (look, replica);
+    return;
+  }
+  gint64 rests_at = step_done_at (step) + self->delay;
+  /* A stamp that lies ahead is of a clock that was set back since: what it tells is over. */
+  if (rests_at <= look->now + self->delay)
+    self->rests_at = MAX (self->rests_at, rests_at);
+  if (rests_at > look->now && rests_at <= look->now + self->delay) {
+    self->busy++;
+    swarm_look_wake_at (look, rests_at);
+  }
+  if (!step_failed (self, step))
+    return;
+  self->failures++;
+  if (is_later_failure (step, self->culprit))
+    self->culprit = step;
+}
+
+void
+swarm_update_init (SwarmUpdate *self, SwarmLook *look, GArray *replicas)
+{
+  const SwarmService *service = look->service;
+  *self = (SwarmUpdate){ .state = service->update_status != NULL ? service->update_status->state : SWARM_UPDATE_NONE };
+  self->rollback = self->state == SWARM_UPDATE_ROLLBACK_STARTED || self->state == SWARM_UPDATE_ROLLBACK_PAUSED;
+  self->paused = self->state == SWARM_UPDATE_PAUSED || self->state == SWARM_UPDATE_ROLLBACK_PAUSED;
+  self->under_way = self->state == SWARM_UPDATE_UPDATING || self->state == SWARM_UPDATE_ROLLBACK_STARTED;
+  read_config (self, service->spec);
+  for (guint i = 0; i < replicas->len; i++) {
+    const SwarmReplica *replica = &g_array_index (replicas, SwarmReplica, i);
+    if (replica->step != NULL)
+      count_step (self, look, replica);
+    else
+      self->waiting += replica->dirty && !replica->held;
+  }
+}
+
+/* ---- what people are told ---- */
+
+static void
+tell (SwarmLook *look, SwarmService *service, SwarmUpdateState state, const char *text)
+{
+  SwarmUpdateStatus *status = service->update_status != NULL ? swarm_update_status_copy (service->update_status) : swarm_update_status_new ();
+  status->state = state;
+  swarm_string_set (&status->text, text);
+  if (state == SWARM_UPDATE_UPDATING) {
+    status->started_at = look->now;
+    status->completed_at = 0;
+  } else if (state == SWARM_UPDATE_COMPLETED || state == SWARM_UPDATE_ROLLBACK_COMPLETED) {
+    status->completed_at = look->now;
+  }
+  swarm_message_clear_pointer (&service->update_status);
+  service->update_status = status;
+  swarm_tx_update (look->tx, service);
+  swarm_info ("service %s: %s", service->spec->name, text);
+}
+
+static void
+update_tell (SwarmUpdate *self, SwarmLook *look, SwarmUpdateState state, const char *text)
+{
+  g_autoptr (SwarmService) copy = swarm_service_copy (look->service);
+  tell (look, copy, state, text);
+  self->state = state;
+}
+
+/* ---- failures ---- */
+
+static void
+update_pause (SwarmUpdate *self, SwarmLook *look)
+{
+  /* A rollback never rolls back: that it was to do so is said. */
+  gboolean twice = self->rollback && self->action == SWARM_FAILURE_ROLLBACK;
+  g_autofree char *text = g_strdup_printf ("%s paused due to failure or early termination of task %s", twice ? "rollback" : "update",
+                                           swarm_id_string (&self->culprit->object.id).str);
+  update_tell (self, look, self->rollback ? SWARM_UPDATE_ROLLBACK_PAUSED : SWARM_UPDATE_PAUSED, text);
+  self->paused = TRUE;
+  self->under_way = FALSE;
+}
+
+static void
+update_roll_back (SwarmUpdate *self, SwarmLook *look)
+{
+  g_autoptr (SwarmService) copy = swarm_service_copy (look->service);
+  g_autofree char *text = g_strdup_printf ("update rolled back due to failure or early termination of task %s",
+                                           swarm_id_string (&self->culprit->object.id).str);
+  swarm_message_set_pointer (&copy->spec, look->service->previous_spec);
+  swarm_message_clear_pointer (&copy->previous_spec);
+  copy->spec_version++;
+  tell (look, copy, SWARM_UPDATE_ROLLBACK_STARTED, text);
+}
+
+gboolean
+swarm_update_judge (SwarmUpdate *self, SwarmLook *look)
+{
+  guint slots = self->steps + self->waiting;
+  if (!self->under_way || self->action == SWARM_FAILURE_CONTINUE || self->failures == 0
+      || (double) self->failures / slots <= self->max_ratio || !swarm_look_has_room (look))
+    return TRUE;
+  if (self->action == SWARM_FAILURE_ROLLBACK && !self->rollback && look->service->previous_spec != NULL) {
+    update_roll_back (self, look);
+    return FALSE;
+  }
+  update_pause (self, look);
+  return TRUE;
+}
+
+/* ---- going on ---- */
+
+/* What does not run comes first: there is nothing to lose. */
+static int
+compare_turns (gconstpointer a, gconstpointer b)
+{
+  const SwarmReplica *x = *(SwarmReplica *const *) a, *y = *(SwarmReplica *const *) b;
+  if (x->running != y->running)
+    return x->running ? 1 : -1;
+  if (x->slot.number != y->slot.number)
+    return x->slot.number < y->slot.number ? -1 : 1;
+  return swarm_id_compare (&x->node, &y->node);
+}
+
+static void
+update_complete (SwarmUpdate *self, SwarmLook *look)
+{
+  gint64 due = self->steps > 0 ? self->rests_at + self->monitor : 0;
+  if (due > look->now)
+    swarm_look_wake_at (look, due);
+  else if (self->rollback && swarm_look_has_room (look))
+    update_tell (self, look, SWARM_UPDATE_ROLLBACK_COMPLETED, "rollback completed");
+  else if (swarm_look_has_room (look))
+    update_tell (self, look, SWARM_UPDATE_COMPLETED, "update completed");
+}
+
+void
+swarm_update_advance (SwarmUpdate *self, SwarmLook *look, GPtrArray *ready)
+{
+  if (self->paused || !swarm_look_has_room (look))
+    return;
+  if (self->waiting == 0 && self->open == 0) {
+    if (self->under_way)
+      update_complete (self, look);
+    return;
+  }
+  if (!self->under_way)
+    update_tell (self, look, SWARM_UPDATE_UPDATING, "update in progress");
+  g_ptr_array_sort (ready, compare_turns);
+  for (guint i = 0; i < ready->len && self->busy < self->parallelism && swarm_look_has_room (look); i++, self->busy++)
+    swarm_replica_replace (look, g_ptr_array_index (ready, i), self->start_first);
+}
