@@ -14,6 +14,7 @@ typedef struct {
   gboolean running;
   guint starts; /* how often it was started, over all boots and hosts: more than 1 is a broken promise */
   int exit_code; /* -1 while it runs or before it ran */
+  gboolean unhealthy; /* its health commands fail */
 } RuntimeSimTask;
 
 /* How a task's container behaves, when labels shall not say it. */

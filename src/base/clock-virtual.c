@@ -120,6 +120,12 @@ swarm_virtual_clock_view (SwarmVirtualClock *self, gint64 wall_offset_us)
   return &view->iface;
 }
 
+void
+swarm_virtual_clock_step_wall (SwarmClock *view, gint64 us)
+{
+  ((View *) view)->wall_offset += us;
+}
+
 gint64
 swarm_virtual_clock_time (SwarmVirtualClock *self)
 {

@@ -13,6 +13,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmVirtualClock, swarm_virtual_clock_free)
 SwarmClock *swarm_virtual_clock_iface (SwarmVirtualClock *self);
 /* Same time, but a wall clock that is off by @wall_offset_us: for one host. Freed with @self. */
 SwarmClock *swarm_virtual_clock_view (SwarmVirtualClock *self, gint64 wall_offset_us);
+/* That host's wall clock is stepped. */
+void swarm_virtual_clock_step_wall (SwarmClock *view, gint64 us);
 /* That host stands still (its process is stopped, its machine suspended): timers of @view that are due before @until_us run only then. */
 void swarm_virtual_clock_freeze (SwarmClock *view, gint64 until_us);
 gboolean swarm_virtual_clock_is_frozen (SwarmClock *view);

@@ -2,6 +2,7 @@
 /* Virtual time and chance by seed: a run is repeated exactly by its seed. */
 #pragma once
 #include "base/clock-virtual.h"
+#include "base/id.h"
 #include "base/random.h"
 
 #define SimClock SwarmVirtualClock
@@ -9,6 +10,7 @@
 #define sim_clock_free swarm_virtual_clock_free
 #define sim_clock_iface swarm_virtual_clock_iface
 #define sim_clock_view swarm_virtual_clock_view
+#define sim_clock_step_wall swarm_virtual_clock_step_wall
 #define sim_clock_freeze swarm_virtual_clock_freeze
 #define sim_clock_is_frozen swarm_virtual_clock_is_frozen
 #define sim_clock_time swarm_virtual_clock_time
@@ -20,6 +22,7 @@
 typedef struct {
   SwarmRandom iface;
   guint64 state;
+  const SwarmId *next_id; /* what the next id that somebody asks for is to be, once; NULL: by chance */
 } SimRandom;
 
 void sim_random_init (SimRandom *self, guint64 seed);

@@ -3,8 +3,23 @@
 #pragma once
 #include "sim/sim-machine.h"
 
+typedef struct _SimPromises SimPromises;
+
 typedef struct {
   SimWorld world;
+  GHashTable *by_name; /* host name → SimMachine */
+  SimPromises *promises;
+  gboolean lenient; /* a broken promise is only noted */
+  char *broken;     /* the first one that was broken */
+  guint64 committed; /* log index that some manager has applied */
+  gboolean changed;
+  gint64 presence_due;
+  /* Each committed change, once, when the first manager applies it: look, change nothing. */
+  void (*on_commit) (const SwarmEvent *event, gpointer data);
+  gpointer on_commit_data;
+  /* After a turn in which something was committed. */
+  void (*on_change) (gpointer data);
+  gpointer on_change_data;
 } SimCluster;
 
 typedef struct {
@@ -12,25 +27,37 @@ typedef struct {
   guint managers; /* machines n1 … are managers, the rest workers */
   guint workers;
   gboolean simple_log; /* one manager over an in-memory log; else the real one */
+  GArray *machines;    /* SimMachineConfig, in place of the numbers above; the first is a manager. NULL: none */
+  const SwarmClusterSpec *spec; /* NULL: the defaults */
 } SimClusterConfig;
 
-/* All machines are up and their nodes ready. Managers take tasks, too. */
+/* All machines but the absent are up and their nodes ready. Managers take tasks, too. */
 SimCluster *sim_cluster_new (const SimClusterConfig *config);
 void sim_cluster_free (SimCluster *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimCluster, sim_cluster_free)
+/* An absent worker joins, as soon as somebody leads. */
+void sim_cluster_join (SimCluster *self, SimMachine *machine);
+/* For sim-form.c: SimWorld.store_opened. */
+void sim_cluster_store_opened (SimMachine *machine, gpointer data);
 
-/* Lets time pass, checking the invariants on the way: no task id is ever started twice; no slot has two running containers unless
- * the host of one was cut off or its agent was away longer than it may be. A broken promise ends the program. */
+/* Lets time pass, checking the promises after every event (sim-promises.h). A broken one ends the program, or (lenient) the run. */
 void sim_cluster_run (SimCluster *self, gint64 us);
 gboolean sim_cluster_run_until (SimCluster *self, gint64 limit_us, gboolean (*done) (SimCluster *self, gpointer data), gpointer data);
+void sim_cluster_break (SimCluster *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
 SimMachine *sim_cluster_machine (SimCluster *self, guint index);
 guint sim_cluster_n_machines (SimCluster *self);
+/* By host name; NULL: none. */
+SimMachine *sim_cluster_find (SimCluster *self, const char *name);
 /* The machine that leads, or NULL. */
 SimMachine *sim_cluster_leader (SimCluster *self);
 /* The leader's store; borrowed; ends the program when nobody leads. */
 SwarmStore *sim_cluster_store (SimCluster *self);
+/* The store of the running manager that has applied most; NULL: no manager runs. */
+SwarmStore *sim_cluster_truth (SimCluster *self);
 /* Cuts a machine off from all others, both ways. */
 void sim_cluster_cut (SimCluster *self, SimMachine *machine);
+/* The cuts of one machine heal. */
+void sim_cluster_mend (SimCluster *self, SimMachine *machine);
 void sim_cluster_heal (SimCluster *self);
 
 /* Running containers of a service (by name) on hosts that are on; @machine NULL: anywhere. */

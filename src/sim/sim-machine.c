@@ -1,15 +1,36 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "sim/sim-machine.h"
 #include "base/error.h"
+#include "runtime-sim.h"
 #include "sim/sim-wire.h"
 
+static SwarmNodeDescription *
+big_description (void)
+{
+  SwarmNodeDescription *description = swarm_node_description_new ();
+  description->resources = swarm_resources_new ();
+  description->resources->nano_cpus = G_GINT64_CONSTANT (64000000000);
+  description->resources->memory_bytes = G_GINT64_CONSTANT (64) << 30;
+  return description;
+}
+
 SimMachine *
-sim_machine_new (SimWorld *world, guint number)
+sim_machine_new (SimWorld *world, guint number, const SimMachineConfig *config)
 {
   SimMachine *self = g_new0 (SimMachine, 1);
   self->world = world;
-  g_snprintf (self->name, sizeof self->name, "n%u", number);
-  g_snprintf (self->address, sizeof self->address, "10.99.0.%u:2377", number);
+  g_strlcpy (self->name, config->name, sizeof self->name);
+  self->manager = config->manager;
+  self->availability = config->availability;
+  self->absent = config->absent;
+  if (config->id != NULL)
+    self->wish = *config->id;
+  if (config->ip != NULL)
+    g_snprintf (self->address, sizeof self->address, "%s:2377", config->ip);
+  else
+    g_snprintf (self->address, sizeof self->address, "10.99.%u.%u:2377", number / 250, number % 250);
+  self->description = config->description != NULL ? swarm_node_description_copy (config->description) : big_description ();
+  swarm_string_set (&self->description->hostname, self->name);
   self->clock = sim_clock_view (world->sim, number > 1 ? sim_random_range (&world->random, -3, 3) * G_USEC_PER_SEC : 0);
   self->host = sim_net_host (world->net, self->address);
   self->worker_disk = sim_disk_new (world->sim, &world->random, 100, 2000);
@@ -24,7 +45,7 @@ sim_machine_manager_addresses (SimWorld *world)
   GPtrArray *list = g_ptr_array_new_with_free_func ((GDestroyNotify) swarm_manager_address_free);
   for (guint i = 0; i < world->machines->len; i++) {
     const SimMachine *machine = g_ptr_array_index (world->machines, i);
-    if (machine->manager)
+    if (machine->manager && !machine->absent && !machine->left)
       g_ptr_array_add (list, swarm_manager_address_new (&machine->id, machine->address));
   }
   return list;
@@ -71,13 +92,7 @@ accept (SwarmLink *link, gpointer data)
 static SwarmNodeDescription *
 describe (gpointer data)
 {
-  SimMachine *self = data;
-  SwarmNodeDescription *description = swarm_node_description_new ();
-  description->hostname = g_strdup (self->name);
-  description->resources = swarm_resources_new ();
-  description->resources->nano_cpus = G_GINT64_CONSTANT (64000000000);
-  description->resources->memory_bytes = G_GINT64_CONSTANT (64) << 30;
-  return description;
+  return swarm_node_description_ref (((SimMachine *) data)->description);
 }
 
 static void
@@ -200,11 +215,18 @@ sim_machine_stop (SimMachine *self)
 }
 
 static void
+power_off (SimMachine *self)
+{
+  self->powered = FALSE;
+  runtime_sim_power_off (self->name);
+}
+
+static void
 shut_down (gpointer data)
 {
   SimMachine *self = data;
   end_process (self, FALSE);
-  self->powered = FALSE;
+  power_off (self);
 }
 
 static void
@@ -220,14 +242,47 @@ sim_machine_shutdown (SimMachine *self)
   if (self->running && self->worker != NULL)
     swarm_worker_goodbye (self->worker, TRUE, last_goodbye_said, self);
   else
-    self->powered = FALSE;
+    power_off (self);
+}
+
+static void
+left (gpointer data)
+{
+  SimMachine *self = data;
+  self->left = TRUE;
+  end_process (self, FALSE);
+  power_off (self);
+}
+
+/* In a turn of its own, as above. */
+static void
+leaving_drained (gpointer data)
+{
+  SimMachine *self = data;
+  swarm_clock_timer (self->clock, 0, SWARM_PRIORITY_NORMAL, left, self);
+}
+
+static void
+leaving_said (gpointer data)
+{
+  SimMachine *self = data;
+  if (self->worker != NULL)
+    swarm_worker_drain (self->worker, G_TIME_SPAN_MINUTE, leaving_drained, self);
+}
+
+void
+sim_machine_leave (SimMachine *self)
+{
+  self->leaving = TRUE;
+  if (self->running && self->worker != NULL)
+    swarm_worker_goodbye (self->worker, TRUE, leaving_said, self);
 }
 
 void
 sim_machine_power_cut (SimMachine *self)
 {
   end_process (self, TRUE);
-  self->powered = FALSE;
+  power_off (self);
 }
 
 gboolean
@@ -243,5 +298,6 @@ sim_machine_free (SimMachine *self)
   sim_disk_free (self->worker_disk);
   sim_disk_free (self->log_disk);
   g_ptr_array_unref (self->accepted);
+  swarm_node_description_unref (self->description);
   g_free (self);
 }

@@ -11,6 +11,8 @@
 #include "sim/sim-net.h"
 #include "worker/worker.h"
 
+typedef struct _SimMachine SimMachine;
+
 /* What all machines share. */
 typedef struct {
   SimClock *sim;
@@ -22,14 +24,32 @@ typedef struct {
   SwarmPlugin *runtime, *network, *schedulers[3];
   SwarmId cluster;
   GPtrArray *machines; /* SimMachine */
+  /* A manager's store is there, empty still: to watch it. */
+  void (*store_opened) (SimMachine *machine, gpointer data);
+  gpointer store_opened_data;
 } SimWorld;
 
+/* How a machine is to be. */
 typedef struct {
+  const char *name; /* host name, borrowed */
+  gboolean manager;
+  SwarmAvailability availability;
+  const SwarmId *id;                 /* NULL: by chance */
+  const char *ip;                    /* NULL: by its number */
+  SwarmNodeDescription *description; /* NULL: a big one; without host name */
+  gboolean absent;                   /* joins later: sim_cluster_join() */
+} SimMachineConfig;
+
+struct _SimMachine {
   SimWorld *world;
-  char name[8];     /* "n1": host name */
+  char name[64];    /* "n1": host name */
   char address[32]; /* HOST:PORT */
   SwarmId id;       /* nil until it joined */
+  SwarmId wish;     /* what the id is to be; nil: by chance */
   gboolean manager; /* has a brain */
+  SwarmAvailability availability; /* to join with */
+  SwarmNodeDescription *description;
+  gboolean absent, joining, leaving, left; /* not yet, or no more, of the cluster */
   SwarmClock *clock; /* its own: the wall clock may be off */
   SimHost *host;
   SimDisk *worker_disk;
@@ -57,9 +77,9 @@ typedef struct {
   gint64 gone_since; /* 0: the agent runs and reaches the others */
   gboolean excused; /* its containers may run beside their replacements */
   gint64 excused_until;
-} SimMachine;
+};
 
-SimMachine *sim_machine_new (SimWorld *world, guint number);
+SimMachine *sim_machine_new (SimWorld *world, guint number, const SimMachineConfig *config);
 void sim_machine_free (SimMachine *self);
 
 /* Switches the host on if need be and starts the agent. */
@@ -71,6 +91,8 @@ void sim_machine_stop (SimMachine *self);
 /* A clean shutdown of the host. */
 void sim_machine_shutdown (SimMachine *self);
 void sim_machine_power_cut (SimMachine *self);
+/* swarmctl leave on a worker: its tasks end, then it says goodbye and forgets the cluster; takes effect in the turns that follow. */
+void sim_machine_leave (SimMachine *self);
 gboolean sim_machine_leads (SimMachine *self);
 /* Which managers its worker is to ask; to be set before the first start. */
 GPtrArray *sim_machine_manager_addresses (SimWorld *world);

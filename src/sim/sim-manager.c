@@ -268,6 +268,8 @@ sim_machine_start_brain (SimMachine *self)
       g_error ("%s: %s", self->name, error->message);
   self->peers = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) swarm_link_unref);
   self->store = swarm_store_new (self->clock, &world->random.iface, propose, self);
+  if (world->store_opened != NULL)
+    world->store_opened (self, world->store_opened_data);
   SwarmConsensusConfig log = {
     .clock = self->clock,
     .random = &world->random.iface,

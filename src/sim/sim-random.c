@@ -15,6 +15,12 @@ sim_random_next (SimRandom *self)
 static void
 random_fill (SwarmRandom *iface, guint8 *data, gsize len)
 {
+  SimRandom *self = (SimRandom *) iface;
+  if (self->next_id != NULL && len == sizeof (SwarmId)) {
+    memcpy (data, self->next_id, len);
+    self->next_id = NULL;
+    return;
+  }
   while (len > 0) {
     guint64 value = sim_random_next ((SimRandom *) iface);
     gsize n = MIN (len, sizeof value);
@@ -30,6 +36,7 @@ sim_random_init (SimRandom *self, guint64 seed)
 {
   self->iface.fill = random_fill;
   self->state = seed;
+  self->next_id = NULL;
 }
 
 gint64

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "sim/sim-promises.h"
+#include "runtime-sim.h"
+
+/* How long an agent may be away before its tasks are replaced (with what it takes to notice), and how long it has after its return. */
+#define AWAY_US (2 * G_TIME_SPAN_SECOND)
+#define GRACE_US (58 * G_TIME_SPAN_SECOND)
+#define RETURN_US (15 * G_TIME_SPAN_SECOND)
+
+/* A container that runs. */
+typedef struct {
+  char *task_id;
+  char *slot; /* which slot it fills: "service/slot/node" */
+  SwarmId task, service;
+  SimMachine *machine;
+} Running;
+
+typedef struct {
+  SwarmKind kind;
+  SwarmId id;
+  guint64 index;
+  gboolean removed;
+  gboolean may_go;
+} Acknowledged;
+
+enum { ACKNOWLEDGED, STARTED_ONCE, ONE_PER_SLOT, STOPPED_WHEN_WANTED, N_PROMISES };
+
+struct _SimPromises {
+  SimCluster *cluster;
+  GHashTable *running; /* task id → Running */
+  GHashTable *slots;   /* slot → GPtrArray of Running */
+  GHashTable *doubled; /* set of slots with more than one */
+  GHashTable *acknowledged; /* SwarmId → Acknowledged */
+  guint64 newest; /* greatest acknowledged index */
+  guint64 term;
+  guint elections;
+  SimPromise promises[N_PROMISES];
+};
+
+static void
+running_free (gpointer data)
+{
+  Running *running = data;
+  g_free (running->task_id);
+  g_free (running->slot);
+  g_free (running);
+}
+
+/* ---- machines that are away ---- */
+
+/* The leader took its goodbye: one that nobody could hear gives no grace. */
+static gboolean
+has_grace (SimPromises *self, SimMachine *machine)
+{
+  SimMachine *leader = sim_cluster_leader (self->cluster);
+  const SwarmNode *node = leader != NULL ? swarm_store_get (leader->store, SWARM_KIND_NODE, &machine->id) : NULL;
+  return !machine->running && node != NULL && node->status->state == SWARM_NODE_DISCONNECTED
+         && g_strcmp0 (node->status->text, "agent stopped") == 0;
+}
+
+static void
+look_at_machine (SimPromises *self, SimMachine *machine)
+{
+  gint64 now = sim_clock_time (self->cluster->world.sim);
+  gboolean gone = !machine->running || machine->cut || machine->session != SWARM_SESSION_REGISTERED;
+  if (!gone) {
+    machine->gone_since = 0;
+    if (machine->excused && now > machine->excused_until)
+      machine->excused = FALSE;
+    return;
+  }
+  if (machine->gone_since == 0)
+    machine->gone_since = now;
+  if (now - machine->gone_since > AWAY_US && (now - machine->gone_since > GRACE_US || !has_grace (self, machine)))
+    machine->excused = TRUE;
+  machine->excused_until = now + RETURN_US;
+}
+
+void
+sim_promises_look_at_machines (SimPromises *self)
+{
+  for (guint i = 0; i < sim_cluster_n_machines (self->cluster); i++)
+    look_at_machine (self, sim_cluster_machine (self->cluster, i));
+}
+
+/* ---- containers ---- */
+
+static const SwarmTask *
+task_of (SimPromises *self, const SwarmId *id)
+{
+  SwarmStore *truth = sim_cluster_truth (self->cluster);
+  return truth != NULL ? swarm_store_get (truth, SWARM_KIND_TASK, id) : NULL;
+}
+
+/* Tasks of global services have no slot but their node; a job's new iteration begins with new slots. */
+static char *
+slot_of (const SwarmTask *task)
+{
+  SwarmIdString service = swarm_id_string (&task->service_id);
+  if (task->slot != 0 || task->job_iteration != 0)
+    return g_strdup_printf ("%s/%" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT, service.str, task->slot, task->job_iteration);
+  return g_strdup_printf ("%s/%s", service.str, swarm_id_string (&task->node_id).str);
+}
+
+static void
+container_started (SimPromises *self, const RuntimeSimTask *container)
+{
+  SwarmId id;
+  const SwarmTask *task = swarm_id_parse (container->task_id, &id) ? task_of (self, &id) : NULL;
+  SimMachine *machine = sim_cluster_find (self->cluster, container->host);
+  self->promises[STARTED_ONCE].checked++;
+  if (container->starts > 1)
+    sim_cluster_break (self->cluster, "task %s was started %u times", container->name, container->starts);
+  if (task == NULL || machine == NULL)
+    return;
+  Running *running = g_new0 (Running, 1);
+  *running = (Running){ g_strdup (container->task_id), slot_of (task), id, task->service_id, machine };
+  GPtrArray *slot = g_hash_table_lookup (self->slots, running->slot);
+  if (slot == NULL) {
+    slot = g_ptr_array_new ();
+    g_hash_table_insert (self->slots, g_strdup (running->slot), slot);
+  }
+  g_ptr_array_add (slot, running);
+  g_hash_table_insert (self->running, running->task_id, running);
+  self->promises[ONE_PER_SLOT].checked++;
+  if (slot->len > 1)
+    g_hash_table_add (self->doubled, g_strdup (running->slot));
+}
+
+static void
+container_ended (SimPromises *self, const RuntimeSimTask *container)
+{
+  Running *running = g_hash_table_lookup (self->running, container->task_id);
+  if (running == NULL)
+    return;
+  GPtrArray *slot = g_hash_table_lookup (self->slots, running->slot);
+  g_ptr_array_remove_fast (slot, running);
+  if (slot->len <= 1)
+    g_hash_table_remove (self->doubled, running->slot);
+  g_hash_table_remove (self->running, container->task_id);
+}
+
+/* Nobody but the store may have it stopped: then it gets no new connections, and no agent's end or start alone ends a task. */
+static void
+container_stops (SimPromises *self, const RuntimeSimTask *container)
+{
+  SwarmId id;
+  const SwarmTask *task = swarm_id_parse (container->task_id, &id) ? task_of (self, &id) : NULL;
+  const SimMachine *machine = sim_cluster_find (self->cluster, container->host);
+  self->promises[STOPPED_WHEN_WANTED].checked++;
+  if (task == NULL || (machine != NULL && machine->leaving) || container->unhealthy)
+    return;
+  if (task->desired_state <= SWARM_TASK_RUNNING && task->status->state <= SWARM_TASK_RUNNING)
+    sim_cluster_break (self->cluster, "%s on %s is stopped while the store says %s, wanted %s", container->name, container->host,
+                       swarm_task_state_to_string (task->status->state), swarm_task_state_to_string (task->desired_state));
+}
+
+static void
+container_changed (const RuntimeSimTask *container, RuntimeSimChange change, gpointer data)
+{
+  SimPromises *self = data;
+  switch (change) {
+  case RUNTIME_SIM_STARTED:
+    container_started (self, container);
+    break;
+  case RUNTIME_SIM_STOPPING:
+    container_stops (self, container);
+    break;
+  case RUNTIME_SIM_ENDED:
+    container_ended (self, container);
+    break;
+  }
+}
+
+static gboolean
+spec_starts_first (const SwarmServiceSpec *spec)
+{
+  return spec != NULL
+         && ((spec->update != NULL && spec->update->order == SWARM_ORDER_START_FIRST)
+             || (spec->rollback != NULL && spec->rollback->order == SWARM_ORDER_START_FIRST));
+}
+
+static gboolean
+may_double (SimPromises *self, const SwarmId *service_id)
+{
+  SwarmStore *truth = sim_cluster_truth (self->cluster);
+  const SwarmService *service = truth != NULL ? swarm_store_get (truth, SWARM_KIND_SERVICE, service_id) : NULL;
+  return service == NULL || spec_starts_first (service->spec) || spec_starts_first (service->previous_spec);
+}
+
+static void
+check_slot (SimPromises *self, GPtrArray *slot)
+{
+  const Running *first = NULL;
+  for (guint i = 0; i < slot->len; i++) {
+    const Running *running = g_ptr_array_index (slot, i);
+    if (!running->machine->powered || running->machine->excused || task_of (self, &running->task) == NULL)
+      continue;
+    if (first == NULL) {
+      first = running;
+    } else if (!may_double (self, &running->service)) {
+      sim_cluster_break (self->cluster, "slot %s runs twice: %s on %s and %s on %s", running->slot, first->task_id, first->machine->name,
+                         running->task_id, running->machine->name);
+      return;
+    }
+  }
+}
+
+/* ---- what was acknowledged ---- */
+
+static void
+check_acknowledged (SimPromises *self, SwarmStore *store, const Acknowledged *row)
+{
+  const SwarmObject *object = swarm_store_get (store, row->kind, &row->id);
+  self->promises[ACKNOWLEDGED].checked++;
+  if (row->removed ? object == NULL : object != NULL ? object->version >= row->index : row->may_go)
+    return;
+  sim_cluster_break (self->cluster, "%s %s was acknowledged at %" G_GUINT64_FORMAT " as %s: that is lost", swarm_kind_to_string (row->kind),
+                     swarm_id_string (&row->id).str, row->index, row->removed ? "removed" : "written");
+}
+
+static void
+check_leader (SimPromises *self)
+{
+  SimMachine *leader = sim_cluster_leader (self->cluster);
+  guint64 term = leader == NULL ? 0 : leader->consensus != NULL ? swarm_consensus_term (leader->consensus) : 1;
+  GHashTableIter iter;
+  gpointer row;
+  if (term <= self->term)
+    return;
+  self->term = term;
+  self->elections++;
+  if (swarm_store_index (leader->store) < self->newest)
+    sim_cluster_break (self->cluster, "%s leads without what was acknowledged: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT, leader->name,
+                       swarm_store_index (leader->store), self->newest);
+  g_hash_table_iter_init (&iter, self->acknowledged);
+  while (g_hash_table_iter_next (&iter, NULL, &row))
+    check_acknowledged (self, leader->store, row);
+}
+
+void
+sim_promises_acknowledge (SimPromises *self, SwarmKind kind, const SwarmId *id, guint64 index, gboolean removed)
+{
+  Acknowledged *row = g_hash_table_lookup (self->acknowledged, id);
+  if (row == NULL) {
+    row = g_new0 (Acknowledged, 1);
+    row->id = *id;
+    row->kind = kind;
+    g_hash_table_insert (self->acknowledged, &row->id, row);
+  }
+  row->index = MAX (row->index, index);
+  row->removed |= removed;
+  self->newest = MAX (self->newest, index);
+  SwarmStore *truth = sim_cluster_truth (self->cluster);
+  if (truth != NULL)
+    check_acknowledged (self, truth, row);
+}
+
+void
+sim_promises_may_go (SimPromises *self, const SwarmId *id)
+{
+  Acknowledged *row = g_hash_table_lookup (self->acknowledged, id);
+  if (row != NULL)
+    row->may_go = TRUE;
+}
+
+/* ---- all ---- */
+
+void
+sim_promises_check (SimPromises *self)
+{
+  GHashTableIter iter;
+  gpointer key;
+  if (self->cluster->changed)
+    check_leader (self);
+  if (g_hash_table_size (self->doubled) == 0)
+    return;
+  g_hash_table_iter_init (&iter, self->doubled);
+  while (g_hash_table_iter_next (&iter, &key, NULL))
+    check_slot (self, g_hash_table_lookup (self->slots, key));
+}
+
+const SimPromise *
+sim_promises_list (SimPromises *self, guint *ret_n)
+{
+  *ret_n = N_PROMISES;
+  return self->promises;
+}
+
+guint
+sim_promises_n_elections (SimPromises *self)
+{
+  return self->elections;
+}
+
+SimPromises *
+sim_promises_new (SimCluster *cluster)
+{
+  SimPromises *self = g_new0 (SimPromises, 1);
+  self->cluster = cluster;
+  self->running = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, running_free);
+  self->slots = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_ptr_array_unref);
+  self->doubled = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->acknowledged = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, g_free);
+  self->promises[ACKNOWLEDGED].name = "1: what was acknowledged is not lost";
+  self->promises[STARTED_ONCE].name = "2: no task is started twice";
+  self->promises[ONE_PER_SLOT].name = "2: no slot runs twice";
+  self->promises[STOPPED_WHEN_WANTED].name = "3, 4: only what the store wants ended is stopped";
+  runtime_sim_set_observer (container_changed, self);
+  return self;
+}
+
+void
+sim_promises_free (SimPromises *self)
+{
+  runtime_sim_set_observer (NULL, NULL);
+  g_hash_table_unref (self->slots);
+  g_hash_table_unref (self->doubled);
+  g_hash_table_unref (self->running);
+  g_hash_table_unref (self->acknowledged);
+  g_free (self);
+}
