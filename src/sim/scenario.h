@@ -90,7 +90,7 @@ typedef struct {
   SwarmResources *resources;
   GHashTable *engine_labels;
   gint64 exit_code;
-  double seconds;
+  double seconds, delay;
   char *error;
 } SimAction;
 SWARM_MESSAGE_DECLARE (SimAction, sim_action)

@@ -322,6 +322,13 @@ sim_disk_free (SimDisk *self)
   g_free (self);
 }
 
+void
+sim_disk_set_delay (SimDisk *self, gint64 min_us, gint64 max_us)
+{
+  self->min_us = min_us;
+  self->max_us = max_us;
+}
+
 SwarmDisk *
 sim_disk_iface (SimDisk *self)
 {

@@ -12,6 +12,8 @@ SimDisk *sim_disk_new (SimClock *clock, SimRandom *random, gint64 min_us, gint64
 void sim_disk_free (SimDisk *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimDisk, sim_disk_free)
 SwarmDisk *sim_disk_iface (SimDisk *self);
+/* Batches take between @min_us and @max_us from now on. */
+void sim_disk_set_delay (SimDisk *self, gint64 min_us, gint64 max_us);
 /* Completions come by this clock instead (a view that can be frozen). */
 void sim_disk_set_clock (SimDisk *self, SwarmClock *view);
 

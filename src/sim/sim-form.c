@@ -127,36 +127,31 @@ join_cluster (SimCluster *self, SimMachine *machine)
   wait_for (self, votes, machine, "a member votes");
 }
 
-typedef struct {
-  SimCluster *cluster;
-  SimMachine *machine;
-} LateJoin;
-
 static void late_join (gpointer data);
 
 static void
 late_issued (const SwarmCAReply *reply, const GError *error, gpointer data)
 {
-  LateJoin *join = data;
+  SimMachine *machine = data;
   if (error != NULL) {
-    swarm_clock_timer (join->cluster->world.clock, G_TIME_SPAN_SECOND, SWARM_PRIORITY_NORMAL, late_join, join);
+    swarm_clock_timer (machine->world->clock, G_TIME_SPAN_SECOND, SWARM_PRIORITY_NORMAL, late_join, machine);
     return;
   }
-  join->machine->id = reply->node;
-  join->machine->absent = FALSE;
-  sim_machine_start (join->machine);
-  g_free (join);
+  machine->id = reply->node;
+  machine->absent = FALSE;
+  sim_machine_start (machine);
 }
 
 static void
 late_join (gpointer data)
 {
-  LateJoin *join = data;
-  SimMachine *leader = sim_cluster_leader (join->cluster);
+  SimMachine *machine = data;
+  SimCluster *self = machine->world->store_opened_data;
+  SimMachine *leader = sim_cluster_leader (self);
   if (leader != NULL)
-    ask_to_join (join->cluster, leader, join->machine, late_issued, join);
+    ask_to_join (self, leader, machine, late_issued, machine);
   else
-    swarm_clock_timer (join->cluster->world.clock, G_TIME_SPAN_SECOND, SWARM_PRIORITY_NORMAL, late_join, join);
+    swarm_clock_timer (self->world.clock, G_TIME_SPAN_SECOND, SWARM_PRIORITY_NORMAL, late_join, machine);
 }
 
 void
@@ -165,9 +160,7 @@ sim_cluster_join (SimCluster *self, SimMachine *machine)
   if (!machine->absent || machine->manager || machine->joining)
     return;
   machine->joining = TRUE;
-  LateJoin *join = g_new0 (LateJoin, 1);
-  *join = (LateJoin){ self, machine };
-  late_join (join);
+  late_join (machine);
 }
 
 static gboolean

@@ -146,7 +146,7 @@ start_worker (SimMachine *self)
 void
 sim_machine_start (SimMachine *self)
 {
-  if (self->running)
+  if (self->running || self->absent || self->left)
     return;
   if (!self->powered) {
     self->powered = TRUE;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Has the cluster come to rest, as it was declared? */
+#include "manager/orchestrator/slot.h"
+#include "model/constraint.h"
 #include "runtime-sim.h"
 #include "sim/sim-cluster.h"
 
@@ -27,21 +29,87 @@ check_settled_container (const RuntimeSimTask *container, gpointer data)
   settled->running++;
 }
 
+/* An update that stopped half way leaves tasks of both specs. */
+static gboolean
+is_paused (const SwarmService *service)
+{
+  SwarmUpdateState state = service->update_status != NULL ? service->update_status->state : SWARM_UPDATE_NONE;
+  return state == SWARM_UPDATE_PAUSED || state == SWARM_UPDATE_ROLLBACK_PAUSED;
+}
+
+static gboolean
+is_good (const Settled *settled, const SwarmService *service, const SwarmTask *task)
+{
+  return task->status->state == SWARM_TASK_RUNNING && task->desired_state == SWARM_TASK_RUNNING
+         && (is_paused (service) || !swarm_task_is_dirty (settled->store, task, service));
+}
+
+typedef struct {
+  const Settled *settled;
+  const SwarmService *service;
+  GPtrArray *tasks;
+  GPtrArray *constraints;
+  char *why;
+} GlobalCheck;
+
+/* Every node that can have a task of a global service has one that is good; a paused one may have its old one. */
+static gboolean
+check_global_node (gpointer object, gpointer data)
+{
+  GlobalCheck *check = data;
+  const SwarmNode *node = object;
+  guint n = 0;
+  for (guint i = 0; i < check->tasks->len; i++) {
+    const SwarmTask *task = g_ptr_array_index (check->tasks, i);
+    n += swarm_id_equal (&task->node_id, &node->object.id) && is_good (check->settled, check->service, task);
+  }
+  gboolean fits = node->spec->availability != SWARM_AVAILABILITY_DRAIN && node->status->state == SWARM_NODE_READY
+                  && swarm_constraints_match (check->constraints, node);
+  if (fits ? n == 1 || (n == 0 && node->spec->availability == SWARM_AVAILABILITY_PAUSE) : n == 0)
+    return TRUE;
+  check->why = g_strdup_printf ("%s: %u tasks run on %s", check->service->spec->name, n, node->description != NULL ? node->description->hostname : "?");
+  return FALSE;
+}
+
+static char *
+check_global (const Settled *settled, const SwarmService *service, GPtrArray *tasks)
+{
+  const SwarmPlacement *placement = service->spec->task->placement;
+  g_autoptr (GPtrArray) constraints = swarm_constraints_parse (placement != NULL ? placement->constraints : NULL, NULL);
+  GlobalCheck check = { settled, service, tasks, constraints, NULL };
+  if (constraints != NULL)
+    swarm_store_foreach (settled->store, SWARM_KIND_NODE, check_global_node, &check);
+  return check.why;
+}
+
+static char *
+check_job (const SwarmService *service, GPtrArray *tasks)
+{
+  guint64 iteration = service->job_status != NULL ? service->job_status->iteration : 0, done = 0;
+  guint64 want = swarm_job_total (service->spec->mode->replicated_job);
+  for (guint i = 0; i < tasks->len; i++) {
+    const SwarmTask *task = g_ptr_array_index (tasks, i);
+    done += task->status->state == SWARM_TASK_COMPLETE && task->job_iteration == iteration;
+  }
+  return done >= want ? NULL : g_strdup_printf ("%s: %" G_GUINT64_FORMAT " tasks of %" G_GUINT64_FORMAT " are complete", service->spec->name, done, want);
+}
+
 static gboolean
 check_settled_service (gpointer object, gpointer data)
 {
   Settled *settled = data;
   const SwarmService *service = object;
-  guint want = (guint) service->spec->mode->replicated->replicas;
+  SwarmServiceKind kind = swarm_service_spec_kind (service->spec);
   g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (settled->store, &service->object.id);
   guint run = 0;
-  for (guint i = 0; i < tasks->len; i++) {
-    const SwarmTask *task = g_ptr_array_index (tasks, i);
-    run += task->status->state == SWARM_TASK_RUNNING && task->desired_state == SWARM_TASK_RUNNING
-           && task->spec_version == service->spec_version;
-  }
-  if (run != want && settled->why == NULL)
-    settled->why = g_strdup_printf ("%s: %u tasks of %u run", service->spec->name, run, want);
+  for (guint i = 0; i < tasks->len; i++)
+    run += is_good (settled, service, g_ptr_array_index (tasks, i));
+  if (kind == SWARM_SERVICE_REPLICATED && run != swarm_service_spec_replicas (service->spec))
+    settled->why = g_strdup_printf ("%s: %u tasks of %" G_GUINT64_FORMAT " run", service->spec->name, run, swarm_service_spec_replicas (service->spec));
+  else if (kind == SWARM_SERVICE_GLOBAL)
+    settled->why = check_global (settled, service, tasks);
+  else if (kind == SWARM_SERVICE_REPLICATED_JOB)
+    settled->why = check_job (service, tasks);
   settled->running -= run; /* may wrap, comes back to 0 in the end */
   return settled->why == NULL;
 }
