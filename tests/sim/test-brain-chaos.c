@@ -154,6 +154,12 @@ make_spec (Chaos *self, Service *service, guint64 replicas)
   spec->mode = swarm_service_mode_new ();
   spec->mode->replicated = swarm_replicated_new ();
   spec->mode->replicated->replicas = replicas;
+  /* Containers are killed in the middle of updates: one that paused for it would never come to rest. */
+  spec->update = swarm_update_config_new ();
+  spec->update->failure_action = SWARM_FAILURE_CONTINUE;
+  spec->update->parallelism = (guint64) roll (self, 0, 3);
+  spec->update->delay = roll (self, 0, 2) * 500 * 1000000;
+  spec->update->monitor = roll (self, 0, 3) * SECOND * 1000;
   add_label (spec, "sim.stop-ms", roll (self, 1, 800));
   add_label (spec, "sim.prepare-ms", roll (self, 1, 500));
   add_label (spec, "sim.start-ms", roll (self, 1, 300));

@@ -341,6 +341,9 @@ tame_obey (Tame *self, const SwarmTask *task)
   if (task->desired_state > SWARM_TASK_COMPLETE) {
     if (!self->stubborn)
       tame_report (self, &task->object.id, SWARM_TASK_SHUTDOWN, NULL);
+  } else if (self->bad_image != NULL && strstr (task->spec->container->image, self->bad_image) != NULL) {
+    if (task->desired_state == SWARM_TASK_RUNNING)
+      tame_report (self, &task->object.id, SWARM_TASK_FAILED, "task: non-zero exit (1)");
   } else if (self->rejects) {
     tame_report (self, &task->object.id, SWARM_TASK_REJECTED, "No such image: nginx:latest");
   } else {

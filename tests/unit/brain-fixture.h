@@ -48,6 +48,7 @@ struct _Tame {
   gboolean lazy;     /* takes tasks, but reports nothing by itself */
   gboolean refuses;  /* fails each Assign */
   gboolean rejects;  /* rejects each task: no such image */
+  const char *bad_image; /* tasks of images with this in their names fail at their start */
   GError *register_error;
   GVariant *managers;
   guint node_changes;
