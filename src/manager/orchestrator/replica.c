@@ -230,7 +230,7 @@ replica_tend (SwarmLook *look, SwarmReplica *self, const SwarmUpdate *update)
     replica_move (look, self);
     return FALSE;
   }
-  if (self->live->desired_state < SWARM_TASK_RUNNING && !self->dirty && !dropped)
+  if (self->live->desired_state < SWARM_TASK_RUNNING && !dropped)
     replica_promote (look, self);
   return TRUE;
 }

@@ -96,7 +96,7 @@ count_port (SwarmNodeInfo *info, guint key, int by)
 static SwarmNodeInfo *
 count_task (SwarmNodeSet *self, const SwarmTask *task, int by)
 {
-  if (swarm_id_is_nil (&task->node_id) || swarm_task_state_is_terminal (task->status->state))
+  if (task->status->state < SWARM_TASK_ASSIGNED || swarm_task_state_is_terminal (task->status->state))
     return NULL;
   SwarmNodeInfo *info = swarm_node_set_get (self, &task->node_id);
   info->n_tasks += by;

@@ -22,7 +22,7 @@ typedef struct _SwarmNodeSet SwarmNodeSet;
 SwarmNodeSet *swarm_node_set_new (SwarmClock *clock);
 void swarm_node_set_free (SwarmNodeSet *self);
 void swarm_node_set_clear (SwarmNodeSet *self);
-/* Counts a task in or out; nothing while it has no node or is over. The same object must go out that came in. */
+/* Counts a task in or out; nothing while it is not assigned or over. The same object must go out that came in. */
 void swarm_node_set_add (SwarmNodeSet *self, const SwarmTask *task);
 void swarm_node_set_remove (SwarmNodeSet *self, const SwarmTask *task);
 /* A task failed or was rejected on its node. */

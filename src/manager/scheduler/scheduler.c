@@ -4,6 +4,7 @@
 #include "manager/dirty.h"
 #include "manager/scheduler/filter.h"
 #include "manager/scheduler/group.h"
+#include "manager/scheduler/preset.h"
 
 struct _SwarmScheduler {
   const SwarmLeader *leader;
@@ -12,6 +13,7 @@ struct _SwarmScheduler {
   guint watch;
   SwarmNodeSet *nodes;
   SwarmGroups groups;
+  SwarmPresets presets;
   SwarmDirty unwanted;  /* tasks that were never placed and shall not be any more */
   GPtrArray *assumed;   /* of SwarmTask: placed in the transaction under way, counted on their nodes already */
 };
@@ -73,13 +75,13 @@ survey_clear (Survey *survey)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Survey, survey_clear)
 
 static void
-assign_task (SwarmScheduler *self, const SwarmTask *task, const SwarmNode *node, SwarmTx *tx)
+assign_task (SwarmScheduler *self, const SwarmTask *task, const SwarmNode *node, const char *text, SwarmTx *tx)
 {
   SwarmTask *copy = swarm_task_copy (task);
   g_autoptr (GError) error = NULL;
   copy->node_id = node->object.id;
   if (!swarm_task_set_state (copy, SWARM_TASK_ASSIGNED, SWARM_WRITER_SCHEDULER, swarm_clock_now (self->leader->clock),
-                             "scheduler assigned task to node", NULL, &error)) {
+                             text, NULL, &error)) {
     swarm_error_log ("a task cannot be assigned: %s", error->message);
     swarm_task_unref (copy);
     return;
@@ -89,23 +91,31 @@ assign_task (SwarmScheduler *self, const SwarmTask *task, const SwarmNode *node,
   g_ptr_array_add (self->assumed, copy);
 }
 
-/* Writes why tasks stay pending; nothing when they say so already. FALSE: @tx is full. */
+/* Writes why a task stays pending; nothing when it says so already. FALSE: @tx is full. */
+static gboolean
+explain_task (SwarmScheduler *self, const SwarmTask *task, const char *why, SwarmTx *tx)
+{
+  if (g_strcmp0 (task->status->err, why) == 0)
+    return TRUE;
+  if (!swarm_tx_has_room (tx, 1))
+    return FALSE;
+  g_autoptr (SwarmTask) copy = swarm_task_copy (task);
+  g_autoptr (GError) error = NULL;
+  if (swarm_task_set_state (copy, SWARM_TASK_PENDING, SWARM_WRITER_SCHEDULER, swarm_clock_now (self->leader->clock),
+                            task->status->text, why, &error))
+    swarm_tx_update (tx, copy);
+  else
+    swarm_error_log ("a pending task cannot say why: %s", error->message);
+  return TRUE;
+}
+
+/* FALSE: @tx is full. */
 static gboolean
 explain_tasks (SwarmScheduler *self, GPtrArray *tasks, const char *why, SwarmTx *tx)
 {
   for (guint i = 0; i < tasks->len; i++) {
-    const SwarmTask *task = g_ptr_array_index (tasks, i);
-    if (g_strcmp0 (task->status->err, why) == 0)
-      continue;
-    if (!swarm_tx_has_room (tx, 1))
+    if (!explain_task (self, g_ptr_array_index (tasks, i), why, tx))
       return FALSE;
-    g_autoptr (SwarmTask) copy = swarm_task_copy (task);
-    g_autoptr (GError) error = NULL;
-    if (swarm_task_set_state (copy, SWARM_TASK_PENDING, SWARM_WRITER_SCHEDULER, swarm_clock_now (self->leader->clock),
-                              task->status->text, why, &error))
-      swarm_tx_update (tx, copy);
-    else
-      swarm_error_log ("a pending task cannot say why: %s", error->message);
   }
   return TRUE;
 }
@@ -172,7 +182,7 @@ place_tasks (SwarmScheduler *self, SwarmSchedulerHost *strategy, const SwarmNeed
   for (guint i = 0; i < tasks->len; i++) {
     SwarmTask *task = g_ptr_array_index (tasks, i);
     if (i < n && placement[i] >= 0 && (guint) placement[i] < survey->ids->len)
-      assign_task (self, task, g_ptr_array_index (survey->ids, placement[i]), tx);
+      assign_task (self, task, g_ptr_array_index (survey->ids, placement[i]), "scheduler assigned task to node", tx);
     else
       g_ptr_array_add (left, task);
   }
@@ -219,6 +229,24 @@ schedule_group (SwarmScheduler *self, SwarmGroup *group, SwarmTx *tx)
   }
 }
 
+/* Its node is known: the filters only say whether it can run there. */
+static void
+confirm_task (SwarmScheduler *self, const SwarmTask *task, SwarmTx *tx)
+{
+  const SwarmNode *node = swarm_store_get (self->leader->store, SWARM_KIND_NODE, &task->node_id);
+  SwarmFilterCounts counts = { { 0 } };
+  g_auto (SwarmNeeds) needs = { 0 };
+  if (node == NULL)
+    return; /* removed: so will be the task, or it is orphaned */
+  swarm_needs_init (&needs, task);
+  if (swarm_filters_capacity (&needs, node, swarm_node_set_get (self->nodes, &task->node_id), &counts) > 0) {
+    assign_task (self, task, node, "scheduler confirmed task can run on preassigned node", tx);
+    return;
+  }
+  g_autofree char *why = swarm_filters_explain (&counts);
+  explain_task (self, task, why, tx);
+}
+
 static void
 cancel_task (SwarmScheduler *self, const SwarmTask *task, SwarmTx *tx)
 {
@@ -248,6 +276,11 @@ scheduler_pass (gpointer loop, SwarmTx *tx)
     if (task != NULL && task_is_unwanted (task))
       cancel_task (self, task, tx);
   }
+  while (swarm_tx_has_room (tx, 1) && !swarm_runner_time_is_up (self->leader->runner) && swarm_dirty_take (&self->presets.due, &id)) {
+    const SwarmTask *task = swarm_store_get (self->leader->store, SWARM_KIND_TASK, &id);
+    if (task != NULL && swarm_task_is_preset (task))
+      confirm_task (self, task, tx);
+  }
   SwarmGroup *group;
   while (swarm_tx_has_room (tx, 1) && !swarm_runner_time_is_up (self->leader->runner)
          && (group = swarm_groups_take (&self->groups)) != NULL) {
@@ -256,7 +289,7 @@ scheduler_pass (gpointer loop, SwarmTx *tx)
       return TRUE;
     }
   }
-  return self->groups.dirty.length > 0 || swarm_dirty_n_waiting (&self->unwanted) > 0;
+  return self->groups.dirty.length > 0 || swarm_dirty_n_waiting (&self->unwanted) > 0 || swarm_dirty_n_waiting (&self->presets.due) > 0;
 }
 
 static void
@@ -264,6 +297,7 @@ scheduler_settle (gpointer loop, guint64 index, const GError *error)
 {
   SwarmScheduler *self = loop;
   swarm_dirty_settle (&self->unwanted, error == NULL);
+  swarm_dirty_settle (&self->presets.due, error == NULL);
   for (guint i = 0; i < self->assumed->len; i++)
     swarm_node_set_remove (self->nodes, g_ptr_array_index (self->assumed, i));
   g_ptr_array_set_size (self->assumed, 0);
@@ -279,11 +313,12 @@ scheduler_mark (SwarmScheduler *self)
   swarm_runner_mark (self->leader->runner, self->loop);
 }
 
+/* Something on @node changed for the better, perhaps. */
 static void
-capacity_freed (SwarmScheduler *self)
+capacity_freed (SwarmScheduler *self, const SwarmId *node)
 {
   swarm_groups_mark_all (&self->groups);
-  if (self->groups.dirty.length > 0)
+  if (swarm_presets_mark (&self->presets, node) || self->groups.dirty.length > 0)
     scheduler_mark (self);
 }
 
@@ -295,6 +330,9 @@ task_appears (gpointer object, gpointer data)
   swarm_node_set_add (self->nodes, task);
   if (task_waits (task)) {
     swarm_groups_add (&self->groups, task);
+    scheduler_mark (self);
+  } else if (swarm_task_is_preset (task)) {
+    swarm_presets_add (&self->presets, task);
     scheduler_mark (self);
   } else if (task_is_unwanted (task)) {
     swarm_dirty_mark (&self->unwanted, &task->object.id);
@@ -315,18 +353,20 @@ task_changes (SwarmScheduler *self, const SwarmTask *before, const SwarmTask *ta
   task_goes (self, before);
   if (task_waits (before) && !task_waits (task))
     swarm_groups_remove (&self->groups, before);
+  if (swarm_task_is_preset (before) && !swarm_task_is_preset (task))
+    swarm_presets_remove (&self->presets, before);
   task_appears ((gpointer) task, self);
   gboolean was_over = swarm_task_state_is_terminal (before->status->state);
   gboolean is_over = swarm_task_state_is_terminal (task->status->state);
   if (was_over || !is_over || swarm_id_is_nil (&task->node_id)) {
     /* One more that is to be stopped counts for less in max replicas. */
     if (before->desired_state <= SWARM_TASK_COMPLETE && task->desired_state > SWARM_TASK_COMPLETE && !swarm_id_is_nil (&task->node_id))
-      capacity_freed (self);
+      capacity_freed (self, &task->node_id);
     return;
   }
   if (task->status->state == SWARM_TASK_FAILED || task->status->state == SWARM_TASK_REJECTED)
     swarm_node_set_failed (self->nodes, task);
-  capacity_freed (self);
+  capacity_freed (self, &task->node_id);
 }
 
 static void
@@ -340,8 +380,10 @@ task_event (SwarmScheduler *self, const SwarmEvent *event)
     task_goes (self, event->object);
     if (task_waits (event->object))
       swarm_groups_remove (&self->groups, event->object);
+    if (swarm_task_is_preset (event->object))
+      swarm_presets_remove (&self->presets, event->object);
     if (!swarm_id_is_nil (&((SwarmTask *) event->object)->node_id))
-      capacity_freed (self);
+      capacity_freed (self, &((SwarmTask *) event->object)->node_id);
   }
 }
 
@@ -360,6 +402,8 @@ scheduler_load (SwarmScheduler *self)
   swarm_node_set_clear (self->nodes);
   swarm_groups_clear (&self->groups);
   swarm_groups_init (&self->groups);
+  swarm_presets_clear (&self->presets);
+  swarm_presets_init (&self->presets);
   g_ptr_array_set_size (self->assumed, 0);
   swarm_store_foreach (self->leader->store, SWARM_KIND_TASK, task_appears, self);
 }
@@ -375,7 +419,7 @@ scheduler_event (const SwarmEvent *event, gpointer data)
   } else if (event->event != SWARM_EVENT_COMMIT && event->kind == SWARM_KIND_NODE) {
     swarm_node_set_touch (self->nodes, &SWARM_OBJECT (event->object)->id, event->event == SWARM_EVENT_REMOVE);
     if (event->event != SWARM_EVENT_UPDATE || node_matters (event->previous, event->object))
-      capacity_freed (self);
+      capacity_freed (self, &SWARM_OBJECT (event->object)->id);
   }
 }
 
@@ -387,6 +431,7 @@ swarm_scheduler_new (const SwarmLeader *leader, SwarmSchedulerSet *schedulers)
   self->schedulers = schedulers;
   self->nodes = swarm_node_set_new (leader->clock);
   swarm_groups_init (&self->groups);
+  swarm_presets_init (&self->presets);
   swarm_dirty_init (&self->unwanted);
   self->assumed = g_ptr_array_new_with_free_func ((GDestroyNotify) swarm_task_unref);
   self->loop = swarm_runner_add (leader->runner, &scheduler_ops, self);
@@ -403,6 +448,7 @@ swarm_scheduler_free (SwarmScheduler *self)
   swarm_store_unwatch (self->leader->store, self->watch);
   swarm_node_set_free (self->nodes);
   swarm_groups_clear (&self->groups);
+  swarm_presets_clear (&self->presets);
   swarm_dirty_clear (&self->unwanted);
   g_ptr_array_unref (self->assumed);
   g_free (self);
