@@ -7,7 +7,10 @@
  *   sim.prepare-ms=20 sim.start-ms=30 sim.stop-ms=20   how long it takes
  *   sim.exit-after-ms=N sim.exit-code=N                ends by itself
  *   sim.fail=prepare|start                             cannot be prepared or started
- * An image whose name contains "no-such-image" cannot be pulled. */
+ *   sim.healthy-after-ms=0 sim.sick-after-ms=N         commands in it say no before and after (-1: never yes)
+ *   sim.exec=hangs                                     they never end
+ * An image whose name contains "no-such-image" cannot be pulled; one that contains "with-health" declares a health command, every 10 s,
+ * two failures. A command takes 5 ms; what it writes are its own arguments. */
 #include "runtime-sim.h"
 #include <string.h>
 
@@ -44,6 +47,7 @@ typedef struct {
   guint64 timer;
   void (*done) (SwarmPluginInstance *self, SimContainer *container);
   const char *error;
+  char *output; /* owned */
 } SimWait;
 
 static GHashTable *world; /* task id → SimContainer */
@@ -90,13 +94,22 @@ tell (const SimContainer *c, RuntimeSimChange change)
 static void
 finish (SwarmPluginInstance *self, SwarmPluginCall *call, SimContainer *container, SwarmPluginCode code, const char *error)
 {
-  SwarmPluginResult result = { .code = code, .error = error };
+  SwarmPluginResult result = { .code = code, .error = error, .exit_code = -1 };
 
+  if (container != NULL && container->state == SIM_EXITED)
+    result.exit_code = container->exit_code;
   if (container != NULL) {
     result.container_id = container->task_id;
     result.pid = container->pid;
   }
   self->host->finish (call, &result);
+}
+
+static void
+wait_free (gpointer data)
+{
+  g_free (((SimWait *) data)->output);
+  g_free (data);
 }
 
 static void
@@ -200,6 +213,9 @@ make_plan (SwarmPluginInstance *self, SimContainer *container, const SwarmPlugin
     .stop_us = label_number (task, "sim.stop-ms", 20) * 1000,
     .exit_after_us = label_number (task, "sim.exit-after-ms", 0) * 1000,
     .exit_code = (int) label_number (task, "sim.exit-code", 0),
+    .healthy_after_us = label_number (task, "sim.healthy-after-ms", 0) * 1000,
+    .sick_after_us = label_number (task, "sim.sick-after-ms", -1) * 1000,
+    .exec_hangs = fails (task, "sim.exec=hangs"),
     .no_image = task->image != NULL && strstr (task->image, "no-such-image") != NULL,
   };
   if (plan->exit_after_us == 0)
@@ -354,6 +370,57 @@ resolve_image (SwarmPluginInstance *self, const char *image, const char *auth, S
 }
 
 static void
+exec_over (void *data)
+{
+  SimWait *exec = data;
+  SwarmPluginInstance *self = exec->self;
+  const SimContainer *c = exec->container;
+  gint64 age = self->host->now (self->host) - c->started_at;
+  gboolean healthy = c->plan.healthy_after_us >= 0 && age >= c->plan.healthy_after_us
+                     && (c->plan.sick_after_us < 0 || age < c->plan.sick_after_us);
+  SwarmPluginResult result = { .code = SWARM_PLUGIN_OK, .exit_code = healthy ? 0 : 1, .output = exec->output,
+                               .output_length = strlen (exec->output) };
+
+  if (c->state != SIM_RUNNING)
+    result.exit_code = 137;
+  if (c->plan.exec_hangs)
+    result = (SwarmPluginResult){ .code = SWARM_PLUGIN_TIMED_OUT, .error = "the command took too long" };
+  self->host->finish (exec->call, &result);
+  g_ptr_array_remove_fast (self->waits, exec);
+}
+
+static void
+exec_command (SwarmPluginInstance *self, const SwarmPluginCommand *command, SwarmPluginCall *call)
+{
+  SimContainer *container = g_hash_table_lookup (world, command->task_id);
+  SimWait *exec;
+
+  if (container == NULL || container->state != SIM_RUNNING) {
+    finish (self, call, NULL, SWARM_PLUGIN_NOT_FOUND, "the task does not run");
+    return;
+  }
+  exec = g_new0 (SimWait, 1);
+  exec->output = g_strjoinv (" ", (char **) command->argv);
+  if (strlen (exec->output) > command->max_output)
+    exec->output[command->max_output] = '\0';
+  exec->self = self;
+  exec->call = call;
+  exec->container = container;
+  exec->timer = self->host->timer (self->host, container->plan.exec_hangs ? command->timeout : 5000, exec_over, exec);
+  g_ptr_array_add (self->waits, exec);
+}
+
+static void
+inspect_image (SwarmPluginInstance *self, const char *image, SwarmPluginCall *call)
+{
+  static const char *const test[] = { "CMD", "image-check", NULL };
+  const SwarmPluginHealth health = { .test = test, .interval = 10 * G_USEC_PER_SEC, .retries = 2 };
+  SwarmPluginResult result = { .code = SWARM_PLUGIN_OK, .health = strstr (image, "with-health") != NULL ? &health : NULL };
+
+  self->host->finish (call, &result);
+}
+
+static void
 cancel (SwarmPluginInstance *self, SwarmPluginCall *call)
 {
   for (guint i = 0; i < self->waits->len; i++) {
@@ -398,7 +465,7 @@ init (SwarmPluginHost *host, char *error, size_t error_length)
     boots = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->host = host;
   self->name = g_strdup (name != NULL ? name : "");
-  self->waits = g_ptr_array_new_with_free_func (g_free);
+  self->waits = g_ptr_array_new_with_free_func (wait_free);
   forget_earlier_boot (self->name, boot != NULL ? boot : "");
   return self;
 }
@@ -518,6 +585,8 @@ static const SwarmRuntimeOps runtime_sim_ops = {
   .list = list,
   .resolve_image = resolve_image,
   .cancel = cancel,
+  .exec = exec_command,
+  .inspect_image = inspect_image,
 };
 
 SWARM_PLUGIN_DEFINE (RUNTIME, runtime_sim, "runtime-sim", "pretends to run tasks, for tests", "0.1", runtime_sim_ops);

@@ -22,6 +22,9 @@ typedef struct {
   gint64 prepare_us, start_us, stop_us;
   gint64 exit_after_us; /* -1: never by itself */
   int exit_code;
+  gint64 healthy_after_us; /* commands in it say no until so long after the start; -1: always */
+  gint64 sick_after_us;    /* and again from then on; -1: never */
+  gboolean exec_hangs;     /* they never end */
   gboolean no_image;
   char *prepare_error, *start_error; /* NULL: succeeds; freed with g_free */
 } RuntimeSimPlan;

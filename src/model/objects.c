@@ -146,10 +146,19 @@ TYPE (swarm_service, SwarmService);
 
 /* ---- task ---- */
 
+static const SwarmField swarm_health_status_fields[] = {
+  SWARM_FIELD (1, "Status", SwarmHealthStatus, status, STRING, .flags = SWARM_FIELD_ALWAYS),
+  SWARM_FIELD (2, "FailingStreak", SwarmHealthStatus, failing_streak, UINT, .flags = SWARM_FIELD_ALWAYS),
+  SWARM_FIELD (3, "Output", SwarmHealthStatus, output, STRING),
+  { 0 },
+};
+TYPE (swarm_health_status, SwarmHealthStatus);
+
 static const SwarmField swarm_container_status_fields[] = {
   SWARM_FIELD (1, "ContainerID", SwarmContainerStatus, container_id, STRING, .flags = SWARM_FIELD_ALWAYS),
   SWARM_FIELD (2, "PID", SwarmContainerStatus, pid, UINT, .flags = SWARM_FIELD_ALWAYS),
   SWARM_FIELD (3, "ExitCode", SwarmContainerStatus, exit_code, INT, .flags = SWARM_FIELD_ALWAYS),
+  SWARM_FIELD (4, "Health", SwarmContainerStatus, health, MESSAGE, .type = &swarm_health_status_type),
   { 0 },
 };
 TYPE (swarm_container_status, SwarmContainerStatus);

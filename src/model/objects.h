@@ -155,11 +155,21 @@ typedef enum {
 } SwarmTaskState;
 SWARM_ENUM_DECLARE (SwarmTaskState, swarm_task_state)
 
+/* What the health command said last; of tasks that have one. */
+typedef struct {
+  SwarmMessage message;
+  char *status; /* "starting", "healthy", "unhealthy" */
+  guint64 failing_streak;
+  char *output; /* of the last failure, shortened */
+} SwarmHealthStatus;
+SWARM_MESSAGE_DECLARE (SwarmHealthStatus, swarm_health_status)
+
 typedef struct {
   SwarmMessage message;
   char *container_id;
   guint64 pid;
   gint64 exit_code;
+  SwarmHealthStatus *health; /* NULL: no health command */
 } SwarmContainerStatus;
 SWARM_MESSAGE_DECLARE (SwarmContainerStatus, swarm_container_status)
 

@@ -9,6 +9,9 @@ typedef struct {
   SwarmPluginResult view; /* points into the copies below */
   GPtrArray *strings;
   SwarmPluginTaskInfo *tasks;
+  char *output;
+  SwarmPluginHealth health;
+  char **health_test;
 } SwarmHostAnswer;
 
 /* @view is NULL when @error is set. */

@@ -8,6 +8,7 @@
 #define MAX_TIMERS 4096
 #define MAX_REQUESTS 256
 #define GIVE_UP_US (5 * G_USEC_PER_SEC)
+#define OUTPUT_MAX (64 * 1024)
 #define LONG_CALL_US (10 * 1000)
 
 typedef struct {
@@ -88,6 +89,15 @@ answer_copy (const SwarmPluginResult *result)
   answer->view.container_id = answer_string (answer, result->container_id);
   answer->view.image = answer_string (answer, result->image);
   answer->view.network_mode = answer_string (answer, result->network_mode);
+  answer->view.output_length = result->output != NULL ? MIN (result->output_length, OUTPUT_MAX) : 0;
+  answer->output = g_memdup2 (result->output, answer->view.output_length);
+  answer->view.output = answer->output;
+  if (result->health != NULL) {
+    answer->health = *result->health;
+    answer->health_test = g_strdupv ((char **) result->health->test);
+    answer->health.test = (const char *const *) answer->health_test;
+    answer->view.health = &answer->health;
+  }
   answer->tasks = g_new0 (SwarmPluginTaskInfo, result->n_tasks + 1);
   for (gsize i = 0; i < result->n_tasks; i++) {
     answer->tasks[i] = result->tasks[i];
@@ -105,6 +115,8 @@ answer_free (SwarmHostAnswer *answer)
     return;
   g_ptr_array_unref (answer->strings);
   g_free (answer->tasks);
+  g_free (answer->output);
+  g_strfreev (answer->health_test);
   g_free (answer);
 }
 

@@ -6,6 +6,9 @@
 #include "plugin/task-view.h"
 #include <string.h>
 
+#define EXEC_EXTRA_US (10 * G_USEC_PER_SEC) /* beyond the command's own limit, which the plugin keeps */
+#define MAX_ARGUMENTS 4096
+
 struct _SwarmRuntimeHost {
   SwarmHost *host;
   const SwarmRuntimeOps *ops;
@@ -89,16 +92,52 @@ swarm_runtime_host_set_exit_func (SwarmRuntimeHost *self, SwarmRuntimeExitFunc f
   self->exit_data = data;
 }
 
+static gint64
+to_ns (gint64 us)
+{
+  return CLAMP (us, 0, G_MAXINT64 / 1000) * 1000;
+}
+
+/* A plugin's words are not believed: what is no health command of the model's form is none. */
+static SwarmHealthcheck *
+health_of (const SwarmPluginHealth *view)
+{
+  g_autoptr (SwarmHealthcheck) health = swarm_healthcheck_new ();
+  g_autoptr (GError) error = NULL;
+
+  for (gsize i = 0; view->test != NULL && view->test[i] != NULL && i < MAX_ARGUMENTS; i++) {
+    if (health->test == NULL)
+      health->test = swarm_strings_new ();
+    g_ptr_array_add (health->test, g_utf8_make_valid (view->test[i], -1));
+  }
+  health->interval = to_ns (view->interval);
+  health->timeout = to_ns (view->timeout);
+  health->start_period = to_ns (view->start_period);
+  health->start_interval = to_ns (view->start_interval);
+  health->retries = MAX (view->retries, 0);
+  if (swarm_message_validate (health, &error))
+    return g_steal_pointer (&health);
+  swarm_warning ("An image's health command is left alone: %s", error->message);
+  return NULL;
+}
+
 static void
 on_done (const SwarmPluginResult *view, const GError *error, gpointer data)
 {
   g_autofree Asker *asker = data;
+  g_autoptr (SwarmHealthcheck) health = NULL;
+  g_autofree char *output = NULL;
   SwarmRuntimeResult result = { NULL };
 
   if (view != NULL) {
+    output = view->output != NULL ? g_utf8_make_valid (view->output, (gssize) view->output_length) : g_strdup ("");
+    health = view->health != NULL ? health_of (view->health) : NULL;
     result.container_id = view->container_id;
     result.pid = view->pid;
     result.image = view->image;
+    result.exit_code = view->exit_code;
+    result.output = output;
+    result.health = health;
   }
   asker->func (view != NULL ? &result : NULL, error, asker->data);
 }
@@ -239,6 +278,47 @@ swarm_runtime_host_resolve_image (SwarmRuntimeHost *self, const char *image, con
 
   self->ops->resolve_image (self->instance, image, auth, call);
   swarm_host_timed (self->host, "resolve_image", started);
+  return number;
+}
+
+gboolean
+swarm_runtime_host_can_exec (SwarmRuntimeHost *self)
+{
+  return self->ops->exec != NULL;
+}
+
+guint64
+swarm_runtime_host_exec (SwarmRuntimeHost *self, const SwarmId *task, const char *const *argv, gint64 timeout_us, gsize max_output,
+                         SwarmRuntimeFunc func, gpointer data)
+{
+  SwarmIdString id = swarm_id_string (task);
+  const SwarmPluginCommand command = { id.str, argv, timeout_us, max_output };
+  guint64 number;
+  gint64 started = g_get_monotonic_time ();
+  SwarmPluginCall *call =
+    swarm_host_call (self->host, "exec", id.str, timeout_us + EXEC_EXTRA_US, on_done, asker_new (func, data), &number);
+
+  if (self->ops->exec != NULL)
+    self->ops->exec (self->instance, &command, call);
+  else
+    self->host->abi.finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_INVALID, .error = "this runtime runs no commands in containers" });
+  swarm_host_timed (self->host, "exec", started);
+  return number;
+}
+
+guint64
+swarm_runtime_host_inspect_image (SwarmRuntimeHost *self, const char *image, gint64 timeout_us, SwarmRuntimeFunc func, gpointer data)
+{
+  guint64 number;
+  gint64 started = g_get_monotonic_time ();
+  SwarmPluginCall *call =
+    swarm_host_call (self->host, "inspect_image", image, timeout_us, on_done, asker_new (func, data), &number);
+
+  if (self->ops->inspect_image != NULL)
+    self->ops->inspect_image (self->instance, image, call);
+  else
+    self->host->abi.finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_OK });
+  swarm_host_timed (self->host, "inspect_image", started);
   return number;
 }
 

@@ -11,6 +11,9 @@ typedef struct {
   const char *container_id;
   guint32 pid;
   const char *image; /* resolve_image */
+  int exit_code;     /* exec; stop: -1 when nobody can tell */
+  const char *output; /* exec: valid UTF-8, never NULL */
+  SwarmHealthcheck *health; /* inspect_image: NULL when the image declares none; its numbers are kept within the rules of specs */
 } SwarmRuntimeResult;
 
 /* @result is NULL when @error is set. Called exactly once, from the loop, never re-entrantly; not after the host was freed. */
@@ -54,5 +57,11 @@ guint64 swarm_runtime_host_list (SwarmRuntimeHost *self, gint64 timeout_us, Swar
 /* result.image: @image with its digest. @auth is docker's X-Registry-Auth or NULL. */
 guint64 swarm_runtime_host_resolve_image (SwarmRuntimeHost *self, const char *image, const char *auth, gint64 timeout_us,
                                           SwarmRuntimeFunc func, gpointer data);
+gboolean swarm_runtime_host_can_exec (SwarmRuntimeHost *self);
+/* Runs @argv (NULL-terminated) in the task's container. TIMED_OUT: it took longer than @timeout_us and was killed. */
+guint64 swarm_runtime_host_exec (SwarmRuntimeHost *self, const SwarmId *task, const char *const *argv, gint64 timeout_us, gsize max_output,
+                                 SwarmRuntimeFunc func, gpointer data);
+/* result.health: what @image, which has been prepared here, declares. */
+guint64 swarm_runtime_host_inspect_image (SwarmRuntimeHost *self, const char *image, gint64 timeout_us, SwarmRuntimeFunc func, gpointer data);
 /* Asks the plugin to give up; the function is still called (with CANCELLED or what came of it), at the latest after five seconds. */
 void swarm_runtime_host_cancel (SwarmRuntimeHost *self, guint64 call);

@@ -164,6 +164,16 @@ typedef struct {
   const char *container_id;
 } SwarmPluginTaskInfo;
 
+/* How to ask a container whether it is well, as its image declares it. Times are µs; 0, and an empty test: nothing is said. */
+typedef struct {
+  const char *const *test; /* "NONE"; "CMD", arguments…; "CMD-SHELL", command */
+  int64_t interval;
+  int64_t timeout;
+  int64_t start_period;
+  int64_t start_interval;
+  int32_t retries;
+} SwarmPluginHealth;
+
 /* What an operation yields; zero what does not apply. */
 typedef struct {
   SwarmPluginCode code;
@@ -174,6 +184,10 @@ typedef struct {
   const SwarmPluginTaskInfo *tasks; /* list */
   size_t n_tasks;
   const char *network_mode; /* attach: "bridge", "none", "host", "ns:PATH" */
+  int32_t exit_code;        /* exec: as in SwarmPluginUnitState; stop: of the task, -1 when nobody can tell */
+  const char *output;       /* exec: what the command wrote, standard output and error, its first bytes; need not be UTF-8 */
+  size_t output_length;
+  const SwarmPluginHealth *health; /* inspect_image; NULL: the image declares none */
 } SwarmPluginResult;
 
 /* The host's services. All take the host itself first. Bounded: at most 256 requests of each sort are under way per plugin, more fail with
@@ -277,7 +291,15 @@ typedef struct {
   const char *registry_auth; /* prepare only: docker's X-Registry-Auth or NULL */
 } SwarmPluginTask;
 
-/* All mandatory but cancel. Operations on one task never overlap; those on different tasks do. */
+/* A command to run beside a task's first process, in its container. The arguments are as secret as the task's. */
+typedef struct {
+  const char *task_id;
+  const char *const *argv;
+  int64_t timeout;   /* µs: then the command is killed and the call answered with TIMED_OUT */
+  size_t max_output; /* bytes; the rest is thrown away */
+} SwarmPluginCommand;
+
+/* All mandatory but cancel, exec and inspect_image. Operations on one task never overlap, but for exec; those on different tasks do. */
 typedef struct {
   /* Makes the instance; NULL: failed, with the reason in @error. */
   SwarmPluginInstance *(*init) (SwarmPluginHost *host, char *error, size_t error_length);
@@ -287,7 +309,7 @@ typedef struct {
   void (*prepare) (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *call);
   /* OK when the task runs. It must go on running when the agent ends. */
   void (*start) (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *call);
-  /* OK when it runs no more: its stop signal, its grace period, then a kill. Fine when it does not run. */
+  /* OK when it runs no more: its stop signal, its grace period, then a kill. Fine when it does not run. Yields the exit_code. */
   void (*stop) (SwarmPluginInstance *self, const char *task_id, SwarmPluginCall *call);
   /* Takes away whatever there is of the task, running or not. */
   void (*remove) (SwarmPluginInstance *self, const char *task_id, SwarmPluginCall *call);
@@ -298,6 +320,12 @@ typedef struct {
   void (*resolve_image) (SwarmPluginInstance *self, const char *image, const char *auth, SwarmPluginCall *call);
   /* The host lost interest (deadline, removal): answer @call soon, with CANCELLED unless it is done. May be NULL. */
   void (*cancel) (SwarmPluginInstance *self, SwarmPluginCall *call);
+  /* Runs a command in the container of a task that runs, as its user and in its directory. OK with exit_code and output, whatever the
+   * code; NOT_FOUND when the task does not run. Also while the task is being stopped: it then ends with the container. NULL: the runtime
+   * cannot, and tasks that ask for health commands are rejected here. */
+  void (*exec) (SwarmPluginInstance *self, const SwarmPluginCommand *command, SwarmPluginCall *call);
+  /* What @image, which is here, declares. NULL: images declare nothing. */
+  void (*inspect_image) (SwarmPluginInstance *self, const char *image, SwarmPluginCall *call);
 } SwarmRuntimeOps;
 
 /* ---- scheduler ---- */

@@ -51,6 +51,7 @@ swarm_worker_keep (SwarmWorkerTask *task)
   swarm_string_set (&record->boot_id, worker->boot_id);
   record->status = swarm_task_status_ref (task->status);
   record->clean = task->clean;
+  record->unproven = task->unproven;
   bytes = swarm_worker_record_to_bytes (record);
   name = swarm_worker_record_name (&task->id);
   temporary = g_strconcat (name, ".new", NULL);
@@ -82,6 +83,7 @@ take_record (SwarmWorker *worker, const SwarmWorkerRecord *record)
 
   task->kept = TRUE;
   task->clean = record->clean;
+  task->unproven = record->unproven;
   task->touched = !record->clean;
   if (swarm_task_state_is_terminal (task->status->state))
     swarm_worker_reports_add (worker->reports, task, FALSE);
@@ -155,7 +157,14 @@ adopt_running (SwarmWorkerTask *task, const SwarmRuntimeTask *found)
   swarm_message_unref (task->status);
   task->status = status;
   task->prepared = TRUE;
-  swarm_worker_task_set (task, SWARM_TASK_RUNNING, "started", NULL, found->started_at);
+  task->up = TRUE;
+  gint64 age = found->started_at > 0 ? MAX (swarm_clock_now (task->worker->config.clock) - found->started_at, 0) : 0;
+  task->up_since = swarm_clock_boottime (task->worker->config.clock) - age;
+  /* What ran goes on as running; what had still to prove its health is asked further on. */
+  if (task->unproven)
+    swarm_worker_task_set (task, SWARM_TASK_STARTING, "starting", NULL, 0);
+  else
+    swarm_worker_task_set (task, SWARM_TASK_RUNNING, "started", NULL, found->started_at);
 }
 
 static void

@@ -4,6 +4,7 @@
  *   session.c  finding the leader, registering, heartbeats
  *   report.c   status on its way to the leader
  *   task.c     the machine of one task
+ *   health.c   a task's health command
  *   adopt.c    what an agent finds when it starts
  *   record.c   what is kept on disk of a task
  *   op.c       answers that may come after the worker is gone */
@@ -14,6 +15,7 @@
 typedef struct _SwarmWorkerSession SwarmWorkerSession;
 typedef struct _SwarmWorkerReports SwarmWorkerReports;
 typedef struct _SwarmWorkerTask SwarmWorkerTask;
+typedef struct _SwarmWorkerHealth SwarmWorkerHealth;
 
 /* What a task waits for. */
 typedef enum {
@@ -40,6 +42,13 @@ struct _SwarmWorkerTask {
   char *network_mode;
   gboolean prepared;   /* by this agent */
   gboolean may_run;    /* a start was tried, or it was found running */
+  gboolean up;         /* it was started with success, or found running */
+  gint64 up_since;     /* boot time */
+  SwarmWorkerHealth *health; /* its health command, from when it is up on; NULL: not yet, or none */
+  gboolean health_settled;   /* known to have one, or none */
+  SwarmHealthcheck *image_health; /* that its image declares (empty: none); NULL: not known yet */
+  gboolean unproven;   /* it has one that has not said yes yet: not running in the cluster's eyes */
+  gboolean unhealthy;  /* it goes because of it */
   gboolean touched;    /* network or runtime may have something of it */
   gboolean clean;      /* nothing of it is left in the runtime */
   gboolean unassigned; /* the leader wants it gone */
@@ -72,6 +81,7 @@ struct _SwarmWorker {
   void (*drain_func) (gpointer data);
   gpointer drain_data;
   gboolean disk_failed; /* said once */
+  GHashTable *image_health; /* image by digest → SwarmHealthcheck, that it declares (empty: none) */
 };
 
 /* ---- op.c: numbers dressed as pointers that lead to a worker as long as it lives ---- */
@@ -109,6 +119,10 @@ void swarm_worker_task_assign (SwarmWorkerTask *self, SwarmTask *task);
 void swarm_worker_task_step (SwarmWorkerTask *self);
 /* The runtime says that it ended. */
 void swarm_worker_task_exited (SwarmWorkerTask *self, int exit_code, gint64 exited_at, const char *reason);
+/* The health command has said no too often: it is stopped, and has failed. */
+void swarm_worker_task_unhealthy (SwarmWorkerTask *self);
+/* What its container's status says of its health. @output may be NULL. */
+void swarm_worker_task_set_health (SwarmWorkerTask *self, const char *status, guint failing_streak, const char *output);
 /* The one setter of the observed state: stamps, keeps, reports. */
 void swarm_worker_task_set (SwarmWorkerTask *self, SwarmTaskState state, const char *text, const char *err, gint64 at_us);
 SwarmTaskState swarm_worker_task_state (const SwarmWorkerTask *self);
@@ -118,6 +132,19 @@ void swarm_worker_task_acked (SwarmWorkerTask *self);
 SwarmTask *swarm_worker_task_view (const SwarmWorkerTask *self);
 /* A place became free. */
 void swarm_worker_task_next_waiting (SwarmWorker *self);
+
+/* ---- health.c ---- */
+/* The health command that counts: the spec's, completed from the image's and then docker's defaults. NULL: there is none. Either may be
+ * NULL. Caller unrefs. */
+SwarmHealthcheck *swarm_health_resolve (const SwarmHealthcheck *spec, const SwarmHealthcheck *image);
+/* Finds out early what the task's image declares; nothing when that is of no interest or known. */
+void swarm_worker_health_look_ahead (SwarmWorkerTask *task);
+/* As far as is known now, it will have a health command. */
+gboolean swarm_worker_health_is_expected (const SwarmWorkerTask *task);
+/* A task that is up and known: from now on its health command is asked; without one, it runs. Cheap; call it at any step. */
+void swarm_worker_health_watch (SwarmWorkerTask *task);
+/* No more: it is stopped or over. */
+void swarm_worker_health_end (SwarmWorkerTask *task);
 
 /* ---- adopt.c ---- */
 gboolean swarm_worker_adopt (SwarmWorker *self, GError **error);

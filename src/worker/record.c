@@ -11,6 +11,7 @@ static const SwarmField swarm_worker_record_fields[] = {
   SWARM_FIELD (2, "BootID", SwarmWorkerRecord, boot_id, STRING, .doc = "Boot of the host in which it was accepted."),
   SWARM_FIELD (3, "Status", SwarmWorkerRecord, status, MESSAGE, .type = &swarm_task_status_type, .doc = "Accepted, or how it ended."),
   SWARM_FIELD (4, "Clean", SwarmWorkerRecord, clean, BOOL, .doc = "Nothing of it is left in the runtime."),
+  SWARM_FIELD (5, "Unproven", SwarmWorkerRecord, unproven, BOOL, .doc = "Its health command has not said yes yet."),
   { 0 },
 };
 const SwarmType swarm_worker_record_type = { "SwarmWorkerRecord", sizeof (SwarmWorkerRecord), swarm_worker_record_fields, NULL };

@@ -9,6 +9,7 @@ typedef struct {
   char *boot_id;           /* of the host when it was accepted */
   SwarmTaskStatus *status; /* accepted, or how it ended */
   gboolean clean;          /* nothing of it is left in the runtime */
+  gboolean unproven;       /* it has a health command that has not said yes yet */
 } SwarmWorkerRecord;
 SWARM_MESSAGE_DECLARE (SwarmWorkerRecord, swarm_worker_record)
 

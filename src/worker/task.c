@@ -15,6 +15,7 @@
 #define RETRY_LAST_US (30 * G_USEC_PER_SEC)
 #define PREPARE_ATTEMPTS 5
 #define TEXT_MAX 1024
+#define EXIT_KILLED 137
 #define LINGER_US G_USEC_PER_SEC /* what ended by itself is removed after its replacement had the machine for itself */
 
 /* How many steps of a class may be under way. Pulls must not hold up starts, nor starts stops. */
@@ -145,10 +146,12 @@ swarm_worker_task_free (gpointer data)
   SwarmWorkerTask *self = data;
 
   leave_queue (self);
+  swarm_worker_health_end (self);
   swarm_clock_clear_timer (self->worker->config.clock, &self->retry);
   swarm_clock_clear_timer (self->worker->config.clock, &self->linger);
   swarm_message_unref (self->task);
   swarm_message_unref (self->status);
+  swarm_message_unref (self->image_health);
   g_free (self->network_mode);
   g_free (self->exit_reason);
   g_free (self);
@@ -289,6 +292,7 @@ on_prepared (const SwarmRuntimeResult *result, const GError *error, gpointer dat
   self->prepared = TRUE;
   if (self->status->state == SWARM_TASK_PREPARING)
     swarm_worker_task_set (self, SWARM_TASK_READY, "prepared", NULL, 0);
+  swarm_worker_health_look_ahead (self);
   go_on (self);
 }
 
@@ -322,11 +326,24 @@ on_attached (const char *mode, const GError *error, gpointer data)
   go_on (self);
 }
 
+static gboolean
+wants_health (const SwarmTask *task)
+{
+  const SwarmContainerSpec *container = task->spec->container;
+  const SwarmHealthcheck *health = container != NULL ? container->healthcheck : NULL;
+
+  return health != NULL && health->test != NULL && health->test->len > 0 && strcmp (health->test->pdata[0], "NONE") != 0;
+}
+
 static void
 begin_prepare (SwarmWorkerTask *self)
 {
   SwarmWorker *worker = self->worker;
 
+  if (wants_health (self->task) && !swarm_runtime_host_can_exec (worker->config.runtime)) {
+    fail (self, "this node's runtime cannot run health commands");
+    return;
+  }
   if (!take_place (self, CLASS_PREPARE, SWARM_STEP_ATTACH))
     return;
   self->touched = TRUE;
@@ -350,6 +367,37 @@ set_container (SwarmWorkerTask *self, const SwarmRuntimeResult *result)
   self->status = status;
 }
 
+/* Puts @container (taken over) in place. */
+static void
+change_container (SwarmWorkerTask *self, SwarmContainerStatus *container)
+{
+  SwarmTaskStatus *status = swarm_task_status_copy (self->status);
+
+  swarm_message_unref (status->container);
+  status->container = container;
+  swarm_message_unref (self->status);
+  self->status = status;
+}
+
+static SwarmContainerStatus *
+copy_container (const SwarmWorkerTask *self)
+{
+  return self->status->container != NULL ? swarm_container_status_copy (self->status->container) : swarm_container_status_new ();
+}
+
+void
+swarm_worker_task_set_health (SwarmWorkerTask *self, const char *status, guint failing_streak, const char *output)
+{
+  SwarmContainerStatus *container = copy_container (self);
+
+  swarm_message_unref (container->health);
+  container->health = swarm_health_status_new ();
+  swarm_string_set (&container->health->status, status);
+  swarm_string_set (&container->health->output, output);
+  container->health->failing_streak = failing_streak;
+  change_container (self, container);
+}
+
 static void
 on_started (const SwarmRuntimeResult *result, const GError *error, gpointer data)
 {
@@ -360,7 +408,9 @@ on_started (const SwarmRuntimeResult *result, const GError *error, gpointer data
   end_step (self);
   if (error == NULL) {
     set_container (self, result);
-    swarm_worker_task_set (self, SWARM_TASK_RUNNING, "started", NULL, 0);
+    self->up = TRUE;
+    self->up_since = swarm_clock_boottime (self->worker->config.clock);
+    swarm_worker_health_watch (self);
     if (self->ended)
       swarm_worker_task_exited (self, self->exit_code, self->exited_at, self->exit_reason);
   } else if (!wants_down (self))
@@ -376,6 +426,10 @@ begin_start (SwarmWorkerTask *self)
   if (!take_place (self, CLASS_START, SWARM_STEP_START))
     return;
   self->may_run = TRUE;
+  if (swarm_worker_health_is_expected (self)) { /* an agent that comes back must not take it for running before it has said yes */
+    self->unproven = TRUE;
+    swarm_worker_keep (self);
+  }
   self->call = swarm_runtime_host_start (worker->config.runtime, self->task, &worker->config.node, worker->hostname, self->network_mode,
                                          START_LIMIT_US, on_started, answer_to (self));
 }
@@ -387,7 +441,7 @@ step_up (SwarmWorkerTask *self)
   SwarmTaskState state = self->status->state;
   SwarmTaskState desired = self->task->desired_state;
 
-  if (state > desired || state == SWARM_TASK_RUNNING)
+  if (state > desired || state == SWARM_TASK_RUNNING || self->up)
     return FALSE;
   if (state == SWARM_TASK_PREPARING || (state == SWARM_TASK_STARTING && !self->prepared)) {
     begin_prepare (self);
@@ -421,6 +475,34 @@ end_failed (SwarmWorkerTask *self, const char *what, const GError *error)
   go_on (self);
 }
 
+/* It ended: by itself, or stopped because its health command said no. */
+static void
+set_exit (SwarmWorkerTask *self, int exit_code, gint64 exited_at, const char *reason)
+{
+  SwarmContainerStatus *container = copy_container (self);
+  SwarmTaskStatus *status;
+  g_autofree char *err = NULL;
+
+  container->exit_code = exit_code;
+  change_container (self, container);
+  status = swarm_task_status_copy (self->status);
+  status->has_exit = exit_code >= 0;
+  swarm_message_unref (self->status);
+  self->status = status;
+  self->may_run = FALSE;
+  if (self->unhealthy)
+    reason = "dockerexec: unhealthy container";
+  if (exit_code == 0 && !self->unhealthy) {
+    swarm_worker_task_set (self, SWARM_TASK_COMPLETE, "finished", NULL, exited_at);
+    return;
+  }
+  if (exit_code < 0)
+    err = g_strdup_printf ("task: %s", reason != NULL ? reason : "its unit vanished");
+  else
+    err = g_strdup_printf ("task: non-zero exit (%d)%s%s", exit_code, reason != NULL ? ": " : "", reason != NULL ? reason : "");
+  swarm_worker_task_set (self, SWARM_TASK_FAILED, NULL, err, exited_at);
+}
+
 static void
 on_stopped (const SwarmRuntimeResult *result, const GError *error, gpointer data)
 {
@@ -435,7 +517,9 @@ on_stopped (const SwarmRuntimeResult *result, const GError *error, gpointer data
   end_step (self);
   forget_retry (self);
   self->may_run = FALSE;
-  if (!is_over (self))
+  if (!is_over (self) && self->unhealthy)
+    set_exit (self, result->exit_code >= 0 ? result->exit_code : EXIT_KILLED, 0, NULL);
+  else if (!is_over (self))
     swarm_worker_task_set (self, SWARM_TASK_SHUTDOWN, "shutdown", NULL, 0);
   go_on (self);
 }
@@ -459,6 +543,7 @@ step_down (SwarmWorkerTask *self)
     swarm_worker_task_step (self);
     return;
   }
+  swarm_worker_health_end (self);
   if (!take_place (self, CLASS_END, SWARM_STEP_STOP))
     return;
   self->call =
@@ -555,9 +640,10 @@ swarm_worker_task_step (SwarmWorkerTask *self)
     return;
   if (is_over (self))
     step_over (self);
-  else if (wants_down (self))
+  else if (wants_down (self) || self->unhealthy)
     step_down (self);
   else if (self->task != NULL) {
+    swarm_worker_health_watch (self);
     while (self->step == SWARM_STEP_NONE && self->retry == NULL && !is_over (self) && step_up (self))
       ;
   }
@@ -566,9 +652,6 @@ swarm_worker_task_step (SwarmWorkerTask *self)
 void
 swarm_worker_task_exited (SwarmWorkerTask *self, int exit_code, gint64 exited_at, const char *reason)
 {
-  SwarmTaskStatus *status;
-  g_autofree char *err = NULL;
-
   if (is_over (self) || self->step == SWARM_STEP_STOP)
     return;
   if (self->step == SWARM_STEP_START) { /* an exit before the start was answered */
@@ -579,31 +662,18 @@ swarm_worker_task_exited (SwarmWorkerTask *self, int exit_code, gint64 exited_at
     self->exit_reason = g_strdup (reason);
     return;
   }
-  status = swarm_task_status_copy (self->status);
-  if (status->container == NULL)
-    status->container = swarm_container_status_new ();
-  else {
-    SwarmContainerStatus *container = swarm_container_status_copy (status->container);
-    swarm_message_unref (status->container);
-    status->container = container;
-  }
-  status->container->exit_code = exit_code;
-  status->has_exit = exit_code >= 0;
-  swarm_message_unref (self->status);
-  self->status = status;
-  self->may_run = FALSE;
+  swarm_worker_health_end (self);
   if (self->linger == NULL)
     self->linger = swarm_clock_timer (self->worker->config.clock, LINGER_US, SWARM_PRIORITY_IDLE, linger_over, self);
-  if (exit_code == 0)
-    swarm_worker_task_set (self, SWARM_TASK_COMPLETE, "finished", NULL, exited_at);
-  else {
-    if (exit_code < 0)
-      err = g_strdup_printf ("task: %s", reason != NULL ? reason : "its unit vanished");
-    else
-      err = g_strdup_printf ("task: non-zero exit (%d)%s%s", exit_code, reason != NULL ? ": " : "", reason != NULL ? reason : "");
-    swarm_worker_task_set (self, SWARM_TASK_FAILED, NULL, err, exited_at);
-  }
+  set_exit (self, exit_code, exited_at, reason);
   swarm_worker_task_step (self);
+}
+
+void
+swarm_worker_task_unhealthy (SwarmWorkerTask *self)
+{
+  self->unhealthy = TRUE;
+  go_on (self);
 }
 
 /* ---- what the leader says ---- */
@@ -614,6 +684,10 @@ first_assignment (SwarmWorkerTask *self, SwarmTaskState theirs)
 {
   SwarmTaskStatus *status;
 
+  if (!is_over (self) && self->unproven && self->up && theirs == SWARM_TASK_RUNNING) { /* it had said yes; that did not get to the disk */
+    self->unproven = FALSE;
+    swarm_worker_task_set (self, SWARM_TASK_RUNNING, "started", NULL, self->task->status->timestamp);
+  }
   if (is_over (self) || self->may_run || theirs < SWARM_TASK_ACCEPTED)
     return;
   if (theirs > SWARM_TASK_RUNNING) { /* over, and they know */
