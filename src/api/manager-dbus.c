@@ -336,7 +336,8 @@ static const SwarmBusMethod manager_methods[] = {
     .doc = "All services as Service.Inspect gives them. Filters: id, label, mode, name." },
   { "ListTasks", "a{sv}:filters s:cursor u:limit", "aa{sv}:tasks s:next", swarm_api_list_tasks, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
     .doc = "Tasks by pages: cursor is empty at first, then what next gave; next is empty after the last page; limit 0 means 500. "
-           "Filters: desired-state, id, label, name, node, service. On a worker: the tasks of this node." },
+           "Filters: desired-state, id, label, name, node, service, up-to-date (true: as the service is now). On a worker: the tasks of "
+           "this node." },
   { "Resolve", "s:kind s:reference", "s:id o:path", manager_resolve, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
     .doc = "Finds a node, service or task by id, by name, or by the beginning of its id; node self is this host." },
   { NULL },

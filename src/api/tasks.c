@@ -2,6 +2,7 @@
 /* Manager.ListTasks: filtered and paged. */
 #include "api/private.h"
 #include "base/error.h"
+#include "manager/orchestrator/slot.h"
 #include <string.h>
 
 #define DEFAULT_PAGE 500
@@ -76,6 +77,17 @@ match_label (const char *value, gpointer data)
   return found != NULL && (equals == NULL || strcmp (found, equals + 1) == 0);
 }
 
+/* Is what the service asks for now; on a worker nobody knows. */
+static gboolean
+match_up_to_date (const char *value, gpointer data)
+{
+  const NodeMatch *match = data;
+  SwarmStore *store = match->api->store;
+  const SwarmService *service = store != NULL ? swarm_store_get (store, SWARM_KIND_SERVICE, &match->task->service_id) : NULL;
+  gboolean current = service == NULL || !swarm_task_is_dirty (store, match->task, service);
+  return current == g_str_equal (value, "true");
+}
+
 static gboolean
 task_matches (TaskList *list, SwarmTask *task)
 {
@@ -84,6 +96,7 @@ task_matches (TaskList *list, SwarmTask *task)
          && swarm_api_filter (list->filters, "service", match_service, task)
          && swarm_api_filter (list->filters, "node", match_node, &node)
          && swarm_api_filter (list->filters, "desired-state", match_desired, task)
+         && swarm_api_filter (list->filters, "up-to-date", match_up_to_date, &node)
          && swarm_api_filter (list->filters, "label", match_label, task);
 }
 
@@ -152,7 +165,7 @@ collect (TaskList *list)
 void
 swarm_api_list_tasks (SwarmInvocation *invocation, gpointer object, GVariant *args)
 {
-  static const char *const allowed[] = { "desired-state", "id", "label", "name", "node", "service", NULL };
+  static const char *const allowed[] = { "desired-state", "id", "label", "name", "node", "service", "up-to-date", NULL };
   SwarmApi *self = swarm_api_of (invocation);
   const char *cursor;
   guint limit;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* service create, service update: the writes that carry a whole spec. */
+/* service create, update, rollback, plan: what carries a whole spec. */
 #include "base/error.h"
 #include "ctl/client.h"
+#include "ctl/plan.h"
 #include "ctl/progress.h"
 #include "ctl/registry-auth.h"
 #include "ctl/service-spec.h"
 #include <stdio.h>
+#include <string.h>
 
 /* The options a{sv} of CreateService and Update; floating. NULL: the credentials cannot be had. */
 static GVariant *
@@ -30,12 +32,13 @@ write_options (CtlContext *context, const char *image, GError **error)
 }
 
 static gboolean
-wait_unless_detached (CtlContext *context, const char *path, const char *reference, GError **error)
+wait_unless_detached (CtlContext *context, const char *path, const char *reference, CtlProgressFlags flags, GError **error)
 {
   if (ctl_args_bool (context->args, "detach"))
     return TRUE;
   fflush (stdout);
-  return ctl_progress_wait (context, path, reference, ctl_args_bool (context->args, "quiet"), error);
+  flags |= ctl_args_bool (context->args, "quiet") ? CTL_PROGRESS_QUIET : 0;
+  return ctl_progress_wait (context, path, reference, flags, error);
 }
 
 /* Warnings when the reply has them: the last out argument, "as". */
@@ -64,6 +67,8 @@ ctl_cmd_service_create (CtlContext *context, GError **error)
   if (options == NULL)
     return FALSE;
   g_variant_ref_sink (options);
+  if (ctl_args_bool (context->args, "dry-run"))
+    return ctl_plan_service (context, spec, options, error);
   reply = ctl_call_write (context, CTL_PATH, CTL_MANAGER_IFACE, "CreateService",
                           g_variant_new ("(@a{sv}@a{sv})", swarm_message_to_variant (spec, 0), options), TRUE, error);
   if (reply == NULL)
@@ -72,30 +77,72 @@ ctl_cmd_service_create (CtlContext *context, GError **error)
   g_variant_get_child (reply, 0, "&s", &id);
   printf ("%s\n", id);
   path = g_strdup_printf (CTL_PATH "/service/%s", id);
-  return wait_unless_detached (context, path, id, error);
+  return wait_unless_detached (context, path, id, 0, error);
 }
 
-/* The spec inside what Inspect says. */
-static SwarmServiceSpec *
-current_spec (JsonObject *service, GError **error)
-{
-  JsonNode *node = ctl_json_get (service, "Spec");
+/* ---- update and rollback ---- */
 
-  if (node == NULL) {
-    g_set_error_literal (error, CTL_ERROR, CTL_ERROR_FAILED,
-                         _ ("the agent does not show the specification of the service"));
-    return NULL;
-  }
-  return swarm_message_from_json (&swarm_service_spec_type, node, 0, error);
+/* "Spec" or "PreviousSpec" inside what Inspect says; NULL with an error. */
+static SwarmServiceSpec *
+spec_of (JsonObject *service, const char *member, GError **error)
+{
+  JsonNode *node = ctl_json_get (service, member);
+
+  if (node != NULL)
+    return swarm_message_from_json (&swarm_service_spec_type, node, 0, error);
+  if (g_str_equal (member, "PreviousSpec"))
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, "service %s does not have a previous spec",
+                 ctl_json_string (service, "ID"));
+  else
+    g_set_error_literal (error, CTL_ERROR, CTL_ERROR_FAILED, _ ("the agent does not show the specification of the service"));
+  return NULL;
+}
+
+static GVariant *
+no_options (void)
+{
+  return g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0);
+}
+
+static gboolean
+plan_rollback (CtlContext *context, const char *path, GError **error)
+{
+  g_autoptr (JsonNode) service = ctl_inspect (context, "service", path, error);
+  g_autoptr (SwarmServiceSpec) before
+      = service != NULL ? spec_of (json_node_get_object (service), "PreviousSpec", error) : NULL;
+
+  return before != NULL && ctl_plan_service (context, before, no_options (), error);
+}
+
+static gboolean
+roll_back (CtlContext *context, const char *reference, GError **error)
+{
+  g_autofree char *path = ctl_resolve (context, "service", reference, NULL, error);
+  g_autoptr (GVariant) reply = NULL;
+
+  if (path == NULL)
+    return FALSE;
+  if (ctl_args_bool (context->args, "dry-run"))
+    return plan_rollback (context, path, error);
+  reply = ctl_call_write (context, path, CTL_SERVICE_IFACE, "Rollback", NULL, FALSE, error);
+  if (reply == NULL)
+    return FALSE;
+  printf ("%s\n", reference);
+  return wait_unless_detached (context, path, reference, CTL_PROGRESS_ROLLBACK, error);
 }
 
 gboolean
-ctl_cmd_service_update (CtlContext *context, GError **error)
+ctl_cmd_service_rollback (CtlContext *context, GError **error)
 {
-  const char *reference = g_ptr_array_index (ctl_args_positional (context->args), 0);
+  return roll_back (context, g_ptr_array_index (ctl_args_positional (context->args), 0), error);
+}
+
+static gboolean
+update (CtlContext *context, const char *reference, GError **error)
+{
   g_autofree char *path = ctl_resolve (context, "service", reference, NULL, error);
   g_autoptr (JsonNode) service = path != NULL ? ctl_inspect (context, "service", path, error) : NULL;
-  g_autoptr (SwarmServiceSpec) before = service != NULL ? current_spec (json_node_get_object (service), error) : NULL;
+  g_autoptr (SwarmServiceSpec) before = service != NULL ? spec_of (json_node_get_object (service), "Spec", error) : NULL;
   g_autoptr (SwarmServiceSpec) after = before != NULL ? ctl_service_spec_update (before, context->args, error) : NULL;
   g_autoptr (GVariant) options = NULL;
   g_autoptr (GVariant) reply = NULL;
@@ -107,6 +154,8 @@ ctl_cmd_service_update (CtlContext *context, GError **error)
   if (options == NULL)
     return FALSE;
   g_variant_ref_sink (options);
+  if (ctl_args_bool (context->args, "dry-run"))
+    return ctl_plan_service (context, after, options, error);
   version = (guint64)ctl_json_int (json_node_get_object (service), "Version.Index");
   reply = ctl_call_write (context, path, CTL_SERVICE_IFACE, "Update",
                           g_variant_new ("(t@a{sv}@a{sv})", version, swarm_message_to_variant (after, 0), options),
@@ -115,5 +164,68 @@ ctl_cmd_service_update (CtlContext *context, GError **error)
     return FALSE;
   print_reply_warnings (reply);
   printf ("%s\n", reference);
-  return wait_unless_detached (context, path, reference, error);
+  return wait_unless_detached (context, path, reference, 0, error);
+}
+
+gboolean
+ctl_cmd_service_update (CtlContext *context, GError **error)
+{
+  static const char *const with_rollback[] = { "rollback", "detach", "quiet", "dry-run", NULL };
+  const char *reference = g_ptr_array_index (ctl_args_positional (context->args), 0);
+
+  if (!ctl_args_bool (context->args, "rollback"))
+    return update (context, reference, error);
+  if (!ctl_args_only (context->args, with_rollback))
+    return ctl_invalid (error, "other flags may not be combined with --rollback");
+  return roll_back (context, reference, error);
+}
+
+/* ---- plan ---- */
+
+static char *
+read_all (const char *file, GError **error)
+{
+  char *text = NULL;
+  g_autoptr (GError) reason = NULL;
+  gboolean standard = g_str_equal (file, "-");
+
+  if (g_file_get_contents (standard ? "/dev/stdin" : file, &text, NULL, &reason))
+    return text;
+  ctl_invalid (error, "%s", reason->message);
+  return NULL;
+}
+
+/* The spec in a file: alone, or as `service inspect` prints it, in a list of one. NULL: none; borrowed. */
+static JsonNode *
+find_spec (JsonNode *root)
+{
+  JsonNode *node = root;
+
+  if (node != NULL && JSON_NODE_HOLDS_ARRAY (node))
+    node = json_array_get_length (json_node_get_array (node)) == 1 ? json_array_get_element (json_node_get_array (node), 0) : NULL;
+  if (node == NULL || !JSON_NODE_HOLDS_OBJECT (node))
+    return NULL;
+  return json_object_has_member (json_node_get_object (node), "Spec") ? json_object_get_member (json_node_get_object (node), "Spec")
+                                                                        : node;
+}
+
+gboolean
+ctl_cmd_service_plan (CtlContext *context, GError **error)
+{
+  const char *file = g_ptr_array_index (ctl_args_positional (context->args), 0);
+  g_autofree char *text = read_all (file, error);
+  g_autoptr (GError) reason = NULL;
+  g_autoptr (JsonNode) root = text != NULL ? json_from_string (text, &reason) : NULL;
+  JsonNode *node = find_spec (root);
+  g_autoptr (SwarmServiceSpec) spec = NULL;
+
+  if (text == NULL)
+    return FALSE;
+  if (node == NULL)
+    return ctl_invalid (error, _ ("%s is not the specification of one service as JSON%s%s"), file, reason != NULL ? ": " : "",
+                        reason != NULL ? reason->message : "");
+  spec = swarm_message_from_json (&swarm_service_spec_type, node, SWARM_FORM_FROM_USER, &reason);
+  if (spec == NULL)
+    return ctl_invalid (error, "%s: %s", file, reason->message);
+  return ctl_plan_service (context, spec, no_options (), error);
 }

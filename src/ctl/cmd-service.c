@@ -33,14 +33,30 @@ service_mode (JsonObject *service)
   return "replicated";
 }
 
+/* Completions that a job asks for: of a global one, what is done and what is still to do. */
+static gint64
+job_total (JsonObject *service, gint64 desired, gint64 completed)
+{
+  gint64 total = ctl_json_int (service, "Spec.Mode.ReplicatedJob.TotalCompletions");
+  gint64 concurrent = ctl_json_int (service, "Spec.Mode.ReplicatedJob.MaxConcurrent");
+
+  if (ctl_json_object (service, "Spec.Mode.GlobalJob") != NULL)
+    return desired + completed;
+  return total > 0 ? total : MAX (concurrent, 1);
+}
+
 static char *
 service_replicas (JsonObject *service)
 {
   gint64 running = ctl_json_int (service, "ServiceStatus.RunningTasks");
   gint64 desired = ctl_json_int (service, "ServiceStatus.DesiredTasks");
+  gint64 completed = ctl_json_int (service, "ServiceStatus.CompletedTasks");
   gint64 max = ctl_json_int (service, "Spec.TaskTemplate.Placement.MaxReplicas");
   g_autofree char *text = g_strdup_printf ("%" G_GINT64_FORMAT "/%" G_GINT64_FORMAT, running, desired);
 
+  if (g_str_has_suffix (service_mode (service), "job"))
+    return g_strdup_printf ("%s (%" G_GINT64_FORMAT "/%" G_GINT64_FORMAT " completed)", text, completed,
+                            job_total (service, desired, completed));
   if (max > 0 && g_str_equal (service_mode (service), "replicated"))
     return g_strdup_printf ("%s (max %" G_GINT64_FORMAT " per node)", text, max);
   return g_steal_pointer (&text);
@@ -257,7 +273,7 @@ ctl_cmd_service_scale (CtlContext *context, GError **error)
   for (guint i = 0; i < paths->len && !ctl_args_bool (context->args, "detach") && !context->interrupted; i++) {
     g_autoptr (GError) reason = NULL;
 
-    if (!ctl_progress_wait (context, g_ptr_array_index (paths, i), g_ptr_array_index (names, i), FALSE, &reason))
+    if (!ctl_progress_wait (context, g_ptr_array_index (paths, i), g_ptr_array_index (names, i), 0, &reason))
       ctl_errors_add (&errors, reason, g_ptr_array_index (names, i));
   }
   return ctl_errors_finish (errors, error);

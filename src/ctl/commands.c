@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The tables. Adding an option to a command is one row here and one look at it in the handler. */
 #include "ctl/command.h"
+#include "ctl/service-policy.h"
 #include "ctl/service-spec.h"
 #include "ctl/values.h"
 #include <string.h>
@@ -107,6 +108,16 @@ static const CtlOption node_update_options[] = {
 };
 static const CtlOption *const node_update_tables[] = { node_update_options, NULL };
 
+static const CtlOption node_drain_options[] = {
+  { "deadline", 0, CTL_DURATION, N_ ("Time after which no task waits for its replacement any more (ns|us|ms|s|m|h)"),
+    .check = ctl_check_positive_duration },
+  { "dry-run", 0, CTL_BOOL, N_ ("Only show what would be started and stopped, and where") },
+  { "replacement-first", 0, CTL_BOOL, N_ ("Stop a task only when its replacement runs") },
+  { "wait", 0, CTL_BOOL, N_ ("Wait until no task is left on the node") },
+  { NULL },
+};
+static const CtlOption *const node_drain_tables[] = { node_drain_options, NULL };
+
 static const CtlOption node_rm_options[] = {
   { "force", 'f', CTL_BOOL, N_ ("Force remove a node from the swarm") },
   { NULL },
@@ -120,6 +131,13 @@ static const CtlOption detach_options[] = {
   { NULL },
 };
 static const CtlOption *const detach_tables[] = { detach_options, NULL };
+
+static const CtlOption rollback_options[] = {
+  { "dry-run", 0, CTL_BOOL, N_ ("Only show what would be started and stopped, and where") },
+  { "quiet", 'q', CTL_BOOL, N_ ("Suppress progress output") },
+  { NULL },
+};
+static const CtlOption *const rollback_tables[] = { rollback_options, detach_options, NULL };
 
 static const CtlOption logs_options[] = {
   { "follow", 'f', CTL_BOOL, N_ ("Follow log output") },
@@ -150,7 +168,7 @@ const CtlGroup ctl_groups[] = {
 };
 
 const char *const ctl_unsupported_commands[] = {
-  "ca",     "update", "unlock", "unlock-key", "service rollback", "network", "secret",
+  "ca",     "update", "unlock", "unlock-key", "network", "secret",
   "config", "stack",  "volume", "system",     "events",           "plugin",  NULL,
 };
 
@@ -179,6 +197,11 @@ const CtlCommand ctl_commands[] = {
 
   { "node demote", NULL, "NODE [NODE...]", 1, -1, N_ ("Demote one or more nodes from manager in the swarm"), NULL, NULL,
     .objects = "node", .run = ctl_cmd_node_demote, .examples = "node demote n2\tn2 becomes a worker" },
+  { "node drain", NULL, "[OPTIONS] NODE", 1, 1, N_ ("Move all tasks away from a node and give it no new ones"),
+    node_drain_tables, NULL, .objects = "node", .run = ctl_cmd_node_drain,
+    .examples = "node drain --replacement-first --wait n3\tbefore maintenance: nothing is missing meanwhile\n"
+                "node drain --replacement-first --deadline 10m n3\twhat cannot be replaced in time is stopped all the same\n"
+                "node drain --dry-run n3\twhere its tasks would go" },
   { "node inspect", NULL, "[OPTIONS] self|NODE [NODE...]", 1, -1,
     N_ ("Display detailed information on one or more nodes"), inspect_tables, NULL, .objects = "node",
     .run = ctl_cmd_node_inspect,
@@ -220,6 +243,10 @@ const CtlCommand ctl_commands[] = {
   { "service ls", "list", "[OPTIONS]", 0, 0, N_ ("List services"), list_tables, NULL, .run = ctl_cmd_service_ls,
     .examples = "service ls\trunning and wanted tasks of every service\n"
                 "service ls --filter name=my\tby the start of the name" },
+  { "service plan", NULL, "FILE", 1, 1, N_ ("Show what a service's specification would do, without doing it"), NULL, NULL,
+    .run = ctl_cmd_service_plan,
+    .examples = "service plan web.json\ta new service, or another specification for the one of that name\n"
+                "service plan -\tfrom standard input: what 'swarmctl service inspect web' prints, edited" },
   { "service ps", NULL, "[OPTIONS] SERVICE [SERVICE...]", 1, -1, N_ ("List the tasks of one or more services"),
     task_list_tables, NULL, .objects = "service", .run = ctl_cmd_service_ps,
     .examples = "service ps my-web\ttasks and their history, newest first\n"
@@ -227,6 +254,9 @@ const CtlCommand ctl_commands[] = {
   { "service rm", "remove", "SERVICE [SERVICE...]", 1, -1, N_ ("Remove one or more services"), NULL, NULL,
     .objects = "service", .run = ctl_cmd_service_rm,
     .examples = "service rm my-web\tits tasks are stopped and removed" },
+  { "service rollback", NULL, "[OPTIONS] SERVICE", 1, 1, N_ ("Revert changes to a service's configuration"), rollback_tables, NULL,
+    .objects = "service", .run = ctl_cmd_service_rollback,
+    .examples = "service rollback my-web\tas it was before the last update; once more: as it is now" },
   { "service scale", NULL, "[OPTIONS] SERVICE=REPLICAS [SERVICE=REPLICAS...]", 1, -1,
     N_ ("Scale one or multiple replicated services"), detach_tables, NULL,
     .objects = "service=", .run = ctl_cmd_service_scale,

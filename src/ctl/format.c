@@ -165,6 +165,31 @@ ctl_human_bytes (gint64 bytes)
 }
 
 char *
+ctl_go_duration (gint64 ns)
+{
+  guint64 rest = ns < 0 ? -(guint64)ns : (guint64)ns;
+  GString *out = g_string_new (ns < 0 ? "-" : "");
+  guint64 seconds = rest / 1000000000;
+
+  if (rest == 0)
+    g_string_append (out, "0s");
+  else if (rest < 1000)
+    g_string_append_printf (out, "%" G_GUINT64_FORMAT "ns", rest);
+  else if (rest < 1000000)
+    g_string_append_printf (out, "%.10gµs", (double)rest / 1e3);
+  else if (rest < 1000000000)
+    g_string_append_printf (out, "%.10gms", (double)rest / 1e6);
+  else {
+    if (seconds >= 3600)
+      g_string_append_printf (out, "%" G_GUINT64_FORMAT "h", seconds / 3600);
+    if (seconds >= 60)
+      g_string_append_printf (out, "%" G_GUINT64_FORMAT "m", seconds / 60 % 60);
+    g_string_append_printf (out, "%.12gs", (double)(rest % 60000000000) / 1e9);
+  }
+  return g_string_free (out, FALSE);
+}
+
+char *
 ctl_capitalize (const char *text)
 {
   char *copy = g_ascii_strdown (text, -1);

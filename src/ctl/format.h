@@ -20,6 +20,8 @@ char *ctl_human_duration (gint64 us);
 char *ctl_age (const char *timestamp, gint64 now_us);
 /* "512MiB", four digits. Caller frees. */
 char *ctl_human_bytes (gint64 bytes);
+/* "1m30s", "5s", "500ms" from nanoseconds, as Go prints it. Caller frees. */
+char *ctl_go_duration (gint64 ns);
 /* First letter upper case, the rest lower. Caller frees. */
 char *ctl_capitalize (const char *text);
 /* The first 12 characters of an id. Caller frees. */

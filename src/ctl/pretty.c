@@ -59,6 +59,50 @@ memory_line (GString *out, const char *label, gint64 bytes)
     line (out, label, text);
 }
 
+/* "gpu=UUID1, ssd=3" */
+static void
+generic_line (GString *out, const char *label, JsonArray *array)
+{
+  g_autoptr (GPtrArray) list = ctl_json_objects (array);
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0; i < list->len; i++) {
+    JsonObject *resource = g_ptr_array_index (list, i);
+    JsonObject *named = ctl_json_object (resource, "NamedResourceSpec");
+
+    g_string_append (text, i > 0 ? ", " : "");
+    if (named != NULL)
+      g_string_append_printf (text, "%s=%s", ctl_json_string (named, "Kind"), ctl_json_string (named, "Value"));
+    else
+      g_string_append_printf (text, "%s=%" G_GINT64_FORMAT, ctl_json_string (resource, "DiscreteResourceSpec.Kind"),
+                              ctl_json_int (resource, "DiscreteResourceSpec.Value"));
+  }
+  line (out, label, text->str);
+}
+
+/* A line for each type. */
+static void
+plugins_part (GString *out, JsonArray *array)
+{
+  static const char *const types[] = { "Log", "Network", "Runtime", "Scheduler", "Volume" };
+  g_autoptr (GPtrArray) plugins = ctl_json_objects (array);
+
+  if (plugins->len > 0)
+    g_string_append (out, "Plugins:\n");
+  for (guint t = 0; t < G_N_ELEMENTS (types); t++) {
+    g_autoptr (GPtrArray) names = g_ptr_array_new ();
+    g_autofree char *text = NULL;
+    g_autofree char *label = g_strdup_printf (" %s:\t\t", types[t]);
+
+    for (guint i = 0; i < plugins->len; i++)
+      if (g_str_equal (ctl_json_string (g_ptr_array_index (plugins, i), "Type"), types[t]))
+        g_ptr_array_add (names, (gpointer)ctl_json_string (g_ptr_array_index (plugins, i), "Name"));
+    g_ptr_array_add (names, NULL);
+    text = g_strjoinv (", ", (char **)names->pdata);
+    line (out, label, text);
+  }
+}
+
 static void
 manager_part (GString *out, JsonObject *node)
 {
@@ -96,6 +140,8 @@ ctl_pretty_node (JsonObject *node)
   g_string_append (out, "Resources:\n");
   cpu_line (out, " CPUs:\t\t\t", ctl_json_int (node, "Description.Resources.NanoCPUs"));
   memory_line (out, " Memory:\t\t", ctl_json_int (node, "Description.Resources.MemoryBytes"));
+  generic_line (out, " Generic Resources:\t", ctl_json_array (node, "Description.Resources.GenericResources"));
+  plugins_part (out, ctl_json_array (node, "Description.Engine.Plugins"));
   line (out, "Engine Version:\t\t", ctl_json_string (node, "Description.Engine.EngineVersion"));
   labels (out, "Engine Labels:", ctl_json_object (node, "Description.Engine.Labels"), "- ");
   return g_string_free (out, FALSE);
@@ -157,6 +203,7 @@ resources_part (GString *out, JsonObject *task)
     g_string_append (out, " Reservations:\n");
   cpu_line (out, "  CPU:\t\t", ctl_json_int (reservations, "NanoCPUs"));
   memory_line (out, "  Memory:\t", ctl_json_int (reservations, "MemoryBytes"));
+  generic_line (out, "  Generic:\t", ctl_json_array (reservations, "GenericResources"));
   if (limits != NULL)
     g_string_append (out, " Limits:\n");
   cpu_line (out, "  CPU:\t\t", ctl_json_int (limits, "NanoCPUs"));
@@ -183,29 +230,155 @@ ports_part (GString *out, JsonArray *array)
   }
 }
 
+static void
+mode_part (GString *out, JsonObject *service)
+{
+  JsonNode *replicas = ctl_json_get (service, "Spec.Mode.Replicated.Replicas");
+  JsonObject *job = ctl_json_object (service, "Spec.Mode.ReplicatedJob");
+
+  if (ctl_json_object (service, "Spec.Mode.Global") != NULL)
+    line (out, "Service Mode:\t", "Global");
+  else if (ctl_json_object (service, "Spec.Mode.GlobalJob") != NULL)
+    line (out, "Service Mode:\t", "Global Job");
+  else
+    line (out, "Service Mode:\t", job != NULL ? "Replicated Job" : "Replicated");
+  if (replicas != NULL)
+    g_string_append_printf (out, " Replicas:\t%" G_GINT64_FORMAT "\n", json_node_get_int (replicas));
+  if (job != NULL && ctl_json_int (job, "MaxConcurrent") > 0)
+    g_string_append_printf (out, " Max Concurrent:\t%" G_GINT64_FORMAT "\n", ctl_json_int (job, "MaxConcurrent"));
+  if (job != NULL && ctl_json_int (job, "TotalCompletions") > 0)
+    g_string_append_printf (out, " Total Completions:\t%" G_GINT64_FORMAT "\n", ctl_json_int (job, "TotalCompletions"));
+}
+
+static void
+age_line (GString *out, const char *label, const char *timestamp, gint64 now_us)
+{
+  g_autofree char *age = *timestamp != 0 ? ctl_age (timestamp, now_us) : g_strdup ("");
+
+  line (out, label, age);
+}
+
+static void
+update_status_part (GString *out, JsonObject *service, gint64 now_us)
+{
+  JsonObject *status = ctl_json_object (service, "UpdateStatus");
+
+  if (status == NULL || *ctl_json_string (status, "State") == 0)
+    return;
+  g_string_append (out, "UpdateStatus:\n");
+  line (out, " State:\t\t", ctl_json_string (status, "State"));
+  age_line (out, " Started:\t", ctl_json_string (status, "StartedAt"), now_us);
+  age_line (out, " Completed:\t", ctl_json_string (status, "CompletedAt"), now_us);
+  line (out, " Message:\t", ctl_json_string (status, "Message"));
+}
+
+static void
+preferences_line (GString *out, JsonArray *array)
+{
+  g_autoptr (GPtrArray) list = ctl_json_objects (array);
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0; i < list->len; i++)
+    g_string_append_printf (text, "%sspread=%s", i > 0 ? ", " : "",
+                            ctl_json_string (g_ptr_array_index (list, i), "Spread.SpreadDescriptor"));
+  line (out, " Preferences:   ", text->str);
+}
+
+static void
+placement_part (GString *out, JsonObject *task)
+{
+  g_string_append (out, "Placement:\n");
+  list_line (out, " Constraints:\t", task, "Placement.Constraints", ", ");
+  preferences_line (out, ctl_json_array (task, "Placement.Preferences"));
+  if (ctl_json_int (task, "Placement.MaxReplicas") > 0)
+    g_string_append_printf (out, " Max Replicas Per Node:   %" G_GINT64_FORMAT "\n",
+                            ctl_json_int (task, "Placement.MaxReplicas"));
+  line (out, " Strategy:\t", ctl_json_string (task, "Placement.Strategy"));
+}
+
+static void
+duration_line (GString *out, const char *label, gint64 ns)
+{
+  g_autofree char *text = ctl_go_duration (ns);
+
+  if (ns != 0)
+    line (out, label, text);
+}
+
+static void
+update_config_part (GString *out, const char *title, JsonObject *config, const char *order_label)
+{
+  JsonNode *parallelism = config != NULL ? ctl_json_get (config, "Parallelism") : NULL;
+  JsonNode *ratio = config != NULL ? ctl_json_get (config, "MaxFailureRatio") : NULL;
+
+  if (config == NULL)
+    return;
+  g_string_append_printf (out, "%s:\n Parallelism:\t%" G_GINT64_FORMAT "\n", title,
+                          parallelism != NULL ? json_node_get_int (parallelism) : 1);
+  duration_line (out, " Delay:\t\t", ctl_json_int (config, "Delay"));
+  line (out, " On failure:\t", ctl_json_string_or (config, "FailureAction", "pause"));
+  duration_line (out, " Monitoring Period: ", ctl_json_int (config, "Monitor"));
+  g_string_append_printf (out, " Max failure ratio: %g\n", ratio != NULL ? json_node_get_double (ratio) : 0);
+  line (out, order_label, ctl_json_string_or (config, "Order", "stop-first"));
+}
+
+static void
+health_part (GString *out, JsonObject *health)
+{
+  static const char *const times[] = { "Interval", "Timeout", "StartPeriod", "StartInterval" };
+  JsonArray *test = health != NULL ? ctl_json_array (health, "Test") : NULL;
+
+  if (health == NULL)
+    return;
+  g_string_append (out, " Healthcheck:\n");
+  for (guint i = 0; i < G_N_ELEMENTS (times); i++) {
+    g_autofree char *label = g_strdup_printf ("  %s = ", times[i]);
+    duration_line (out, label, ctl_json_int (health, times[i]));
+  }
+  if (ctl_json_int (health, "Retries") != 0)
+    g_string_append_printf (out, "  Retries = %" G_GINT64_FORMAT "\n", ctl_json_int (health, "Retries"));
+  if (test != NULL && json_array_get_length (test) > 0)
+    g_string_append (out, "  Tests:\n");
+  for (guint i = 0; test != NULL && i < json_array_get_length (test); i++)
+    g_string_append_printf (out, "   Test = %s\n", json_array_get_string_element (test, i));
+}
+
+/* What docker leaves out, for the back-off is ours. */
+static void
+restart_part (GString *out, JsonObject *policy)
+{
+  if (policy == NULL)
+    return;
+  g_string_append (out, "RestartPolicy:\n");
+  line (out, " Condition:\t", ctl_json_string_or (policy, "Condition", "any"));
+  duration_line (out, " Delay:\t\t", ctl_json_int (policy, "Delay"));
+  if (ctl_json_int (policy, "MaxAttempts") > 0)
+    g_string_append_printf (out, " Max attempts:\t%" G_GINT64_FORMAT "\n", ctl_json_int (policy, "MaxAttempts"));
+  duration_line (out, " Window:\t", ctl_json_int (policy, "Window"));
+  duration_line (out, " Back-off to:\t", ctl_json_int (policy, "Backoff"));
+}
+
 char *
 ctl_pretty_service (JsonObject *service)
 {
   GString *out = g_string_new (NULL);
   JsonObject *task = ctl_json_object (service, "Spec.TaskTemplate");
   JsonObject *container = ctl_json_object (task, "ContainerSpec");
-  JsonNode *replicas = ctl_json_get (service, "Spec.Mode.Replicated.Replicas");
 
   line (out, "ID:\t\t", ctl_json_string (service, "ID"));
   line (out, "Name:\t\t", ctl_json_string (service, "Spec.Name"));
   labels (out, "Labels:", ctl_json_object (service, "Spec.Labels"), "");
-  g_string_append (out, "Service Mode:\tReplicated\n");
-  if (replicas != NULL)
-    g_string_append_printf (out, " Replicas:\t%" G_GINT64_FORMAT "\n", json_node_get_int (replicas));
-  g_string_append (out, "Placement:\n");
-  list_line (out, " Constraints:\t", task, "Placement.Constraints", ", ");
-  if (ctl_json_int (task, "Placement.MaxReplicas") > 0)
-    g_string_append_printf (out, " Max Replicas Per Node:   %" G_GINT64_FORMAT "\n",
-                            ctl_json_int (task, "Placement.MaxReplicas"));
+  mode_part (out, service);
+  update_status_part (out, service, g_get_real_time ());
+  placement_part (out, task);
+  update_config_part (out, "UpdateConfig", ctl_json_object (service, "Spec.UpdateConfig"), " Update order:      ");
+  update_config_part (out, "RollbackConfig", ctl_json_object (service, "Spec.RollbackConfig"), " Rollback order:    ");
+  restart_part (out, ctl_json_object (task, "RestartPolicy"));
   container_part (out, container);
   mounts_part (out, ctl_json_array (container, "Mounts"));
   resources_part (out, task);
   ports_part (out, ctl_json_array (service, "Spec.EndpointSpec.Ports"));
+  health_part (out, ctl_json_object (container, "Healthcheck"));
   return g_string_free (out, FALSE);
 }
 

@@ -7,6 +7,7 @@
 const CtlOption ctl_service_options[] = {
   { "cap-add", 0, CTL_LIST, N_ ("Add Linux capabilities") },
   { "cap-drop", 0, CTL_LIST, N_ ("Drop Linux capabilities") },
+  { "dry-run", 0, CTL_BOOL, N_ ("Only show what would be started and stopped, and where") },
   { "entrypoint", 0, CTL_STRING, N_ ("Overwrite the default ENTRYPOINT of the image"), .word = "command",
     .check = ctl_check_command_line },
   { "health-cmd", 0, CTL_STRING, N_ ("Command to run to check health") },

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define ERROR_WIDTH 30
+#define BACKOFF_SHOWN 2 /* after so many failures the restart delay alone is no explanation any more */
 
 static const char *
 name_of (GHashTable *table, const char *id)
@@ -36,8 +37,9 @@ ctl_task_slot_name (JsonObject *task, const CtlNames *names, gboolean no_resolve
 {
   g_autofree char *service = service_name (task, names, no_resolve);
   gint64 slot = ctl_json_int (task, "Slot");
+  gboolean job = names != NULL && names->jobs != NULL && g_hash_table_contains (names->jobs, ctl_json_string (task, "ServiceID"));
 
-  if (slot != 0)
+  if (slot != 0 || job)
     return g_strdup_printf ("%s.%" G_GINT64_FORMAT, service, slot);
   return g_strdup_printf ("%s.%s", service, ctl_json_string (task, "NodeID"));
 }
@@ -109,11 +111,26 @@ current_state (JsonObject *task, gint64 now_us)
   return g_strdup_printf ("%s %s", state, age);
 }
 
+/* A task that waits because those before it failed at once says how long; NULL: it does not wait. Caller frees. */
 static char *
-error_text (JsonObject *task, gboolean no_trunc)
+backoff_text (JsonObject *task, gint64 now_us)
 {
-  const char *text = ctl_json_string (task, "Status.Err");
-  g_autofree char *cut = no_trunc ? g_strdup (text) : ctl_ellipsis (text, ERROR_WIDTH);
+  gint64 failures = ctl_json_int (task, "RestartFailures");
+  gint64 at;
+
+  if (!g_str_equal (ctl_json_string (task, "DesiredState"), "ready") || failures <= BACKOFF_SHOWN
+      || !swarm_time_from_string (ctl_json_string (task, "NotBefore"), &at) || at <= now_us)
+    return NULL;
+  return g_strdup_printf ("restarting in %" G_GINT64_FORMAT "s after %" G_GINT64_FORMAT " failures",
+                          (at - now_us + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC, failures);
+}
+
+static char *
+error_text (JsonObject *task, gboolean no_trunc, gint64 now_us)
+{
+  g_autofree char *waits = backoff_text (task, now_us);
+  const char *text = waits != NULL ? waits : ctl_json_string (task, "Status.Err");
+  g_autofree char *cut = no_trunc || waits != NULL ? g_strdup (text) : ctl_ellipsis (text, ERROR_WIDTH);
 
   return *cut != 0 ? g_strdup_printf ("\"%s\"", g_strdelimit (cut, "\n", ' ')) : g_strdup ("");
 }
@@ -135,7 +152,7 @@ fill_cells (char *cells[CELLS], const Row *row, gboolean history, const CtlNames
   cells[NODE] = g_strdup (options->no_resolve || names == NULL ? node : name_of (names->nodes, node));
   cells[DESIRED] = ctl_capitalize (ctl_json_string_or (task, "DesiredState", "new"));
   cells[CURRENT] = current_state (task, options->now_us);
-  cells[ERR] = error_text (task, options->no_trunc);
+  cells[ERR] = error_text (task, options->no_trunc, options->now_us);
   cells[PORTS] = task_ports (task);
 }
 
@@ -195,23 +212,34 @@ ctl_task_list_text (GPtrArray *tasks, const CtlNames *names, const CtlTaskListOp
   return g_string_free (out, FALSE);
 }
 
-/* Id → name of what @member lists; empty when it cannot be had (on a worker). */
-static GHashTable *
-fetch_names (CtlContext *context, const char *member, const char *name_path, const char *other_path)
+static void
+add_name (GHashTable *names, JsonObject *object, const char *name_path, const char *other_path)
 {
-  GHashTable *names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  g_autoptr (JsonNode) list = ctl_list (context, member, ctl_filters (NULL), NULL);
-  g_autoptr (GPtrArray) objects = ctl_json_objects (list != NULL ? json_node_get_array (list) : NULL);
+  const char *name = ctl_json_string (object, name_path);
 
-  for (guint i = 0; i < objects->len; i++) {
-    JsonObject *object = g_ptr_array_index (objects, i);
-    const char *name = ctl_json_string (object, name_path);
+  if (*name == 0 && other_path != NULL)
+    name = ctl_json_string (object, other_path);
+  g_hash_table_insert (names, g_strdup (ctl_json_string (object, "ID")), g_strdup (name));
+}
 
-    if (*name == 0 && other_path != NULL)
-      name = ctl_json_string (object, other_path);
-    g_hash_table_insert (names, g_strdup (ctl_json_string (object, "ID")), g_strdup (name));
+/* Fills the tables with what can be had: on a worker nothing. */
+static void
+fetch_names (CtlContext *context, CtlNames *names)
+{
+  g_autoptr (JsonNode) nodes = ctl_list (context, "ListNodes", ctl_filters (NULL), NULL);
+  g_autoptr (JsonNode) services = ctl_list (context, "ListServices", ctl_filters (NULL), NULL);
+  g_autoptr (GPtrArray) node_list = ctl_json_objects (nodes != NULL ? json_node_get_array (nodes) : NULL);
+  g_autoptr (GPtrArray) service_list = ctl_json_objects (services != NULL ? json_node_get_array (services) : NULL);
+
+  for (guint i = 0; i < node_list->len; i++)
+    add_name (names->nodes, g_ptr_array_index (node_list, i), "Spec.Name", "Description.Hostname");
+  for (guint i = 0; i < service_list->len; i++) {
+    JsonObject *service = g_ptr_array_index (service_list, i);
+
+    add_name (names->services, service, "Spec.Name", NULL);
+    if (ctl_json_object (service, "Spec.Mode.ReplicatedJob") != NULL)
+      g_hash_table_add (names->jobs, g_strdup (ctl_json_string (service, "ID")));
   }
-  return names;
 }
 
 /* On a worker the nodes cannot be listed, but it knows its own name. */
@@ -241,16 +269,16 @@ ctl_task_list_options (CtlContext *context, CtlTaskListOptions *options)
 void
 ctl_task_list_print (CtlContext *context, GPtrArray *tasks, const CtlTaskListOptions *options)
 {
-  g_autoptr (GHashTable) nodes = NULL;
-  g_autoptr (GHashTable) services = NULL;
+  g_autoptr (GHashTable) nodes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  g_autoptr (GHashTable) services = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  g_autoptr (GHashTable) jobs = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_autofree char *text = NULL;
-  CtlNames names = { NULL, NULL };
+  CtlNames names = { nodes, services, jobs };
 
   if (!options->no_resolve && !options->quiet) {
-    names.nodes = nodes = fetch_names (context, "ListNodes", "Spec.Name", "Description.Hostname");
+    fetch_names (context, &names);
     if (g_hash_table_size (nodes) == 0)
       add_self (context, nodes);
-    names.services = services = fetch_names (context, "ListServices", "Spec.Name", NULL);
   }
   text = ctl_task_list_text (tasks, &names, options);
   fputs (text, stdout);

@@ -16,6 +16,7 @@ typedef struct {
 typedef struct {
   GHashTable *nodes;
   GHashTable *services;
+  GHashTable *jobs; /* ids of replicated jobs: their slots begin at 0; NULL: none known */
 } CtlNames;
 
 /* The text for @tasks (JsonObject *, sorted in place): names with history rows indented, newest first in a slot. Caller
