@@ -336,6 +336,87 @@ test_slot_is_exclusive (void)
   g_assert_cmpint (newest_task (brain, &web, 1)->status->state, ==, SWARM_TASK_RUNNING);
 }
 
+/* A slot that is filled again waits for what it held before. */
+static void
+test_slot_again (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  SwarmId old = newest_task (brain, &web, 2)->object.id;
+  node->stubborn = TRUE;
+  g_assert_true (brain_scale (brain, &web, 1, NULL));
+  brain_run (brain, SECOND);
+  g_assert_true (brain_scale (brain, &web, 2, NULL));
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpint (newest_task (brain, &web, 2)->desired_state, ==, SWARM_TASK_READY);
+  tame_report (node, &old, SWARM_TASK_SHUTDOWN, NULL);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 2);
+}
+
+static void
+drain (Brain *brain, Tame *node, SwarmDrainOrder order, gint64 deadline)
+{
+  swarm_control_drain_node (swarm_manager_control (brain->manager), &node->id, order, deadline, NULL, NULL, NULL);
+  brain_run (brain, 100 * MS);
+}
+
+/* A drain that starts replacements first stops a task when another runs in its place, or at the deadline. */
+static void
+test_drain_start_first (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *n1 = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  Tame *n2 = brain_node (brain, "n2");
+  n2->lazy = TRUE;
+  drain (brain, n1, SWARM_DRAIN_START_FIRST, 60 * SECOND);
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 2);
+  g_assert_cmpuint (tame_n_tasks (n1, SWARM_TASK_RUNNING), ==, 2);
+  g_assert_cmpuint (tame_n_tasks (n2, SWARM_TASK_RUNNING), ==, 2);
+  tame_report (n2, &newest_task (brain, &web, 1)->object.id, SWARM_TASK_RUNNING, NULL);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 2);
+  g_assert_cmpuint (tame_n_tasks (n1, SWARM_TASK_RUNNING), ==, 1);
+  brain_run (brain, 52 * SECOND);
+  g_assert_cmpuint (tame_n_tasks (n1, SWARM_TASK_RUNNING), ==, 1);
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpuint (tame_n_tasks (n1, SWARM_TASK_RUNNING), ==, 0);
+  g_assert_cmpuint (count_running (brain, &web), ==, 1);
+}
+
+/* The replacement fails: the policy paces its restarts, the old task goes on. Where the policy wants none, it is simply stopped. */
+static void
+test_drain_replacement_fails (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *n1 = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1), once = brain_spec ("once", 1);
+  once->task->restart_policy->condition = SWARM_RESTART_NONE;
+  SwarmId web = brain_create (brain, spec), single = brain_create (brain, once);
+  brain_run (brain, SECOND);
+  Tame *n2 = brain_node (brain, "n2");
+  n2->bad_image = "nginx";
+  guint before = sim_log_n_entries (brain->log);
+  drain (brain, n1, SWARM_DRAIN_START_FIRST, 0);
+  for (guint i = 0; i < 60; i++) {
+    brain_run (brain, SECOND);
+    g_assert_cmpuint (count_running (brain, &web), ==, 1);
+  }
+  g_assert_cmpuint (count_running (brain, &single), ==, 0);
+  g_assert_cmpuint (sim_log_n_entries (brain->log) - before, <, 150);
+  n2->bad_image = NULL;
+  brain_run (brain, 120 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 1);
+  g_assert_cmpuint (tame_n_tasks (n1, SWARM_TASK_RUNNING), ==, 0);
+}
+
 /* How long a service takes from the call to its tasks' assignment, the log's commits (1 ms each here) being the only cost. */
 static void
 test_latency (void)
@@ -367,6 +448,9 @@ main (int argc, char **argv)
   g_test_add_func ("/orchestrator/update", test_update);
   g_test_add_func ("/orchestrator/update-broken", test_update_broken);
   g_test_add_func ("/orchestrator/slot-is-exclusive", test_slot_is_exclusive);
+  g_test_add_func ("/orchestrator/slot-again", test_slot_again);
+  g_test_add_func ("/orchestrator/drain-start-first", test_drain_start_first);
+  g_test_add_func ("/orchestrator/drain-replacement-fails", test_drain_replacement_fails);
   g_test_add_func ("/orchestrator/latency", test_latency);
   return g_test_run ();
 }

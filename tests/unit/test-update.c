@@ -141,9 +141,82 @@ test_parallelism_waits_for_running (void)
   world.next->update->parallelism = 2;
   world.node->lazy = TRUE;
   world_update (&world);
-  brain_run (world.brain, 20 * SECOND);
+  brain_run (world.brain, SECOND);
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (world.brain->store, &world.web);
+  for (guint i = 0; i < tasks->len; i++) {
+    const SwarmTask *task = g_ptr_array_index (tasks, i);
+    if (task->desired_state > SWARM_TASK_RUNNING)
+      tame_report (world.node, &task->object.id, SWARM_TASK_SHUTDOWN, NULL);
+  }
+  brain_run (world.brain, 100 * SECOND);
   g_assert_cmpuint (world_made (&world, ":2"), ==, 2);
   g_assert_cmpint (world_state (&world), ==, SWARM_UPDATE_UPDATING);
+}
+
+/* A step that was taken away before it ran is over; the update does not wait for it. */
+static void
+test_lost_step (void)
+{
+  g_auto (World) world = world_new (3);
+  Tame *other = brain_node (world.brain, "n2");
+  world.next->update->delay = SECOND * NS;
+  other->lazy = TRUE; /* the first new task comes here: there is room */
+  world_update (&world);
+  brain_run (world.brain, SECOND);
+  g_assert_true (node_of_task (world.brain, newest_task (world.brain, &world.web, 1)) == other);
+  g_assert_true (brain_availability (world.brain, other, "drain", NULL));
+  brain_run (world.brain, 20 * SECOND);
+  g_assert_cmpuint (world_running (&world, ":2"), ==, 2); /* its own slot waits until it has stopped */
+  g_assert_cmpuint (world_running (&world, ":latest"), ==, 0);
+}
+
+/* Tasks that ended and are not to be restarted wait for their turn as all others do, and stay ended while the update is paused. */
+static void
+test_ended_slots_wait (void)
+{
+  g_auto (World) world = world_new (3);
+  g_autoptr (SwarmServiceSpec) once = brain_spec ("web", 3);
+  once->task->restart_policy->condition = SWARM_RESTART_ON_FAILURE;
+  g_assert_true (brain_update (world.brain, &world.web, once, NULL));
+  brain_run (world.brain, 20 * SECOND);
+  world.next->update->delay = 10 * SECOND * NS;
+  world_update (&world);
+  brain_run (world.brain, SECOND);
+  SwarmId third = newest_task (world.brain, &world.web, 3)->object.id;
+  tame_report (world.node, &third, SWARM_TASK_COMPLETE, NULL);
+  brain_run (world.brain, 8 * SECOND);
+  g_assert_true (swarm_id_equal (&newest_task (world.brain, &world.web, 3)->object.id, &third));
+  brain_run (world.brain, 2 * SECOND);
+  g_assert_cmpuint (world_running (&world, ":2"), ==, 2);
+  g_assert_cmpstr (newest_task (world.brain, &world.web, 3)->spec->container->image, ==, IMAGE "2");
+}
+
+/* An old task that fails during the update is replaced at once by a new one: nothing is lost by that. */
+static void
+test_failing_old_task (void)
+{
+  g_auto (World) world = world_new (4);
+  world.next->update->delay = 10 * SECOND * NS;
+  world_update (&world);
+  brain_run (world.brain, SECOND);
+  fail_slot (&world, 4);
+  brain_run (world.brain, SECOND);
+  g_assert_cmpuint (world_running (&world, ":2"), ==, 2);
+  g_assert_cmpuint (world_running (&world, ":latest"), ==, 2);
+}
+
+/* A wall clock that was set back by an hour does not make the update wait for an hour. */
+static void
+test_clock_set_back (void)
+{
+  g_auto (World) world = world_new (2);
+  world.next->update->delay = 10 * SECOND * NS;
+  world_update (&world);
+  brain_run (world.brain, 5 * SECOND);
+  sim_clock_step_wall (world.brain->manager_clock, -3600 * SECOND);
+  brain_run (world.brain, 60 * SECOND);
+  g_assert_cmpuint (world_running (&world, ":2"), ==, 2);
+  assert_told (&world, SWARM_UPDATE_COMPLETED, "update completed");
 }
 
 static void
@@ -314,6 +387,34 @@ test_start_first_broken (void)
     g_assert_cmpuint (world_running (&world, ":2"), ==, 2);
     g_assert_cmpuint (world_running (&world, ":latest"), ==, 0);
   }
+}
+
+/* The order is changed while a slot has two: the old one goes, and only then the new one runs. */
+static void
+test_order_changes (void)
+{
+  g_auto (World) world = world_new (1);
+  SwarmId old = newest_task (world.brain, &world.web, 1)->object.id;
+  world.next->update->order = SWARM_ORDER_START_FIRST;
+  world.next->task->restart_policy->delay = 5 * SECOND * NS;
+  world.node->bad_image = ":2";
+  world_update (&world);
+  brain_run (world.brain, 2 * SECOND);
+  g_assert_cmpuint (world_running (&world, ":latest"), ==, 1);
+  g_assert_cmpint (newest_task (world.brain, &world.web, 1)->desired_state, ==, SWARM_TASK_READY);
+  world.node->bad_image = NULL;
+  world.node->stubborn = TRUE;
+  g_autoptr (SwarmServiceSpec) other = swarm_service_spec_copy (world.next);
+  g_autoptr (SwarmUpdateConfig) config = swarm_update_config_new ();
+  swarm_message_set_pointer (&other->update, config);
+  /* In the very pass in which its delay is over, the old one is told to stop. */
+  brain_run (world.brain, 2990 * MS);
+  g_assert_true (brain_update (world.brain, &world.web, other, NULL));
+  brain_run (world.brain, 10 * SECOND);
+  g_assert_cmpint (newest_task (world.brain, &world.web, 1)->desired_state, ==, SWARM_TASK_READY);
+  tame_report (world.node, &old, SWARM_TASK_SHUTDOWN, NULL);
+  brain_run (world.brain, SECOND);
+  g_assert_cmpuint (world_running (&world, ":2"), ==, 1);
 }
 
 /* ---- failures ---- */
@@ -693,7 +794,7 @@ test_new_leader (void)
 static void
 test_short_history (void)
 {
-  g_auto (World) world = world_new (3);
+  g_auto (World) world = world_new (5);
   g_autoptr (SwarmCluster) cluster = swarm_cluster_copy (swarm_store_cluster (world.brain->store));
   g_autoptr (SwarmClusterSpec) spec = swarm_cluster_spec_copy (cluster->spec);
   g_autoptr (SwarmOrchestrationConfig) config = swarm_orchestration_config_new ();
@@ -705,10 +806,10 @@ test_short_history (void)
   swarm_tx_commit (tx, NULL, NULL, NULL);
   world.next->update->delay = 10 * SECOND * NS;
   world.next->update->monitor = 100 * SECOND * NS;
-  world.next->update->max_failure_ratio = 0.4;
+  world.next->update->max_failure_ratio = 0.3;
   world_update (&world);
   brain_run (world.brain, 2 * SECOND);
-  g_assert_cmpuint (world_made (&world, ":latest"), ==, 2);
+  g_assert_cmpuint (world_made (&world, ":latest"), ==, 4);
   fail_slot (&world, 1);
   brain_run (world.brain, 2 * SECOND);
   brain_restart (world.brain);
@@ -725,6 +826,11 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/update/parallelism", test_parallelism);
   g_test_add_func ("/update/parallelism-waits-for-running", test_parallelism_waits_for_running);
+  g_test_add_func ("/update/lost-step", test_lost_step);
+  g_test_add_func ("/update/ended-slots-wait", test_ended_slots_wait);
+  g_test_add_func ("/update/failing-old-task", test_failing_old_task);
+  g_test_add_func ("/update/clock-set-back", test_clock_set_back);
+  g_test_add_func ("/update/order-changes", test_order_changes);
   g_test_add_func ("/update/states", test_states);
   g_test_add_func ("/update/delay", test_delay);
   g_test_add_func ("/update/delay-per-worker", test_delay_per_worker);
