@@ -6,7 +6,8 @@ make_switch() {
   [ ! -e "/run/netns/$SW" ] || return 0
   ip netns add "$SW"
   ip -n "$SW" link set lo up
-  ip -n "$SW" link add name br type bridge
+  # an address of its own: else it takes a port's, and hosts lose the switch for half a minute when that port goes
+  ip -n "$SW" link add name br address 02:00:0a:63:00:fa type bridge
   ip -n "$SW" addr add "$REGISTRY/24" dev br
   ip -n "$SW" link set dev br up
   # Cuts: pairs of cables between which nothing passes, and cables without the switch itself (registry, `lab net`).
