@@ -108,6 +108,14 @@ swarm_invocation_set_request_id (SwarmInvocation *self, const char *request_id)
   self->caller.request_id = self->request_id = g_strdup (request_id);
 }
 
+void
+swarm_invocation_run (SwarmInvocation *self, gboolean here)
+{
+  if (here)
+    self->filter = NULL;
+  swarm_bus_run (self);
+}
+
 /* ---- answers ---- */
 
 static void

@@ -120,6 +120,8 @@ void swarm_invocation_set_request_id (SwarmInvocation *self, const char *request
 gpointer swarm_invocation_data (SwarmInvocation *self);
 /* NULL on the bus; the calling link over rpc (borrowed). */
 SwarmLink *swarm_invocation_link (SwarmInvocation *self);
+/* For a filter that took the call over: it runs after all. @here: the filter is not asked again. */
+void swarm_invocation_run (SwarmInvocation *self, gboolean here);
 /* Answers and frees the invocation. @value: tuple matching the row's out signature, sunk; NULL for none. */
 void swarm_invocation_return (SwarmInvocation *self, GVariant *value);
 /* Same with descriptors for 'h' arguments (bus only). */

@@ -9,110 +9,12 @@
 #include "model/image.h"
 #include <string.h>
 
-#define RELAY_TIMEOUT_US (20 * G_USEC_PER_SEC)
-#define OWN_WRITE_TIMEOUT_US (5 * G_USEC_PER_SEC)
+#define FORWARD_TIMEOUT_US (20 * G_USEC_PER_SEC)
 #define RESOLVE_TIMEOUT_US (10 * G_USEC_PER_SEC)
 #define ADD_RETRY_US (250 * 1000)
 #define ADD_TRIES 32
-#define NO_LEADER_TEXT \
-  "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online."
 
-/* ---- relay ---- */
-
-/* D-Bus has no empty tuple: "no arguments" travels as FALSE. Borrowed or floating: for g_variant_new ("v"). */
-static GVariant *
-pack_tuple (GVariant *tuple)
-{
-  return tuple == NULL || g_variant_n_children (tuple) == 0 ? g_variant_new_boolean (FALSE) : tuple;
-}
-
-static GVariant *
-unpack_tuple (GVariant *packed)
-{
-  gboolean tuple = g_variant_is_of_type (packed, G_VARIANT_TYPE_TUPLE);
-  GVariant *value = tuple ? g_variant_ref (packed) : g_variant_ref_sink (g_variant_new ("()"));
-  g_variant_unref (packed);
-  return value;
-}
-
-/* ---- relay: follower's side ---- */
-
-typedef struct {
-  SwarmAgent *agent;
-  SwarmInvocation *invocation;
-  GVariant *reply;
-} Relay;
-
-static void
-relay_free (Relay *relay)
-{
-  g_clear_pointer (&relay->reply, g_variant_unref);
-  g_free (relay);
-}
-
-static void
-relay_caught_up (guint64 index, const GError *error, gpointer data)
-{
-  Relay *relay = data; /* the write is done in any case; being late here is no error */
-  swarm_invocation_return (relay->invocation, relay->reply);
-  relay_free (relay);
-}
-
-static void
-relay_reply (GVariant *reply, const GError *error, gpointer data)
-{
-  Relay *relay = data;
-  guint64 index;
-  g_autoptr (GError) local = NULL;
-  if (error == NULL && !g_variant_is_of_type (reply, G_VARIANT_TYPE ("(vt)")))
-    error = local = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_UNKNOWN, "the leader's answer is not one to a relayed call");
-  if (error != NULL) {
-    gboolean write = (swarm_invocation_method (relay->invocation)->flags & SWARM_METHOD_WRITE) != 0;
-    gboolean lost = g_error_matches (error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT) || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE);
-    if (write && lost)
-      swarm_invocation_fail_literal (relay->invocation, SWARM_ERROR_UNKNOWN,
-                                     "The connection to the leader broke before its answer came: the change may have been made or not.");
-    else
-      swarm_invocation_fail (relay->invocation, error);
-    relay_free (relay);
-    return;
-  }
-  g_autoptr (GVariant) inner = NULL;
-  g_variant_get (reply, "(vt)", &inner, &index);
-  relay->reply = unpack_tuple (g_steal_pointer (&inner));
-  if (relay->agent->stack == NULL)
-    relay_caught_up (0, NULL, relay);
-  else
-    swarm_consensus_wait (swarm_stack_consensus (relay->agent->stack), index, OWN_WRITE_TIMEOUT_US, relay_caught_up, relay);
-}
-
-static GVariant *
-relay_context (SwarmAgent *self, SwarmInvocation *invocation)
-{
-  const SwarmCaller *caller = swarm_invocation_caller (invocation);
-  GVariantDict context;
-  g_variant_dict_init (&context, NULL);
-  g_variant_dict_insert (&context, "uid", "u", caller->uid);
-  g_variant_dict_insert (&context, "action", "u", (guint32) caller->action);
-  /* One id over the whole way: should the transport repeat the call, it is done once. */
-  SwarmId fresh = swarm_random_id (self->random);
-  gboolean given = caller->request_id != NULL && *caller->request_id != '\0';
-  g_variant_dict_insert (&context, "request_id", "s", given ? caller->request_id : swarm_id_string (&fresh).str);
-  return g_variant_dict_end (&context);
-}
-
-static void
-relay_to (SwarmAgent *self, const SwarmId *leader, SwarmInvocation *invocation)
-{
-  Relay *relay = g_new0 (Relay, 1);
-  relay->agent = self;
-  relay->invocation = invocation;
-  swarm_peers_call (self->peers, leader, swarm_api_relay_interface.name, "Call",
-                    g_variant_new ("(sssv@a{sv})", swarm_invocation_path (invocation), swarm_invocation_interface (invocation),
-                                   swarm_invocation_method (invocation)->name, pack_tuple (swarm_invocation_args (invocation)),
-                                   relay_context (self, invocation)),
-                    RELAY_TIMEOUT_US, relay_reply, relay);
-}
+/* ---- who answers ---- */
 
 /* Calls of nodes (join, become a manager) are passed on as they are. */
 static void
@@ -142,7 +44,7 @@ forward_to (SwarmAgent *self, const SwarmId *leader, SwarmInvocation *invocation
     swarm_invocation_fail (invocation, error);
     return;
   }
-  swarm_peers_call (self->peers, leader, swarm_invocation_interface (invocation), member, args, RELAY_TIMEOUT_US, forwarded, invocation);
+  swarm_peers_call (self->peers, leader, swarm_invocation_interface (invocation), member, args, FORWARD_TIMEOUT_US, forwarded, invocation);
 }
 
 gboolean
@@ -161,13 +63,13 @@ swarm_agent_filter (SwarmInvocation *invocation, gpointer data)
   if (swarm_id_is_nil (&leader) || swarm_id_equal (&leader, &self->membership->node)) {
     if (!write)
       return FALSE; /* better an old answer than none */
-    swarm_invocation_fail_literal (invocation, SWARM_ERROR_NO_QUORUM, NO_LEADER_TEXT);
+    swarm_invocation_fail_literal (invocation, SWARM_ERROR_NO_QUORUM, SWARM_NO_LEADER_TEXT);
     return TRUE;
   }
   if (method->action == SWARM_ACTION_WIRE_ONLY)
     forward_to (self, &leader, invocation);
   else
-    relay_to (self, &leader, invocation);
+    swarm_agent_relay (self, &leader, invocation);
   return TRUE;
 }
 
@@ -181,49 +83,6 @@ swarm_agent_wire_call (SwarmLink *link, SwarmCall *call, gpointer agent)
       && swarm_ca_effective_role (swarm_stack_store (self->stack), &link->peer) == SWARM_PEER_WORKER)
     link->peer.role = SWARM_PEER_WORKER;
   swarm_bus_wire_call (swarm_api_wire_kinds (), self->api, NULL, call, swarm_agent_filter);
-}
-
-/* ---- relay: leader's side ---- */
-
-typedef struct {
-  SwarmAgent *agent;
-  SwarmInvocation *invocation;
-} Relayed;
-
-static void
-relayed (GVariant *reply, const GError *error, gpointer data)
-{
-  g_autofree Relayed *call = data;
-  if (error != NULL) {
-    swarm_invocation_fail (call->invocation, error);
-    return;
-  }
-  guint64 index = call->agent->stack != NULL ? swarm_store_index (swarm_stack_store (call->agent->stack)) : 0;
-  swarm_invocation_return (call->invocation, g_variant_new ("(vt)", pack_tuple (reply), index));
-}
-
-static void
-hook_relay (gpointer agent, SwarmInvocation *invocation)
-{
-  SwarmAgent *self = agent;
-  const char *path, *iface, *member, *request_id = "";
-  guint32 action = 0;
-  g_autoptr (GVariant) args = NULL, context = NULL;
-  if (self->stack == NULL || !swarm_consensus_is_leader (swarm_stack_consensus (self->stack))) {
-    swarm_invocation_fail_literal (invocation, SWARM_ERROR_NO_QUORUM, NO_LEADER_TEXT);
-    return;
-  }
-  g_variant_get (swarm_invocation_args (invocation), "(&s&s&sv@a{sv})", &path, &iface, &member, &args, &context);
-  args = unpack_tuple (args);
-  SwarmCaller caller = { .on_bus = TRUE, .uid = G_MAXUINT32, .peer = swarm_invocation_caller (invocation)->peer };
-  g_variant_lookup (context, "uid", "u", &caller.uid);
-  g_variant_lookup (context, "action", "u", &action);
-  g_variant_lookup (context, "request_id", "&s", &request_id);
-  caller.action = (SwarmAction) action;
-  caller.request_id = (char *) request_id;
-  Relayed *call = g_new (Relayed, 1);
-  *call = (Relayed){ self, invocation };
-  swarm_bus_relay_call (swarm_api_bus_kinds (), self->api, path, iface, member, args, &caller, NULL, relayed, call);
 }
 
 /* ---- consensus ---- */
@@ -324,7 +183,7 @@ member_add (gpointer data)
 {
   MemberJoin *join = data;
   if (join->agent->stack == NULL) {
-    swarm_invocation_fail_literal (join->invocation, SWARM_ERROR_NO_QUORUM, NO_LEADER_TEXT);
+    swarm_invocation_fail_literal (join->invocation, SWARM_ERROR_NO_QUORUM, SWARM_NO_LEADER_TEXT);
     member_join_free (join);
     return;
   }
@@ -466,7 +325,7 @@ swarm_agent_hooks (void)
     .local_task = hook_local_task,
     .consensus_message = hook_consensus_message,
     .consensus_join = hook_consensus_join,
-    .relay = hook_relay,
+    .relay = swarm_agent_relay_hook,
     .stream_logs = swarm_agent_stream_logs,
   };
   return &hooks;

@@ -183,6 +183,7 @@ stack_changed (gpointer data)
   update_peers (self);
   swarm_agent_job_stack_changed (self);
   swarm_agent_logs_follow_lead (self);
+  swarm_agent_relays_follow_lead (self);
   swarm_api_members_changed (self->api);
   swarm_agent_update_status (self);
 }

@@ -59,6 +59,8 @@ struct _SwarmAgent {
   GArray *to_cut;         /* SwarmId; see agent-standing.c */
   guint cut_source;
   GPtrArray *log_sessions; /* see agent-logs.c */
+  GPtrArray *relays;       /* calls that the leader has not answered; see agent-relay.c */
+  guint relay_source;
   guint teardown_source;
   guint role_source;
   char *plugin_error; /* why this host cannot run tasks */
@@ -126,6 +128,16 @@ gboolean swarm_agent_filter (SwarmInvocation *invocation, gpointer data);
 void swarm_agent_audit (SwarmInvocation *invocation, const GError *refused, gpointer data);
 /* A call that came over a link (accepted or in process). */
 void swarm_agent_wire_call (SwarmLink *link, SwarmCall *call, gpointer agent);
+
+/* ---- agent-relay.c ---- */
+#define SWARM_NO_LEADER_TEXT \
+  "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online."
+/* Has the leader answer a call. */
+void swarm_agent_relay (SwarmAgent *self, const SwarmId *leader, SwarmInvocation *invocation);
+/* Another leader, or none: calls that wait for the one before end, or are asked anew. */
+void swarm_agent_relays_follow_lead (SwarmAgent *self);
+/* The leader's side: Relay.Call. */
+void swarm_agent_relay_hook (gpointer agent, SwarmInvocation *invocation);
 
 /* ---- agent-logs.c ---- */
 void swarm_agent_open_logs (gpointer agent, SwarmService *service, GVariant *options, SwarmInvocation *invocation);

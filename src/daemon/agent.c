@@ -65,9 +65,12 @@ swarm_agent_free (SwarmAgent *self)
     g_source_remove (self->idle_source);
   if (self->role_source != 0)
     g_source_remove (self->role_source);
+  if (self->relay_source != 0)
+    g_source_remove (self->relay_source);
   if (self->teardown_source != 0)
     g_source_remove (self->teardown_source);
   swarm_agent_stop_cluster (self);
+  g_clear_pointer (&self->relays, g_ptr_array_unref);
   g_clear_pointer (&self->rpc, swarm_rpc_free);
   free_disks (self); /* calls those who wait for a write */
   swarm_agent_job_abandon (self);

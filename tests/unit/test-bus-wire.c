@@ -16,6 +16,8 @@ typedef struct {
   char *answer; /* text, or the error's */
   int code;     /* -1: no error */
   gboolean take_over;
+  SwarmInvocation *kept; /* taken over, to run after all */
+  gboolean keep;
   guint filtered;
 } Fixture;
 
@@ -25,6 +27,11 @@ filter (SwarmInvocation *invocation, gpointer data)
   Fixture *self = (Fixture *) ((char *) data - G_STRUCT_OFFSET (Fixture, world));
 
   self->filtered++;
+  if (self->keep) {
+    self->kept = invocation;
+    self->keep = FALSE;
+    return TRUE;
+  }
   if (self->take_over)
     swarm_invocation_fail_literal (invocation, SWARM_ERROR_NOT_MANAGER, "taken over");
   return self->take_over;
@@ -92,6 +99,24 @@ expect (Fixture *self, const char *path, const char *iface, const char *member, 
   g_assert_cmpint (self->code, ==, code);
   if (strstr (self->answer, part) == NULL)
     g_error ("'%s' does not contain '%s'", self->answer, part);
+}
+
+/* A filter that took a call over lets it run: here, or as it decides then. */
+static void
+test_run_after_all (Fixture *self, gconstpointer role)
+{
+  for (guint here = 0; here < 2; here++) {
+    self->keep = TRUE;
+    swarm_link_call_at (self->caller, "/org/swarmagent1", MANAGER, "Info", NULL, 5 * G_USEC_PER_SEC, answered, self);
+    while (self->kept == NULL)
+      g_main_context_iteration (NULL, TRUE);
+    g_assert_cmpuint (self->done, ==, 0);
+    self->take_over = here == 1; /* is not asked */
+    swarm_invocation_run (g_steal_pointer (&self->kept), here == 1);
+    wait_answer (self);
+    g_assert_cmpstr (self->answer, ==, "('hello',)");
+    g_assert_cmpuint (self->filtered, ==, here == 0 ? 2 : 3);
+  }
 }
 
 static void
@@ -178,6 +203,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 #define ADD(path, role, func) g_test_add ("/bus/wire/" path, Fixture, GUINT_TO_POINTER (role), setup, func, teardown)
   ADD ("manager", SWARM_PEER_MANAGER, test_manager);
+  ADD ("run-after-all", SWARM_PEER_MANAGER, test_run_after_all);
   ADD ("worker", SWARM_PEER_WORKER, test_worker);
   ADD ("joining", SWARM_PEER_NONE, test_joining);
   ADD ("late", SWARM_PEER_MANAGER, test_late);
