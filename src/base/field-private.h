@@ -27,6 +27,7 @@ gboolean swarm_field_is_number (const SwarmField *field);
 gint64 swarm_field_get_number (const SwarmField *field, gconstpointer message);
 void swarm_field_set_number (const SwarmField *field, gpointer message, gint64 value);
 gboolean swarm_field_is_default (const SwarmField *field, gconstpointer message);
+gboolean swarm_field_is_equal (const SwarmField *field, gconstpointer a, gconstpointer b);
 /* Shown towards people under @flags? */
 gboolean swarm_field_is_shown (const SwarmField *field, gconstpointer message, SwarmFormFlags flags);
 

@@ -8,7 +8,7 @@
 
 enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
-static void encode_message (GByteArray *out, gconstpointer message);
+static void encode_message (SwarmBuffer *out, gconstpointer message);
 
 /* ---- writing ---- */
 
@@ -30,33 +30,57 @@ put_varint (guint8 *at, guint64 value)
   *at = (guint8) value;
 }
 
-static void
-append_varint (GByteArray *out, guint64 value)
+/* Makes sure that @len more bytes fit. */
+static inline void
+reserve (SwarmBuffer *out, gsize len)
 {
-  guint8 buffer[10];
+  if (G_LIKELY (out->len + len <= out->size))
+    return;
+  out->size = MAX (out->len + len, MAX (2 * out->size, 64));
+  out->data = g_realloc (out->data, out->size);
+}
 
-  put_varint (buffer, value);
-  g_byte_array_append (out, buffer, varint_size (value));
+void
+swarm_buffer_append (SwarmBuffer *self, gconstpointer data, gsize len)
+{
+  reserve (self, len);
+  if (len > 0)
+    memcpy (self->data + self->len, data, len);
+  self->len += len;
+}
+
+static inline void
+append_varint (SwarmBuffer *out, guint64 value)
+{
+  reserve (out, 10);
+  for (; value >= 0x80; value >>= 7)
+    out->data[out->len++] = (guint8) (value | 0x80);
+  out->data[out->len++] = (guint8) value;
+}
+
+void
+swarm_buffer_append_varint (SwarmBuffer *self, guint64 value)
+{
+  append_varint (self, value);
 }
 
 static void
-append_tag (GByteArray *out, guint number, guint wire)
+append_tag (SwarmBuffer *out, guint number, guint wire)
 {
   append_varint (out, (guint64) number << 3 | wire);
 }
 
 static void
-append_bytes (GByteArray *out, guint number, gconstpointer data, gsize len)
+append_bytes (SwarmBuffer *out, guint number, gconstpointer data, gsize len)
 {
   append_tag (out, number, WIRE_BYTES);
   append_varint (out, len);
-  if (len > 0)
-    g_byte_array_append (out, data, (guint) len);
+  swarm_buffer_append (out, data, len);
 }
 
 /* Begins a nested record; give the result to end_nested(). */
-static guint
-begin_nested (GByteArray *out, guint number)
+static gsize
+begin_nested (SwarmBuffer *out, guint number)
 {
   append_tag (out, number, WIRE_BYTES);
   append_varint (out, 0);
@@ -65,36 +89,37 @@ begin_nested (GByteArray *out, guint number)
 
 /* Writes the length where begin_nested() left one byte for it. */
 static void
-end_nested (GByteArray *out, guint start)
+end_nested (SwarmBuffer *out, gsize start)
 {
-  guint len = out->len - start;
+  gsize len = out->len - start;
   guint extra = varint_size (len) - 1;
 
   if (extra > 0) {
-    g_byte_array_set_size (out, out->len + extra);
+    reserve (out, extra);
+    out->len += extra;
     memmove (out->data + start + extra, out->data + start, len);
   }
   put_varint (out->data + start - 1, len);
 }
 
 static void
-encode_nested (GByteArray *out, guint number, gconstpointer message)
+encode_nested (SwarmBuffer *out, guint number, gconstpointer message)
 {
-  guint start = begin_nested (out, number);
+  gsize start = begin_nested (out, number);
 
   encode_message (out, message);
   end_nested (out, start);
 }
 
 static void
-encode_map (GByteArray *out, guint number, GHashTable *map)
+encode_map (SwarmBuffer *out, guint number, GHashTable *map)
 {
   g_autoptr (GPtrArray) keys = swarm_map_sorted_keys (map);
 
   for (guint i = 0; i < keys->len; i++) {
     const char *key = keys->pdata[i];
     const char *value = g_hash_table_lookup (map, key);
-    guint start = begin_nested (out, number);
+    gsize start = begin_nested (out, number);
 
     append_bytes (out, 1, key, strlen (key));
     append_bytes (out, 2, value, strlen (value));
@@ -103,7 +128,7 @@ encode_map (GByteArray *out, guint number, GHashTable *map)
 }
 
 static void
-encode_list (GByteArray *out, const SwarmField *field, GPtrArray *list)
+encode_list (SwarmBuffer *out, const SwarmField *field, GPtrArray *list)
 {
   for (guint i = 0; list != NULL && i < list->len; i++)
     if (field->kind == SWARM_FIELD_STRINGS)
@@ -113,25 +138,25 @@ encode_list (GByteArray *out, const SwarmField *field, GPtrArray *list)
 }
 
 static void
-encode_ids (GByteArray *out, guint number, GArray *ids)
+encode_ids (SwarmBuffer *out, guint number, GArray *ids)
 {
   for (guint i = 0; ids != NULL && i < ids->len; i++)
     append_bytes (out, number, &g_array_index (ids, SwarmId, i), sizeof (SwarmId));
 }
 
 static void
-encode_double (GByteArray *out, guint number, double value)
+encode_double (SwarmBuffer *out, guint number, double value)
 {
   guint64 bits;
 
   memcpy (&bits, &value, sizeof bits);
   bits = GUINT64_TO_LE (bits);
   append_tag (out, number, WIRE_FIXED64);
-  g_byte_array_append (out, (const guint8 *) &bits, sizeof bits);
+  swarm_buffer_append (out, &bits, sizeof bits);
 }
 
 static void
-encode_field (GByteArray *out, const SwarmField *field, gconstpointer message)
+encode_field (SwarmBuffer *out, const SwarmField *field, gconstpointer message)
 {
   switch (field->kind) {
   case SWARM_FIELD_DOUBLE:
@@ -172,7 +197,7 @@ encode_field (GByteArray *out, const SwarmField *field, gconstpointer message)
 }
 
 static void
-encode_message (GByteArray *out, gconstpointer message)
+encode_message (SwarmBuffer *out, gconstpointer message)
 {
   const SwarmMessage *self = message;
 
@@ -180,16 +205,54 @@ encode_message (GByteArray *out, gconstpointer message)
     if (field->fallback != 0 || !swarm_field_is_default (field, message))
       encode_field (out, field, message);
   if (self->unknown != NULL)
-    g_byte_array_append (out, g_bytes_get_data (self->unknown, NULL), (guint) g_bytes_get_size (self->unknown));
+    swarm_buffer_append (out, g_bytes_get_data (self->unknown, NULL), g_bytes_get_size (self->unknown));
+}
+
+void
+swarm_message_encode_to (SwarmBuffer *out, gconstpointer message)
+{
+  encode_message (out, message);
 }
 
 GBytes *
 swarm_message_encode (gconstpointer message)
 {
-  GByteArray *out = g_byte_array_new ();
+  SwarmBuffer out = { 0 };
 
-  encode_message (out, message);
-  return g_byte_array_free_to_bytes (out);
+  encode_message (&out, message);
+  return g_bytes_new_take (out.data, out.len);
+}
+
+/* Nested messages are immutable: the same pointer is the same value, and another one is worth writing. */
+static gboolean
+has_changed (const SwarmField *field, gconstpointer base, gconstpointer message)
+{
+  if (field->kind == SWARM_FIELD_MESSAGE)
+    return SWARM_MEMBER (gpointer, base, field) != SWARM_MEMBER (gpointer, message, field);
+  return !swarm_field_is_equal (field, base, message);
+}
+
+gboolean
+swarm_message_encode_changes (SwarmBuffer *out, gconstpointer base, gconstpointer message, guint64 *ret_fields)
+{
+  const SwarmMessage *old = base, *self = message;
+  gsize start = out->len;
+
+  if (old->type != self->type || old->unknown != self->unknown)
+    return FALSE;
+  *ret_fields = 0;
+  for (const SwarmField *field = self->type->fields; field->number != 0; field++) {
+    if (!has_changed (field, base, message))
+      continue;
+    if (field->number >= 64) {
+      out->len = start;
+      return FALSE;
+    }
+    *ret_fields |= (guint64) 1 << field->number;
+    if (field->fallback != 0 || !swarm_field_is_default (field, message))
+      encode_field (out, field, message);
+  }
+  return TRUE;
 }
 
 /* ---- reading ---- */

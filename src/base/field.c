@@ -195,6 +195,38 @@ swarm_message_copy (gconstpointer message)
   return copy;
 }
 
+static gsize
+member_size (const SwarmField *field)
+{
+  if (swarm_field_is_number (field))
+    return field->kind == SWARM_FIELD_BOOL || field->kind == SWARM_FIELD_ENUM ? sizeof (gint) : sizeof (gint64);
+  if (field->kind == SWARM_FIELD_DOUBLE)
+    return sizeof (double);
+  return field->kind == SWARM_FIELD_ID ? sizeof (SwarmId) : sizeof (gpointer);
+}
+
+gpointer
+swarm_message_merge (gconstpointer base, gconstpointer changes, guint64 fields)
+{
+  const SwarmType *type = ((const SwarmMessage *) base)->type;
+  gpointer copy;
+
+  if (((const SwarmMessage *) changes)->unknown != NULL)
+    return NULL;
+  copy = swarm_message_copy (base);
+  for (const SwarmField *field = type->fields; field->number != 0; field++) {
+    if (field->number >= 64 || (fields >> field->number & 1) == 0)
+      continue;
+    clear_member (field, copy);
+    memcpy ((guint8 *) copy + field->offset, (const guint8 *) changes + field->offset, member_size (field));
+    own_member (field, copy);
+    fields &= ~((guint64) 1 << field->number);
+  }
+  if (fields != 0)
+    swarm_message_clear (&copy);
+  return copy;
+}
+
 /* ---- comparison ---- */
 
 static gboolean
@@ -255,8 +287,8 @@ string_or_empty (const char *s)
   return s != NULL ? s : "";
 }
 
-static gboolean
-equal_member (const SwarmField *field, gconstpointer a, gconstpointer b)
+gboolean
+swarm_field_is_equal (const SwarmField *field, gconstpointer a, gconstpointer b)
 {
   switch (field->kind) {
   case SWARM_FIELD_DOUBLE:
@@ -291,7 +323,7 @@ swarm_message_equal (gconstpointer a, gconstpointer b)
   if (a == NULL || b == NULL || left->type != right->type)
     return FALSE;
   for (const SwarmField *field = left->type->fields; field->number != 0; field++)
-    if (!equal_member (field, a, b))
+    if (!swarm_field_is_equal (field, a, b))
       return FALSE;
   return equal_bytes (left->unknown, right->unknown);
 }
@@ -382,7 +414,7 @@ first_difference (gconstpointer a, gconstpointer b, SwarmFieldFlags flags, gbool
       found = message_difference (field, SWARM_MEMBER (gpointer, a, field), SWARM_MEMBER (gpointer, b, field), flags, counts, &here);
     else if (field->kind == SWARM_FIELD_MESSAGES)
       found = list_difference (field, SWARM_MEMBER (GPtrArray *, a, field), SWARM_MEMBER (GPtrArray *, b, field), flags, counts, &here);
-    else if (counts && !equal_member (field, a, b))
+    else if (counts && !swarm_field_is_equal (field, a, b))
       found = swarm_path_string (&here);
     if (found != NULL)
       return found;

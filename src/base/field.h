@@ -123,6 +123,22 @@ JsonNode *swarm_message_to_json (gconstpointer message, SwarmFormFlags flags);
 gpointer swarm_message_from_json (const SwarmType *type, JsonNode *node, SwarmFormFlags flags, GError **error);
 /* Storage form. */
 GBytes *swarm_message_encode (gconstpointer message);
+/* Bytes that grow; data is of g_malloc. */
+typedef struct {
+  guint8 *data;
+  gsize len;
+  gsize size;
+} SwarmBuffer;
+void swarm_buffer_append (SwarmBuffer *self, gconstpointer data, gsize len);
+/* A number as protobuf's varint. */
+void swarm_buffer_append_varint (SwarmBuffer *self, guint64 value);
+/* Appends the storage form. */
+void swarm_message_encode_to (SwarmBuffer *out, gconstpointer message);
+/* Appends only the fields in which @message differs from @base (of the same type); bit N of @ret_fields: field number N. FALSE and nothing is
+ * appended when that cannot be said so. */
+gboolean swarm_message_encode_changes (SwarmBuffer *out, gconstpointer base, gconstpointer message, guint64 *ret_fields);
+/* A copy of @base with @fields as they are in @changes: the inverse. NULL: it has a field that this version does not know. */
+gpointer swarm_message_merge (gconstpointer base, gconstpointer changes, guint64 fields);
 /* From the storage form; lenient about unknown fields, strict about everything else; nesting depth ≤ 16. */
 gpointer swarm_message_decode (const SwarmType *type, GBytes *data, GError **error);
 /* All validators, depth first; the error names the path unless the text itself is one of swarm's (it is then passed as it is). */

@@ -19,27 +19,58 @@ change_clear (gpointer data)
   swarm_message_unref (change->object);
 }
 
+/* An entry on its way into the tables: a local one as it was proposed, or one that was decoded. */
+typedef struct {
+  gint64 stamp;
+  const char *request_id;
+  GBytes *result;
+  const SwarmChange *changes;
+  guint n_changes;
+  gboolean is_decoded; /* objects may hold changed fields only */
+  SwarmPending *pending;
+} Applying;
+
 /* ---- reading an entry ---- */
 
-/* The objects of all actions in order (NULL for a removal), decoded before anything is changed. */
-static GPtrArray *
-decode_objects (const SwarmEntry *entry, GError **error)
+static void
+change_free_object (gpointer data)
 {
-  g_autoptr (GPtrArray) objects = swarm_messages_new ();
+  swarm_message_unref (((SwarmChange *) data)->object);
+}
 
-  for (guint i = 0; entry->actions != NULL && i < entry->actions->len; i++) {
-    const SwarmAction *action = entry->actions->pdata[i];
-    SwarmObject *object = NULL;
-
-    if (action->action != SWARM_ACTION_REMOVE) {
-      object = swarm_message_decode (swarm_kind_type (action->kind), action->object, error);
-      if (object == NULL)
-        return NULL;
-      object->id = action->id;
-    }
-    g_ptr_array_add (objects, object);
+static gboolean
+decode_action (const SwarmAction *action, SwarmChange *change, GError **error)
+{
+  *change = (SwarmChange){ .action = action->action, .kind = action->kind, .id = action->id, .version = action->version,
+                           .fields = action->fields };
+  if (action->action == SWARM_ACTION_REMOVE)
+    return TRUE;
+  change->object = swarm_message_decode (swarm_kind_type (action->kind), action->object, error);
+  if (change->object == NULL)
+    return FALSE;
+  if (action->fields != 0 && ((SwarmMessage *) change->object)->unknown != NULL) {
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED,
+                         "it changes a field that this version of swarm-agent does not know; upgrade it");
+    return FALSE;
   }
-  return g_steal_pointer (&objects);
+  SWARM_OBJECT (change->object)->id = action->id;
+  return TRUE;
+}
+
+/* All changes in order, decoded before anything is changed. */
+static GArray *
+decode_changes (const SwarmEntry *entry, GError **error)
+{
+  guint n = entry->actions != NULL ? entry->actions->len : 0;
+  g_autoptr (GArray) changes = g_array_sized_new (FALSE, TRUE, sizeof (SwarmChange), n);
+
+  g_array_set_clear_func (changes, change_free_object);
+  for (guint i = 0; i < n; i++) {
+    g_array_set_size (changes, i + 1);
+    if (!decode_action (entry->actions->pdata[i], &g_array_index (changes, SwarmChange, i), error))
+      return NULL;
+  }
+  return g_steal_pointer (&changes);
 }
 
 /* ---- one action ---- */
@@ -58,17 +89,16 @@ name_is_free (SwarmStore *self, SwarmKind kind, const SwarmObject *object, GErro
 }
 
 static gboolean
-check_action (SwarmStore *self, const SwarmAction *action, const SwarmObject *object, const SwarmObject *previous, GError **error)
+check_change (SwarmStore *self, const SwarmChange *action, const SwarmObject *previous, GError **error)
 {
-  const char *word = swarm_kind_to_string (action->kind);
-  SwarmIdString id = swarm_id_string (&action->id);
-
   if (action->action == SWARM_ACTION_CREATE && previous != NULL) {
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_ALREADY_EXISTS, "%s %s already exists", word, id.str);
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_ALREADY_EXISTS, "%s %s already exists", swarm_kind_to_string (action->kind),
+                 swarm_id_string (&action->id).str);
     return FALSE;
   }
   if (action->action != SWARM_ACTION_CREATE && previous == NULL) {
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "%s %s not found", word, id.str);
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "%s %s not found", swarm_kind_to_string (action->kind),
+                 swarm_id_string (&action->id).str);
     return FALSE;
   }
   if (previous != NULL && action->version != previous->version
@@ -76,26 +106,42 @@ check_action (SwarmStore *self, const SwarmAction *action, const SwarmObject *ob
     g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_OUT_OF_SEQUENCE, "update out of sequence");
     return FALSE;
   }
-  return object == NULL || name_is_free (self, action->kind, object, error);
+  return TRUE;
+}
+
+/* The object as it will be: a reference. */
+static SwarmObject *
+make_object (const SwarmChange *action, SwarmObject *previous, gboolean is_decoded)
+{
+  if (is_decoded && action->fields != 0)
+    return swarm_message_merge (previous, action->object, action->fields);
+  return swarm_message_ref (action->object);
 }
 
 static gboolean
-apply_action (SwarmStore *self, const SwarmAction *action, SwarmObject *object, guint64 index, gint64 stamp, GArray *changes,
-              GError **error)
+apply_change (SwarmStore *self, const Applying *entry, const SwarmChange *action, guint64 index, GArray *changes, GError **error)
 {
   SwarmObject *previous = swarm_tables_get (self->tables, action->kind, &action->id);
   Change change = { action->kind, action->id, NULL, NULL };
+  SwarmObject *object = NULL;
 
-  if (!check_action (self, action, object, previous, error))
+  if (!check_change (self, action, previous, error))
     return FALSE;
-  if (object != NULL) {
+  if (action->object != NULL) {
+    object = make_object (action, previous, entry->is_decoded);
+    if (object == NULL || !name_is_free (self, action->kind, object, error)) {
+      if (object == NULL)
+        g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_FAILED, "fields that the object has not");
+      swarm_message_unref (object);
+      return FALSE;
+    }
     object->version = index;
-    object->created_at = previous != NULL ? previous->created_at : stamp;
-    object->updated_at = stamp;
+    object->created_at = previous != NULL ? previous->created_at : entry->stamp;
+    object->updated_at = entry->stamp;
     swarm_tables_share (self->tables, object, previous);
   }
   change.previous = previous != NULL ? swarm_message_ref (previous) : NULL;
-  change.object = object != NULL ? swarm_message_ref (object) : NULL;
+  change.object = object;
   g_array_append_val (changes, change);
   swarm_tables_set (self->tables, action->kind, &action->id, object);
   return TRUE;
@@ -116,10 +162,10 @@ take_back (SwarmStore *self, GArray *changes)
 
 /* FALSE: the transaction failed and nothing is changed. */
 static gboolean
-apply_actions (SwarmStore *self, const SwarmEntry *entry, GPtrArray *objects, guint64 index, GArray *changes, GError **error)
+apply_changes (SwarmStore *self, const Applying *entry, guint64 index, GArray *changes, GError **error)
 {
-  for (guint i = 0; i < objects->len; i++)
-    if (!apply_action (self, entry->actions->pdata[i], objects->pdata[i], index, entry->stamp, changes, error)) {
+  for (guint i = 0; i < entry->n_changes; i++)
+    if (!apply_change (self, entry, &entry->changes[i], index, changes, error)) {
       take_back (self, changes);
       return FALSE;
     }
@@ -143,10 +189,17 @@ tell (SwarmStore *self, GArray *changes)
 }
 
 static void
-apply_entry (SwarmStore *self, const SwarmEntry *entry, GPtrArray *objects, guint64 index)
+settle (const Applying *entry, guint64 index, GBytes *result, const GError *error)
+{
+  if (entry->pending != NULL)
+    swarm_pending_settle (entry->pending, index, result, error);
+}
+
+static void
+apply_entry (SwarmStore *self, const Applying *entry, guint64 index)
 {
   const SwarmRequest *seen = NULL;
-  g_autoptr (GArray) changes = g_array_new (FALSE, FALSE, sizeof (Change));
+  g_autoptr (GArray) changes = g_array_sized_new (FALSE, FALSE, sizeof (Change), entry->n_changes);
   g_autoptr (GError) refused = NULL;
 
   g_array_set_clear_func (changes, change_clear);
@@ -154,34 +207,61 @@ apply_entry (SwarmStore *self, const SwarmEntry *entry, GPtrArray *objects, guin
   if (entry->request_id != NULL)
     seen = swarm_requests_find (&self->requests, entry->request_id);
   if (seen != NULL) {
-    swarm_store_settle (self, entry, seen->index, seen->result, NULL);
-  } else if (apply_actions (self, entry, objects, index, changes, &refused)) {
+    settle (entry, seen->index, seen->result, NULL);
+  } else if (apply_changes (self, entry, index, changes, &refused)) {
     /* Only what succeeded is remembered: a refused request changed nothing and may be tried again. */
     if (entry->request_id != NULL)
       swarm_requests_add (&self->requests, entry->request_id, index, self->requests.now, entry->result);
-    swarm_store_settle (self, entry, index, entry->result, NULL);
+    settle (entry, index, entry->result, NULL);
   } else {
-    swarm_store_settle (self, entry, index, NULL, refused);
+    settle (entry, index, NULL, refused);
   }
   self->index = index;
   tell (self, changes);
 }
 
+/* An entry of this very store comes back as the objects that it was made of: nothing is decoded. */
+static void
+apply_own (SwarmStore *self, SwarmPending *pending, guint64 index)
+{
+  const SwarmTx *tx = pending->tx;
+  Applying entry = { tx->stamp, tx->request_id, tx->encoded_result, (const SwarmChange *) (gpointer) tx->changes->data,
+                     tx->changes->len, FALSE, pending };
+
+  apply_entry (self, &entry, index);
+}
+
+static gboolean
+apply_decoded (SwarmStore *self, guint64 index, GBytes *bytes, GError **error)
+{
+  g_autoptr (SwarmEntry) decoded = swarm_entry_decode (bytes, error);
+  g_autoptr (GArray) changes = decoded != NULL ? decode_changes (decoded, error) : NULL;
+
+  if (changes == NULL)
+    return FALSE;
+  Applying entry = { decoded->stamp, decoded->request_id, decoded->result, (const SwarmChange *) (gpointer) changes->data, changes->len,
+                     TRUE, NULL };
+  apply_entry (self, &entry, index);
+  return TRUE;
+}
+
 gboolean
 swarm_store_apply (SwarmStore *self, guint64 index, GBytes *entry, GError **error)
 {
-  g_autoptr (SwarmEntry) decoded = swarm_entry_decode (entry, error);
-  g_autoptr (GPtrArray) objects = decoded != NULL ? decode_objects (decoded, error) : NULL;
+  SwarmPending *pending;
 
-  if (objects == NULL) {
-    g_prefix_error (error, "log entry %" G_GUINT64_FORMAT ": ", index);
-    return FALSE;
-  }
   if (index <= self->index) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "log entry %" G_GUINT64_FORMAT " came after %" G_GUINT64_FORMAT, index,
                  self->index);
     return FALSE;
   }
-  apply_entry (self, decoded, objects, index);
-  return TRUE;
+  pending = swarm_store_find_pending (self, entry);
+  if (pending != NULL) {
+    apply_own (self, pending, index);
+    return TRUE;
+  }
+  if (apply_decoded (self, index, entry, error))
+    return TRUE;
+  g_prefix_error (error, "log entry %" G_GUINT64_FORMAT ": ", index);
+  return FALSE;
 }

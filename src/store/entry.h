@@ -17,6 +17,7 @@ typedef struct {
   SwarmId id;
   guint64 version; /* expected; 0: any */
   GBytes *object;  /* storage form; NULL: removal */
+  guint64 fields;  /* of an update: @object has only these (bit N: field number N), the others stay; 0: it is the whole object */
 } SwarmAction;
 SWARM_MESSAGE_DECLARE (SwarmAction, swarm_action)
 
@@ -32,6 +33,31 @@ typedef struct {
 } SwarmEntry;
 SWARM_MESSAGE_DECLARE (SwarmEntry, swarm_entry)
 
+/* One change on its way into the log, and of a decoded entry on its way into the tables. */
+typedef struct {
+  SwarmActionKind action;
+  SwarmKind kind;
+  SwarmId id;
+  guint64 version;
+  guint64 fields;
+  gpointer object; /* a reference; NULL: removal */
+  gsize start;     /* of its storage form among those of its transaction */
+  gsize len;
+  guint16 next; /* transaction's business */
+} SwarmChange;
+
+typedef struct {
+  SwarmId proposer;
+  guint64 sequence;
+  gint64 stamp;
+  const char *request_id; /* may be NULL, as the next */
+  GBytes *result;
+} SwarmEntryHead;
+
+/* The storage form of a SwarmEntry; @forms holds the objects' forms. */
+GBytes *swarm_entry_encode (const SwarmEntryHead *head, const SwarmChange *changes, guint n_changes, const guint8 *forms);
+/* Who made the entry; FALSE: it does not begin as swarm_entry_encode() begins one. */
+gboolean swarm_entry_peek (GBytes *data, SwarmId *ret_proposer, guint64 *ret_sequence);
 /* Strict, unlike objects: an entry with anything unknown in it must not be half-applied. */
 SwarmEntry *swarm_entry_decode (GBytes *data, GError **error);
 

@@ -18,6 +18,7 @@ typedef struct {
   SwarmStore *store; /* NULL: the store is gone and done was called */
   guint64 sequence;
   SwarmTimer *timer; /* of a commit that needs no entry */
+  SwarmTx *tx;       /* what was proposed; NULL once it is applied */
   SwarmTxDone done;
   gpointer data;
   gboolean applied; /* the three below are set */
@@ -43,5 +44,22 @@ struct _SwarmStore {
 };
 
 void swarm_store_emit (SwarmStore *self, const SwarmEvent *event);
+/* The local commit that made @entry and still waits for it; NULL: it is another store's. */
+SwarmPending *swarm_store_find_pending (SwarmStore *self, GBytes *entry);
 /* What a local commit gets when its entry is applied: @result and @error are borrowed. */
-void swarm_store_settle (SwarmStore *self, const SwarmEntry *entry, guint64 index, GBytes *result, const GError *error);
+void swarm_pending_settle (SwarmPending *pending, guint64 index, GBytes *result, const GError *error);
+
+/* A transaction on its way. */
+struct _SwarmTx {
+  SwarmStore *store;
+  GArray *changes;       /* SwarmChange */
+  SwarmBuffer forms;     /* the objects' storage forms; some are replaced by later ones */
+  guint16 heads[128];    /* hash of ids: 1 + position of the newest change, then along next */
+  gsize bytes;
+  gsize largest;
+  GVariant *result;
+  /* Since it was committed: */
+  char *request_id;
+  GBytes *encoded_result;
+  gint64 stamp;
+};

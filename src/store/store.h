@@ -43,11 +43,11 @@ guint64 swarm_store_index (SwarmStore *self);
 
 /* ---- writing ---- */
 SwarmTx *swarm_store_tx (SwarmStore *self);
-/* New object with a given id, or with a new one that is set in @object; versions and stamps are set when applied. Encodes @object at once: it
- * stays the caller's.
+/* New object with a given id, or with a new one that is set in @object; versions and stamps are set when applied. From here on @object is the
+ * store's to share (it takes a reference): it must not be changed any more, but for another swarm_tx_update() with it in this transaction.
  * A name that exists already fails the transaction with ALREADY_EXISTS "name conflicts with an existing object: service x already exists". */
 void swarm_tx_create (SwarmTx *tx, gpointer object);
-/* Replaces the object that has the copy's id (a second update of it in the same transaction replaces the first); fails with OUT_OF_SEQUENCE "update out of sequence" when its version differs from object->version. */
+/* As swarm_tx_create(), @object must be left alone from here on. Replaces the object that has the copy's id (a second update of it in the same transaction replaces the first); fails with OUT_OF_SEQUENCE "update out of sequence" when its version differs from object->version. */
 void swarm_tx_update (SwarmTx *tx, gpointer object);
 /* @version 0: whatever version. Fails with NOT_FOUND when absent. */
 void swarm_tx_remove (SwarmTx *tx, SwarmKind kind, const SwarmId *id, guint64 version);

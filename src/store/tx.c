@@ -9,14 +9,11 @@
 /* What an object that is not known yet is taken for when room is asked for. */
 #define GUESSED_OBJECT 1024
 
-struct _SwarmTx {
-  SwarmStore *store;
-  GPtrArray *actions; /* SwarmAction */
-  GHashTable *by_id;  /* SwarmId in the action → its last action */
-  gsize bytes;
-  gsize largest;
-  GVariant *result;
-};
+static void
+change_clear (gpointer data)
+{
+  swarm_message_unref (((SwarmChange *) data)->object);
+}
 
 SwarmTx *
 swarm_store_tx (SwarmStore *self)
@@ -24,8 +21,8 @@ swarm_store_tx (SwarmStore *self)
   SwarmTx *tx = g_new0 (SwarmTx, 1);
 
   tx->store = self;
-  tx->actions = swarm_messages_new ();
-  tx->by_id = g_hash_table_new (swarm_id_hash, swarm_id_equal);
+  tx->changes = g_array_new (FALSE, FALSE, sizeof (SwarmChange));
+  g_array_set_clear_func (tx->changes, change_clear);
   tx->bytes = ENTRY_OVERHEAD;
   return tx;
 }
@@ -35,16 +32,18 @@ swarm_tx_free (SwarmTx *tx)
 {
   if (tx == NULL)
     return;
-  g_hash_table_unref (tx->by_id);
-  g_ptr_array_unref (tx->actions);
+  g_array_unref (tx->changes);
+  g_free (tx->forms.data);
   g_clear_pointer (&tx->result, g_variant_unref);
+  g_clear_pointer (&tx->encoded_result, g_bytes_unref);
+  g_free (tx->request_id);
   g_free (tx);
 }
 
 guint
 swarm_tx_n_changes (SwarmTx *tx)
 {
-  return tx->actions->len;
+  return tx->changes->len;
 }
 
 gboolean
@@ -52,7 +51,7 @@ swarm_tx_has_room (SwarmTx *tx, guint n)
 {
   gsize each = MAX (tx->largest, GUESSED_OBJECT) + ACTION_OVERHEAD;
 
-  return tx->actions->len + n <= SWARM_TX_MAX_CHANGES && tx->bytes + n * each <= SWARM_TX_MAX_BYTES;
+  return tx->changes->len + n <= SWARM_TX_MAX_CHANGES && tx->bytes + n * each <= SWARM_TX_MAX_BYTES;
 }
 
 void
@@ -65,33 +64,59 @@ swarm_tx_set_result (SwarmTx *tx, GVariant *result)
 
 /* ---- changes ---- */
 
-static void
-set_object (SwarmTx *tx, SwarmAction *action, gpointer object)
+static guint16 *
+head_of (SwarmTx *tx, const SwarmId *id)
 {
-  gsize size;
-
-  if (action->object != NULL)
-    tx->bytes -= g_bytes_get_size (action->object);
-  g_clear_pointer (&action->object, g_bytes_unref);
-  action->object = swarm_message_encode (object);
-  size = g_bytes_get_size (action->object);
-  tx->bytes += size;
-  tx->largest = MAX (tx->largest, size);
+  return &tx->heads[swarm_id_hash (id) % G_N_ELEMENTS (tx->heads)];
 }
 
-static SwarmAction *
-add_action (SwarmTx *tx, SwarmActionKind what, SwarmKind kind, const SwarmId *id, guint64 version)
+/* The newest change of the object; NULL: none. */
+static SwarmChange *
+find_change (SwarmTx *tx, const SwarmId *id)
 {
-  SwarmAction *action = swarm_action_new ();
+  for (guint16 at = *head_of (tx, id); at != 0; at = g_array_index (tx->changes, SwarmChange, at - 1).next)
+    if (swarm_id_equal (&g_array_index (tx->changes, SwarmChange, at - 1).id, id))
+      return &g_array_index (tx->changes, SwarmChange, at - 1);
+  return NULL;
+}
 
-  action->action = what;
-  action->kind = kind;
-  action->id = *id;
-  action->version = version;
-  g_ptr_array_add (tx->actions, action);
-  g_hash_table_replace (tx->by_id, &action->id, action);
+static SwarmChange *
+add_change (SwarmTx *tx, SwarmActionKind what, SwarmKind kind, const SwarmId *id, guint64 version)
+{
+  SwarmChange change = { .action = what, .kind = kind, .id = *id, .version = version };
+  guint16 *head = head_of (tx, id);
+
+  change.next = *head;
+  g_array_append_val (tx->changes, change);
+  /* What goes over the limits is refused at the commit. */
+  *head = (guint16) MIN (tx->changes->len, G_MAXUINT16);
   tx->bytes += ACTION_OVERHEAD;
-  return action;
+  return &g_array_index (tx->changes, SwarmChange, tx->changes->len - 1);
+}
+
+/* An update of what the store has says only what is new. */
+static void
+encode_object (SwarmTx *tx, SwarmChange *change, gpointer object)
+{
+  const SwarmObject *base = change->action == SWARM_ACTION_UPDATE ? swarm_store_get (tx->store, change->kind, &change->id) : NULL;
+
+  change->fields = 0;
+  change->start = tx->forms.len;
+  if (base == NULL || base == object || base->version != change->version
+      || !swarm_message_encode_changes (&tx->forms, base, object, &change->fields) || change->fields == 0)
+    swarm_message_encode_to (&tx->forms, object);
+  change->len = tx->forms.len - change->start;
+}
+
+static void
+set_object (SwarmTx *tx, SwarmChange *change, gpointer object)
+{
+  if (change->object != NULL)
+    tx->bytes -= change->len;
+  encode_object (tx, change, object);
+  swarm_message_set (&change->object, object);
+  tx->bytes += change->len;
+  tx->largest = MAX (tx->largest, change->len);
 }
 
 void
@@ -101,35 +126,36 @@ swarm_tx_create (SwarmTx *tx, gpointer object)
 
   if (swarm_id_is_nil (&self->id))
     self->id = swarm_random_id (tx->store->random);
-  set_object (tx, add_action (tx, SWARM_ACTION_CREATE, swarm_object_kind (self), &self->id, 0), object);
+  set_object (tx, add_change (tx, SWARM_ACTION_CREATE, swarm_object_kind (self), &self->id, 0), object);
 }
 
 void
 swarm_tx_update (SwarmTx *tx, gpointer object)
 {
   SwarmObject *self = object;
-  SwarmAction *action = g_hash_table_lookup (tx->by_id, &self->id);
+  SwarmChange *change = find_change (tx, &self->id);
 
   /* A second change of the same object in one transaction replaces the first: the version is still the one that was read. */
-  if (action == NULL || action->action == SWARM_ACTION_REMOVE)
-    action = add_action (tx, SWARM_ACTION_UPDATE, swarm_object_kind (self), &self->id, self->version);
-  set_object (tx, action, object);
+  if (change == NULL || change->action == SWARM_ACTION_REMOVE)
+    change = add_change (tx, SWARM_ACTION_UPDATE, swarm_object_kind (self), &self->id, self->version);
+  set_object (tx, change, object);
 }
 
 void
 swarm_tx_remove (SwarmTx *tx, SwarmKind kind, const SwarmId *id, guint64 version)
 {
-  SwarmAction *action = g_hash_table_lookup (tx->by_id, id);
+  SwarmChange *change = find_change (tx, id);
 
-  if (action == NULL || action->action != SWARM_ACTION_UPDATE) {
-    add_action (tx, SWARM_ACTION_REMOVE, kind, id, version);
+  if (change == NULL || change->action != SWARM_ACTION_UPDATE) {
+    add_change (tx, SWARM_ACTION_REMOVE, kind, id, version);
     return;
   }
   /* Changed and then removed: the removal stands for both. */
-  action->action = SWARM_ACTION_REMOVE;
-  action->version = version != 0 ? version : action->version;
-  tx->bytes -= g_bytes_get_size (action->object);
-  g_clear_pointer (&action->object, g_bytes_unref);
+  change->action = SWARM_ACTION_REMOVE;
+  change->version = version != 0 ? version : change->version;
+  change->fields = 0;
+  tx->bytes -= change->len;
+  swarm_message_clear (&change->object);
 }
 
 /* ---- commits ---- */
@@ -152,6 +178,7 @@ pending_free (SwarmPending *pending)
 {
   g_clear_pointer (&pending->result, g_variant_unref);
   g_clear_error (&pending->error);
+  swarm_tx_free (pending->tx);
   g_free (pending);
 }
 
@@ -202,34 +229,31 @@ settle_later (SwarmStore *store, SwarmTxDone done, gpointer data, guint64 index,
   pending->timer = swarm_clock_timer (store->clock, 0, SWARM_PRIORITY_NORMAL, finish_later, pending);
 }
 
-static SwarmEntry *
-make_entry (SwarmTx *tx, const char *request_id)
+static GBytes *
+encode_entry (SwarmTx *tx, const char *request_id)
 {
-  SwarmEntry *entry = swarm_entry_new ();
+  SwarmEntryHead head;
 
-  entry->format = SWARM_ENTRY_FORMAT;
-  entry->proposer = tx->store->proposer;
-  entry->sequence = tx->store->sequence + 1;
-  entry->stamp = swarm_clock_now (tx->store->clock);
-  swarm_string_set (&entry->request_id, request_id);
+  tx->stamp = swarm_clock_now (tx->store->clock);
+  tx->request_id = request_id != NULL && *request_id != '\0' ? g_strdup (request_id) : NULL;
   if (tx->result != NULL)
-    entry->result = swarm_result_encode (tx->result);
-  entry->actions = g_ptr_array_ref (tx->actions);
-  return entry;
+    tx->encoded_result = swarm_result_encode (tx->result);
+  head = (SwarmEntryHead){ tx->store->proposer, tx->store->sequence + 1, tx->stamp, tx->request_id, tx->encoded_result };
+  return swarm_entry_encode (&head, (const SwarmChange *) (gpointer) tx->changes->data, tx->changes->len, tx->forms.data);
 }
 
 static GError *
-check_limits (SwarmTx *tx, const SwarmEntry *entry, GBytes *bytes)
+check_limits (SwarmTx *tx, GBytes *bytes)
 {
-  if (tx->actions->len > SWARM_TX_MAX_CHANGES)
-    return g_error_new (SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "%u changes at once, at most %d are allowed", tx->actions->len,
+  if (tx->changes->len > SWARM_TX_MAX_CHANGES)
+    return g_error_new (SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "%u changes at once, at most %d are allowed", tx->changes->len,
                         SWARM_TX_MAX_CHANGES);
   if (g_bytes_get_size (bytes) > SWARM_TX_MAX_BYTES)
     return g_error_new (SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "a change of %" G_GSIZE_FORMAT " bytes, at most %d are allowed",
                         g_bytes_get_size (bytes), SWARM_TX_MAX_BYTES);
-  if (entry->request_id != NULL && strlen (entry->request_id) > SWARM_REQUEST_ID_MAX)
+  if (tx->request_id != NULL && strlen (tx->request_id) > SWARM_REQUEST_ID_MAX)
     return g_error_new (SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a request id has at most %d characters", SWARM_REQUEST_ID_MAX);
-  if (entry->result != NULL && g_bytes_get_size (entry->result) > SWARM_RESULT_MAX)
+  if (tx->encoded_result != NULL && g_bytes_get_size (tx->encoded_result) > SWARM_RESULT_MAX)
     return g_error_new (SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "a result of more than %d bytes", SWARM_RESULT_MAX);
   return NULL;
 }
@@ -244,37 +268,46 @@ void
 swarm_tx_commit (SwarmTx *tx, const char *request_id, SwarmTxDone done, gpointer data)
 {
   g_autoptr (SwarmTx) owned = tx;
-  g_autoptr (SwarmEntry) entry = make_entry (tx, request_id);
-  g_autoptr (GBytes) bytes = swarm_message_encode (entry);
+  g_autoptr (GBytes) bytes = encode_entry (tx, request_id);
   SwarmStore *store = tx->store;
-  const SwarmRequest *seen = entry->request_id != NULL ? swarm_requests_find (&store->requests, entry->request_id) : NULL;
-  GError *error = check_limits (tx, entry, bytes);
+  const SwarmRequest *seen = tx->request_id != NULL ? swarm_requests_find (&store->requests, tx->request_id) : NULL;
+  GError *error = check_limits (tx, bytes);
+  SwarmPending *pending;
 
   if (error != NULL) {
     settle_later (store, done, data, 0, NULL, error);
   } else if (seen != NULL) {
     settle_later (store, done, data, seen->index, seen->result != NULL ? swarm_result_decode (seen->result) : NULL, NULL);
-  } else if (tx->actions->len == 0) {
+  } else if (tx->changes->len == 0) {
     settle_later (store, done, data, store->index, g_steal_pointer (&tx->result), NULL);
   } else {
-    store->propose (bytes, proposed, pending_new (store, done, data), store->propose_data);
+    pending = pending_new (store, done, data);
+    pending->tx = g_steal_pointer (&owned);
+    store->propose (bytes, proposed, pending, store->propose_data);
   }
 }
 
-void
-swarm_store_settle (SwarmStore *self, const SwarmEntry *entry, guint64 index, GBytes *result, const GError *error)
+SwarmPending *
+swarm_store_find_pending (SwarmStore *self, GBytes *entry)
 {
   SwarmPending *pending;
+  SwarmId proposer;
+  guint64 sequence;
 
-  if (!swarm_id_equal (&entry->proposer, &self->proposer))
-    return;
-  pending = g_hash_table_lookup (self->pending, &entry->sequence);
-  if (pending == NULL || pending->applied)
-    return;
+  if (!swarm_entry_peek (entry, &proposer, &sequence) || !swarm_id_equal (&proposer, &self->proposer))
+    return NULL;
+  pending = g_hash_table_lookup (self->pending, &sequence);
+  return pending != NULL && !pending->applied && pending->tx != NULL ? pending : NULL;
+}
+
+void
+swarm_pending_settle (SwarmPending *pending, guint64 index, GBytes *result, const GError *error)
+{
   pending->applied = TRUE;
   pending->index = index;
   pending->result = result != NULL ? swarm_result_decode (result) : NULL;
   pending->error = error != NULL ? g_error_copy (error) : NULL;
+  g_clear_pointer (&pending->tx, swarm_tx_free);
 }
 
 /* ---- the end ---- */

@@ -381,11 +381,55 @@ test_time (void)
     g_assert_false (swarm_time_from_string (bad[i], &us));
 }
 
+/* What changed from one message to another, in the storage form, makes the one into the other. */
+static void
+test_changes (void)
+{
+  guint said = 0;
+
+  for (guint i = 0; i < 300; i++) {
+    Outer *a = field_random_message (&outer_type, 0), *b = field_random_message (&outer_type, 0), *half = swarm_message_copy (a);
+    SwarmBuffer out = { 0 };
+    g_autoptr (GError) error = NULL;
+    guint64 fields = 0, none = 1;
+
+    /* Some fields as in one, some as in the other. */
+    for (const SwarmField *field = outer_type.fields; field->number != 0; field++) {
+      guint64 bit = field->number < 64 && g_test_rand_int_range (0, 2) == 0 ? (guint64) 1 << field->number : 0;
+      gpointer merged = bit != 0 ? swarm_message_merge (half, b, bit) : NULL;
+      if (merged != NULL) {
+        swarm_message_unref (half);
+        half = merged;
+      }
+    }
+    g_assert_true (swarm_message_encode_changes (&out, a, a, &none));
+    g_assert_cmpuint (none, ==, 0);
+    g_assert_cmpuint (out.len, ==, 0);
+    if (swarm_message_encode_changes (&out, a, half, &fields)) {
+      g_autoptr (GBytes) bytes = g_bytes_new_take (out.data, out.len);
+      gpointer changes = swarm_message_decode (&outer_type, bytes, &error);
+      g_assert_no_error (error);
+      gpointer merged = swarm_message_merge (a, changes, fields);
+      g_assert_true (swarm_message_equal (merged, half));
+      said += fields != 0;
+      swarm_message_unref (changes);
+      swarm_message_unref (merged);
+    } else {
+      g_free (out.data);
+    }
+    swarm_message_unref (a);
+    swarm_message_unref (b);
+    swarm_message_unref (half);
+  }
+  g_assert_cmpuint (said, >, 200);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/field/round-trips", test_round_trips);
+  g_test_add_func ("/field/changes", test_changes);
   g_test_add_func ("/field/defaults", test_defaults);
   g_test_add_func ("/field/any-integer", test_any_integer);
   g_test_add_func ("/field/list-shapes", test_list_shapes);

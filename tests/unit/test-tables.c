@@ -141,9 +141,9 @@ run_list (guint64 slots, gboolean in_order)
 
   for (guint round = 0; round < 6000; round++) {
     SwarmTask *task;
-    guint at = (guint) g_test_rand_int_range (0, (gint) model->len + 1) % MAX (model->len, 1);
+    guint at = (guint) g_test_rand_int_range (0, (gint) MAX (model->len, 1u));
 
-    switch (model->len > 0 ? g_test_rand_int_range (0, 6) : 6) {
+    switch (model->len == 0 ? 6 : g_test_rand_int_range (0, 6)) {
     case 0:
       swarm_task_list_remove (list, model->pdata[at]);
       g_ptr_array_remove_index (model, at);

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* How fast a leader places tasks: the whole brain over the real store, transactions, watches and plugins, with a log that takes
+ * everything at once. Real time, no simulated one. */
+#pragma once
+#include <json-glib/json-glib.h>
+
+typedef struct {
+  guint nodes;
+  guint tasks;
+  guint services;       /* the tasks are divided among them */
+  gboolean constraints; /* a label that a third of the nodes has */
+  guint lost_nodes;     /* afterwards so many are lost, and their tasks placed anew */
+  guint failures;       /* and so many tasks fail one after the other */
+} SimBenchShape;
+
+/* Figures of one run; caller owns it. "seconds": from the commit of nodes and tasks until each task's assignment is committed. */
+JsonNode *sim_bench_schedule (const SimBenchShape *shape);
+/* Creates, updates and looks up @n nodes in a store without a log. */
+JsonNode *sim_bench_store (guint n);
