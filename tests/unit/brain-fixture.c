@@ -590,11 +590,20 @@ wait_outcome (Brain *self, Outcome *out, SwarmId *ret, GError **error)
   return FALSE;
 }
 
+/* Tests change what is inside their specs; the store shares what it was given. */
+static SwarmServiceSpec *
+deep_copy (const SwarmServiceSpec *spec)
+{
+  g_autoptr (GBytes) bytes = swarm_message_encode (spec);
+  return swarm_message_decode (&swarm_service_spec_type, bytes, NULL);
+}
+
 gboolean
 brain_try_create (Brain *self, const SwarmServiceSpec *spec, const char *request_id, SwarmId *ret, GError **error)
 {
   Outcome out = { 0 };
-  swarm_control_create_service (swarm_manager_control (self->manager), spec, request_id, outcome, &out);
+  g_autoptr (SwarmServiceSpec) own = deep_copy (spec);
+  swarm_control_create_service (swarm_manager_control (self->manager), own, request_id, outcome, &out);
   return wait_outcome (self, &out, ret, error);
 }
 
@@ -613,7 +622,8 @@ brain_update (Brain *self, const SwarmId *id, const SwarmServiceSpec *spec, GErr
 {
   Outcome out = { 0 };
   const SwarmService *service = swarm_store_get (self->store, SWARM_KIND_SERVICE, id);
-  swarm_control_update_service (swarm_manager_control (self->manager), id, service->object.version, spec, NULL, outcome, &out);
+  g_autoptr (SwarmServiceSpec) own = deep_copy (spec);
+  swarm_control_update_service (swarm_manager_control (self->manager), id, service->object.version, own, NULL, outcome, &out);
   return wait_outcome (self, &out, NULL, error);
 }
 

@@ -157,7 +157,7 @@ run_list (guint64 slots, gboolean in_order)
     default:
       task = swarm_task_new ();
       task->object.id = draw_id (FALSE);
-      task->object.created_at = in_order ? round : g_test_rand_int_range (0, 50);
+      task->object.created_at = in_order ? (gint64) round : g_test_rand_int_range (0, 50);
       task->slot = in_order ? round % (slots + 1) : (guint64) g_test_rand_int_range (0, (gint) slots + 1);
       swarm_task_list_add (list, task);
       g_ptr_array_add (model, task);
