@@ -170,13 +170,9 @@ GByteArray *
 podman_create_arguments (const SwarmPluginTask *task, GString *env_file, GByteArray *environ_file, char **ret_error)
 {
   g_autoptr (GByteArray) out = g_byte_array_new ();
-  /* A digest names one content for ever; a tag may have moved. */
-  gboolean digest = strstr (task->image, "@sha256:") != NULL;
-  add (out, digest ? "missing" : "pull");
-  add (out, task->image);
   add (out, "--replace");
   addf (out, "--name=swarm-%s", task->id);
-  add (out, digest ? "--pull=missing" : "--pull=never");
+  add (out, "--pull=never"); /* it was pulled before */
   add (out, "--cgroups=split");
   add (out, "--sdnotify=conmon");
   add (out, "--log-driver=journald");
@@ -198,7 +194,7 @@ podman_create_arguments (const SwarmPluginTask *task, GString *env_file, GByteAr
   add_limits (out, task);
   if (!add_environment (out, task->env, env_file, environ_file, ret_error))
     return NULL;
-  add (out, "--"); /* swarm-podman puts --env-file and --authfile before it */
+  add (out, "--"); /* swarm-podman puts --env-file before it */
   add (out, task->image);
   for (guint i = 0; task->args != NULL && task->args[i] != NULL; i++)
     add (out, task->args[i]);

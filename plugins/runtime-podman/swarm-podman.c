@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* swarm-podman: runs podman with arguments from a file, so that no unit shows them.
- *   swarm-podman prepare PODMAN DIR   pulls if the file "create" says so, then creates the container
- *   swarm-podman sweep PODMAN         removes containers of tasks that do not run (left by an earlier boot) */
+ *   swarm-podman pull PODMAN DIR                    the image of the file "image", with the credentials of "auth.json"
+ *   swarm-podman create|run PODMAN DIR              the container of the file "create"
+ *   swarm-podman stop PODMAN CONTAINER SECONDS      stops it unless it has ended
+ *   swarm-podman sweep PODMAN                       removes containers of tasks that do not run (left by an earlier boot) */
 #include <errno.h>
 #include <glib.h>
 #include <stdlib.h>
@@ -21,6 +23,15 @@ read_list (const char *dir, const char *name)
   for (gsize at = 0; at < len; at += strlen (data + at) + 1)
     g_ptr_array_add (list, g_strdup (data + at));
   return list;
+}
+
+/* One line; NULL: there is no such file. */
+static char *
+read_text (const char *dir, const char *name)
+{
+  g_autofree char *path = g_build_filename (dir, name, NULL);
+  char *text = NULL;
+  return g_file_get_contents (path, &text, NULL, NULL) ? g_strstrip (text) : NULL;
 }
 
 static char *
@@ -53,67 +64,92 @@ podman_argv (const char *podman)
   return argv;
 }
 
-/* A failed pull is an error only when the image is not here. */
 static gboolean
-pull (const char *podman, const char *image, const char *auth)
+is_here (const char *podman, const char *image)
 {
   g_autoptr (GPtrArray) argv = podman_argv (podman);
+  g_ptr_array_add (argv, "image");
+  g_ptr_array_add (argv, "exists");
+  g_ptr_array_add (argv, (char *) image);
+  return run (argv);
+}
+
+/* Mode "missing": only what is not here; "newest": a failed pull is an error only when the image is not here. */
+static int
+pull (const char *podman, const char *dir)
+{
+  g_autoptr (GPtrArray) argv = podman_argv (podman);
+  g_autofree char *image = read_text (dir, "image"), *mode = read_text (dir, "mode"), *auth = existing (dir, "auth.json");
+  if (image == NULL || mode == NULL) {
+    g_printerr ("Error: %s/image is missing\n", dir);
+    return 125;
+  }
   g_autofree char *option = auth != NULL ? g_strconcat ("--authfile=", auth, NULL) : NULL;
+  gboolean newest = strcmp (mode, "newest") == 0;
+  if (!newest && is_here (podman, image))
+    return 0;
   g_ptr_array_add (argv, "pull");
   g_ptr_array_add (argv, "--quiet");
   if (option != NULL)
     g_ptr_array_add (argv, option);
-  g_ptr_array_add (argv, (char *) image);
-  if (run (argv))
-    return TRUE;
-  g_autoptr (GPtrArray) look = podman_argv (podman);
-  g_ptr_array_add (look, "image");
-  g_ptr_array_add (look, "exists");
-  g_ptr_array_add (look, (char *) image);
-  return run (look);
+  g_ptr_array_add (argv, image);
+  return run (argv) || (newest && is_here (podman, image)) ? 0 : 125;
 }
 
+/* Becomes podman with @verb ("create", "run --detach"), the arguments of the file "create" and what lies beside it. */
 static int
-create (const char *podman, GPtrArray *args, const char *env, const char *auth)
+become_podman (const char *podman, const char *dir, const char *const *verb)
 {
-  g_autoptr (GPtrArray) argv = podman_argv (podman);
-  g_ptr_array_add (argv, "create");
-  for (guint i = 2; i < args->len; i++) {
-    if (strcmp (args->pdata[i], "--") == 0) {
-      if (env != NULL)
-        g_ptr_array_add (argv, g_strconcat ("--env-file=", env, NULL));
-      if (auth != NULL)
-        g_ptr_array_add (argv, g_strconcat ("--authfile=", auth, NULL));
-      for (i++; i < args->len; i++)
-        g_ptr_array_add (argv, args->pdata[i]);
-      break;
-    }
-    g_ptr_array_add (argv, args->pdata[i]);
+  g_autoptr (GPtrArray) args = read_list (dir, "create"), variables = read_list (dir, "environ"), argv = podman_argv (podman);
+  g_autofree char *env = existing (dir, "env"), *container = g_build_filename (dir, "container-id", NULL);
+  g_autofree char *cidfile = g_strconcat ("--cidfile=", container, NULL), *env_file = env != NULL ? g_strconcat ("--env-file=", env, NULL) : NULL;
+  if (args == NULL || args->len == 0) {
+    g_printerr ("Error: %s/create is missing\n", dir);
+    return 125;
   }
+  unlink (container);
+  for (guint i = 0; verb[i] != NULL; i++)
+    g_ptr_array_add (argv, (char *) verb[i]);
+  g_ptr_array_add (argv, cidfile);
+  if (env_file != NULL)
+    g_ptr_array_add (argv, env_file);
+  for (guint i = 0; i < args->len; i++)
+    g_ptr_array_add (argv, args->pdata[i]);
   g_ptr_array_add (argv, NULL);
-  /* Where conmon says that it is the main process, once this container is started inside its unit. */
-  g_setenv ("NOTIFY_SOCKET", NOTIFY_SOCKET_PATH, TRUE);
+  for (guint i = 0; variables != NULL && i < variables->len; i++)
+    putenv (variables->pdata[i]);
+  /* It lives for a tenth of a second: collecting garbage is a tenth of its work, and for nothing. */
+  g_setenv ("GOGC", "off", TRUE);
   execv (podman, (char **) argv->pdata);
   g_printerr ("Error: %s: %s\n", podman, g_strerror (errno));
   return 127;
 }
 
+/* Where conmon says that it is the main process, once this container is started inside its unit. */
 static int
-prepare (const char *podman, const char *dir)
+create (const char *podman, const char *dir)
 {
-  g_autoptr (GPtrArray) args = read_list (dir, "create");
-  g_autoptr (GPtrArray) variables = read_list (dir, "environ");
-  g_autofree char *env = existing (dir, "env"), *auth = existing (dir, "auth.json");
-  if (args == NULL || args->len < 3) {
-    g_printerr ("Error: %s/create is missing\n", dir);
-    return 125;
-  }
-  if (strcmp (args->pdata[0], "pull") == 0 && !pull (podman, args->pdata[1], auth))
-    return 125;
-  for (guint i = 0; variables != NULL && i < variables->len; i++)
-    putenv (variables->pdata[i]);
-  int code = create (podman, args, env, auth);
-  return code;
+  static const char *const verb[] = { "create", NULL };
+  g_setenv ("NOTIFY_SOCKET", NOTIFY_SOCKET_PATH, TRUE);
+  return become_podman (podman, dir, verb);
+}
+
+static int
+run_container (const char *podman, const char *dir)
+{
+  static const char *const verb[] = { "run", "--detach", NULL };
+  return become_podman (podman, dir, verb);
+}
+
+/* In ExecStop=, where systemd gives MAINPID as long as there is one: one that has ended needs no podman to be stopped. */
+static int
+stop (const char *podman, const char *container, const char *grace)
+{
+  if (g_getenv ("MAINPID") == NULL)
+    return 0;
+  execl (podman, podman, "--events-backend=none", "stop", "--ignore", "--time", grace, container, (char *) NULL);
+  g_printerr ("Error: %s: %s\n", podman, g_strerror (errno));
+  return 127;
 }
 
 static int
@@ -142,10 +178,16 @@ sweep (const char *podman)
 int
 main (int argc, char **argv)
 {
-  if (argc == 4 && strcmp (argv[1], "prepare") == 0)
-    return prepare (argv[2], argv[3]);
+  if (argc == 4 && strcmp (argv[1], "pull") == 0)
+    return pull (argv[2], argv[3]);
+  if (argc == 4 && strcmp (argv[1], "create") == 0)
+    return create (argv[2], argv[3]);
+  if (argc == 4 && strcmp (argv[1], "run") == 0)
+    return run_container (argv[2], argv[3]);
+  if (argc == 5 && strcmp (argv[1], "stop") == 0)
+    return stop (argv[2], argv[3], argv[4]);
   if (argc == 3 && strcmp (argv[1], "sweep") == 0)
     return sweep (argv[2]);
-  g_printerr ("usage: swarm-podman prepare PODMAN DIR | sweep PODMAN\n");
+  g_printerr ("usage: swarm-podman pull|create|run PODMAN DIR | stop PODMAN CONTAINER SECONDS | sweep PODMAN\n");
   return 2;
 }

@@ -59,6 +59,16 @@ typedef struct {
   GVariant *unit;
 } Request;
 
+static gboolean
+is_cancelled (const GError *error)
+{
+  return g_error_matches (error, SWARM_ERROR, SWARM_ERROR_CANCELLED);
+}
+
+static void check_unit (Units *self, const char *name);
+static gboolean is_watched (Units *self, const char *name);
+static void watch_unit (Units *self, const char *name);
+
 /* ---- small helpers ---- */
 
 static char *
@@ -199,9 +209,20 @@ reset_done (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer dat
   request_finish (request, &absent, request->error);
 }
 
+/* What the signals have told of a watched unit. systemd sends a unit's changes before it says that a job is over; NULL: not enough is known. */
+static WatchedUnit *
+told_unit (Units *self, const char *name)
+{
+  WatchedUnit *unit = g_hash_table_lookup (self->watched, name);
+  gboolean told = unit != NULL && unit->service != NULL && unit->unit != NULL && g_variant_lookup (unit->unit, "ActiveState", "&s", &(const char *){ NULL });
+  return told ? unit : NULL;
+}
+
 static void
 job_ended (Request *request, const char *result)
 {
+  SwarmPluginUnitState state;
+  WatchedUnit *told;
   if (request->timeout != 0)
     g_source_remove (request->timeout);
   request->timeout = 0;
@@ -212,6 +233,12 @@ job_ended (Request *request, const char *result)
   if (strcmp (result, "done") != 0)
     request->error = g_error_new (SWARM_ERROR, strcmp (result, "timeout") == 0 ? SWARM_ERROR_TIMED_OUT : SWARM_ERROR_FAILED,
                                   "start job of %s: %s", request->name, result);
+  told = told_unit (request->owner, request->name);
+  if (told != NULL) {
+    swarm_plugin_unit_state (request->name, told->unit, told->service, &state);
+    request_finish (request, &state, request->error);
+    return;
+  }
   manager_call (request->owner, "GetUnit", g_variant_new ("(s)", request->name), got_unit, request);
 }
 
@@ -260,6 +287,8 @@ job_started (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer da
     request_finish (request, NULL, exists);
     return;
   }
+  if (!is_cancelled (error) && g_hash_table_contains (request->owner->watched, request->name))
+    check_unit (request->owner, request->name);
   request_finish (request, NULL, error);
 }
 
@@ -267,6 +296,8 @@ static void
 units_start (SwarmPluginServices *services, const char *name, GVariant *properties, SwarmUnitFunc func, gpointer data)
 {
   Request *request = request_new (services, name, func, data);
+  if (is_watched (request->owner, name)) /* from its first change on, so that nothing has to be asked */
+    watch_unit (request->owner, name);
   manager_call (request->owner, "StartTransientUnit",
                 g_variant_new ("(ss@a(sv)@a(sa(sv)))", name, "fail", properties, g_variant_new_array (G_VARIANT_TYPE ("(sa(sv))"), NULL, 0)),
                 job_started, request);
@@ -478,12 +509,6 @@ doubt (Units *self, char *name)
   g_hash_table_add (self->doubtful, name);
   if (self->ask_again == 0)
     self->ask_again = g_timeout_add_seconds (ASK_AGAIN_S, ask_again, self);
-}
-
-static gboolean
-is_cancelled (const GError *error)
-{
-  return g_error_matches (error, SWARM_ERROR, SWARM_ERROR_CANCELLED);
 }
 
 /* A unit that was there before the watch: what signals do not repeat is asked for. The answers are newer than all signals before them. */

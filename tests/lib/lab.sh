@@ -93,7 +93,7 @@ container_of() { # HOST SERVICE: the id of its (one) running container
 }
 
 nothing_left() { # HOST: no unit of a task, a pull or a clean-up, no container, no task's file
-  [ -z "$(on "$1" systemctl list-units --all --plain --no-legend 'swarm-task-*' 'swarm-prepare-*' 'swarm-remove-*' 'swarm-stop-*')" ] && [ -z "$(on "$1" podman ps -aq)" ] &&
+  [ -z "$(on "$1" systemctl list-units --all --plain --no-legend 'swarm-task-*' 'swarm-prepare-*' 'swarm-pull-*' 'swarm-remove*' 'swarm-stop-*')" ] && [ -z "$(on "$1" podman ps -aq)" ] &&
     [ -z "$(on "$1" sh -c 'ls /run/swarm-agent/task 2> /dev/null | grep -xE "[0-9a-z]{25}"; ls /run/systemd/transient 2> /dev/null | grep -E "^swarm-(task|pull|remove|stop)-"')" ]
 }
 

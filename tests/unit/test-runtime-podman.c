@@ -73,6 +73,8 @@ note (Systemd *self, const char *what, const char *name)
 
   if (id != NULL)
     g_strlcpy (id, "T", 2);
+  if (g_str_has_prefix (name, "swarm-pull-"))
+    g_strlcpy (short_name, "swarm-pull", strlen (short_name));
   g_string_append_printf (self->calls, "%s%s %s", self->calls->len > 0 ? ", " : "", what, short_name);
 }
 
@@ -82,11 +84,12 @@ is_the (const char **which, const char *name)
   return *which != NULL && strstr (name, *which) != NULL;
 }
 
-/* What the unit's program leaves in the task's directory. */
+/* What the unit's program leaves in its directory: of its task, or of the pull or removal. */
 static void
 put_file (Systemd *self, const char *name, const char *file, const char *text)
 {
-  const char *id = strrchr (name, '-') + 1;
+  gboolean of_task = g_str_has_prefix (name, "swarm-prepare-") || g_str_has_prefix (name, "swarm-task-");
+  const char *id = of_task ? strrchr (name, '-') + 1 : strchr (name, '-') + 1;
   g_autofree char *scope = g_strndup (id, strcspn (id, "."));
   g_autofree char *path = g_build_filename (self->dir, scope, file, NULL);
 
@@ -115,7 +118,7 @@ systemd_start (SwarmPluginServices *services, const char *name, GVariant *proper
     answer_later (name, SWARM_PLUGIN_UNIT_ABSENT, g_error_new (SWARM_ERROR, SWARM_ERROR_FAILED, "start job: failed"), func, data);
     return;
   }
-  if (g_str_has_prefix (name, "swarm-prepare-"))
+  if (g_str_has_prefix (name, "swarm-prepare-") || g_str_has_prefix (name, "swarm-task-"))
     put_file (self, name, "container-id", CONTAINER "\n");
   answer_later (name, g_str_has_prefix (name, "swarm-task-") ? SWARM_PLUGIN_UNIT_RUNNING : SWARM_PLUGIN_UNIT_ABSENT, NULL, func, data);
 }
@@ -246,17 +249,6 @@ finish_call (Bed *bed)
   g_source_remove (guard);
 }
 
-/* The file is removed on a thread: as often as needed. */
-static gboolean
-vanishes (const char *path)
-{
-  for (guint i = 0; i < 500 && g_file_test (path, G_FILE_TEST_EXISTS); i++) {
-    g_main_context_iteration (NULL, FALSE);
-    g_usleep (1000);
-  }
-  return !g_file_test (path, G_FILE_TEST_EXISTS);
-}
-
 static SwarmTask *
 make_task (void)
 {
@@ -377,7 +369,6 @@ test_life (void)
 {
   g_autoptr (Bed) bed = bed_new ();
   g_autofree char *create = file_of (bed, "create");
-  g_autofree char *auth = file_of (bed, "auth.json");
   g_autofree char *env = file_of (bed, "env");
   g_autofree char *scope = g_build_filename (bed->systemd.dir, bed->id, NULL);
   g_autofree char *env_text = NULL;
@@ -391,7 +382,6 @@ test_life (void)
   g_assert_cmpint (st.st_mode & 0777, ==, 0600);
   g_assert_true (g_file_get_contents (env, &env_text, NULL, NULL));
   g_assert_cmpstr (env_text, ==, "TOKEN=" SECRET_ENV "\n");
-  g_assert_true (vanishes (auth));
   start (bed);
   finish_call (bed);
   g_assert_no_error (bed->error);
@@ -404,7 +394,8 @@ test_life (void)
   finish_call (bed);
   g_assert_no_error (bed->error);
   g_assert_false (g_file_test (scope, G_FILE_TEST_EXISTS));
-  g_assert_true (g_str_has_prefix (bed->systemd.calls->str, "start swarm-prepare-T, start swarm-task-T, stop swarm-task-T"));
+  g_assert_true (g_str_has_prefix (bed->systemd.calls->str, "start swarm-pull, start swarm-prepare-T, start swarm-task-T, stop swarm-task-T, "
+                                                              "start swarm-remove.service"));
 }
 
 /* Any user can read units. */
@@ -466,15 +457,15 @@ test_leftover (void)
   prepare (bed);
   finish_call (bed);
   g_assert_no_error (bed->error);
-  g_assert_cmpstr (bed->systemd.calls->str, ==, "start swarm-prepare-T, stop swarm-prepare-T, start swarm-prepare-T");
+  g_assert_cmpstr (bed->systemd.calls->str, ==, "start swarm-pull, start swarm-prepare-T, stop swarm-prepare-T, start swarm-prepare-T");
 }
 
 static void
-test_cancel (void)
+test_cancel (gconstpointer unit)
 {
   g_autoptr (Bed) bed = bed_new ();
 
-  bed->systemd.hangs = "swarm-prepare-";
+  bed->systemd.hangs = unit;
   prepare (bed);
   while (bed->systemd.hanging == NULL)
     g_main_context_iteration (NULL, TRUE);
@@ -500,6 +491,197 @@ test_refused (void)
   g_assert_cmpstr (bed->systemd.calls->str, ==, "");
 }
 
+/* ---- one call of podman ---- */
+
+/* A start that follows at once makes the container itself. */
+static void
+test_at_once (void)
+{
+  g_autoptr (Bed) bed = bed_new ();
+
+  bed->task->desired_state = SWARM_TASK_RUNNING;
+  prepare (bed);
+  finish_call (bed);
+  g_assert_no_error (bed->error);
+  g_assert_null (bed->container);
+  start (bed);
+  finish_call (bed);
+  g_assert_no_error (bed->error);
+  g_assert_cmpstr (bed->container, ==, CONTAINER);
+  g_assert_cmpstr (bed->systemd.calls->str, ==, "start swarm-pull, start swarm-task-T");
+}
+
+/* No container was made: it is as if the preparation had failed. */
+static void
+test_at_once_refused (void)
+{
+  g_autoptr (Bed) bed = bed_new ();
+
+  bed->task->desired_state = SWARM_TASK_RUNNING;
+  bed->systemd.fails = "swarm-task-";
+  bed->systemd.stderr_text = "Error: statfs /nowhere: no such file or directory\n";
+  prepare (bed);
+  finish_call (bed);
+  start (bed);
+  finish_call (bed);
+  g_assert_error (bed->error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
+  g_assert_cmpstr (bed->error->message, ==, "statfs /nowhere: no such file or directory");
+}
+
+static void
+set_image (Bed *bed, const char *image)
+{
+  g_free (bed->task->spec->container->image);
+  bed->task->spec->container->image = g_strdup (image);
+}
+
+/* What has a digest is asked about once, until a start fails: then somebody may have removed it. */
+static void
+test_known_image (void)
+{
+  g_autoptr (Bed) bed = bed_new ();
+
+  set_image (bed, "docker.io/library/nginx:latest@sha256:" CONTAINER);
+  bed->task->desired_state = SWARM_TASK_RUNNING;
+  for (guint i = 0; i < 2; i++) {
+    prepare (bed);
+    finish_call (bed);
+    g_assert_no_error (bed->error);
+  }
+  g_assert_cmpstr (bed->systemd.calls->str, ==, "start swarm-pull");
+  bed->systemd.fails = "swarm-task-";
+  bed->systemd.stderr_text = "Error: image not known\n";
+  start (bed);
+  finish_call (bed);
+  g_assert_nonnull (bed->error);
+  prepare (bed);
+  finish_call (bed);
+  g_assert_no_error (bed->error);
+  g_assert_cmpstr (bed->systemd.calls->str, ==, "start swarm-pull, start swarm-task-T, start swarm-pull");
+}
+
+/* ---- tasks that share ---- */
+
+static void
+count_done (const SwarmRuntimeResult *result, const GError *error, gpointer data)
+{
+  g_assert_no_error (error);
+  ++*(guint *) data;
+}
+
+static SwarmTask *
+another_task (Bed *bed, guint8 number)
+{
+  SwarmTask *task = swarm_task_copy (bed->task);
+
+  task->object.id.bytes[15] = number;
+  return task;
+}
+
+static void
+prepare_other (Bed *bed, guint8 number, guint *done)
+{
+  g_autoptr (SwarmTask) task = another_task (bed, number);
+
+  swarm_runtime_host_prepare (bed->host, task, &SWARM_ID_NIL, "n1", "bridge", 5 * G_USEC_PER_SEC, count_done, done);
+}
+
+static void
+wait_until (guint *counter, guint n)
+{
+  guint guard = g_timeout_add_seconds (5, too_long, NULL);
+
+  while (*counter < n)
+    g_main_context_iteration (NULL, TRUE);
+  g_source_remove (guard);
+}
+
+static void
+test_shared_pull (void)
+{
+  g_autoptr (Bed) bed = bed_new ();
+  guint done = 0;
+
+  bed->task->desired_state = SWARM_TASK_RUNNING;
+  for (guint8 i = 1; i <= 3; i++)
+    prepare_other (bed, i, &done);
+  g_free (bed->task->spec->container->pull_options->registry_auth);
+  bed->task->spec->container->pull_options->registry_auth = NULL;
+  prepare_other (bed, 4, &done); /* other credentials: a pull of its own */
+  wait_until (&done, 4);
+  g_assert_cmpstr (bed->systemd.calls->str, ==, "start swarm-pull, start swarm-pull");
+}
+
+/* The only one that waited goes, and another comes before the pull is stopped: it is begun again. */
+static void
+test_pull_again (void)
+{
+  g_autoptr (Bed) bed = bed_new ();
+  guint done = 0;
+
+  set_image (bed, "docker.io/library/nginx:latest@sha256:" CONTAINER);
+  bed->task->desired_state = SWARM_TASK_RUNNING;
+  bed->systemd.hangs = "swarm-pull-";
+  prepare (bed);
+  while (bed->systemd.hanging == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  bed->systemd.hangs = NULL;
+  swarm_runtime_host_cancel (bed->host, bed->call);
+  prepare_other (bed, 2, &done);
+  wait_until (&done, 1);
+  g_assert_cmpstr (bed->systemd.calls->str, ==, "start swarm-pull, stop swarm-pull, start swarm-pull");
+}
+
+static guint
+count_of (const char *text, const char *what)
+{
+  guint n = 0;
+
+  for (const char *at = strstr (text, what); at != NULL; at = strstr (at + 1, what))
+    n++;
+  return n;
+}
+
+static void
+remove_some (Bed *bed, guint8 n, SwarmRuntimeFunc func, guint *done)
+{
+  for (guint8 i = 1; i <= n; i++) {
+    g_autoptr (SwarmTask) task = another_task (bed, i);
+    swarm_runtime_host_remove (bed->host, &task->object.id, 5 * G_USEC_PER_SEC, func, done);
+  }
+  wait_until (done, n);
+}
+
+static void
+test_remove_many (void)
+{
+  g_autoptr (Bed) bed = bed_new ();
+  guint done = 0;
+
+  remove_some (bed, 10, count_done, &done);
+  g_assert_cmpuint (count_of (bed->systemd.calls->str, "start swarm-remove.service"), <=, 3);
+}
+
+static void
+count_failed (const SwarmRuntimeResult *result, const GError *error, gpointer data)
+{
+  g_assert_cmpstr (error->message, ==, "device or resource busy");
+  ++*(guint *) data;
+}
+
+/* Each of a batch that fails is tried alone: one that cannot go is not the others' trouble. */
+static void
+test_remove_fails (void)
+{
+  g_autoptr (Bed) bed = bed_new ();
+  guint done = 0;
+
+  bed->systemd.fails = "swarm-remove.service";
+  bed->systemd.stderr_text = "Error: device or resource busy\n";
+  remove_some (bed, 4, count_failed, &done);
+  g_assert_cmpuint (count_of (bed->systemd.calls->str, "start swarm-remove.service"), >=, 4);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -508,7 +690,15 @@ main (int argc, char **argv)
   g_test_add_func ("/runtime-podman/units-show-nothing", test_units_show_nothing);
   g_test_add_func ("/runtime-podman/reasons", test_reasons);
   g_test_add_func ("/runtime-podman/leftover", test_leftover);
-  g_test_add_func ("/runtime-podman/cancel", test_cancel);
+  g_test_add_data_func ("/runtime-podman/cancel/pull", "swarm-pull-", test_cancel);
+  g_test_add_data_func ("/runtime-podman/cancel/create", "swarm-prepare-", test_cancel);
+  g_test_add_func ("/runtime-podman/at-once", test_at_once);
+  g_test_add_func ("/runtime-podman/at-once-refused", test_at_once_refused);
+  g_test_add_func ("/runtime-podman/known-image", test_known_image);
+  g_test_add_func ("/runtime-podman/shared-pull", test_shared_pull);
+  g_test_add_func ("/runtime-podman/pull-again", test_pull_again);
+  g_test_add_func ("/runtime-podman/remove-many", test_remove_many);
+  g_test_add_func ("/runtime-podman/remove-fails", test_remove_fails);
   g_test_add_func ("/runtime-podman/refused", test_refused);
   return g_test_run ();
 }
