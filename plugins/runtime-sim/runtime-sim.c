@@ -77,6 +77,7 @@ describe (const SimContainer *c)
 {
   RuntimeSimTask task = { c->host, c->task_id, c->name, c->service, c->state == SIM_RUNNING, c->starts, -1 };
 
+  task.exists = c->state != SIM_REMOVED;
   if (c->state == SIM_EXITED)
     task.exit_code = c->exit_code;
   return task;

@@ -15,6 +15,7 @@ typedef struct {
   guint starts; /* how often it was started, over all boots and hosts: more than 1 is a broken promise */
   int exit_code; /* -1 while it runs or before it ran */
   gboolean unhealthy; /* its health commands fail */
+  gboolean exists;    /* not removed yet */
 } RuntimeSimTask;
 
 /* How a task's container behaves, when labels shall not say it. */

@@ -164,7 +164,7 @@ call_service (Call *call, SwarmControl *control, const SwarmService *service)
     sim_promises_may_go (call->run->cluster->promises, &call->id);
     swarm_control_remove_service (control, &call->id, call->request, call_answered, call);
   } else {
-    call_fail (call, SWARM_ERROR_NOT_SUPPORTED, "rollback is not supported yet");
+    swarm_control_rollback_service (control, &call->id, 0, call->request, call_answered, call);
   }
 }
 
@@ -241,26 +241,78 @@ sim_action_create (SimRun *self, const SwarmServiceSpec *spec)
 
 /* ---- faults ---- */
 
-/* What mends by itself. */
+/* A fault that lasts. */
 typedef struct {
   SimRun *run;
-  SimMachine *machine, *other;
+  SimMachine *machine, *other; /* other NULL: all */
   SimDo what;
-} Mend;
+  gboolean over;
+} Fault;
+
+static gboolean
+is_cut (const Fault *fault)
+{
+  return !fault->over && (fault->what == SIM_DO_NODE_CUT || fault->what == SIM_DO_NODE_STALL);
+}
+
+/* Does @fault cut the path from @from to @to? */
+static gboolean
+cuts (const Fault *fault, const SimMachine *from, const SimMachine *to)
+{
+  if (!is_cut (fault))
+    return FALSE;
+  if (fault->machine == from && (fault->other == NULL || fault->other == to))
+    return TRUE;
+  return fault->what == SIM_DO_NODE_CUT && fault->machine == to && (fault->other == NULL || fault->other == from);
+}
+
+/* Puts the path between two machines as all faults that last say. */
+static void
+set_path (SimRun *self, SimMachine *a, SimMachine *b)
+{
+  gboolean there = FALSE, back = FALSE;
+  for (guint i = 0; i < self->faults->len; i++) {
+    const Fault *fault = g_ptr_array_index (self->faults, i);
+    there = there || cuts (fault, a, b);
+    back = back || cuts (fault, b, a);
+  }
+  if (!there || !back)
+    sim_net_heal (self->cluster->world.net, a->host, b->host);
+  if (there)
+    sim_net_cut (self->cluster->world.net, a->host, b->host, FALSE);
+  if (back)
+    sim_net_cut (self->cluster->world.net, b->host, a->host, FALSE);
+}
+
+static void
+set_paths (SimRun *self, const Fault *changed)
+{
+  for (guint i = 0; i < sim_cluster_n_machines (self->cluster); i++) {
+    SimMachine *peer = sim_cluster_machine (self->cluster, i);
+    peer->cut = FALSE;
+    if (peer != changed->machine && (changed->other == NULL || peer == changed->other))
+      set_path (self, changed->machine, peer);
+  }
+  for (guint i = 0; i < self->faults->len; i++) {
+    Fault *fault = g_ptr_array_index (self->faults, i);
+    if (is_cut (fault))
+      fault->machine->cut = TRUE;
+    if (is_cut (fault) && fault->other != NULL)
+      fault->other->cut = TRUE;
+  }
+}
 
 static void
 mend (gpointer data)
 {
-  Mend *job = data;
-  SimCluster *cluster = job->run->cluster;
-  if (job->run->over)
+  Fault *job = data;
+  if (job->run->over || job->over)
     return;
+  job->over = TRUE;
   switch (job->what) {
   case SIM_DO_NODE_CUT:
   case SIM_DO_NODE_STALL:
-    sim_cluster_mend (cluster, job->machine);
-    if (job->other != NULL)
-      sim_cluster_mend (cluster, job->other);
+    set_paths (job->run, job);
     break;
   case SIM_DO_DISK_DELAY:
     sim_disk_set_delay (job->machine->log_disk, 100, DISK_US);
@@ -270,20 +322,16 @@ mend (gpointer data)
     sim_machine_start (job->machine);
   }
   sim_trace_add (job->run, "event", job->machine->name, "mended", NULL);
-  g_hash_table_remove (job->run->mends, job);
 }
 
+/* All cuts and slow disks end; machines that are off stay off. */
 static void
-cut_off (SimRun *self, SimMachine *machine, SimMachine *other, gboolean both)
+heal (SimRun *self)
 {
-  machine->cut = TRUE;
-  for (guint i = 0; i < sim_cluster_n_machines (self->cluster); i++) {
-    SimMachine *peer = sim_cluster_machine (self->cluster, i);
-    if (peer == machine || (other != NULL && peer != other))
-      continue;
-    sim_net_cut (self->cluster->world.net, machine->host, peer->host, both);
-    if (other != NULL)
-      other->cut = TRUE;
+  for (guint i = 0; i < self->faults->len; i++) {
+    Fault *fault = g_ptr_array_index (self->faults, i);
+    if (is_cut (fault) || fault->what == SIM_DO_DISK_DELAY)
+      mend (fault);
   }
 }
 
@@ -304,11 +352,12 @@ slow_disks (SimMachine *machine, double seconds)
   sim_disk_set_delay (machine->worker_disk, 100, MAX ((gint64) (seconds * G_USEC_PER_SEC), 100));
 }
 
-/* TRUE: it is a fault that mends by itself when the event has seconds. */
+/* TRUE: it lasts. */
 static gboolean
-do_fault (SimRun *self, const SimAction *action, SimDo what, SimMachine *machine, SimMachine *other)
+do_fault (SimRun *self, const SimAction *action, const Fault *fault)
 {
-  switch (what) {
+  SimMachine *machine = fault->machine;
+  switch (fault->what) {
   case SIM_DO_NODE_DOWN:
     sim_machine_power_cut (machine);
     self->figures.crashes++;
@@ -325,13 +374,13 @@ do_fault (SimRun *self, const SimAction *action, SimDo what, SimMachine *machine
     return TRUE;
   case SIM_DO_NODE_CUT:
   case SIM_DO_NODE_STALL:
-    cut_off (self, machine, other, what == SIM_DO_NODE_CUT);
+    set_paths (self, fault);
     return TRUE;
   case SIM_DO_DISK_DELAY:
     slow_disks (machine, action->delay);
     return TRUE;
   case SIM_DO_NODE_RESET:
-    reset_links (self, machine, other);
+    reset_links (self, machine, fault->other);
     return FALSE;
   default:
     return FALSE;
@@ -362,12 +411,13 @@ fault (SimRun *self, const SimAction *action)
     return;
   self->figures.faults++;
   sim_trace_add (self, "event", machine->name, swarm_enum_to_string (&sim_do_enum, what), NULL);
-  if (!do_fault (self, action, what, machine, other) || action->seconds <= 0)
-    return;
-  Mend *job = g_new0 (Mend, 1);
-  *job = (Mend){ self, machine, other, what };
-  g_hash_table_add (self->mends, job);
-  swarm_clock_timer (self->cluster->world.clock, (gint64) (action->seconds * G_USEC_PER_SEC), SWARM_PRIORITY_NORMAL, mend, job);
+  Fault *job = g_new0 (Fault, 1);
+  *job = (Fault){ self, machine, other, what, FALSE };
+  g_ptr_array_add (self->faults, job);
+  if (!do_fault (self, action, job))
+    job->over = TRUE;
+  else if (action->seconds > 0)
+    swarm_clock_timer (self->cluster->world.clock, (gint64) (action->seconds * G_USEC_PER_SEC), SWARM_PRIORITY_NORMAL, mend, job);
 }
 
 static gboolean
@@ -441,7 +491,7 @@ sim_action_do (SimRun *self, const SimAction *action)
     sim_machine_start (machine);
     break;
   case SIM_DO_HEAL:
-    sim_cluster_heal (self->cluster);
+    heal (self);
     break;
   case SIM_DO_NODE_RESOURCES:
     describe_anew (self, action);

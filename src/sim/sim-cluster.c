@@ -153,17 +153,6 @@ sim_cluster_cut (SimCluster *self, SimMachine *machine)
 }
 
 void
-sim_cluster_mend (SimCluster *self, SimMachine *machine)
-{
-  machine->cut = FALSE;
-  for (guint i = 0; i < self->world.machines->len; i++) {
-    SimMachine *other = sim_cluster_machine (self, i);
-    if (other != machine && !other->cut)
-      sim_net_heal (self->world.net, machine->host, other->host);
-  }
-}
-
-void
 sim_cluster_heal (SimCluster *self)
 {
   sim_net_heal_all (self->world.net);

@@ -56,8 +56,6 @@ SwarmStore *sim_cluster_store (SimCluster *self);
 SwarmStore *sim_cluster_truth (SimCluster *self);
 /* Cuts a machine off from all others, both ways. */
 void sim_cluster_cut (SimCluster *self, SimMachine *machine);
-/* The cuts of one machine heal. */
-void sim_cluster_mend (SimCluster *self, SimMachine *machine);
 void sim_cluster_heal (SimCluster *self);
 
 /* Running containers of a service (by name) on hosts that are on; @machine NULL: anywhere. */

@@ -9,7 +9,6 @@ typedef struct {
   const SimExpectation *expect;
   SimRun *run;
   gboolean open;  /* between its beginning and its end */
-  gboolean begun;
   gboolean done;
 } SimWatch;
 
@@ -258,7 +257,6 @@ static void
 watch_begins (gpointer data)
 {
   SimWatch *watch = data;
-  watch->begun = TRUE;
   watch->open = TRUE;
   look_once (watch);
 }
@@ -306,6 +304,16 @@ sim_expect_look (SimRun *self)
     if (watch->open)
       look_once (watch);
   }
+}
+
+gboolean
+sim_expect_is_done (SimRun *self)
+{
+  for (guint i = 0; i < self->watches->len; i++) {
+    if (!((SimWatch *) g_ptr_array_index (self->watches, i))->done)
+      return FALSE;
+  }
+  return TRUE;
 }
 
 void

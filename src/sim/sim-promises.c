@@ -248,10 +248,13 @@ sim_promises_acknowledge (SimPromises *self, SwarmKind kind, const SwarmId *id, 
     row->kind = kind;
     g_hash_table_insert (self->acknowledged, &row->id, row);
   }
-  row->index = MAX (row->index, index);
   row->removed |= removed;
   self->newest = MAX (self->newest, index);
   SwarmStore *truth = sim_cluster_truth (self->cluster);
+  const SwarmObject *object = truth != NULL ? swarm_store_get (truth, kind, id) : NULL;
+  /* A call that had nothing to change is answered with an index, too. */
+  if (object != NULL)
+    row->index = MAX (row->index, MIN (index, object->version));
   if (truth != NULL)
     check_acknowledged (self, truth, row);
 }

@@ -22,7 +22,7 @@ struct _SimRun {
   GHashTable *slot_nodes; /* "service/slot" → SwarmId of the node of its last task */
   GPtrArray *due;         /* events to come */
   GHashTable *calls;      /* set of calls under way: sim-actions.c */
-  GHashTable *mends;      /* set of faults that mend by themselves */
+  GPtrArray *faults;      /* all that there were: sim-actions.c */
   gboolean over;
   guint n_actions;
   guint64 term;
@@ -56,8 +56,8 @@ void sim_behaviour_install (SimRun *self);
 void sim_expect_begin (SimRun *self);
 /* After each change. */
 void sim_expect_look (SimRun *self);
+/* All are judged. */
+gboolean sim_expect_is_done (SimRun *self);
 /* Judges what is left. */
 void sim_expect_end (SimRun *self);
 void sim_watch_free (gpointer data);
-/* TRUE: everything is as declared. @why (may be NULL) gets what is not; caller frees. */
-gboolean sim_settled (SimCluster *cluster, char **why);

@@ -4,7 +4,6 @@
 #include "runtime-sim.h"
 
 #define SECONDS(s) ((gint64) ((s) * G_USEC_PER_SEC))
-#define REST_US (300 * G_TIME_SPAN_SECOND)
 
 double
 sim_run_time (SimRun *self)
@@ -178,7 +177,7 @@ sim_run_new (const SimScenario *scenario, const SimRunOptions *options, GError *
   self->planned = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) g_hash_table_unref);
   self->due = g_ptr_array_new_with_free_func (g_free);
   self->calls = g_hash_table_new_full (NULL, NULL, sim_call_free, NULL);
-  self->mends = g_hash_table_new_full (NULL, NULL, g_free, NULL);
+  self->faults = g_ptr_array_new_with_free_func (g_free);
   self->slot_nodes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   SimClusterConfig config = { .seed = options->seed, .simple_log = scenario->simple_log, .machines = machines.configs, .spec = scenario->cluster };
   self->cluster = sim_cluster_new (&config);
@@ -206,7 +205,7 @@ sim_run_free (SimRun *self)
   g_ptr_array_unref (self->failures);
   g_ptr_array_unref (self->due);
   g_hash_table_unref (self->calls);
-  g_hash_table_unref (self->mends);
+  g_ptr_array_unref (self->faults);
   g_ptr_array_unref (self->watches);
   g_hash_table_unref (self->planned);
   g_hash_table_unref (self->slot_nodes);
@@ -249,6 +248,20 @@ note_broken (SimRun *self)
   g_clear_pointer (&self->cluster->broken, g_free);
 }
 
+/* Nothing is left to happen or to be seen. */
+static gboolean
+is_over (SimRun *self)
+{
+  double now = sim_run_time (self);
+  if (self->options.until > 0 || self->scenario->until > 0 || self->watches->len == 0 || g_hash_table_size (self->calls) > 0)
+    return FALSE;
+  for (guint i = 0; i < self->due->len; i++) {
+    if (((Due *) g_ptr_array_index (self->due, i))->action->at >= now)
+      return FALSE;
+  }
+  return sim_expect_is_done (self);
+}
+
 gboolean
 sim_run_go (SimRun *self)
 {
@@ -257,36 +270,14 @@ sim_run_go (SimRun *self)
   sim_expect_begin (self);
   for (guint i = 0; self->scenario->services != NULL && i < self->scenario->services->len; i++)
     sim_action_create (self, g_ptr_array_index (self->scenario->services, i));
-  sim_cluster_run (self->cluster, SECONDS (end));
+  while (sim_run_time (self) < end && self->cluster->broken == NULL && !is_over (self))
+    sim_cluster_run (self->cluster, SECONDS (MIN (1.0, end - sim_run_time (self))));
   note_broken (self);
   sim_expect_end (self);
+  if (self->options.strict && g_hash_table_size (self->calls) > 0 && self->failures->len == 0)
+    sim_run_fail (self, "%u calls are not answered", g_hash_table_size (self->calls));
   self->figures.elections = sim_promises_n_elections (self->cluster->promises);
   self->figures.seconds = sim_run_time (self);
-  return self->failures->len == 0;
-}
-
-/* ---- rest ---- */
-
-static gboolean
-is_at_rest (SimCluster *cluster, gpointer data)
-{
-  SimRun *self = data;
-  return g_hash_table_size (self->calls) == 0 && sim_cluster_leader (cluster) != NULL && sim_cluster_is_settled (cluster, NULL);
-}
-
-gboolean
-sim_run_come_to_rest (SimRun *self)
-{
-  sim_cluster_heal (self->cluster);
-  for (guint i = 0; i < sim_cluster_n_machines (self->cluster); i++)
-    sim_machine_start (sim_cluster_machine (self->cluster, i));
-  if (!sim_cluster_run_until (self->cluster, REST_US, is_at_rest, self) && self->cluster->broken == NULL) {
-    g_autofree char *why = NULL;
-    sim_cluster_is_settled (self->cluster, &why);
-    sim_run_fail (self, "everything has healed, and the cluster does not come to rest: %s",
-                  why != NULL ? why : g_hash_table_size (self->calls) > 0 ? "a call is not answered" : "nobody leads");
-  }
-  note_broken (self);
   return self->failures->len == 0;
 }
 

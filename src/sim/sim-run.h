@@ -25,8 +25,6 @@ void sim_run_free (SimRun *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimRun, sim_run_free)
 /* Lets all its time pass. FALSE: something was not as it must be (sim_run_failures()). */
 gboolean sim_run_go (SimRun *self);
-/* After sim_run_go(): everything broken is mended; the cluster must come to rest as it was declared, with nothing left over. */
-gboolean sim_run_come_to_rest (SimRun *self);
 /* Lines for people; borrowed. */
 GPtrArray *sim_run_failures (SimRun *self);
 const SimRunFigures *sim_run_figures (SimRun *self);

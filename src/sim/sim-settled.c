@@ -18,9 +18,14 @@ check_settled_container (const RuntimeSimTask *container, gpointer data)
   Settled *settled = data;
   SimMachine *machine = sim_cluster_find (settled->cluster, container->host);
   SwarmId id;
-  if (!container->running || !machine->powered || settled->why != NULL || !swarm_id_parse (container->task_id, &id))
+  if (!container->exists || !machine->powered || settled->why != NULL || !swarm_id_parse (container->task_id, &id))
     return;
   const SwarmTask *task = swarm_store_get (settled->store, SWARM_KIND_TASK, &id);
+  if (!container->running) {
+    if (task == NULL)
+      settled->why = g_strdup_printf ("%s is gone, and its container is left on %s", container->name, container->host);
+    return;
+  }
   if (task == NULL || task->desired_state != SWARM_TASK_RUNNING || task->status->state != SWARM_TASK_RUNNING
       || !swarm_id_equal (&task->node_id, &machine->id))
     settled->why = g_strdup_printf ("%s runs on %s; the store says %s, wanted %s", container->name, container->host,
@@ -94,6 +99,25 @@ check_job (const SwarmService *service, GPtrArray *tasks)
   return done >= want ? NULL : g_strdup_printf ("%s: %" G_GUINT64_FORMAT " tasks of %" G_GUINT64_FORMAT " are complete", service->spec->name, done, want);
 }
 
+/* No more tasks are kept than the history's limit and the policy's attempts say. */
+static char *
+check_history (const Settled *settled, const SwarmService *service, GPtrArray *tasks)
+{
+  const SwarmCluster *cluster = swarm_store_cluster (settled->store);
+  const SwarmRestartPolicy *policy = service->spec->task->restart_policy;
+  gint64 limit = cluster->spec->orchestration != NULL ? cluster->spec->orchestration->task_history_limit : 5;
+  g_autoptr (GArray) slots = swarm_slots_of (tasks);
+  if (limit < 0 || swarm_service_spec_kind (service->spec) != SWARM_SERVICE_REPLICATED)
+    return NULL;
+  limit = MAX (limit, policy != NULL ? (gint64) policy->max_attempts + 1 : 1);
+  for (guint i = 0; i < slots->len; i++) {
+    const SwarmSlot *slot = &g_array_index (slots, SwarmSlot, i);
+    if (slot->n > MAX (limit, 1))
+      return g_strdup_printf ("%s: slot %" G_GUINT64_FORMAT " keeps %u tasks", service->spec->name, slot->number, slot->n);
+  }
+  return NULL;
+}
+
 static gboolean
 check_settled_service (gpointer object, gpointer data)
 {
@@ -110,6 +134,8 @@ check_settled_service (gpointer object, gpointer data)
     settled->why = check_global (settled, service, tasks);
   else if (kind == SWARM_SERVICE_REPLICATED_JOB)
     settled->why = check_job (service, tasks);
+  if (settled->why == NULL)
+    settled->why = check_history (settled, service, tasks);
   settled->running -= run; /* may wrap, comes back to 0 in the end */
   return settled->why == NULL;
 }
