@@ -14,7 +14,7 @@ typedef struct {
   gboolean running;
   guint starts; /* how often it was started, over all boots and hosts: more than 1 is a broken promise */
   int exit_code; /* -1 while it runs or before it ran */
-  gboolean unhealthy; /* its health commands fail */
+  gboolean may_be_unhealthy; /* its health commands fail at times */
   gboolean exists;    /* not removed yet */
 } RuntimeSimTask;
 

@@ -175,11 +175,12 @@ static const SwarmField sim_behaviour_fields[] = {
   SWARM_FIELD (13, "ImageMissing", SimBehaviour, image_missing, BOOL, .doc = "The image cannot be pulled."),
   SWARM_FIELD (14, "PrepareError", SimBehaviour, prepare_error, STRING, .doc = "Preparing fails with this text."),
   SWARM_FIELD (15, "StartError", SimBehaviour, start_error, STRING, .doc = "The start fails with this text."),
-  SWARM_FIELD (16, "UnhealthyAfter", SimBehaviour, unhealthy_after, DOUBLE, .validate = rule_time,
-               .doc = "Health commands fail from so long after the start on; with UnhealthyUntil, 0: from the start; else 0: "
-                      "never."),
-  SWARM_FIELD (17, "UnhealthyUntil", SimBehaviour, unhealthy_until, DOUBLE, .validate = rule_time,
-               .doc = "Health commands succeed again from so long after the start on; 0: never."),
+  SWARM_FIELD (16, "HealthyAfter", SimBehaviour, healthy_after, DOUBLE, .validate = rule_time,
+               .doc = "Health commands succeed only from so long after the start on; 0: at once."),
+  SWARM_FIELD (17, "SickAfter", SimBehaviour, sick_after, DOUBLE, .validate = rule_time,
+               .doc = "Health commands fail from so long after the start on; 0: never."),
+  SWARM_FIELD (18, "NeverHealthy", SimBehaviour, never_healthy, BOOL, .doc = "Health commands always fail."),
+  SWARM_FIELD (19, "HealthHangs", SimBehaviour, health_hangs, BOOL, .doc = "Health commands never end."),
   { 0 },
 };
 TYPE (sim_behaviour, SimBehaviour);

@@ -34,7 +34,8 @@ typedef struct {
   gint64 exit_code;
   gboolean image_missing;
   char *prepare_error, *start_error;
-  double unhealthy_after, unhealthy_until;
+  double healthy_after, sick_after;
+  gboolean never_healthy, health_hangs;
 } SimBehaviour;
 SWARM_MESSAGE_DECLARE (SimBehaviour, sim_behaviour)
 

@@ -55,6 +55,11 @@ fill_plan (RuntimeSimPlan *plan, const SimBehaviour *behaviour)
   set_time (&plan->stop_us, behaviour->stop_time);
   set_time (&plan->exit_after_us, behaviour->exit_after);
   plan->exit_code = (int) behaviour->exit_code;
+  set_time (&plan->healthy_after_us, behaviour->healthy_after);
+  set_time (&plan->sick_after_us, behaviour->sick_after);
+  if (behaviour->never_healthy)
+    plan->healthy_after_us = -1;
+  plan->exec_hangs = behaviour->health_hangs;
   plan->no_image = plan->no_image || behaviour->image_missing;
   if (behaviour->prepare_error != NULL)
     plan->prepare_error = g_strdup (behaviour->prepare_error);

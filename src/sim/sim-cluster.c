@@ -76,9 +76,12 @@ store_event (const SwarmEvent *event, gpointer data)
   if (index <= self->committed)
     return;
   self->changed = TRUE;
-  if (event->event == SWARM_EVENT_COMMIT || event->event == SWARM_EVENT_RESET)
+  if (event->event == SWARM_EVENT_COMMIT || event->event == SWARM_EVENT_RESET) {
     self->committed = index;
-  else if (self->on_commit != NULL)
+    return;
+  }
+  sim_promises_committed (self->promises, event);
+  if (self->on_commit != NULL)
     self->on_commit (event, self->on_commit_data);
 }
 

@@ -30,6 +30,7 @@ struct _SimPromises {
   GHashTable *running; /* task id → Running */
   GHashTable *slots;   /* slot → GPtrArray of Running */
   GHashTable *doubled; /* set of slots with more than one */
+  GHashTable *ended;   /* set of task ids that the store has wanted to end, or has seen end: some manager has applied it, though it may be gone */
   GHashTable *acknowledged; /* SwarmId → Acknowledged */
   guint64 newest; /* greatest acknowledged index */
   guint64 term;
@@ -140,19 +141,30 @@ container_ended (SimPromises *self, const RuntimeSimTask *container)
   g_hash_table_remove (self->running, container->task_id);
 }
 
+void
+sim_promises_committed (SimPromises *self, const SwarmEvent *event)
+{
+  if (event->kind != SWARM_KIND_TASK || event->object == NULL)
+    return;
+  const SwarmTask *task = event->object;
+  if (event->event == SWARM_EVENT_REMOVE || task->desired_state > SWARM_TASK_RUNNING || task->status->state > SWARM_TASK_RUNNING)
+    g_hash_table_add (self->ended, g_memdup2 (&task->object.id, sizeof task->object.id));
+}
+
 /* Nobody but the store may have it stopped: then it gets no new connections, and no agent's end or start alone ends a task. */
 static void
 container_stops (SimPromises *self, const RuntimeSimTask *container)
 {
   SwarmId id;
-  const SwarmTask *task = swarm_id_parse (container->task_id, &id) ? task_of (self, &id) : NULL;
   const SimMachine *machine = sim_cluster_find (self->cluster, container->host);
   self->promises[STOPPED_WHEN_WANTED].checked++;
-  if (task == NULL || (machine != NULL && machine->leaving) || container->unhealthy)
+  if (!swarm_id_parse (container->task_id, &id) || g_hash_table_contains (self->ended, &id) || (machine != NULL && machine->leaving)
+      || container->may_be_unhealthy)
     return;
-  if (task->desired_state <= SWARM_TASK_RUNNING && task->status->state <= SWARM_TASK_RUNNING)
-    sim_cluster_break (self->cluster, "%s on %s is stopped while the store says %s, wanted %s", container->name, container->host,
-                       swarm_task_state_to_string (task->status->state), swarm_task_state_to_string (task->desired_state));
+  const SwarmTask *task = task_of (self, &id);
+  sim_cluster_break (self->cluster, "%s on %s is stopped while the store says %s, wanted %s", container->name, container->host,
+                     task != NULL ? swarm_task_state_to_string (task->status->state) : "nothing",
+                     task != NULL ? swarm_task_state_to_string (task->desired_state) : "nothing");
 }
 
 static void
@@ -304,6 +316,7 @@ sim_promises_new (SimCluster *cluster)
   self->running = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, running_free);
   self->slots = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_ptr_array_unref);
   self->doubled = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->ended = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   self->acknowledged = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, g_free);
   self->promises[ACKNOWLEDGED].name = "1: what was acknowledged is not lost";
   self->promises[STARTED_ONCE].name = "2: no task is started twice";
@@ -321,5 +334,6 @@ sim_promises_free (SimPromises *self)
   g_hash_table_unref (self->doubled);
   g_hash_table_unref (self->running);
   g_hash_table_unref (self->acknowledged);
+  g_hash_table_unref (self->ended);
   g_free (self);
 }

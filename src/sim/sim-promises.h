@@ -15,6 +15,8 @@ SimPromises *sim_promises_new (SimCluster *cluster);
 void sim_promises_free (SimPromises *self);
 /* Which machines are away, and excused: to be called often. */
 void sim_promises_look_at_machines (SimPromises *self);
+/* To be told of each committed change. */
+void sim_promises_committed (SimPromises *self, const SwarmEvent *event);
 /* To be called after every event. */
 void sim_promises_check (SimPromises *self);
 /* A write was acknowledged with @index. @removed: the object is gone. */

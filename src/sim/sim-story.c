@@ -4,7 +4,7 @@
 
 #define SECOND_NS G_GINT64_CONSTANT (1000000000)
 #define SERVICES 12
-#define GLOBAL_PERCENT 0 /* until preset nodes are confirmed */
+#define GLOBAL_PERCENT 20
 #define REST 900.0 /* how long everything may take to come to rest */
 
 typedef struct {
