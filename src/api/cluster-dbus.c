@@ -43,6 +43,24 @@ cluster_rotate_join_token (SwarmInvocation *invocation, gpointer object, GVarian
                               token_rotated, invocation);
 }
 
+static void
+cluster_update (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  guint64 version;
+  g_autoptr (GVariant) dict = NULL;
+  g_autoptr (GError) error = NULL;
+  if (!swarm_api_need_manager (self, invocation))
+    return;
+  g_variant_get (args, "(t@a{sv})", &version, &dict);
+  g_autoptr (SwarmClusterSpec) spec = swarm_message_from_variant (&swarm_cluster_spec_type, dict, SWARM_FORM_FROM_USER, &error);
+  if (spec == NULL)
+    swarm_invocation_fail (invocation, error);
+  else
+    swarm_control_update_cluster (swarm_manager_control (self->manager), version, spec,
+                                  swarm_invocation_caller (invocation)->request_id, swarm_api_done, invocation);
+}
+
 static GVariant *
 get_id (gpointer object, gpointer data)
 {
@@ -57,6 +75,8 @@ static const SwarmBusMethod cluster_methods[] = {
     .doc = "The tokens with which hosts join as worker or manager. Whoever has one can join: treat them as passwords." },
   { "RotateJoinToken", "s:role", "s:token", cluster_rotate_join_token, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE,
     .doc = "Makes a new token for role worker or manager; the old one is refused from now on, members stay." },
+  { "Update", "t:version a{sv}:spec", NULL, cluster_update, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE,
+    .doc = "Replaces the spec; version is Version.Index as Inspect gave it: a stale one is OutOfSequence. What is left out stays." },
   { NULL },
 };
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* init, join, join-token, leave. */
+/* init, join, join-token, leave, update. */
 #include "base/error.h"
 #include "ctl/client.h"
+#include "ctl/help.h"
+#include "ctl/service-fields.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -242,5 +244,54 @@ ctl_cmd_leave (CtlContext *context, GError **error)
   if (reply == NULL)
     return FALSE;
   printf (_ ("Node left the swarm.\n"));
+  return TRUE;
+}
+
+/* ---- update ---- */
+
+static SwarmClusterSpec *
+changed_spec (CtlContext *context, JsonObject *cluster, GError **error)
+{
+  CtlArgs *args = context->args;
+  JsonNode *node = ctl_json_get (cluster, "Spec");
+  g_autoptr (SwarmClusterSpec) spec
+      = node != NULL ? swarm_message_from_json (&swarm_cluster_spec_type, node, 0, error) : swarm_cluster_spec_new ();
+
+  if (spec == NULL)
+    return NULL;
+  CTL_FIELDS_OWN (spec->orchestration, swarm_orchestration_config);
+  CTL_FIELDS_OWN (spec->ca_config, swarm_ca_config);
+  ctl_fields_set_string (args, "strategy", &spec->orchestration->strategy);
+  ctl_fields_set_int (args, "task-history-limit", &spec->orchestration->task_history_limit);
+  ctl_fields_set_int (args, "cert-expiry", &spec->ca_config->node_cert_expiry);
+  if (spec->orchestration->strategy != NULL && *spec->orchestration->strategy == 0)
+    g_clear_pointer (&spec->orchestration->strategy, g_free);
+  return g_steal_pointer (&spec);
+}
+
+gboolean
+ctl_cmd_update (CtlContext *context, GError **error)
+{
+  static const char *const nothing[] = { NULL };
+  g_autoptr (JsonNode) cluster = NULL;
+  g_autoptr (SwarmClusterSpec) spec = NULL;
+  g_autoptr (GVariant) reply = NULL;
+  guint64 version;
+
+  if (ctl_args_only (context->args, nothing)) {
+    g_autofree char *help = ctl_help_command (context->command, ctl_terminal_width ());
+    fputs (help, stdout);
+    return TRUE;
+  }
+  cluster = ctl_call_json (context, CTL_CLUSTER_PATH, CTL_CLUSTER_IFACE, "Inspect", NULL, error);
+  spec = cluster != NULL ? changed_spec (context, json_node_get_object (cluster), error) : NULL;
+  if (spec == NULL)
+    return FALSE;
+  version = (guint64)ctl_json_int (json_node_get_object (cluster), "Version.Index");
+  reply = ctl_call_write (context, CTL_CLUSTER_PATH, CTL_CLUSTER_IFACE, "Update",
+                          g_variant_new ("(t@a{sv})", version, swarm_message_to_variant (spec, 0)), FALSE, error);
+  if (reply == NULL)
+    return FALSE;
+  printf (_ ("Swarm updated.\n"));
   return TRUE;
 }

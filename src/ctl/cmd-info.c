@@ -50,6 +50,8 @@ append_cluster (GString *out, JsonObject *info, JsonObject *cluster)
   line_int (out, " Data Path Port", int_or (cluster, "DataPathPort", 4789));
   g_string_append (out, " Orchestration:\n");
   line_int (out, "  Task History Retention Limit", int_or (cluster, "Spec.Orchestration.TaskHistoryRetentionLimit", 5));
+  if (*ctl_json_string (cluster, "Spec.Orchestration.Strategy") != 0)
+    g_string_append_printf (out, "  Strategy: %s\n", ctl_json_string (cluster, "Spec.Orchestration.Strategy"));
   g_string_append (out, " Raft:\n");
   line_int (out, "  Snapshot Interval", int_or (cluster, "Spec.Raft.SnapshotInterval", 10000));
   line_int (out, "  Number of Old Snapshots to Retain", int_or (cluster, "Spec.Raft.KeepOldSnapshots", 0));

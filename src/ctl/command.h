@@ -94,4 +94,5 @@ gboolean ctl_cmd_service_rollback (CtlContext *context, GError **error);
 gboolean ctl_cmd_service_update (CtlContext *context, GError **error);
 gboolean ctl_cmd_service_logs (CtlContext *context, GError **error);
 gboolean ctl_cmd_service_rm (CtlContext *context, GError **error);
+gboolean ctl_cmd_update (CtlContext *context, GError **error);
 gboolean ctl_cmd_task_inspect (CtlContext *context, GError **error);

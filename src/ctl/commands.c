@@ -89,6 +89,17 @@ static const CtlOption leave_options[] = {
 };
 static const CtlOption *const leave_tables[] = { leave_options, NULL };
 
+static const CtlOption update_options[] = {
+  { "cert-expiry", 0, CTL_DURATION, N_ ("Validity period for node certificates (ns|us|ms|s|m|h)"), .fallback = "2160h0m0s" },
+  { "strategy", 0, CTL_STRING, N_ ("Scheduler plugin that places the tasks of services that name none; \"\": spread"),
+    .choices = "spread binpack random" },
+  { "task-history-limit", 0, CTL_INT, N_ ("Task history retention limit"), .fallback = "5" },
+  { NULL },
+};
+static const CtlOption *const swarm_update_tables[] = { update_options, NULL };
+static const char *const swarm_update_unsupported[]
+    = { "autolock", "dispatcher-heartbeat", "external-ca", "max-snapshots", "snapshot-interval", NULL };
+
 static const CtlOption info_options[] = {
   { "format", 'f', CTL_STRING, N_ ("Format of the output: \"json\""), .choices = "json", .check = ctl_check_format },
   { NULL },
@@ -168,7 +179,7 @@ const CtlGroup ctl_groups[] = {
 };
 
 const char *const ctl_unsupported_commands[] = {
-  "ca",     "update", "unlock", "unlock-key", "network", "secret",
+  "ca",     "unlock", "unlock-key", "network", "secret",
   "config", "stack",  "volume", "system",     "events",           "plugin",  NULL,
 };
 
@@ -194,6 +205,10 @@ const CtlCommand ctl_commands[] = {
   { "leave", NULL, "[OPTIONS]", 0, 0, N_ ("Leave the swarm"), leave_tables, NULL, .run = ctl_cmd_leave,
     .examples = "leave\ton a worker\n"
                 "leave --force\ton a manager" },
+
+  { "update", NULL, "[OPTIONS]", 0, 0, N_ ("Update the swarm"), swarm_update_tables, swarm_update_unsupported, .run = ctl_cmd_update,
+    .examples = "update --task-history-limit 2\tkeep fewer of the tasks that have ended\n"
+                "update --strategy binpack\tfill one machine before the next" },
 
   { "node demote", NULL, "NODE [NODE...]", 1, -1, N_ ("Demote one or more nodes from manager in the swarm"), NULL, NULL,
     .objects = "node", .run = ctl_cmd_node_demote, .examples = "node demote n2\tn2 becomes a worker" },

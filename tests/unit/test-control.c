@@ -119,6 +119,64 @@ test_rollback (void)
   g_assert_cmpuint (service->spec_version, ==, 4);
 }
 
+static void
+take_error (const SwarmControlReply *reply, const GError *error, gpointer data)
+{
+  *(GError **) data = error != NULL ? g_error_copy (error) : NULL;
+}
+
+/* What the update of the cluster's spec says; NULL: it is done. */
+static GError *
+update_cluster (Brain *brain, guint64 version, const SwarmClusterSpec *spec)
+{
+  GError *error = g_error_new (SWARM_ERROR, SWARM_ERROR_FAILED, "no answer");
+  GError *unanswered = error;
+  swarm_control_update_cluster (swarm_manager_control (brain->manager), version, spec, NULL, take_error, &error);
+  brain_run (brain, SECOND);
+  g_assert_true (error != unanswered);
+  g_error_free (unanswered);
+  return error;
+}
+
+static void
+test_update_cluster (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  guint64 version = swarm_store_cluster (brain->store)->object.version;
+  g_autoptr (SwarmClusterSpec) spec = swarm_cluster_spec_new ();
+  g_autoptr (GError) strategy = NULL, stale = NULL, beat = NULL, expiry = NULL, name = NULL, done = NULL;
+  spec->orchestration = swarm_orchestration_config_new ();
+  spec->orchestration->task_history_limit = 2;
+  done = update_cluster (brain, version, spec);
+  g_assert_no_error (done);
+  const SwarmClusterSpec *now = swarm_store_cluster (brain->store)->spec;
+  g_assert_cmpint (now->orchestration->task_history_limit, ==, 2);
+  g_assert_cmpstr (now->name, ==, "default");
+  g_assert_nonnull (now->dispatcher); /* what is left out stays */
+  stale = update_cluster (brain, version, spec);
+  g_assert_error (stale, SWARM_ERROR, SWARM_ERROR_OUT_OF_SEQUENCE);
+  g_assert_cmpstr (stale->message, ==, "update out of sequence");
+  version = swarm_store_cluster (brain->store)->object.version;
+  swarm_string_set (&spec->orchestration->strategy, "nonesuch");
+  strategy = update_cluster (brain, version, spec);
+  g_assert_error (strategy, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
+  swarm_string_set (&spec->orchestration->strategy, NULL);
+  spec->dispatcher = swarm_dispatcher_config_new ();
+  spec->dispatcher->heartbeat_period = 5 * G_GINT64_CONSTANT (1000000000);
+  beat = update_cluster (brain, version, spec);
+  g_assert_error (beat, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED);
+  g_clear_pointer (&spec->dispatcher, swarm_dispatcher_config_unref);
+  spec->ca_config = swarm_ca_config_new ();
+  spec->ca_config->node_cert_expiry = 1;
+  expiry = update_cluster (brain, version, spec);
+  g_assert_cmpstr (expiry->message, ==, "minimum certificate expiry time is: 1h0m0s");
+  g_clear_pointer (&spec->ca_config, swarm_ca_config_unref);
+  swarm_string_set (&spec->name, "other");
+  name = update_cluster (brain, version, spec);
+  g_assert_cmpstr (name->message, ==, "swarm spec must be named \"default\"");
+  g_assert_cmpuint (swarm_store_cluster (brain->store)->object.version, ==, version);
+}
+
 /* A call that is repeated with its request id is done once and answered twice. */
 static void
 test_request_id (void)
@@ -428,6 +486,7 @@ main (int argc, char **argv)
   g_test_add_func ("/control/validation", test_validation);
   g_test_add_func ("/control/no-name", test_no_name);
   g_test_add_func ("/control/update", test_update);
+  g_test_add_func ("/control/update-cluster", test_update_cluster);
   g_test_add_func ("/control/rollback", test_rollback);
   g_test_add_func ("/control/request-id", test_request_id);
   g_test_add_func ("/control/availability", test_availability);

@@ -224,7 +224,7 @@ test_info (void)
               "'RemoteManagers':[{'NodeID':'x','Addr':'10.99.0.1:2377'}]}");
   g_autoptr (JsonNode) manager
       = json ("{'LocalNodeState':'active','NodeID':'abc','NodeAddr':'10.99.0.1','ControlAvailable':true,"
-              "'Nodes':3,'Managers':1,'Cluster':{'ID':'def','Spec':{}},"
+              "'Nodes':3,'Managers':1,'Cluster':{'ID':'def','Spec':{'Orchestration':{'Strategy':'binpack'}}},"
               "'RemoteManagers':[{'Addr':'10.99.0.1:2377'}]}");
   g_autofree char *one = ctl_info_text (json_node_get_object (inactive));
   g_autofree char *two = ctl_info_text (json_node_get_object (worker));
@@ -237,7 +237,7 @@ test_info (void)
   g_assert_cmpstr (three, ==,
                    "Swarm: active\n NodeID: abc\n Is Manager: true\n ClusterID: def\n Managers: 1\n Nodes: 3\n"
                    " Default Address Pool: 10.0.0.0/8  \n SubnetSize: 24\n Data Path Port: 4789\n Orchestration:\n"
-                   "  Task History Retention Limit: 5\n Raft:\n  Snapshot Interval: 10000\n"
+                   "  Task History Retention Limit: 5\n  Strategy: binpack\n Raft:\n  Snapshot Interval: 10000\n"
                    "  Number of Old Snapshots to Retain: 0\n  Heartbeat Tick: 1\n  Election Tick: 10\n Dispatcher:\n"
                    "  Heartbeat Period: 1 second\n CA Configuration:\n  Expiry Duration: 3 months\n  Force Rotate: 0\n"
                    " Autolock Managers: false\n Root Rotation In Progress: false\n Node Address: 10.99.0.1\n"

@@ -91,6 +91,74 @@ swarm_control_init_cluster (SwarmControl *self, const SwarmInitCluster *init, co
   swarm_operation_run (operation);
 }
 
+/* ---- update ---- */
+
+/* What is left out stays as it is. */
+static SwarmClusterSpec *
+merge_cluster_spec (const SwarmClusterSpec *given, const SwarmClusterSpec *old)
+{
+  SwarmClusterSpec *spec = swarm_cluster_spec_copy (given);
+  if (spec->name == NULL)
+    spec->name = g_strdup (old->name);
+  if (spec->orchestration == NULL)
+    swarm_message_set_pointer (&spec->orchestration, old->orchestration);
+  if (spec->raft == NULL)
+    swarm_message_set_pointer (&spec->raft, old->raft);
+  if (spec->dispatcher == NULL)
+    swarm_message_set_pointer (&spec->dispatcher, old->dispatcher);
+  if (spec->ca_config == NULL)
+    swarm_message_set_pointer (&spec->ca_config, old->ca_config);
+  return spec;
+}
+
+static gboolean
+check_cluster_spec (SwarmControl *self, const SwarmClusterSpec *spec, const SwarmClusterSpec *old, GError **error)
+{
+  if (!swarm_message_validate (spec, error))
+    return FALSE;
+  if (self->schedulers != NULL && !swarm_scheduler_set_check (self->schedulers, spec->orchestration->strategy, error))
+    return FALSE;
+  if (!swarm_message_equal (spec->dispatcher, old->dispatcher))
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED, "changing the heartbeat period is not available yet");
+  else if (!swarm_message_equal (spec->raft, old->raft))
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED, "changing the snapshot interval is not available yet");
+  else
+    return TRUE;
+  return FALSE;
+}
+
+static gboolean
+fill_update_cluster (SwarmOperation *self, SwarmTx *tx, GError **error)
+{
+  const SwarmCluster *cluster = swarm_store_cluster (self->control->store);
+  if (cluster == NULL) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "there is no cluster yet");
+    return FALSE;
+  }
+  if (cluster->object.version != self->version) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_OUT_OF_SEQUENCE, "update out of sequence");
+    return FALSE;
+  }
+  g_autoptr (SwarmClusterSpec) spec = merge_cluster_spec ((SwarmClusterSpec *) self->spec, cluster->spec);
+  if (!check_cluster_spec (self->control, spec, cluster->spec, error))
+    return FALSE;
+  g_autoptr (SwarmCluster) copy = swarm_cluster_copy (cluster);
+  swarm_message_set_pointer (&copy->spec, spec);
+  swarm_tx_update (tx, copy);
+  return TRUE;
+}
+
+void
+swarm_control_update_cluster (SwarmControl *self, guint64 version, const SwarmClusterSpec *spec, const char *request_id,
+                              SwarmControlFunc done, gpointer data)
+{
+  SwarmOperation *operation = swarm_operation_new (self, fill_update_cluster, NULL, request_id, done, data);
+  operation->version = version;
+  operation->pinned = TRUE;
+  operation->spec = swarm_message_ref (spec);
+  swarm_operation_run (operation);
+}
+
 /* ---- join tokens ---- */
 
 static gboolean

@@ -46,6 +46,10 @@ typedef struct {
 /* The very first transaction: cluster with join tokens, and the founding node. Fails with ALREADY_EXISTS on a second go. */
 void swarm_control_init_cluster (SwarmControl *self, const SwarmInitCluster *init, const char *request_id, SwarmControlFunc done,
                                  gpointer data);
+/* Replaces the cluster's spec. @version: what the caller read (`update out of sequence` when stale). What the agents do not follow while
+ * they run (heartbeats, snapshots) is refused. */
+void swarm_control_update_cluster (SwarmControl *self, guint64 version, const SwarmClusterSpec *spec, const char *request_id,
+                                   SwarmControlFunc done, gpointer data);
 /* @role: "worker" or "manager" (`unknown role x`). reply->text is the new token. */
 void swarm_control_rotate_token (SwarmControl *self, const char *role, const char *request_id, SwarmControlFunc done, gpointer data);
 /* `SWMTKN-1-<digest base 36, 50>-<16 random bytes base 36, 25>`. Caller frees. */
