@@ -3,6 +3,7 @@
 #include "manager/allocator/allocator.h"
 #include "base/error.h"
 #include "manager/leader.h"
+#include "manager/orchestrator/enforcer.h"
 #include "manager/orchestrator/orchestrator.h"
 #include "manager/orchestrator/orphans.h"
 #include "manager/orchestrator/reaper.h"
@@ -18,6 +19,7 @@ struct _SwarmManager {
   gboolean leading;
   SwarmLeader leader;
   SwarmOrphans *orphans;
+  SwarmEnforcer *enforcer;
   SwarmOrchestrator *orchestrator;
   SwarmAllocator *allocator;
   SwarmScheduler *scheduler;
@@ -56,6 +58,7 @@ manager_begin (SwarmManager *self)
   /* The order of their turns: what nodes told, then what follows from it. */
   swarm_dispatcher_lead (self->dispatcher, &self->leader);
   self->orphans = swarm_orphans_new (&self->leader);
+  self->enforcer = swarm_enforcer_new (&self->leader);
   self->orchestrator = swarm_orchestrator_new (&self->leader);
   self->allocator = swarm_allocator_new (&self->leader);
   self->scheduler = swarm_scheduler_new (&self->leader, config->schedulers);
@@ -73,6 +76,7 @@ manager_end (SwarmManager *self)
   g_clear_pointer (&self->scheduler, swarm_scheduler_free);
   g_clear_pointer (&self->allocator, swarm_allocator_free);
   g_clear_pointer (&self->orchestrator, swarm_orchestrator_free);
+  g_clear_pointer (&self->enforcer, swarm_enforcer_free);
   g_clear_pointer (&self->orphans, swarm_orphans_free);
   swarm_dispatcher_unlead (self->dispatcher);
 }

@@ -194,6 +194,7 @@ static const SwarmField swarm_task_fields[] = {
   SWARM_FIELD (18, "MoveTo", SwarmTask, move_to, ID),
   SWARM_FIELD (19, "RestartFailures", SwarmTask, failures, UINT),
   SWARM_FIELD (20, "ByUpdate", SwarmTask, by_update, BOOL),
+  SWARM_FIELD (21, "Lingers", SwarmTask, lingers, BOOL),
   { 0 },
 };
 TYPE (swarm_task, SwarmTask);

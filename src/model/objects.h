@@ -202,6 +202,7 @@ typedef struct {
   guint64 job_iteration;
   GPtrArray *generic; /* SwarmGenericResource: what was given to it on its node */
   SwarmId move_to;    /* a rebalance asked to replace it on that node; nil: no */
+  gboolean lingers;   /* rejected by the enforcer; until its node says that it ended, it may still run there */
   guint64 failures;   /* of its slot in a row, each at once, that it is the restart of: the back-off follows from it */
 } SwarmTask;
 SWARM_MESSAGE_DECLARE (SwarmTask, swarm_task)

@@ -696,6 +696,8 @@ first_assignment (SwarmWorkerTask *self, SwarmTaskState theirs)
     swarm_message_unref (self->status);
     self->status = swarm_task_status_ref (self->task->status);
     self->kept = self->acked = TRUE;
+    if (self->task->lingers) /* they rejected it and wait to hear that it does not run here */
+      swarm_worker_reports_add (self->worker->reports, self, TRUE);
     return;
   }
   if (!self->kept) {

@@ -14,6 +14,15 @@ job_spec (guint64 concurrent, guint64 total)
   return spec;
 }
 
+static SwarmServiceSpec *
+global_job_spec (void)
+{
+  SwarmServiceSpec *spec = brain_spec ("job", 1);
+  g_clear_pointer (&spec->mode->replicated, swarm_replicated_unref);
+  spec->mode->global_job = swarm_global_job_new ();
+  return spec;
+}
+
 static SwarmServiceStatus
 status_of (Brain *brain, const SwarmId *id)
 {
@@ -264,6 +273,90 @@ test_node_lost (void)
   swarm_task_unref (lost);
 }
 
+static guint
+n_on (Brain *brain, const SwarmId *id, Tame *node, SwarmTaskState state)
+{
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (brain->store, id);
+  guint n = 0;
+  for (guint i = 0; i < tasks->len; i++) {
+    const SwarmTask *task = g_ptr_array_index (tasks, i);
+    n += swarm_id_equal (&task->node_id, &node->id) && task->status->state == state;
+  }
+  return n;
+}
+
+/* Once per matching ready and active node, on new ones too; not on paused, drained or other ones. */
+static void
+test_global (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *nodes[3] = { brain_node (brain, "n1"), brain_node (brain, "n2"), brain_node (brain, "n3") };
+  g_assert_true (brain_availability (brain, nodes[2], "pause", NULL));
+  g_autoptr (SwarmServiceSpec) spec = global_job_spec ();
+  spec->task->placement = swarm_placement_new ();
+  spec->task->placement->constraints = swarm_strings_new ();
+  g_ptr_array_add (spec->task->placement->constraints, g_strdup ("node.hostname!=n9"));
+  SwarmId id = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (n_on (brain, &id, nodes[0], SWARM_TASK_RUNNING), ==, 1);
+  g_assert_cmpuint (n_on (brain, &id, nodes[1], SWARM_TASK_RUNNING), ==, 1);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 2);
+  g_assert_cmpuint (status_of (brain, &id).desired, ==, 2);
+  for (guint i = 0; i < 2; i++)
+    end_task (brain, running_task (brain, &id), SWARM_TASK_COMPLETE);
+  Tame *fourth = brain_node (brain, "n4");
+  g_assert_true (brain_availability (brain, nodes[2], "active", NULL));
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (n_on (brain, &id, fourth, SWARM_TASK_RUNNING), ==, 1);
+  g_assert_cmpuint (n_on (brain, &id, nodes[2], SWARM_TASK_RUNNING), ==, 1);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 4);
+  /* Drained: stopped, and run when the node is active again; it had not completed. */
+  g_assert_true (brain_availability (brain, fourth, "drain", NULL));
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (n_on (brain, &id, fourth, SWARM_TASK_SHUTDOWN), ==, 1);
+  g_assert_cmpuint (n_on (brain, &id, fourth, SWARM_TASK_RUNNING), ==, 0);
+  g_assert_true (brain_availability (brain, fourth, "active", NULL));
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (n_on (brain, &id, fourth, SWARM_TASK_RUNNING), ==, 1);
+  /* What completed stays so, whatever its node does. */
+  g_assert_true (brain_availability (brain, nodes[0], "drain", NULL));
+  brain_run (brain, SECOND);
+  g_assert_true (brain_availability (brain, nodes[0], "active", NULL));
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (n_on (brain, &id, nodes[0], SWARM_TASK_COMPLETE), ==, 1);
+  g_assert_cmpuint (n_on (brain, &id, nodes[0], SWARM_TASK_RUNNING), ==, 0);
+  g_assert_cmpuint (status_of (brain, &id).completed, ==, 2);
+}
+
+static void
+test_global_failure (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = global_job_spec ();
+  SwarmId id = brain_create (brain, spec);
+  brain_run (brain, 10 * SECOND);
+  end_task (brain, running_task (brain, &id), SWARM_TASK_FAILED);
+  brain_run (brain, 10 * SECOND);
+  g_assert_cmpuint (n_on (brain, &id, node, SWARM_TASK_RUNNING), ==, 1);
+  /* A paused node keeps what it has, and gets nothing new. */
+  g_assert_true (brain_availability (brain, node, "pause", NULL));
+  brain_run (brain, SECOND);
+  end_task (brain, running_task (brain, &id), SWARM_TASK_FAILED);
+  brain_run (brain, 60 * SECOND);
+  g_assert_cmpuint (n_on (brain, &id, node, SWARM_TASK_RUNNING), ==, 0);
+  g_assert_cmpuint (n_on (brain, &id, node, SWARM_TASK_FAILED), ==, 2);
+  g_assert_true (brain_availability (brain, node, "active", NULL));
+  brain_run (brain, 60 * SECOND);
+  end_task (brain, running_task (brain, &id), SWARM_TASK_COMPLETE);
+  g_assert_cmpuint (status_of (brain, &id).completed, ==, 1);
+  /* The history goes with its node. */
+  g_assert_true (brain_availability (brain, node, "drain", NULL));
+  g_assert_true (brain_remove_node (brain, node, TRUE, NULL));
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -275,5 +368,7 @@ main (int argc, char **argv)
   g_test_add_func ("/jobs/replicated/iteration", test_iteration);
   g_test_add_func ("/jobs/replicated/history", test_history);
   g_test_add_func ("/jobs/replicated/node-lost", test_node_lost);
+  g_test_add_func ("/jobs/global/nodes", test_global);
+  g_test_add_func ("/jobs/global/failure", test_global_failure);
   return g_test_run ();
 }

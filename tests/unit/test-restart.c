@@ -178,6 +178,11 @@ test_failures (void)
   g_assert_cmpuint (swarm_restart_failures (task, 0), ==, 0);
   task->not_before = 105 * SECOND; /* the delay is no run */
   g_assert_cmpuint (swarm_restart_failures (task, 0), ==, 4);
+  task->status->started_at = 100 * SECOND;
+  g_assert_cmpuint (swarm_restart_failures (task, 0), ==, 0);
+  task->status->started_at = 109 * SECOND;
+  g_assert_cmpuint (swarm_restart_failures (task, 0), ==, 4);
+  task->status->started_at = 105 * SECOND;
   task->spec->restart_policy->window = 2 * SECOND * NS;
   g_assert_cmpuint (swarm_restart_failures (task, 0), ==, 0);
   task->status->state = SWARM_TASK_COMPLETE;

@@ -89,12 +89,12 @@ swarm_session_id (SwarmSession *self)
   return self->id;
 }
 
-/* The node has to know of the task: it is assigned to it and not over. */
+/* The node has to know of the task: it is assigned to it and not over, or rejected while it ran there. */
 static gboolean
 session_wants (SwarmSession *self, const SwarmTask *task)
 {
   return task != NULL && swarm_id_equal (&task->node_id, &self->node) && task->status->state >= SWARM_TASK_ASSIGNED
-         && !swarm_task_state_is_terminal (task->status->state);
+         && (task->lingers || !swarm_task_state_is_terminal (task->status->state));
 }
 
 void

@@ -59,12 +59,23 @@ swarm_status_writer_report (SwarmStatusWriter *self, const SwarmId *task, const 
   swarm_runner_mark (self->leader->runner, self->loop);
 }
 
+/* A task that was rejected while it ran has ended now: its slot is free. */
+static void
+write_end (const SwarmTask *task, SwarmTx *tx)
+{
+  g_autoptr (SwarmTask) copy = swarm_task_copy (task);
+  copy->lingers = FALSE;
+  swarm_tx_update (tx, copy);
+}
+
 /* The stamp is the node's: when the task really ended is known there only. */
 static void
 write_report (SwarmStatusWriter *self, const Report *report, SwarmTx *tx)
 {
   const SwarmTask *task = swarm_store_get (self->leader->store, SWARM_KIND_TASK, &report->task);
   const SwarmTaskStatus *status = report->status;
+  if (task != NULL && task->lingers && swarm_task_state_is_terminal (status->state))
+    write_end (task, tx);
   if (task == NULL || swarm_task_state_is_terminal (task->status->state) || status->state < task->status->state)
     return;
   g_autoptr (SwarmTask) copy = swarm_task_copy (task);

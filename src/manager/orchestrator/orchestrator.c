@@ -169,7 +169,7 @@ task_matters (const SwarmEvent *event)
   if (event->event != SWARM_EVENT_UPDATE)
     return TRUE;
   const SwarmTask *now = event->object, *before = event->previous;
-  return now->desired_state != before->desired_state || !swarm_id_equal (&now->move_to, &before->move_to)
+  return now->desired_state != before->desired_state || now->lingers != before->lingers || !swarm_id_equal (&now->move_to, &before->move_to)
          || (now->status->state != before->status->state && now->status->state >= SWARM_TASK_RUNNING);
 }
 

@@ -73,6 +73,15 @@ orphan_task (SwarmOrphans *self, const SwarmTask *task, gboolean node_removed, S
   return TRUE;
 }
 
+/* Rejected already, and nobody will say that it ended. */
+static void
+forget_task (const SwarmTask *task, SwarmTx *tx)
+{
+  g_autoptr (SwarmTask) copy = swarm_task_copy (task);
+  copy->lingers = FALSE;
+  swarm_tx_update (tx, copy);
+}
+
 /* FALSE: @tx is full. */
 static gboolean
 orphan_node (SwarmOrphans *self, const SwarmId *id, SwarmTx *tx)
@@ -84,11 +93,14 @@ orphan_node (SwarmOrphans *self, const SwarmId *id, SwarmTx *tx)
   g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_node (self->leader->store, id);
   for (guint i = 0; i < tasks->len; i++) {
     SwarmTask *task = g_ptr_array_index (tasks, i);
-    if (swarm_task_state_is_terminal (task->status->state))
+    if (swarm_task_state_is_terminal (task->status->state) && !task->lingers)
       continue;
     if (!swarm_tx_has_room (tx, 1))
       return FALSE;
-    orphan_task (self, task, removed, tx);
+    if (task->lingers)
+      forget_task (task, tx);
+    else
+      orphan_task (self, task, removed, tx);
   }
   return TRUE;
 }
@@ -129,7 +141,7 @@ look_at_task (gpointer object, gpointer data)
 {
   SwarmOrphans *self = data;
   const SwarmTask *task = object;
-  if (!swarm_id_is_nil (&task->node_id) && !swarm_task_state_is_terminal (task->status->state)
+  if (!swarm_id_is_nil (&task->node_id) && (task->lingers || !swarm_task_state_is_terminal (task->status->state))
       && swarm_store_get (self->leader->store, SWARM_KIND_NODE, &task->node_id) == NULL)
     orphans_mark (self, &task->node_id);
   return TRUE;

@@ -37,7 +37,7 @@ reaper_mark (SwarmReaper *self, const SwarmId *service)
 static gboolean
 task_is_over (const SwarmTask *task)
 {
-  return swarm_task_state_is_terminal (task->status->state) || task->status->state < SWARM_TASK_ASSIGNED;
+  return !task->lingers && (swarm_task_state_is_terminal (task->status->state) || task->status->state < SWARM_TASK_ASSIGNED);
 }
 
 /* Tasks kept per slot, the current one counted; negative: all. The policy's attempts are counted from kept tasks. */

@@ -65,6 +65,13 @@ good_run (const SwarmRestartPolicy *policy)
   return policy != NULL && policy->window > 0 ? MIN (policy->window / 1000, GOOD_RUN_US) : GOOD_RUN_US;
 }
 
+/* When it began to run; one that never did: when it was let. */
+static gint64
+began (const SwarmTask *task)
+{
+  return task->status->started_at > 0 ? task->status->started_at : MAX (task->object.created_at, task->not_before);
+}
+
 guint64
 swarm_restart_failures (const SwarmTask *task, gint64 now)
 {
@@ -73,7 +80,7 @@ swarm_restart_failures (const SwarmTask *task, gint64 now)
   case SWARM_TASK_REJECTED:
     return task->failures + 1;
   case SWARM_TASK_FAILED:
-    return task->status->timestamp - MAX (task->object.created_at, task->not_before) < good ? task->failures + 1 : 0;
+    return task->status->timestamp - began (task) < good ? task->failures + 1 : 0;
   case SWARM_TASK_RUNNING: /* it lost its node */
     return now - task->status->timestamp < good ? task->failures : 0;
   default:

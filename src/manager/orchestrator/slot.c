@@ -63,7 +63,8 @@ swarm_task_is_evicted (SwarmStore *store, const SwarmTask *task)
 gboolean
 swarm_task_may_run (SwarmStore *store, const SwarmTask *task)
 {
-  if (swarm_id_is_nil (&task->node_id) || task->status->state < SWARM_TASK_ASSIGNED || swarm_task_state_is_terminal (task->status->state))
+  gboolean over = swarm_task_state_is_terminal (task->status->state) && !task->lingers;
+  if (swarm_id_is_nil (&task->node_id) || task->status->state < SWARM_TASK_ASSIGNED || over)
     return FALSE;
   const SwarmNode *node = swarm_store_get (store, SWARM_KIND_NODE, &task->node_id);
   return node != NULL && node->status->state != SWARM_NODE_DOWN;
