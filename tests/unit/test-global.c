@@ -240,20 +240,30 @@ test_node_down (void)
   g_assert_true (runs_on (brain, &agent, n2));
 }
 
-/* Nothing of a node that was removed is kept. */
+/* Nothing of a node that was removed is kept, and nothing changes on the others. */
 static void
 test_node_removed (void)
 {
   g_autoptr (Brain) brain = brain_new ();
-  Tame *n1 = brain_node (brain, "n1"), *n2 = brain_node (brain, "n2");
+  Tame *nodes[5];
+  SwarmId tasks[5];
+  for (guint i = 0; i < 5; i++)
+    nodes[i] = brain_node (brain, (const char *[]){ "n1", "n2", "n3", "n4", "n5" }[i]);
   g_autoptr (SwarmServiceSpec) spec = global_spec ("agent", NULL);
   SwarmId agent = brain_create (brain, spec);
   brain_run (brain, SECOND);
-  g_assert_true (brain_remove_node (brain, n1, TRUE, NULL));
-  brain_run (brain, 2 * SECOND);
-  g_assert_null (task_on (brain, &agent, n1));
-  g_assert_true (runs_on (brain, &agent, n2));
-  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 1);
+  for (guint i = 0; i < 5; i++)
+    tasks[i] = task_on (brain, &agent, nodes[i])->object.id;
+  for (guint gone = 0; gone < 4; gone++) {
+    g_assert_true (brain_remove_node (brain, nodes[gone], TRUE, NULL));
+    brain_run (brain, 2 * SECOND);
+    g_assert_null (task_on (brain, &agent, nodes[gone]));
+    for (guint i = gone + 1; i < 5; i++) {
+      g_assert_true (runs_on (brain, &agent, nodes[i]));
+      g_assert_true (swarm_id_equal (&task_on (brain, &agent, nodes[i])->object.id, &tasks[i]));
+    }
+    g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 4 - gone);
+  }
 }
 
 static void

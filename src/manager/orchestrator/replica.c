@@ -153,20 +153,14 @@ replica_restart (SwarmLook *look, SwarmReplica *self, gboolean evicted)
     swarm_task_want (look->tx, task, SWARM_TASK_SHUTDOWN);
 }
 
-/* It runs on until a replacement runs elsewhere. @self->live is the one to leave: there is no replacement yet, or it ended. */
+/* The live task runs on until a replacement runs elsewhere. There is none yet, or the policy let it end: then this one ends, too. */
 static void
 replica_move (SwarmLook *look, const SwarmReplica *self)
 {
-  const SwarmTask *newest = self->slot.tasks[self->slot.n - 1];
-  gboolean tried = newest != self->live && newest->object.created_at > self->live->object.created_at;
   Fill beside = { .node = move_target (look->leader->store, self->live) };
-  if (tried) {
-    beside.delay = swarm_restart_delay (newest, FALSE, look->now);
-    beside.failures = swarm_restart_failures (newest, look->now);
-  }
   if (!swarm_look_has_room (look))
     return;
-  if (swarm_restart_wanted (&self->slot, newest))
+  if (swarm_restart_wanted (&self->slot, self->slot.tasks[self->slot.n - 1]))
     replica_fill (look, self, &beside);
   else
     swarm_task_want (look->tx, self->live, SWARM_TASK_SHUTDOWN);
