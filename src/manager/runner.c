@@ -24,6 +24,7 @@ struct _SwarmRunner {
   gboolean failing; /* said so already */
   guint current; /* whose transaction is under way */
   gint64 pass_began;
+  gboolean ending; /* this turn */
 };
 
 static void
@@ -67,7 +68,13 @@ swarm_runner_add (SwarmRunner *self, const SwarmLoopOps *ops, gpointer loop)
 gboolean
 swarm_runner_time_is_up (SwarmRunner *self)
 {
-  return swarm_clock_boottime (self->clock) - self->pass_began > PASS_US;
+  return self->ending || swarm_clock_boottime (self->clock) - self->pass_began > PASS_US;
+}
+
+void
+swarm_runner_end_turn (SwarmRunner *self)
+{
+  self->ending = TRUE;
 }
 
 static void runner_turn (gpointer data);
@@ -135,6 +142,7 @@ runner_turn (gpointer data)
   if (self->committing)
     return;
   self->pass_began = swarm_clock_boottime (self->clock);
+  self->ending = FALSE;
   for (Loop *loop = runner_pick (self); loop != NULL; loop = runner_pick (self)) {
     SwarmTx *tx = swarm_store_tx (self->store);
     if (loop->ops->pass (loop->loop, tx))

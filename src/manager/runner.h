@@ -26,3 +26,5 @@ guint swarm_runner_add (SwarmRunner *self, const SwarmLoopOps *ops, gpointer loo
 void swarm_runner_mark (SwarmRunner *self, guint loop);
 /* A pass has used up its share of the main loop (10 ms). */
 gboolean swarm_runner_time_is_up (SwarmRunner *self);
+/* The turn ends after this pass: what comes next takes a turn of its own. */
+void swarm_runner_end_turn (SwarmRunner *self);

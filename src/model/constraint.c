@@ -39,16 +39,35 @@ get_arch (const SwarmNode *node)
   return node->description != NULL && node->description->platform != NULL ? node->description->platform->architecture : NULL;
 }
 
+static const char *
+get_node_label (const SwarmNode *node, const char *label)
+{
+  return node->spec != NULL && node->spec->labels != NULL ? g_hash_table_lookup (node->spec->labels, label) : NULL;
+}
+
+static const char *
+get_engine_label (const SwarmNode *node, const char *label)
+{
+  const SwarmEngineDescription *engine = node->description != NULL ? node->description->engine : NULL;
+
+  return engine != NULL && engine->labels != NULL ? g_hash_table_lookup (engine->labels, label) : NULL;
+}
+
+enum { KEY_ID, KEY_IP, KEY_HOSTNAME, KEY_ROLE, KEY_OS, KEY_ARCH, KEY_NODE_LABEL, KEY_ENGINE_LABEL, N_KEYS };
+
 static const struct {
   const char *key;
   const char *(*get) (const SwarmNode *node); /* NULL: handled apart */
-} keys[] = {
-  { "node.id", NULL },
-  { "node.ip", NULL },
-  { "node.hostname", get_hostname },
-  { "node.role", get_role },
-  { "node.platform.os", get_os },
-  { "node.platform.arch", get_arch },
+  gboolean by_node;
+} keys[N_KEYS] = {
+  [KEY_ID] = { "node.id", NULL, TRUE },
+  [KEY_IP] = { "node.ip", NULL, TRUE },
+  [KEY_HOSTNAME] = { "node.hostname", get_hostname, TRUE },
+  [KEY_ROLE] = { "node.role", get_role, FALSE },
+  [KEY_OS] = { "node.platform.os", get_os, FALSE },
+  [KEY_ARCH] = { "node.platform.arch", get_arch, FALSE },
+  [KEY_NODE_LABEL] = { NODE_LABELS, NULL, FALSE },
+  [KEY_ENGINE_LABEL] = { ENGINE_LABELS, NULL, FALSE },
 };
 
 static const char *
@@ -59,13 +78,18 @@ label_of (const char *key, const char *prefix)
   return g_ascii_strncasecmp (key, prefix, len) == 0 && key[len] != '\0' ? key + len : NULL;
 }
 
-static gboolean
-is_known_key (const char *key)
+/* The row of a key; N_KEYS: there is none. @ret_label: what stands behind "node.labels." or "engine.labels.". */
+static guint
+find_key (const char *key, const char **ret_label)
 {
-  for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
+  *ret_label = NULL;
+  for (guint i = 0; i < KEY_NODE_LABEL; i++)
     if (g_ascii_strcasecmp (key, keys[i].key) == 0)
-      return TRUE;
-  return label_of (key, NODE_LABELS) != NULL || label_of (key, ENGINE_LABELS) != NULL;
+      return i;
+  for (guint i = KEY_NODE_LABEL; i < N_KEYS; i++)
+    if ((*ret_label = label_of (key, keys[i].key)) != NULL)
+      return i;
+  return N_KEYS;
 }
 
 /* ---- parsing ---- */
@@ -75,6 +99,7 @@ constraint_free (gpointer data)
 {
   SwarmConstraint *self = data;
 
+  g_clear_object ((GInetAddressMask **) &self->mask);
   g_free (self->key);
   g_free (self->value);
   g_free (self);
@@ -112,22 +137,21 @@ refuse (GError **error, const char *what, const char *text, const char *hint)
 }
 
 static gboolean
-check (const SwarmConstraint *self, GError **error)
+compile (SwarmConstraint *self, GError **error)
 {
-  g_autoptr (GInetAddressMask) mask = NULL;
-
   if (!is_key (self->key))
     return refuse (error, "key", self->key, "");
   if (!is_value (self->value))
     return refuse (error, "value", self->value, "");
-  if (!is_known_key (self->key))
+  self->what = find_key (self->key, &self->label);
+  if (self->what == N_KEYS)
     return refuse (error, "key", self->key,
                    ": use node.id, node.hostname, node.role, node.ip, node.platform.os, node.platform.arch, node.labels.NAME or "
                    "engine.labels.NAME");
-  if (g_ascii_strcasecmp (self->key, "node.ip") != 0)
+  if (self->what != KEY_IP)
     return TRUE;
-  mask = parse_ip (self->value);
-  return mask != NULL || refuse (error, "value", self->value, "");
+  self->mask = parse_ip (self->value);
+  return self->mask != NULL || refuse (error, "value", self->value, "");
 }
 
 static SwarmConstraint *
@@ -145,7 +169,7 @@ constraint_parse (const char *expression, GError **error)
   self->equal = equal != NULL;
   self->key = g_strstrip (g_strndup (expression, (gsize) (operator - expression)));
   self->value = g_strstrip (g_strdup (operator + 2));
-  if (check (self, error))
+  if (compile (self, error))
     return self;
   constraint_free (self);
   return NULL;
@@ -169,46 +193,37 @@ swarm_constraints_parse (GPtrArray *expressions, GError **error)
 /* ---- matching ---- */
 
 static gboolean
-ip_is_equal (const char *value, const SwarmNode *node)
+ip_is_equal (GInetAddressMask *mask, const SwarmNode *node)
 {
-  const char *addr = or_empty (node->status != NULL ? node->status->addr : NULL);
-  g_autoptr (GInetAddress) address = g_inet_address_new_from_string (addr);
-  g_autoptr (GInetAddressMask) mask = parse_ip (value);
+  g_autoptr (GInetAddress) address = g_inet_address_new_from_string (or_empty (node->status != NULL ? node->status->addr : NULL));
 
-  return address != NULL && mask != NULL && g_inet_address_mask_matches (mask, address);
-}
-
-static const char *
-label_value (GHashTable *labels, const char *label)
-{
-  return labels != NULL ? g_hash_table_lookup (labels, label) : NULL;
-}
-
-static const char *
-node_value (const char *key, const SwarmNode *node)
-{
-  const char *label = label_of (key, NODE_LABELS);
-
-  if (label != NULL)
-    return label_value (node->spec != NULL ? node->spec->labels : NULL, label);
-  label = label_of (key, ENGINE_LABELS);
-  if (label != NULL)
-    return label_value (node->description != NULL && node->description->engine != NULL ? node->description->engine->labels : NULL,
-                        label);
-  for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
-    if (keys[i].get != NULL && g_ascii_strcasecmp (key, keys[i].key) == 0)
-      return keys[i].get (node);
-  return NULL;
+  return address != NULL && g_inet_address_mask_matches (mask, address);
 }
 
 static gboolean
 is_equal (const SwarmConstraint *self, const SwarmNode *node)
 {
-  if (g_ascii_strcasecmp (self->key, "node.ip") == 0)
-    return ip_is_equal (self->value, node);
-  if (g_ascii_strcasecmp (self->key, "node.id") == 0)
+  switch (self->what) {
+  case KEY_IP:
+    return ip_is_equal (self->mask, node);
+  case KEY_ID:
     return g_ascii_strcasecmp (self->value, swarm_id_string (&node->object.id).str) == 0;
-  return g_ascii_strcasecmp (self->value, or_empty (node_value (self->key, node))) == 0;
+  case KEY_NODE_LABEL:
+    return g_ascii_strcasecmp (self->value, or_empty (get_node_label (node, self->label))) == 0;
+  case KEY_ENGINE_LABEL:
+    return g_ascii_strcasecmp (self->value, or_empty (get_engine_label (node, self->label))) == 0;
+  default:
+    return g_ascii_strcasecmp (self->value, or_empty (keys[self->what].get (node))) == 0;
+  }
+}
+
+gboolean
+swarm_constraints_by_node (GPtrArray *constraints)
+{
+  for (guint i = 0; i < constraints->len; i++)
+    if (keys[((const SwarmConstraint *) constraints->pdata[i])->what].by_node)
+      return TRUE;
+  return FALSE;
 }
 
 gboolean

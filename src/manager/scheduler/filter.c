@@ -1,22 +1,28 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "manager/scheduler/filter.h"
 #include "base/log.h"
+#include "manager/scheduler/generic.h"
 #include "model/constraint.h"
+#include <string.h>
 
 void
 swarm_needs_init (SwarmNeeds *self, const SwarmTask *task)
 {
-  *self = (SwarmNeeds){ .task = task };
+  *self = (SwarmNeeds){ .task = swarm_task_ref (task) };
   const SwarmPlacement *placement = task->spec->placement;
   g_autoptr (GError) error = NULL;
   self->constraints = swarm_constraints_parse (placement != NULL ? placement->constraints : NULL, &error);
   if (self->constraints == NULL) /* control lets none through that cannot be parsed */
     swarm_error_log ("constraints of a stored task: %s", error->message);
+  self->by_node = self->constraints != NULL && swarm_constraints_by_node (self->constraints);
+  self->verdicts = g_byte_array_new ();
+  self->plugins = g_array_new (FALSE, FALSE, sizeof (SwarmPluginNeed));
   self->max_replicas = placement != NULL ? placement->max_replicas : 0;
   const SwarmResources *reserved = task->spec->resources != NULL ? task->spec->resources->reservations : NULL;
   if (reserved != NULL) {
     self->nano_cpus = reserved->nano_cpus;
     self->memory = reserved->memory_bytes;
+    self->generic = reserved->generic;
   }
   self->ports = g_array_new (FALSE, FALSE, sizeof (guint));
   for (guint i = 0; task->endpoint != NULL && task->endpoint->ports != NULL && i < task->endpoint->ports->len; i++) {
@@ -30,39 +36,53 @@ swarm_needs_init (SwarmNeeds *self, const SwarmTask *task)
 void
 swarm_needs_clear (SwarmNeeds *self)
 {
+  swarm_message_clear_pointer (&self->task);
   g_clear_pointer (&self->constraints, g_ptr_array_unref);
   g_clear_pointer (&self->ports, g_array_unref);
+  g_clear_pointer (&self->plugins, g_array_unref);
+  g_clear_pointer (&self->verdicts, g_byte_array_unref);
 }
 
-/* Each filter tells how many tasks it lets onto the node: 0 refuses it. */
-static guint
-filter_ready (const SwarmNeeds *needs, const SwarmNode *node, const SwarmNodeInfo *info)
+/* ---- filters that look at what a class of nodes has in common ---- */
+
+static gboolean
+is_named (const char *have, const char *wanted)
 {
-  gboolean ready = node->status->state == SWARM_NODE_READY && node->spec->availability == SWARM_AVAILABILITY_ACTIVE;
-  return ready ? G_MAXUINT : 0;
+  gsize len = strlen (wanted);
+  return have != NULL && strncmp (have, wanted, len) == 0 && (have[len] == '\0' || strcmp (have + len, ":latest") == 0);
 }
 
-static guint
-fits_into (gint64 total, gint64 used, gint64 each)
+static gboolean
+has_plugin (const SwarmEngineDescription *engine, const SwarmPluginNeed *need)
 {
-  if (each <= 0)
-    return G_MAXUINT;
-  return total > used ? (guint) MIN ((total - used) / each, G_MAXUINT) : 0;
+  gboolean some = FALSE;
+  for (guint i = 0; engine->plugins != NULL && i < engine->plugins->len; i++) {
+    const SwarmEnginePlugin *plugin = g_ptr_array_index (engine->plugins, i);
+    if (g_strcmp0 (plugin->type, need->type) != 0)
+      continue;
+    some = TRUE;
+    if (is_named (plugin->name, need->name))
+      return TRUE;
+  }
+  return need->lenient && !some;
 }
 
-static guint
-filter_resources (const SwarmNeeds *needs, const SwarmNode *node, const SwarmNodeInfo *info)
+/* A node that tells nothing about its engine is not judged. */
+static gboolean
+plugins_pass (const SwarmNeeds *needs, const SwarmNode *node)
 {
-  const SwarmResources *total = node->description != NULL ? node->description->resources : NULL;
-  guint by_cpu = fits_into (total != NULL ? total->nano_cpus : 0, info->nano_cpus, needs->nano_cpus);
-  guint by_memory = fits_into (total != NULL ? total->memory_bytes : 0, info->memory, needs->memory);
-  return MIN (by_cpu, by_memory);
+  const SwarmEngineDescription *engine = node->description != NULL ? node->description->engine : NULL;
+  for (guint i = 0; engine != NULL && i < needs->plugins->len; i++) {
+    if (!has_plugin (engine, &g_array_index (needs->plugins, SwarmPluginNeed, i)))
+      return FALSE;
+  }
+  return TRUE;
 }
 
-static guint
-filter_constraints (const SwarmNeeds *needs, const SwarmNode *node, const SwarmNodeInfo *info)
+static gboolean
+constraints_pass (const SwarmNeeds *needs, const SwarmNode *node)
 {
-  return needs->constraints != NULL && swarm_constraints_match (needs->constraints, node) ? G_MAXUINT : 0;
+  return needs->constraints != NULL && swarm_constraints_match (needs->constraints, node);
 }
 
 static const char *
@@ -80,26 +100,75 @@ word_matches (const char *wanted, const char *have)
   return wanted == NULL || *wanted == '\0' || g_strcmp0 (wanted, have) == 0;
 }
 
-static guint
-filter_platform (const SwarmNeeds *needs, const SwarmNode *node, const SwarmNodeInfo *info)
+static gboolean
+platform_passes (const SwarmNeeds *needs, const SwarmNode *node)
 {
   const SwarmPlacement *placement = needs->task->spec->placement;
   const SwarmPlatform *have = node->description != NULL ? node->description->platform : NULL;
   if (placement == NULL || placement->platforms == NULL || placement->platforms->len == 0)
-    return G_MAXUINT;
+    return TRUE;
   for (guint i = 0; have != NULL && i < placement->platforms->len; i++) {
     const SwarmPlatform *wanted = g_ptr_array_index (placement->platforms, i);
     if (word_matches (plain_architecture (wanted->architecture), plain_architecture (have->architecture))
         && word_matches (wanted->os, have->os))
-      return G_MAXUINT;
+      return TRUE;
   }
-  return 0;
+  return FALSE;
+}
+
+/* The first of the three that refuses the node; SWARM_N_FILTERS: none. */
+static guint
+judge (const SwarmNeeds *needs, const SwarmNode *node)
+{
+  if (!plugins_pass (needs, node))
+    return SWARM_FILTER_PLUGINS;
+  if (!constraints_pass (needs, node))
+    return SWARM_FILTER_CONSTRAINTS;
+  return platform_passes (needs, node) ? SWARM_N_FILTERS : SWARM_FILTER_PLATFORM;
+}
+
+/* Once per class of nodes, where it can be told from that. */
+static guint
+judge_class (SwarmNeeds *needs, SwarmNodeSet *set, SwarmNodeInfo *info)
+{
+  if (needs->by_node)
+    return judge (needs, info->node);
+  guint generation, class = swarm_node_set_class (set, info, &generation);
+  guint before = generation == needs->generation ? needs->verdicts->len : 0;
+  needs->generation = generation;
+  if (before <= class || before == 0) {
+    g_byte_array_set_size (needs->verdicts, MAX (class + 1, before));
+    memset (needs->verdicts->data + before, 0, needs->verdicts->len - before);
+  }
+  guint8 *verdict = &needs->verdicts->data[class];
+  if (*verdict == 0)
+    *verdict = (guint8) (1 + judge (needs, info->node));
+  return *verdict - 1u;
+}
+
+/* ---- filters that look at what a node carries: how many tasks each lets onto it ---- */
+
+static guint
+fits_into (gint64 total, gint64 used, gint64 each)
+{
+  if (each <= 0)
+    return G_MAXUINT;
+  return total > used ? (guint) MIN ((total - used) / each, G_MAXUINT) : 0;
 }
 
 static guint
-filter_host_ports (const SwarmNeeds *needs, const SwarmNode *node, const SwarmNodeInfo *info)
+resources_room (const SwarmNeeds *needs, const SwarmNodeInfo *info)
 {
-  for (guint i = 0; i < needs->ports->len; i++) {
+  guint by_cpu = fits_into (info->total_nano_cpus, info->nano_cpus, needs->nano_cpus);
+  guint by_memory = fits_into (info->total_memory, info->memory, needs->memory);
+  guint by_things = needs->generic != NULL ? swarm_generic_room (info, needs->generic) : G_MAXUINT;
+  return MIN (MIN (by_cpu, by_memory), by_things);
+}
+
+static guint
+ports_room (const SwarmNeeds *needs, const SwarmNodeInfo *info)
+{
+  for (guint i = 0; info->ports != NULL && i < needs->ports->len; i++) {
     if (g_hash_table_contains (info->ports, GUINT_TO_POINTER (g_array_index (needs->ports, guint, i))))
       return 0;
   }
@@ -107,40 +176,56 @@ filter_host_ports (const SwarmNeeds *needs, const SwarmNode *node, const SwarmNo
 }
 
 static guint
-filter_max_replicas (const SwarmNeeds *needs, const SwarmNode *node, const SwarmNodeInfo *info)
+replicas_room (const SwarmNeeds *needs, SwarmNodeSet *set, const SwarmNodeInfo *info)
 {
   if (needs->max_replicas == 0)
     return G_MAXUINT;
-  guint now = swarm_node_info_service_tasks (info, &needs->task->service_id);
+  guint now = swarm_node_info_service_tasks (info, swarm_node_set_load (set, &needs->task->service_id));
   return now < needs->max_replicas ? (guint) MIN (needs->max_replicas - now, G_MAXUINT) : 0;
 }
 
+/* ---- all in their order ---- */
+
 static const struct {
-  guint (*room) (const SwarmNeeds *needs, const SwarmNode *node, const SwarmNodeInfo *info);
   const char *before; /* text around the count of nodes */
   const char *after;
   gboolean uncounted;
-} filters[SWARM_N_FILTERS] = {
-  [SWARM_FILTER_READY] = { filter_ready, "", " not available for new tasks" },
-  [SWARM_FILTER_RESOURCES] = { filter_resources, "insufficient resources on ", "" },
-  [SWARM_FILTER_CONSTRAINTS] = { filter_constraints, "scheduling constraints not satisfied on ", "" },
-  [SWARM_FILTER_PLATFORM] = { filter_platform, "unsupported platform on ", "" },
-  [SWARM_FILTER_HOST_PORTS] = { filter_host_ports, "host-mode port already in use on ", "" },
-  [SWARM_FILTER_MAX_REPLICAS] = { filter_max_replicas, "max replicas per node limit exceed", "", .uncounted = TRUE },
+} texts[SWARM_N_FILTERS] = {
+  [SWARM_FILTER_READY] = { "", " not available for new tasks" },
+  [SWARM_FILTER_RESOURCES] = { "insufficient resources on ", "" },
+  [SWARM_FILTER_PLUGINS] = { "missing plugin on ", "" },
+  [SWARM_FILTER_CONSTRAINTS] = { "scheduling constraints not satisfied on ", "" },
+  [SWARM_FILTER_PLATFORM] = { "unsupported platform on ", "" },
+  [SWARM_FILTER_HOST_PORTS] = { "host-mode port already in use on ", "" },
+  [SWARM_FILTER_MAX_REPLICAS] = { "max replicas per node limit exceed", "", .uncounted = TRUE },
+  [SWARM_FILTER_VOLUMES] = { "cannot fulfill requested CSI volume mounts on ", "" },
 };
 
-guint
-swarm_filters_capacity (const SwarmNeeds *needs, const SwarmNode *node, const SwarmNodeInfo *info, SwarmFilterCounts *counts)
+static guint
+refuse (SwarmFilterCounts *counts, guint filter)
 {
-  guint capacity = G_MAXUINT;
-  for (guint i = 0; i < SWARM_N_FILTERS; i++) {
-    capacity = MIN (capacity, filters[i].room (needs, node, info));
-    if (capacity == 0) {
-      counts->refused[i]++;
-      return 0;
-    }
-  }
-  return capacity;
+  counts->refused[filter]++;
+  return 0;
+}
+
+guint
+swarm_filters_capacity (SwarmNeeds *needs, SwarmNodeSet *set, SwarmNodeInfo *info, SwarmFilterCounts *counts)
+{
+  if (!info->ready)
+    return refuse (counts, SWARM_FILTER_READY);
+  guint by_resources = resources_room (needs, info);
+  if (by_resources == 0)
+    return refuse (counts, SWARM_FILTER_RESOURCES);
+  guint verdict = judge_class (needs, set, info);
+  if (verdict != SWARM_N_FILTERS)
+    return refuse (counts, verdict);
+  guint by_ports = ports_room (needs, info);
+  if (by_ports == 0)
+    return refuse (counts, SWARM_FILTER_HOST_PORTS);
+  guint by_replicas = replicas_room (needs, set, info);
+  if (by_replicas == 0)
+    return refuse (counts, SWARM_FILTER_MAX_REPLICAS);
+  return MIN (MIN (by_resources, by_ports), by_replicas);
 }
 
 char *
@@ -160,10 +245,10 @@ swarm_filters_explain (const SwarmFilterCounts *counts)
     left.refused[most] = 0;
     if (text->len > 0)
       g_string_append (text, "; ");
-    g_string_append (text, filters[most].before);
-    if (!filters[most].uncounted)
+    g_string_append (text, texts[most].before);
+    if (!texts[most].uncounted)
       g_string_append_printf (text, "%u node%s", n, n == 1 ? "" : "s");
-    g_string_append (text, filters[most].after);
+    g_string_append (text, texts[most].after);
   }
   return text->len > 0 ? g_strdup_printf ("no suitable node (%s)", text->str) : g_strdup ("no suitable node");
 }

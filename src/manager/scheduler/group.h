@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Pending tasks of the same service and spec version: identical, so they are placed together. */
 #pragma once
-#include "model/objects.h"
+#include "base/id-table.h"
+#include "manager/scheduler/filter.h"
 
 typedef struct {
   SwarmId service;
   guint64 version;
-  GHashTable *tasks; /* set of SwarmId * */
+  SwarmIdTable tasks; /* of SwarmTask as the store has them: those that wait */
+  GArray *queue;      /* SwarmId of each task that waits, in the order in which they came; and of some that wait no more */
+  SwarmNeeds needs;   /* .task NULL: not known yet */
   gboolean dirty;
+  gboolean held;      /* is being placed: stays when it gets empty */
 } SwarmGroup;
 
 typedef struct {
@@ -17,12 +21,20 @@ typedef struct {
 
 void swarm_groups_init (SwarmGroups *self);
 void swarm_groups_clear (SwarmGroups *self);
-/* A task that waits for a place; its group becomes dirty when the task is new in it. */
-void swarm_groups_add (SwarmGroups *self, const SwarmTask *task);
+/* A task that waits for a place, or a newer form of one that does; its group becomes dirty when the task is new in it. */
+void swarm_groups_add (SwarmGroups *self, SwarmTask *task);
 /* It waits no more; fine when it did not. */
 void swarm_groups_remove (SwarmGroups *self, const SwarmTask *task);
 void swarm_groups_mark (SwarmGroups *self, SwarmGroup *group);
-/* What was full may have room again. */
+/* Something has changed about nodes as such. */
 void swarm_groups_mark_all (SwarmGroups *self);
-/* The first dirty group, clean from now on; NULL: none. */
+/* There may be more room on @info: whom it helps is due. */
+void swarm_groups_mark_fitting (SwarmGroups *self, SwarmNodeSet *set, SwarmNodeInfo *info);
+/* The first dirty group, clean and held from now on; NULL: none. */
 SwarmGroup *swarm_groups_take (SwarmGroups *self);
+void swarm_groups_release (SwarmGroups *self, SwarmGroup *group);
+
+/* What its tasks ask for; NULL when none waits. */
+SwarmNeeds *swarm_group_needs (SwarmGroup *self);
+/* Appends to @ids up to @n that wait, from position *@cursor of the queue on, and moves the cursor behind them. */
+void swarm_group_collect (SwarmGroup *self, guint *cursor, guint n, GArray *ids);

@@ -2,86 +2,37 @@
 #include "manager/scheduler/scheduler.h"
 #include "base/log.h"
 #include "manager/dirty.h"
-#include "manager/scheduler/filter.h"
-#include "manager/scheduler/group.h"
+#include "manager/scheduler/generic.h"
+#include "manager/scheduler/placing.h"
 #include "manager/scheduler/preset.h"
 
 struct _SwarmScheduler {
   const SwarmLeader *leader;
-  SwarmSchedulerSet *schedulers;
   guint loop;
   guint watch;
   SwarmNodeSet *nodes;
   SwarmGroups groups;
+  SwarmPlacing *placing;
   SwarmPresets presets;
   SwarmDirty unwanted;  /* tasks that were never placed and shall not be any more */
   GPtrArray *assumed;   /* of SwarmTask: placed in the transaction under way, counted on their nodes already */
+  SwarmNeeds confirmed; /* of the last task with a node of its own */
+  guint n_arrived;      /* of them came back from the store, in their order: they go on counting */
 };
 
-/* The nodes that can take tasks of one group now. */
-typedef struct {
-  SwarmScheduler *scheduler;
-  const SwarmNeeds *needs;
-  GArray *nodes;  /* SwarmPluginNode */
-  GPtrArray *ids; /* SwarmNode *, same order; borrowed */
-  SwarmFilterCounts counts;
-} Survey;
-
-static gboolean
-survey_node (gpointer object, gpointer data)
-{
-  Survey *survey = data;
-  const SwarmNode *node = object;
-  SwarmNodeInfo *info = swarm_node_set_get (survey->scheduler->nodes, &node->object.id);
-  guint capacity = swarm_filters_capacity (survey->needs, node, info, &survey->counts);
-  if (capacity == 0)
-    return TRUE;
-  const SwarmTask *task = survey->needs->task;
-  const SwarmResources *total = node->description != NULL ? node->description->resources : NULL;
-  if (info->id_string == NULL)
-    info->id_string = swarm_id_dup_string (&info->id);
-  SwarmPluginNode row = {
-    .id = info->id_string,
-    .hostname = node->description != NULL && node->description->hostname != NULL ? node->description->hostname : "",
-    .labels = swarm_node_info_labels (info, node),
-    .service_tasks = swarm_node_info_service_tasks (info, &task->service_id),
-    .total_tasks = info->active,
-    .failures = swarm_node_info_failures (info, &task->service_id, task->spec_version,
-                                          swarm_clock_boottime (survey->scheduler->leader->clock)),
-    .capacity = capacity,
-    .nano_cpus = total != NULL ? total->nano_cpus : 0,
-    .memory = total != NULL ? total->memory_bytes : 0,
-    .free_nano_cpus = total != NULL ? total->nano_cpus - info->nano_cpus : 0,
-    .free_memory = total != NULL ? total->memory_bytes - info->memory : 0,
-  };
-  g_array_append_val (survey->nodes, row);
-  g_ptr_array_add (survey->ids, (gpointer) node);
-  return TRUE;
-}
-
 static void
-survey_init (Survey *survey, SwarmScheduler *scheduler, const SwarmNeeds *needs)
+assign_task (SwarmScheduler *self, const SwarmTask *task, SwarmNodeInfo *info, const char *text, SwarmTx *tx)
 {
-  *survey = (Survey){ scheduler, needs, g_array_new (FALSE, FALSE, sizeof (SwarmPluginNode)), g_ptr_array_new (), { { 0 } } };
-  swarm_store_foreach (scheduler->leader->store, SWARM_KIND_NODE, survey_node, survey);
-}
-
-static void
-survey_clear (Survey *survey)
-{
-  g_array_unref (survey->nodes);
-  g_ptr_array_unref (survey->ids);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Survey, survey_clear)
-
-static void
-assign_task (SwarmScheduler *self, const SwarmTask *task, const SwarmNode *node, const char *text, SwarmTx *tx)
-{
+  const SwarmResources *reserved = task->spec->resources != NULL ? task->spec->resources->reservations : NULL;
   SwarmTask *copy = swarm_task_copy (task);
   g_autoptr (GError) error = NULL;
-  copy->node_id = node->object.id;
-  if (!swarm_task_set_state (copy, SWARM_TASK_ASSIGNED, SWARM_WRITER_SCHEDULER, swarm_clock_now (self->leader->clock),
-                             text, NULL, &error)) {
+  copy->node_id = info->id;
+  if (reserved != NULL && reserved->generic != NULL) {
+    g_clear_pointer (&copy->generic, g_ptr_array_unref);
+    copy->generic = swarm_generic_claim (info, reserved->generic);
+  }
+  if (!swarm_task_set_state (copy, SWARM_TASK_ASSIGNED, SWARM_WRITER_SCHEDULER, swarm_clock_now (self->leader->clock), text, NULL,
+                             &error)) {
     swarm_error_log ("a task cannot be assigned: %s", error->message);
     swarm_task_unref (copy);
     return;
@@ -89,6 +40,12 @@ assign_task (SwarmScheduler *self, const SwarmTask *task, const SwarmNode *node,
   swarm_tx_update (tx, copy);
   swarm_node_set_add (self->nodes, copy);
   g_ptr_array_add (self->assumed, copy);
+}
+
+static void
+assign_placed (const SwarmTask *task, SwarmNodeInfo *info, SwarmTx *tx, gpointer data)
+{
+  assign_task (data, task, info, "scheduler assigned task to node", tx);
 }
 
 /* Writes why a task stays pending; nothing when it says so already. FALSE: @tx is full. */
@@ -109,16 +66,13 @@ explain_task (SwarmScheduler *self, const SwarmTask *task, const char *why, Swar
   return TRUE;
 }
 
-/* FALSE: @tx is full. */
 static gboolean
-explain_tasks (SwarmScheduler *self, GPtrArray *tasks, const char *why, SwarmTx *tx)
+explain_waiting (const SwarmTask *task, const char *why, SwarmTx *tx, gpointer data)
 {
-  for (guint i = 0; i < tasks->len; i++) {
-    if (!explain_task (self, g_ptr_array_index (tasks, i), why, tx))
-      return FALSE;
-  }
-  return TRUE;
+  return explain_task (data, task, why, tx);
 }
+
+static const SwarmPlacingOps placing_ops = { assign_placed, explain_waiting };
 
 static gboolean
 task_waits (const SwarmTask *task)
@@ -127,120 +81,28 @@ task_waits (const SwarmTask *task)
          && task->desired_state <= SWARM_TASK_COMPLETE;
 }
 
-static int
-compare_slots (gconstpointer a, gconstpointer b)
+/* What @task asks for; tasks of one service follow each other. */
+static SwarmNeeds *
+needs_of (SwarmScheduler *self, const SwarmTask *task)
 {
-  const SwarmTask *x = *(SwarmTask *const *) a, *y = *(SwarmTask *const *) b;
-  if (x->slot != y->slot)
-    return x->slot < y->slot ? -1 : 1;
-  return swarm_id_compare (&x->object.id, &y->object.id);
-}
-
-static GPtrArray *
-group_tasks (SwarmScheduler *self, const SwarmGroup *group)
-{
-  GPtrArray *tasks = g_ptr_array_new ();
-  GHashTableIter iter;
-  gpointer id;
-  g_hash_table_iter_init (&iter, group->tasks);
-  while (g_hash_table_iter_next (&iter, &id, NULL)) {
-    SwarmTask *task = swarm_store_get (self->leader->store, SWARM_KIND_TASK, id);
-    if (task != NULL && task_waits (task))
-      g_ptr_array_add (tasks, task);
-  }
-  g_ptr_array_sort (tasks, compare_slots);
-  return tasks;
-}
-
-/* Whom the service wants to be placed by, else the cluster; NULL or "": the default. */
-static const char *
-strategy_name (SwarmScheduler *self, const SwarmTask *task)
-{
-  const SwarmCluster *cluster = swarm_store_cluster (self->leader->store);
-  const SwarmPlacement *placement = task->spec->placement;
-  if (placement != NULL && placement->strategy != NULL)
-    return placement->strategy;
-  return cluster != NULL && cluster->spec->orchestration != NULL ? cluster->spec->orchestration->strategy : NULL;
-}
-
-/* One call of the strategy for the first @n tasks. Assigns what it places, and takes it out of @tasks. FALSE: it failed. */
-static gboolean
-place_tasks (SwarmScheduler *self, SwarmSchedulerHost *strategy, const SwarmNeeds *needs, const Survey *survey, GPtrArray *tasks, guint n,
-             SwarmTx *tx)
-{
-  g_autofree char *service = swarm_id_dup_string (&needs->task->service_id);
-  g_autofree gint32 *placement = g_new (gint32, n);
-  g_autoptr (GError) error = NULL;
-  SwarmPluginGroup group = { .service_id = service, .service_name = needs->task->service_name, .count = n,
-                             .nano_cpus = needs->nano_cpus, .memory = needs->memory };
-  const SwarmPluginNode *nodes = (const SwarmPluginNode *) survey->nodes->data;
-  if (!swarm_scheduler_host_place (strategy, &group, nodes, survey->nodes->len, placement, &error)) {
-    swarm_warning ("scheduler: %s", error->message);
-    return FALSE;
-  }
-  g_autoptr (GPtrArray) left = g_ptr_array_new ();
-  for (guint i = 0; i < tasks->len; i++) {
-    SwarmTask *task = g_ptr_array_index (tasks, i);
-    if (i < n && placement[i] >= 0 && (guint) placement[i] < survey->ids->len)
-      assign_task (self, task, g_ptr_array_index (survey->ids, placement[i]), "scheduler assigned task to node", tx);
-    else
-      g_ptr_array_add (left, task);
-  }
-  g_ptr_array_set_size (tasks, 0);
-  g_ptr_array_extend_and_steal (tasks, g_steal_pointer (&left));
-  return TRUE;
-}
-
-/* TRUE: @tx is full, more is to be done for this group. */
-static gboolean
-schedule_group (SwarmScheduler *self, SwarmGroup *group, SwarmTx *tx)
-{
-  g_autoptr (GPtrArray) tasks = group_tasks (self, group);
-  if (tasks->len == 0)
-    return FALSE;
-  const char *name = strategy_name (self, g_ptr_array_index (tasks, 0));
-  SwarmSchedulerHost *strategy = self->schedulers != NULL ? swarm_scheduler_set_get (self->schedulers, name) : NULL;
-  if (strategy == NULL) {
-    g_autofree char *why = g_strdup_printf ("no suitable node (this manager has no scheduler strategy \"%s\")",
-                                            name != NULL ? name : SWARM_DEFAULT_STRATEGY);
-    return !explain_tasks (self, tasks, why, tx);
-  }
-  g_auto (SwarmNeeds) needs = { 0 };
-  swarm_needs_init (&needs, g_ptr_array_index (tasks, 0));
-  for (;;) {
-    g_auto (Survey) survey = { 0 };
-    survey_init (&survey, self, &needs);
-    if (survey.nodes->len == 0) {
-      g_autofree char *why = swarm_filters_explain (&survey.counts);
-      return !explain_tasks (self, tasks, why, tx);
-    }
-    const guint before = tasks->len;
-    guint n = before;
-    while (n > 0 && !swarm_tx_has_room (tx, n))
-      n /= 2;
-    if (n == 0)
-      return TRUE;
-    if (!place_tasks (self, strategy, &needs, &survey, tasks, n, tx))
-      return !explain_tasks (self, tasks, "no suitable node (the scheduler failed)", tx);
-    if (tasks->len == 0)
-      return FALSE;
-    if (tasks->len == before) /* the strategy places none of them, though they would fit */
-      return !explain_tasks (self, tasks, "no suitable node", tx);
-  }
+  const SwarmTask *last = self->confirmed.task;
+  if (last != NULL && last->spec_version == task->spec_version && swarm_id_equal (&last->service_id, &task->service_id))
+    return &self->confirmed;
+  swarm_needs_clear (&self->confirmed);
+  swarm_needs_init (&self->confirmed, task);
+  return &self->confirmed;
 }
 
 /* Its node is known: the filters only say whether it can run there. */
 static void
 confirm_task (SwarmScheduler *self, const SwarmTask *task, SwarmTx *tx)
 {
-  const SwarmNode *node = swarm_store_get (self->leader->store, SWARM_KIND_NODE, &task->node_id);
+  SwarmNodeInfo *info = swarm_node_set_get (self->nodes, &task->node_id);
   SwarmFilterCounts counts = { { 0 } };
-  g_auto (SwarmNeeds) needs = { 0 };
-  if (node == NULL)
+  if (info == NULL || info->node == NULL)
     return; /* removed: so will be the task, or it is orphaned */
-  swarm_needs_init (&needs, task);
-  if (swarm_filters_capacity (&needs, node, swarm_node_set_get (self->nodes, &task->node_id), &counts) > 0) {
-    assign_task (self, task, node, "scheduler confirmed task can run on preassigned node", tx);
+  if (swarm_filters_capacity (needs_of (self, task), self->nodes, info, &counts) > 0) {
+    assign_task (self, task, info, "scheduler confirmed task can run on preassigned node", tx);
     return;
   }
   g_autofree char *why = swarm_filters_explain (&counts);
@@ -281,15 +143,8 @@ scheduler_pass (gpointer loop, SwarmTx *tx)
     if (task != NULL && swarm_task_is_preset (task))
       confirm_task (self, task, tx);
   }
-  SwarmGroup *group;
-  while (swarm_tx_has_room (tx, 1) && !swarm_runner_time_is_up (self->leader->runner)
-         && (group = swarm_groups_take (&self->groups)) != NULL) {
-    if (schedule_group (self, group, tx)) {
-      swarm_groups_mark (&self->groups, group);
-      return TRUE;
-    }
-  }
-  return self->groups.dirty.length > 0 || swarm_dirty_n_waiting (&self->unwanted) > 0 || swarm_dirty_n_waiting (&self->presets.due) > 0;
+  gboolean more = swarm_placing_step (self->placing, tx);
+  return more || swarm_dirty_n_waiting (&self->unwanted) > 0 || swarm_dirty_n_waiting (&self->presets.due) > 0;
 }
 
 static void
@@ -298,11 +153,15 @@ scheduler_settle (gpointer loop, guint64 index, const GError *error)
   SwarmScheduler *self = loop;
   swarm_dirty_settle (&self->unwanted, error == NULL);
   swarm_dirty_settle (&self->presets.due, error == NULL);
-  for (guint i = 0; i < self->assumed->len; i++)
+  for (guint i = self->n_arrived; i < self->assumed->len; i++)
     swarm_node_set_remove (self->nodes, g_ptr_array_index (self->assumed, i));
   g_ptr_array_set_size (self->assumed, 0);
-  if (error != NULL)
+  self->n_arrived = 0;
+  if (error != NULL) {
+    swarm_placing_restart (self->placing);
     swarm_groups_mark_all (&self->groups);
+  }
+  swarm_placing_settled (self->placing);
 }
 
 static const SwarmLoopOps scheduler_ops = { "scheduler", scheduler_pass, scheduler_settle };
@@ -313,21 +172,34 @@ scheduler_mark (SwarmScheduler *self)
   swarm_runner_mark (self->leader->runner, self->loop);
 }
 
-/* Something on @node changed for the better, perhaps. */
+/* There may be more room on @node. */
 static void
 capacity_freed (SwarmScheduler *self, const SwarmId *node)
 {
-  swarm_groups_mark_all (&self->groups);
+  SwarmNodeInfo *info = swarm_node_set_get (self->nodes, node);
+  if (info != NULL)
+    swarm_groups_mark_fitting (&self->groups, self->nodes, info);
   if (swarm_presets_mark (&self->presets, node) || self->groups.dirty.length > 0)
     scheduler_mark (self);
+}
+
+/* The very object that was assigned comes back from the store: it counts already. */
+static gboolean
+has_arrived (SwarmScheduler *self, const SwarmTask *task)
+{
+  if (self->n_arrived >= self->assumed->len || g_ptr_array_index (self->assumed, self->n_arrived) != task)
+    return FALSE;
+  self->n_arrived++;
+  return TRUE;
 }
 
 static gboolean
 task_appears (gpointer object, gpointer data)
 {
   SwarmScheduler *self = data;
-  const SwarmTask *task = object;
-  swarm_node_set_add (self->nodes, task);
+  SwarmTask *task = object;
+  if (!has_arrived (self, task))
+    swarm_node_set_add (self->nodes, task);
   if (task_waits (task)) {
     swarm_groups_add (&self->groups, task);
     scheduler_mark (self);
@@ -396,16 +268,65 @@ node_matters (const SwarmNode *before, const SwarmNode *node)
          || g_strcmp0 (before->status->addr, node->status->addr) != 0;
 }
 
+static gboolean
+node_appears (gpointer object, gpointer data)
+{
+  swarm_node_set_put (((SwarmScheduler *) data)->nodes, object);
+  return TRUE;
+}
+
+/* Service by service, so that tasks of a group wait in the order of their slots. */
+static gboolean
+load_service (gpointer object, gpointer data)
+{
+  SwarmScheduler *self = data;
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (self->leader->store, &SWARM_OBJECT (object)->id);
+  for (guint i = 0; i < tasks->len; i++)
+    task_appears (g_ptr_array_index (tasks, i), self);
+  return TRUE;
+}
+
+static gboolean
+load_left (gpointer object, gpointer data)
+{
+  SwarmScheduler *self = data;
+  const SwarmTask *task = object;
+  if (swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, &task->service_id) == NULL)
+    task_appears (object, self);
+  return TRUE;
+}
+
 static void
 scheduler_load (SwarmScheduler *self)
 {
+  swarm_placing_forget (self->placing);
   swarm_node_set_clear (self->nodes);
   swarm_groups_clear (&self->groups);
   swarm_groups_init (&self->groups);
   swarm_presets_clear (&self->presets);
   swarm_presets_init (&self->presets);
   g_ptr_array_set_size (self->assumed, 0);
-  swarm_store_foreach (self->leader->store, SWARM_KIND_TASK, task_appears, self);
+  self->n_arrived = 0;
+  swarm_store_foreach (self->leader->store, SWARM_KIND_NODE, node_appears, self);
+  swarm_store_foreach (self->leader->store, SWARM_KIND_SERVICE, load_service, self);
+  swarm_store_foreach (self->leader->store, SWARM_KIND_TASK, load_left, self);
+}
+
+static void
+node_event (SwarmScheduler *self, const SwarmEvent *event)
+{
+  const SwarmId *id = &SWARM_OBJECT (event->object)->id;
+  if (event->event == SWARM_EVENT_UPDATE && !node_matters (event->previous, event->object))
+    return;
+  if (event->event == SWARM_EVENT_REMOVE) {
+    swarm_placing_restart (self->placing);
+    swarm_node_set_drop (self->nodes, id);
+  } else {
+    swarm_node_set_put (self->nodes, event->object);
+  }
+  swarm_groups_mark_all (&self->groups); /* for their explanations too */
+  if (swarm_presets_mark (&self->presets, id) || self->groups.dirty.length > 0)
+    scheduler_mark (self);
 }
 
 static void
@@ -417,9 +338,7 @@ scheduler_event (const SwarmEvent *event, gpointer data)
   } else if (event->event != SWARM_EVENT_COMMIT && event->kind == SWARM_KIND_TASK) {
     task_event (self, event);
   } else if (event->event != SWARM_EVENT_COMMIT && event->kind == SWARM_KIND_NODE) {
-    swarm_node_set_touch (self->nodes, &SWARM_OBJECT (event->object)->id, event->event == SWARM_EVENT_REMOVE);
-    if (event->event != SWARM_EVENT_UPDATE || node_matters (event->previous, event->object))
-      capacity_freed (self, &SWARM_OBJECT (event->object)->id);
+    node_event (self, event);
   }
 }
 
@@ -428,11 +347,11 @@ swarm_scheduler_new (const SwarmLeader *leader, SwarmSchedulerSet *schedulers)
 {
   SwarmScheduler *self = g_new0 (SwarmScheduler, 1);
   self->leader = leader;
-  self->schedulers = schedulers;
   self->nodes = swarm_node_set_new (leader->clock);
   swarm_groups_init (&self->groups);
   swarm_presets_init (&self->presets);
   swarm_dirty_init (&self->unwanted);
+  self->placing = swarm_placing_new (leader, self->nodes, &self->groups, schedulers, &placing_ops, self);
   self->assumed = g_ptr_array_new_with_free_func ((GDestroyNotify) swarm_task_unref);
   self->loop = swarm_runner_add (leader->runner, &scheduler_ops, self);
   self->watch = swarm_store_watch (leader->store, 1 << SWARM_KIND_TASK | 1 << SWARM_KIND_NODE, scheduler_event, self);
@@ -446,8 +365,10 @@ swarm_scheduler_free (SwarmScheduler *self)
   if (self == NULL)
     return;
   swarm_store_unwatch (self->leader->store, self->watch);
-  swarm_node_set_free (self->nodes);
+  swarm_placing_free (self->placing);
   swarm_groups_clear (&self->groups);
+  swarm_needs_clear (&self->confirmed);
+  swarm_node_set_free (self->nodes);
   swarm_presets_clear (&self->presets);
   swarm_dirty_clear (&self->unwanted);
   g_ptr_array_unref (self->assumed);
