@@ -113,7 +113,7 @@ void
 podman_cancel (SwarmPluginInstance *self, SwarmPluginCall *call)
 {
   PodmanOp *op = g_hash_table_lookup (self->prepares, call);
-  if (op == NULL || op->cancelled)
+  if (podman_exec_cancel (self, call) || op == NULL || op->cancelled)
     return;
   op->cancelled = TRUE;
   if (op->pull != NULL) {

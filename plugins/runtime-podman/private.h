@@ -10,6 +10,7 @@ struct SwarmPluginInstance {
   SwarmPluginHost *host;
   char *podman;
   char *skopeo;
+  char *crun;
   char *pull_timeout;
   GHashTable *tasks;      /* task id → PodmanTask */
   GHashTable *containers; /* container id → PodmanTask */
@@ -22,6 +23,9 @@ struct SwarmPluginInstance {
   guint exits_source;
   gboolean watching;      /* the units of tasks */
   guint next_resolve;
+  guint next_inspect;
+  GHashTable *execs; /* SwarmPluginCall → command under way (health.c) */
+  guint next_exec;
 };
 
 /* What is known of a task here. */
@@ -103,6 +107,13 @@ void podman_stop (SwarmPluginInstance *self, const char *task_id, SwarmPluginCal
 void podman_remove (SwarmPluginInstance *self, const char *task_id, SwarmPluginCall *call);
 void podman_list (SwarmPluginInstance *self, SwarmPluginCall *call);
 void podman_resolve_image (SwarmPluginInstance *self, const char *image, const char *auth, SwarmPluginCall *call);
+
+/* health.c */
+void podman_exec (SwarmPluginInstance *self, const SwarmPluginCommand *command, SwarmPluginCall *call);
+/* FALSE: @call is no command. */
+gboolean podman_exec_cancel (SwarmPluginInstance *self, SwarmPluginCall *call);
+void podman_exec_forget (gpointer exec);
+void podman_inspect_image (SwarmPluginInstance *self, const char *image, SwarmPluginCall *call);
 
 /* create.c */
 /* The file "create": the arguments of podman create, NUL separated. NULL with @ret_error: the task cannot be had. */

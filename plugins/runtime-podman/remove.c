@@ -15,10 +15,10 @@ stopped (SwarmPluginCode code, const char *error, const SwarmPluginUnitState *st
   PodmanTask *task = g_hash_table_lookup (op->self->tasks, op->id);
   if (task != NULL)
     task->unit_up = FALSE;
-  if (code != SWARM_PLUGIN_OK)
-    podman_op_fail (op, code, error);
-  else
-    podman_op_ok (op);
+  SwarmPluginResult result = { .code = code, .error = error, .exit_code = -1 };
+  if (task != NULL && task->container_id != NULL)
+    podman_exits_read (task->container_id, &result.exit_code);
+  podman_op_finish (op, &result);
 }
 
 void

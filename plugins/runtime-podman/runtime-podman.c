@@ -229,9 +229,12 @@ init (SwarmPluginHost *host, char *error, size_t error_length)
 {
   SwarmPluginInstance *self = g_new0 (SwarmPluginInstance, 1);
   const char *podman = host->config (host, "Podman"), *skopeo = host->config (host, "Skopeo"), *pull = host->config (host, "PullTimeoutSec");
+  const char *crun = host->config (host, "Crun");
   self->host = host;
   self->podman = g_strdup (podman != NULL ? podman : "/usr/bin/podman");
   self->skopeo = g_strdup (skopeo != NULL ? skopeo : "/usr/bin/skopeo");
+  self->crun = g_strdup (crun != NULL ? crun : "/usr/bin/crun");
+  self->execs = g_hash_table_new_full (NULL, NULL, NULL, NULL);
   self->pull_timeout = g_strdup_printf ("%ss", pull != NULL ? pull : "600");
   self->tasks = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, task_free);
   self->containers = g_hash_table_new (g_str_hash, g_str_equal);
@@ -244,6 +247,12 @@ init (SwarmPluginHost *host, char *error, size_t error_length)
 }
 
 static void
+forget_exec (gpointer call, gpointer exec, gpointer data)
+{
+  podman_exec_forget (exec);
+}
+
+static void
 fini (SwarmPluginInstance *self)
 {
   podman_exits_unwatch (self);
@@ -252,12 +261,15 @@ fini (SwarmPluginInstance *self)
   g_hash_table_unref (self->pulls);
   g_hash_table_unref (self->prepares);
   g_hash_table_unref (self->images);
+  g_hash_table_foreach (self->execs, forget_exec, NULL);
+  g_hash_table_unref (self->execs);
   g_queue_clear_full (&self->to_remove, podman_op_free);
   for (guint i = 0; self->removing != NULL && i < self->removing->len; i++)
     podman_op_free (self->removing->pdata[i]);
   g_clear_pointer (&self->removing, g_ptr_array_unref);
   g_free (self->podman);
   g_free (self->skopeo);
+  g_free (self->crun);
   g_free (self->pull_timeout);
   g_free (self);
 }
@@ -272,6 +284,8 @@ static const SwarmRuntimeOps podman_ops = {
   .list = podman_list,
   .resolve_image = podman_resolve_image,
   .cancel = podman_cancel,
+  .exec = podman_exec,
+  .inspect_image = podman_inspect_image,
 };
 
 SWARM_PLUGIN_DEFINE (RUNTIME, runtime_podman, "runtime-podman", "runs tasks with podman under systemd", "0.1", podman_ops);

@@ -3,17 +3,19 @@
  *   swarm-podman pull PODMAN DIR                    the image of the file "image", with the credentials of "auth.json"
  *   swarm-podman create|run PODMAN DIR              the container of the file "create"
  *   swarm-podman stop PODMAN CONTAINER SECONDS      stops it unless it has ended
+ *   swarm-podman exec CRUN DIR FILE CONTAINER MS BYTES   the command of FILE in a container, killed after so long; tells its end and so
+ *                                                   much of its output
  *   swarm-podman sweep PODMAN                       removes containers of tasks that do not run (left by an earlier boot) */
+#include "helper.h"
 #include <errno.h>
-#include <glib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define NOTIFY_SOCKET_PATH "/run/systemd/notify"
 
-static GPtrArray *
-read_list (const char *dir, const char *name)
+GPtrArray *
+helper_read_list (const char *dir, const char *name)
 {
   g_autofree char *path = g_build_filename (dir, name, NULL), *data = NULL;
   gsize len;
@@ -100,7 +102,7 @@ pull (const char *podman, const char *dir)
 static int
 become_podman (const char *podman, const char *dir, const char *const *verb)
 {
-  g_autoptr (GPtrArray) args = read_list (dir, "create"), variables = read_list (dir, "environ"), argv = podman_argv (podman);
+  g_autoptr (GPtrArray) args = helper_read_list (dir, "create"), variables = helper_read_list (dir, "environ"), argv = podman_argv (podman);
   g_autofree char *env = existing (dir, "env"), *container = g_build_filename (dir, "container-id", NULL);
   g_autofree char *cidfile = g_strconcat ("--cidfile=", container, NULL), *env_file = env != NULL ? g_strconcat ("--env-file=", env, NULL) : NULL;
   if (args == NULL || args->len == 0) {
@@ -188,6 +190,8 @@ main (int argc, char **argv)
     return stop (argv[2], argv[3], argv[4]);
   if (argc == 3 && strcmp (argv[1], "sweep") == 0)
     return sweep (argv[2]);
-  g_printerr ("usage: swarm-podman pull|create|run PODMAN DIR | stop PODMAN CONTAINER SECONDS | sweep PODMAN\n");
+  if (argc == 8 && strcmp (argv[1], "exec") == 0)
+    return helper_exec (argv + 2);
+  g_printerr ("usage: swarm-podman pull|create|run PODMAN DIR | stop PODMAN CONTAINER SECONDS | exec CRUN DIR FILE CONTAINER MS BYTES | sweep PODMAN\n");
   return 2;
 }

@@ -47,6 +47,7 @@ static const struct {
   { "Nice", "Nice", UNIT_INT },
   { "KillSignal", "KillSignal", UNIT_INT },
   { "OOMScoreAdjust", "OOMScoreAdjust", UNIT_INT },
+  { "LogLevelMax", "LogLevelMax", UNIT_INT },
   { "CPUQuota", "CPUQuotaPerSecUSec", UNIT_QUOTA },
   { "TimeoutStartSec", "TimeoutStartUSec", UNIT_TIME },
   { "TimeoutStopSec", "TimeoutStopUSec", UNIT_TIME },

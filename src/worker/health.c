@@ -109,41 +109,76 @@ remember (SwarmWorker *worker, const char *image, const SwarmHealthcheck *health
                         health != NULL ? swarm_healthcheck_ref (health) : swarm_healthcheck_new ());
 }
 
-static SwarmWorkerTask *
-task_of_answer (gpointer data, SwarmWorkerOp *op)
+static gboolean
+waits_for_image (const SwarmWorkerTask *task, const char *image)
 {
-  SwarmWorkerTask *task;
+  return task->task != NULL && task->health != NULL && task->health->config == NULL && strcmp (image_of (task), image) == 0;
+}
 
-  if (!swarm_worker_op_take (data, op))
-    return NULL;
-  task = swarm_worker_task_of (op->worker, &op->task);
-  return task != NULL && task->health != NULL && task->health->serial == op->tag ? task : NULL;
+/* What an image declares is known: whoever waits for it goes on. */
+static void
+image_known (SwarmWorker *worker, const char *image, const SwarmHealthcheck *health)
+{
+  g_autoptr (GPtrArray) waiting = g_ptr_array_new ();
+  GHashTableIter iter;
+  gpointer task;
+
+  g_hash_table_iter_init (&iter, worker->tasks);
+  while (g_hash_table_iter_next (&iter, NULL, &task)) {
+    if (waits_for_image (task, image))
+      g_ptr_array_add (waiting, task);
+  }
+  for (guint i = 0; i < waiting->len; i++) {
+    SwarmWorkerTask *one = waiting->pdata[i];
+    one->image_health = health != NULL ? swarm_healthcheck_ref (health) : swarm_healthcheck_new ();
+    g_clear_pointer (&one->health, g_free);
+    swarm_worker_health_watch (one);
+  }
 }
 
 static void
 on_inspected (const SwarmRuntimeResult *result, const GError *error, gpointer data)
 {
   SwarmWorkerOp op;
-  SwarmWorkerTask *task = task_of_answer (data, &op);
+  g_autofree char *image = NULL;
 
-  if (task == NULL)
+  if (!swarm_worker_op_take (data, &op))
     return;
-  task->health->call = 0;
+  image = g_strdup (g_hash_table_lookup (op.worker->image_asks, &op.tag));
+  g_hash_table_remove (op.worker->image_asks, &op.tag);
   if (error != NULL)
-    swarm_warning ("What image %s says of its health cannot be read, so it counts as saying nothing: %s", image_of (task), error->message);
+    swarm_warning ("What image %s says of its health cannot be read, so it counts as saying nothing: %s", image, error->message);
   else
-    remember (op.worker, image_of (task), result->health);
-  task->image_health = result != NULL && result->health != NULL ? swarm_healthcheck_ref (result->health) : swarm_healthcheck_new ();
-  g_clear_pointer (&task->health, g_free);
-  swarm_worker_health_watch (task);
+    remember (op.worker, image, result->health);
+  image_known (op.worker, image, result != NULL ? result->health : NULL);
+}
+
+static gboolean
+is_image (gpointer key, gpointer value, gpointer image)
+{
+  return strcmp (value, image) == 0;
+}
+
+/* One question for all tasks that want to know it at the same time. */
+static void
+inspect (SwarmWorker *worker, const char *image)
+{
+  guint64 *serial;
+
+  if (g_hash_table_find (worker->image_asks, is_image, (gpointer) image) != NULL)
+    return;
+  serial = g_new (guint64, 1);
+  *serial = ++last_serial;
+  g_hash_table_insert (worker->image_asks, serial, g_strdup (image));
+  swarm_runtime_host_inspect_image (worker->config.runtime, image, INSPECT_LIMIT_US, on_inspected,
+                                    swarm_worker_op_new (worker, NULL, *serial));
 }
 
 /* What the image declares: an empty one for nothing; NULL: asked, the answer comes. */
 static const SwarmHealthcheck *
 ask_image (SwarmWorkerTask *task)
 {
-  SwarmWorker *worker = task->worker;
-  SwarmHealthcheck *known = g_hash_table_lookup (worker->image_health, image_of (task));
+  SwarmHealthcheck *known = g_hash_table_lookup (task->worker->image_health, image_of (task));
 
   if (task->image_health == NULL && known != NULL)
     task->image_health = swarm_healthcheck_ref (known);
@@ -151,9 +186,7 @@ ask_image (SwarmWorkerTask *task)
     return task->image_health;
   task->health = g_new0 (SwarmWorkerHealth, 1);
   task->health->task = task;
-  task->health->serial = ++last_serial;
-  task->health->call = swarm_runtime_host_inspect_image (worker->config.runtime, image_of (task), INSPECT_LIMIT_US, on_inspected,
-                                                         swarm_worker_op_new (worker, &task->id, task->health->serial));
+  inspect (task->worker, image_of (task));
   return NULL;
 }
 
@@ -221,6 +254,17 @@ said_no (SwarmWorkerHealth *self, gboolean was_starting, const char *output)
   swarm_worker_task_set_health (task, "unhealthy", self->failures, output);
   swarm_worker_task_unhealthy (task); /* may free us */
   return TRUE;
+}
+
+static SwarmWorkerTask *
+task_of_answer (gpointer data, SwarmWorkerOp *op)
+{
+  SwarmWorkerTask *task;
+
+  if (!swarm_worker_op_take (data, op))
+    return NULL;
+  task = swarm_worker_task_of (op->worker, &op->task);
+  return task != NULL && task->health != NULL && task->health->serial == op->tag ? task : NULL;
 }
 
 static void

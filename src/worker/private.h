@@ -81,6 +81,7 @@ struct _SwarmWorker {
   void (*drain_func) (gpointer data);
   gpointer drain_data;
   gboolean disk_failed; /* said once */
+  GHashTable *image_asks;   /* number of a question under way → image */
   GHashTable *image_health; /* image by digest → SwarmHealthcheck, that it declares (empty: none) */
 };
 

@@ -33,6 +33,7 @@ swarm_worker_new (const SwarmWorkerConfig *config)
   self->boot_id = g_strdup (config->boot_id);
   self->listen_address = g_strdup (config->listen_address);
   self->tasks = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, swarm_worker_task_free);
+  self->image_asks = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, g_free);
   self->image_health = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) swarm_healthcheck_unref);
   for (guint i = 0; i < G_N_ELEMENTS (self->waiting); i++)
     g_queue_init (&self->waiting[i]);
@@ -55,6 +56,7 @@ swarm_worker_free (SwarmWorker *self)
   swarm_worker_reports_free (self->reports);
   g_hash_table_unref (self->tasks);
   g_hash_table_unref (self->image_health);
+  g_hash_table_unref (self->image_asks);
   g_clear_pointer (&self->collected, g_hash_table_unref);
   g_clear_pointer (&self->managers, g_ptr_array_unref);
   g_free (self->hostname);

@@ -23,6 +23,7 @@ typedef struct {
   const char *exists;    /* a unit whose name contains this is there already, once */
   const char *fails;     /* a unit whose name contains this fails with @stderr_text */
   const char *stderr_text;
+  const char *output; /* what a command in a container, or podman image inspect, writes */
   const char *hangs; /* a unit whose name contains this runs until it is stopped */
   SwarmUnitFunc hanging;
   gpointer hanging_data;
@@ -96,6 +97,22 @@ put_file (Systemd *self, const char *name, const char *file, const char *text)
   g_assert_true (g_file_set_contents (path, text, -1, NULL));
 }
 
+/* Into the file that StandardOutput= names. */
+static void
+put_output (Systemd *self, GVariant *properties)
+{
+  const char *name;
+  g_autoptr (GVariant) value = NULL;
+  GVariantIter iter;
+
+  g_variant_iter_init (&iter, properties);
+  while (g_variant_iter_next (&iter, "(&sv)", &name, &value)) {
+    if (strcmp (name, "StandardOutputFileToTruncate") == 0)
+      g_assert_true (g_file_set_contents (g_variant_get_string (value, NULL), self->output, -1, NULL));
+    g_clear_pointer (&value, g_variant_unref);
+  }
+}
+
 static void
 systemd_start (SwarmPluginServices *services, const char *name, GVariant *properties, SwarmUnitFunc func, gpointer data)
 {
@@ -120,6 +137,8 @@ systemd_start (SwarmPluginServices *services, const char *name, GVariant *proper
   }
   if (g_str_has_prefix (name, "swarm-prepare-") || g_str_has_prefix (name, "swarm-task-"))
     put_file (self, name, "container-id", CONTAINER "\n");
+  if (self->output != NULL && (g_str_has_prefix (name, "swarm-exec-") || g_str_has_prefix (name, "swarm-inspect-")))
+    put_output (self, properties);
   answer_later (name, g_str_has_prefix (name, "swarm-task-") ? SWARM_PLUGIN_UNIT_RUNNING : SWARM_PLUGIN_UNIT_ABSENT, NULL, func, data);
 }
 
@@ -198,6 +217,9 @@ typedef struct {
   guint exits;
   int exit_code;
   guint64 call;
+  int command_code; /* of exec */
+  char *output;
+  SwarmHealthcheck *health;
 } Bed;
 
 static void
@@ -208,6 +230,13 @@ on_done (const SwarmRuntimeResult *result, const GError *error, gpointer data)
   bed->done = TRUE;
   g_clear_error (&bed->error);
   bed->error = error != NULL ? g_error_copy (error) : NULL;
+  if (result != NULL) {
+    bed->command_code = result->exit_code;
+    g_free (bed->output);
+    bed->output = g_strdup (result->output);
+    swarm_message_unref (bed->health);
+    bed->health = result->health != NULL ? swarm_healthcheck_ref (result->health) : NULL;
+  }
   if (result != NULL && result->container_id != NULL) {
     g_free (bed->container);
     bed->container = g_strdup (result->container_id);
@@ -327,6 +356,8 @@ bed_free (Bed *bed)
   g_string_free (bed->systemd.calls, TRUE);
   g_ptr_array_unref (bed->systemd.properties);
   g_clear_error (&bed->error);
+  g_free (bed->output);
+  swarm_message_unref (bed->health);
   g_free (bed->container);
   g_free (bed->id);
   remove_tree (bed->systemd.dir);
@@ -682,6 +713,123 @@ test_remove_fails (void)
   g_assert_cmpuint (count_of (bed->systemd.calls->str, "start swarm-remove.service"), >=, 4);
 }
 
+/* ---- commands and images ---- */
+
+static void
+exec_command (Bed *bed, gsize max_output)
+{
+  static const char *const argv[] = { "/bin/sh", "-c", "check " SECRET_ARG, NULL };
+
+  bed->call = swarm_runtime_host_exec (bed->host, &bed->task->object.id, argv, 2 * G_USEC_PER_SEC, max_output, on_done, bed);
+}
+
+static guint
+count_files (Bed *bed, const char *prefix)
+{
+  g_autofree char *scope = g_build_filename (bed->systemd.dir, bed->id, NULL);
+  g_autoptr (GDir) dir = g_dir_open (scope, 0, NULL);
+  const char *name;
+  guint n = 0;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    n += g_str_has_prefix (name, prefix);
+  return n;
+}
+
+/* Its code and output, whatever the code; the unit shows neither the command nor what it wrote, and its files go. */
+static void
+test_exec (void)
+{
+  g_autoptr (Bed) bed = bed_new ();
+
+  exec_command (bed, 100);
+  finish_call (bed);
+  g_assert_error (bed->error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND); /* nothing runs */
+  prepare (bed);
+  finish_call (bed);
+  start (bed);
+  finish_call (bed);
+  bed->systemd.output = "exit 3\nnot well\n";
+  exec_command (bed, 100);
+  finish_call (bed);
+  g_assert_no_error (bed->error);
+  g_assert_cmpint (bed->command_code, ==, 3);
+  g_assert_cmpstr (bed->output, ==, "not well\n");
+  exec_command (bed, 3);
+  finish_call (bed);
+  g_assert_cmpstr (bed->output, ==, "not");
+  bed->systemd.output = "timeout\nbegan";
+  exec_command (bed, 100);
+  finish_call (bed);
+  g_assert_error (bed->error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT);
+  bed->systemd.output = "nonsense";
+  exec_command (bed, 100);
+  finish_call (bed);
+  g_assert_error (bed->error, SWARM_ERROR, SWARM_ERROR_FAILED);
+  const char *unit = bed->systemd.properties->pdata[bed->systemd.properties->len - 1];
+  g_assert_null (strstr (unit, SECRET_ARG));
+  g_assert_nonnull (strstr (unit, CONTAINER));
+  swarm_runtime_host_stop (bed->host, &bed->task->object.id, 5 * G_USEC_PER_SEC, on_done, bed);
+  finish_call (bed);
+  g_assert_cmpint (bed->command_code, ==, -1);
+}
+
+/* Given up: its unit is stopped, its files go. */
+static void
+test_exec_cancel (void)
+{
+  g_autoptr (Bed) bed = bed_new ();
+
+  prepare (bed);
+  finish_call (bed);
+  start (bed);
+  finish_call (bed);
+  g_string_truncate (bed->systemd.calls, 0);
+  bed->systemd.hangs = "swarm-exec-";
+  exec_command (bed, 100);
+  while (bed->systemd.hanging == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (count_files (bed, "exec-"), ==, 1);
+  swarm_runtime_host_cancel (bed->host, bed->call);
+  finish_call (bed);
+  g_assert_error (bed->error, SWARM_ERROR, SWARM_ERROR_CANCELLED);
+  g_assert_cmpstr (bed->systemd.calls->str, ==, "start swarm-exec-T, stop swarm-exec-T");
+  bed->systemd.hangs = NULL;
+  swarm_runtime_host_remove (bed->host, &bed->task->object.id, 5 * G_USEC_PER_SEC, on_done, bed);
+  finish_call (bed); /* after the files' removals, which keep their order */
+  g_assert_cmpuint (count_files (bed, "exec-"), ==, 0);
+}
+
+/* podman's form of docker's health configuration; what is not understood declares nothing. */
+static void
+test_inspect (void)
+{
+  static const char *const nothing[] = { "null\n", "", "{}", "[1]", "{\"Test\": []}", "{\"Test\": [\"WHAT\", \"x\"]}", "no json" };
+  g_autoptr (Bed) bed = bed_new ();
+
+  bed->systemd.output = "{\"Test\":[\"CMD-SHELL\",\"curl -f localhost\"],\"StartPeriod\":5000000000,\"Interval\":7000000000,\"Timeout\":3000000000,"
+                        "\"Retries\":4}\n";
+  swarm_runtime_host_inspect_image (bed->host, "docker.io/library/nginx:latest", 5 * G_USEC_PER_SEC, on_done, bed);
+  finish_call (bed);
+  g_assert_no_error (bed->error);
+  g_assert_cmpuint (bed->health->test->len, ==, 2);
+  g_assert_cmpstr (bed->health->test->pdata[1], ==, "curl -f localhost");
+  g_assert_cmpint (bed->health->interval, ==, G_GINT64_CONSTANT (7000000000));
+  g_assert_cmpint (bed->health->timeout, ==, G_GINT64_CONSTANT (3000000000));
+  g_assert_cmpint (bed->health->start_period, ==, G_GINT64_CONSTANT (5000000000));
+  g_assert_cmpint (bed->health->start_interval, ==, 0);
+  g_assert_cmpint (bed->health->retries, ==, 4);
+  swarm_log_set_level (LOG_ERR);
+  for (guint i = 0; i < G_N_ELEMENTS (nothing); i++) {
+    bed->systemd.output = nothing[i];
+    swarm_runtime_host_inspect_image (bed->host, "docker.io/library/nginx:latest", 5 * G_USEC_PER_SEC, on_done, bed);
+    finish_call (bed);
+    g_assert_no_error (bed->error);
+    g_assert_null (bed->health);
+  }
+  swarm_log_set_level (LOG_INFO);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -700,5 +848,8 @@ main (int argc, char **argv)
   g_test_add_func ("/runtime-podman/remove-many", test_remove_many);
   g_test_add_func ("/runtime-podman/remove-fails", test_remove_fails);
   g_test_add_func ("/runtime-podman/refused", test_refused);
+  g_test_add_func ("/runtime-podman/exec", test_exec);
+  g_test_add_func ("/runtime-podman/exec-cancel", test_exec_cancel);
+  g_test_add_func ("/runtime-podman/inspect", test_inspect);
   return g_test_run ();
 }
