@@ -325,6 +325,36 @@ restore_all (Restore *self, GBytes *snapshot, GError **error)
   return self->last == RECORD_END || refuse (error, "a snapshot that is cut off");
 }
 
+static void
+emit_change (SwarmStore *self, SwarmEventKind event, SwarmKind kind, gpointer object, gpointer previous)
+{
+  swarm_store_emit (self, &(SwarmEvent){ .event = event, .kind = kind, .object = object, .previous = previous });
+}
+
+/* What became of the objects of @old, one by one, as if the entries that made the snapshot had been applied. */
+static void
+emit_differences (SwarmStore *self, SwarmTables *old)
+{
+  for (SwarmKind kind = 0; kind < _SWARM_KIND_MAX; kind++) {
+    SwarmIdIter iter;
+    SwarmObject *object;
+
+    swarm_id_iter_init (&iter, &old->table[kind].by_id, NULL);
+    while ((object = swarm_id_iter_next (&iter)) != NULL)
+      if (swarm_tables_get (self->tables, kind, &object->id) == NULL)
+        emit_change (self, SWARM_EVENT_REMOVE, kind, object, NULL);
+    swarm_id_iter_init (&iter, &self->tables->table[kind].by_id, NULL);
+    while ((object = swarm_id_iter_next (&iter)) != NULL) {
+      SwarmObject *previous = swarm_tables_get (old, kind, &object->id);
+
+      if (previous == NULL)
+        emit_change (self, SWARM_EVENT_CREATE, kind, object, NULL);
+      else if (previous->version != object->version)
+        emit_change (self, SWARM_EVENT_UPDATE, kind, object, previous);
+    }
+  }
+}
+
 gboolean
 swarm_store_restore (SwarmStore *self, guint64 index, GBytes *snapshot, GError **error)
 {
@@ -342,5 +372,6 @@ swarm_store_restore (SwarmStore *self, guint64 index, GBytes *snapshot, GError *
   self->index = index;
   /* The old tables live until watchers let go of what they borrowed. */
   swarm_store_emit (self, &(SwarmEvent){ .event = SWARM_EVENT_RESET });
+  emit_differences (self, old);
   return TRUE;
 }

@@ -80,7 +80,7 @@ void swarm_snapshot_free (SwarmSnapshot *snapshot);
 /* Puts up to @n more objects of @snapshot, from @cursor (0 at first) on, into @self: by reference, without events and requests. For a
  * copy of the store to try things in. FALSE: all of them are in. */
 gboolean swarm_store_load (SwarmStore *self, const SwarmSnapshot *snapshot, guint *cursor, guint n);
-/* Replaces everything; watchers get one RESET event. */
+/* Replaces everything; watchers get one RESET event, for those who look at all anew, and then what differs, object by object. */
 gboolean swarm_store_restore (SwarmStore *self, guint64 index, GBytes *snapshot, GError **error);
 
 /* ---- watching ---- */
