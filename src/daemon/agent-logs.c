@@ -3,10 +3,10 @@
  * stream to a follower (Logs.Read), or into pages (ReadLogs). A slow reader holds the nodes' streams back: nothing piles up here. */
 #include "base/error.h"
 #include "daemon/agent-private.h"
+#include "daemon/log-lines.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +14,8 @@
 #define MAX_LINE (2 * 1024 * 1024)
 #define MAX_PAGE 1000
 #define TASKS_PER_STREAM 200
+#define TAILED_PER_STREAM 64 /* each has a reader of its own */
+#define STREAMS_PER_NODE 16
 #define MAX_SESSIONS 64
 #define PAGE_BYTES (1024 * 1024)          /* text in one answer of ReadLogs */
 #define PAGE_SOURCES_BYTES (4 * 1024 * 1024) /* what all nodes together may give for it … */
@@ -59,11 +61,8 @@ struct _LogSession {
   guint hangup_source;
   SwarmStream *stream;
   SwarmInvocation *page;
-  guint64 page_after;
-  guint page_skip;
-  guint page_max;
+  SwarmLogPage page_of;
   SwarmTimer *page_timer;
-  guint64 page_until; /* beyond it some node has more than it was let give */
   guint free_source;
 };
 
@@ -158,7 +157,8 @@ session_new (SwarmAgent *agent, const SwarmService *service, GError **error)
   }
   LogSession *self = g_new0 (LogSession, 1);
   self->agent = agent;
-  self->page_until = G_MAXUINT64;
+  self->page_of.until = G_MAXUINT64;
+  self->page_of.max_bytes = PAGE_BYTES;
   g_ptr_array_add (agent->log_sessions, self);
   self->fd = -1;
   if (service != NULL) {
@@ -235,63 +235,6 @@ flush_stream (LogSession *self)
   hold_all (self, !swarm_stream_write (self->stream, chunk));
 }
 
-/* A page: lines after the cursor ("µs skip"), oldest first per node; the next cursor is the last line's time and how many had it. */
-static void
-answer_page (LogSession *self)
-{
-  GVariantBuilder lines;
-  g_auto (GStrv) rows = g_strsplit (self->buffer->str, "\n", -1);
-  guint64 last = self->page_after;
-  guint skip = self->page_skip, taken = 0, at_last = skip;
-  gsize bytes = 0;
-  g_variant_builder_init (&lines, G_VARIANT_TYPE ("aa{sv}"));
-  for (guint i = 0; rows[i] != NULL && taken < self->page_max; i++) {
-    g_auto (GStrv) parts = g_strsplit (rows[i], " ", 6);
-    if (g_strv_length (parts) < 6)
-      continue;
-    guint64 time = g_ascii_strtoull (parts[0], NULL, 10);
-    bytes += strlen (rows[i]);
-    if (time > self->page_until || (taken > 0 && bytes > PAGE_BYTES))
-      break;
-    if (time < self->page_after || (time == self->page_after && skip > 0)) {
-      skip -= time == self->page_after;
-      continue;
-    }
-    GVariantDict dict;
-    g_variant_dict_init (&dict, NULL);
-    g_variant_dict_insert (&dict, "Time", "t", time);
-    g_variant_dict_insert (&dict, "TaskID", "s", parts[1]);
-    g_variant_dict_insert (&dict, "Node", "s", parts[2]);
-    g_variant_dict_insert (&dict, "Stream", "u", (guint) g_ascii_strtoull (parts[3], NULL, 10));
-    g_autofree char *text = g_utf8_make_valid (parts[5], -1);
-    g_variant_dict_insert (&dict, "Text", "s", text);
-    g_variant_builder_add_value (&lines, g_variant_dict_end (&dict));
-    at_last = time == last ? at_last + 1 : 1;
-    last = time;
-    taken++;
-  }
-  g_autofree char *next = taken > 0 ? g_strdup_printf ("%" G_GUINT64_FORMAT " %u", last, at_last) : g_strdup ("");
-  swarm_invocation_return (g_steal_pointer (&self->page), g_variant_new ("(@aa{sv}s)", g_variant_builder_end (&lines), next));
-}
-
-/* Lines of one moment always in the same order: the cursor counts them. */
-static int
-compare_lines (gconstpointer a, gconstpointer b)
-{
-  const char *left = *(char *const *) a, *right = *(char *const *) b;
-  guint64 x = g_ascii_strtoull (left, NULL, 10), y = g_ascii_strtoull (right, NULL, 10);
-  return x < y ? -1 : x > y ? 1 : strcmp (left, right);
-}
-
-static void
-sort_page (LogSession *self)
-{
-  g_auto (GStrv) rows = g_strsplit (self->buffer->str, "\n", -1);
-  qsort (rows, g_strv_length (rows), sizeof (char *), compare_lines);
-  g_autofree char *joined = g_strjoinv ("\n", rows);
-  g_string_assign (self->buffer, joined);
-}
-
 static void
 session_flush (LogSession *self)
 {
@@ -300,8 +243,7 @@ session_flush (LogSession *self)
   if (self->page != NULL) {
     if (!all_ended (self))
       return;
-    sort_page (self);
-    answer_page (self);
+    swarm_invocation_return (g_steal_pointer (&self->page), swarm_log_page (self->buffer->str, &self->page_of));
     session_end (self);
     return;
   }
@@ -324,9 +266,9 @@ static void
 take_line (Source *source, const char *line)
 {
   LogSession *self = source->owner;
-  g_auto (GStrv) parts = g_strsplit (line, " ", 4);
+  g_auto (GStrv) parts = swarm_log_line_split (line);
   SwarmId task;
-  if (g_strv_length (parts) < 4 || !swarm_id_parse (parts[1], &task))
+  if (parts == NULL || !swarm_id_parse (parts[1], &task))
     return;
   guint slot = GPOINTER_TO_UINT (g_hash_table_lookup (self->slots, &task));
   g_string_append_printf (self->buffer, "%s %s %s %s %s.%u %s\n", parts[0], parts[1], source->hostname, parts[2], self->service_name, slot,
@@ -342,9 +284,9 @@ limit_page_source (Source *source)
 {
   LogSession *self = source->owner;
   gsize share = MAX (PAGE_SOURCES_BYTES / self->sources->len, PAGE_SOURCE_MIN);
-  if (source->lines < self->page_max + self->page_skip && source->bytes < share)
+  if (source->lines < self->page_of.max + self->page_of.skip && source->bytes < share)
     return;
-  self->page_until = MIN (self->page_until, source->last);
+  self->page_of.until = MIN (self->page_of.until, source->last);
   source->ended = TRUE;
   g_clear_pointer (&source->stream, swarm_stream_close);
 }
@@ -377,25 +319,17 @@ source_data (GBytes *chunk, const GError *error, gpointer data)
 }
 
 static void
-warn_missing (LogSession *self, const char *hostname)
+warn_missing (LogSession *self, const char *hostname, const char *reason)
 {
   g_string_append_printf (self->buffer,
                           "0 - %s 2 %s.0 warning: incomplete log stream. some logs could not be retrieved for the following reasons: "
-                          "node %s is not available\n",
-                          hostname, self->service_name, hostname);
+                          "node %s %s\n",
+                          hostname, self->service_name, hostname, reason);
 }
 
 static void
-open_source (LogSession *self, const SwarmId *node, GPtrArray *tasks, const SwarmId *only)
+open_source (LogSession *self, SwarmLink *link, const char *hostname, GPtrArray *tasks, const SwarmId *only)
 {
-  SwarmStack *stack = self->agent->stack;
-  const SwarmNode *object = swarm_store_get (swarm_stack_store (stack), SWARM_KIND_NODE, node);
-  const char *hostname = object != NULL ? swarm_object_name (&object->object) : "?";
-  SwarmLink *link = swarm_dispatcher_link (swarm_manager_dispatcher (swarm_stack_manager (stack)), node);
-  if (link == NULL) {
-    warn_missing (self, *hostname != '\0' ? hostname : "?");
-    return;
-  }
   GVariantDict selector;
   g_variant_dict_init (&selector, NULL);
   g_variant_dict_insert (&selector, "task_ids", "^as", (const char **) tasks->pdata);
@@ -411,6 +345,28 @@ open_source (LogSession *self, const SwarmId *node, GPtrArray *tasks, const Swar
   source->stream = swarm_link_open (link, "org.swarmagent1.Worker", "ReadLogs", g_variant_new ("(@a{sv})", g_variant_dict_end (&selector)),
                                     source_data, source);
   source->ended = source->stream == NULL;
+}
+
+/* Several streams when a node has many tasks: one request, and one reader of the journal, takes no more. @only: follow a single task. */
+static void
+open_node (LogSession *self, const SwarmId *node, GPtrArray *ids, const SwarmId *only)
+{
+  SwarmStack *stack = self->agent->stack;
+  const SwarmNode *object = swarm_store_get (swarm_stack_store (stack), SWARM_KIND_NODE, node);
+  const char *name = object != NULL ? swarm_object_name (&object->object) : "", *hostname = *name != '\0' ? name : "?";
+  SwarmLink *link = swarm_dispatcher_link (swarm_manager_dispatcher (swarm_stack_manager (stack)), node);
+  guint left;
+  if (link == NULL) {
+    warn_missing (self, hostname, "is not available");
+    return;
+  }
+  g_autoptr (GPtrArray) parts = swarm_log_parts (ids, self->tail > 0 ? TAILED_PER_STREAM : TASKS_PER_STREAM, STREAMS_PER_NODE, &left);
+  for (guint i = 0; i < parts->len; i++)
+    open_source (self, link, hostname, parts->pdata[i], only);
+  if (left > 0) {
+    g_autofree char *reason = g_strdup_printf ("has %u tasks more than can be read at once; name a task", left);
+    warn_missing (self, hostname, reason);
+  }
 }
 
 /* ---- which tasks ---- */
@@ -448,14 +404,11 @@ open_all (LogSession *self)
       ids = g_ptr_array_new_with_free_func (g_free);
       g_hash_table_insert (by_node, &task->node_id, ids);
     }
-    if (ids->len < TASKS_PER_STREAM)
-      g_ptr_array_add (ids, swarm_id_dup_string (&task->object.id));
+    g_ptr_array_add (ids, swarm_id_dup_string (&task->object.id));
   }
   g_hash_table_iter_init (&iter, by_node);
-  while (g_hash_table_iter_next (&iter, (gpointer *) &node, (gpointer *) &ids)) {
-    g_ptr_array_add (ids, NULL);
-    open_source (self, node, ids, NULL);
-  }
+  while (g_hash_table_iter_next (&iter, (gpointer *) &node, (gpointer *) &ids))
+    open_node (self, node, ids, NULL);
 }
 
 static gboolean
@@ -504,9 +457,8 @@ store_event (const SwarmEvent *event, gpointer data)
   g_autoptr (GPtrArray) ids = g_ptr_array_new_with_free_func (g_free);
   cover (self, task);
   g_ptr_array_add (ids, swarm_id_dup_string (&task->object.id));
-  g_ptr_array_add (ids, NULL);
   self->tail = 0;
-  open_source (self, &task->node_id, ids, &task->object.id);
+  open_node (self, &task->node_id, ids, &task->object.id);
   session_flush (self);
 }
 
@@ -671,15 +623,14 @@ swarm_agent_read_logs (gpointer agent, SwarmService *service, const char *cursor
     swarm_invocation_fail (invocation, error);
     return;
   }
-  if (*cursor != '\0' && sscanf (cursor, "%" G_GINT64_MODIFIER "u %u", &session->page_after, &session->page_skip) != 2) {
+  if (!swarm_log_cursor_parse (cursor, &session->page_of)) {
     swarm_invocation_fail_literal (invocation, SWARM_ERROR_INVALID_ARGUMENT, "that cursor is not one that ReadLogs gave");
     session_free (session);
     return;
   }
-  session->page_skip = MIN (session->page_skip, 100000);
-  session->since = session->page_after;
+  session->since = session->page_of.after;
   session->page = invocation;
-  session->page_max = max == 0 ? MAX_PAGE : MIN (max, MAX_PAGE);
+  session->page_of.max = max == 0 ? MAX_PAGE : MIN (max, MAX_PAGE);
   session->page_timer = swarm_clock_timer (self->clock, PAGE_TIMEOUT_US, SWARM_PRIORITY_NORMAL, page_too_late, session);
   begin (session);
 }

@@ -292,7 +292,7 @@ spawn_all (Reading *self, GPtrArray *tasks, guint tail, guint64 since, gboolean 
   if (tail == 0 || tasks->len == 1)
     return spawn (self, tasks, tail, since, follow, error);
   /* The last lines of each task, not of all together. */
-  for (guint i = 0; i < MIN (tasks->len, MAX_CHILDREN); i++) {
+  for (guint i = 0; i < tasks->len; i++) {
     g_autoptr (GPtrArray) one = g_ptr_array_new ();
     g_ptr_array_add (one, tasks->pdata[i]);
     if (!spawn (self, one, tail, since, follow, error))
@@ -308,10 +308,10 @@ parse_tasks (GVariant *selector, GPtrArray *tasks)
   SwarmId id;
   if (!g_variant_lookup (selector, "task_ids", "^a&s", &ids))
     return FALSE;
-  for (guint i = 0; ids[i] != NULL && i < MAX_TASKS; i++)
+  for (guint i = 0; ids[i] != NULL; i++)
     if (swarm_id_parse (ids[i], &id))
       g_ptr_array_add (tasks, g_strdup (ids[i]));
-  return tasks->len > 0;
+  return TRUE;
 }
 
 void
@@ -325,12 +325,17 @@ swarm_agent_worker_logs (SwarmCall *call, gpointer agent)
   gboolean follow = FALSE;
   if (g_variant_is_of_type (call->args, G_VARIANT_TYPE ("(a{sv})")))
     selector = g_variant_get_child_value (call->args, 0);
-  if (selector == NULL || !parse_tasks (selector, tasks)) {
+  if (selector == NULL || !parse_tasks (selector, tasks) || tasks->len == 0) {
     error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "ReadLogs: no tasks are named");
     swarm_call_fail (call, error);
     return;
   }
   g_variant_lookup (selector, "tail", "u", &tail);
+  if (tasks->len > (tail > 0 ? MAX_CHILDREN : MAX_TASKS)) {
+    error = g_error_new (SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "ReadLogs: %u tasks are too many at once", tasks->len);
+    swarm_call_fail (call, error);
+    return;
+  }
   g_variant_lookup (selector, "since", "t", &since);
   g_variant_lookup (selector, "follow", "b", &follow);
   Reading *self = g_new0 (Reading, 1);
