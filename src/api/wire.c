@@ -2,6 +2,7 @@
 /* The interfaces that only other nodes call, on one fixed path. */
 #include "api/private.h"
 #include "base/error.h"
+#include <string.h>
 
 static SwarmDispatcher *
 dispatcher_of (SwarmInvocation *invocation)
@@ -175,6 +176,36 @@ ca_renew (SwarmInvocation *invocation, gpointer object, GVariant *args)
   swarm_ca_server_renew (swarm_manager_ca_server (self->manager), peer_of (invocation), csr, issued, invocation);
 }
 
+/* A manager that does not lead says for whom it speaks. */
+static SwarmId
+caller_or (SwarmInvocation *invocation, GVariant *node)
+{
+  SwarmId id = peer_of (invocation)->node;
+  if (peer_of (invocation)->role == SWARM_PEER_MANAGER && g_variant_n_children (node) == sizeof id.bytes)
+    memcpy (id.bytes, g_variant_get_data (node), sizeof id.bytes);
+  return id;
+}
+
+static void
+withdrawn (const SwarmCAReply *reply, const GError *error, gpointer data)
+{
+  if (error != NULL)
+    swarm_invocation_fail (data, error);
+  else
+    swarm_invocation_return (data, NULL);
+}
+
+static void
+ca_withdraw (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  if (!swarm_api_need_manager (self, invocation))
+    return;
+  g_autoptr (GVariant) node = g_variant_get_child_value (args, 0);
+  SwarmId id = caller_or (invocation, node);
+  swarm_ca_server_withdraw (swarm_manager_ca_server (self->manager), &id, withdrawn, invocation);
+}
+
 static const SwarmBusMethod ca_methods[] = {
   { "GetRootCA", NULL, "s:pem", ca_get_root, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_JOINING | SWARM_ROLES_MEMBER,
     .doc = "The root certificate, to be checked against the join token's digest." },
@@ -183,6 +214,8 @@ static const SwarmBusMethod ca_methods[] = {
     .doc = "Lets a node in: the token decides its role. A manager that does not lead passes the call on." },
   { "Renew", "s:csr", "s:cert_pem s:root_pem", ca_renew, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER, SWARM_METHOD_WRITE,
     .doc = "A new certificate for the calling node in the role that it is to have." },
+  { "Withdraw", "ay:node", NULL, ca_withdraw, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER, SWARM_METHOD_WRITE,
+    .doc = "The calling node was let in, but its join failed: it is forgotten, unless it has had a session. node as for Consensus.Join." },
   { NULL },
 };
 const SwarmBusInterface swarm_api_ca_interface = { "org.swarmagent1.CA", ca_methods, NULL, NULL, "Certificates for nodes." };

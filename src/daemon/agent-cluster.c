@@ -12,6 +12,7 @@
 
 #define CALL_TIMEOUT_US (10 * G_USEC_PER_SEC)
 #define JOIN_ANSWER_S 20
+#define WITHDRAW_TIMEOUT_US (5 * G_USEC_PER_SEC)
 #define LEAVE_DRAIN_US (20 * G_USEC_PER_SEC)
 
 typedef enum { JOB_INIT, JOB_JOIN, JOB_LEAVE } JobKind;
@@ -29,6 +30,7 @@ struct _SwarmAgentJob {
   char *asked;        /* the last of them */
   GBytes *root_key;
   gboolean cluster_made;
+  gboolean let_in;    /* the cluster has an object of this node */
   gboolean waits_for_session;
   gboolean has_session;
   GError *error;
@@ -126,6 +128,28 @@ job_failed (gpointer data)
 }
 
 static void
+withdrawn (GVariant *reply, const GError *error, gpointer data)
+{
+  SwarmAgentJob *job = data;
+  if (job->agent->gone)
+    return;
+  if (error != NULL)
+    swarm_notice ("The cluster was not told that this node does not join after all: %s; remove node %s there", error->message,
+                  swarm_id_string (&job->agent->membership->node).str);
+  forget_cluster (job->agent, job_failed, job);
+}
+
+/* The cluster has let this node in, which fails to come: there shall be no node there that never was. */
+static void
+withdraw (SwarmAgentJob *job)
+{
+  SwarmAgent *self = job->agent;
+  job->let_in = FALSE;
+  swarm_oneshot_call_any (self->rpc, self->membership->managers, "org.swarmagent1.CA", "Withdraw",
+                          g_variant_new ("(@ay)", g_variant_new_array (G_VARIANT_TYPE_BYTE, NULL, 0)), "()", WITHDRAW_TIMEOUT_US, withdrawn, job);
+}
+
+static void
 job_fail (SwarmAgentJob *job, const GError *error)
 {
   static const char *const names[] = { "Init", "Join", "Leave" };
@@ -139,6 +163,8 @@ job_fail (SwarmAgentJob *job, const GError *error)
   job->timeout = 0;
   if (job->kind == JOB_LEAVE)
     job_failed (job);
+  else if (job->let_in)
+    withdraw (job);
   else
     forget_cluster (job->agent, job_failed, job);
 }
@@ -478,6 +504,7 @@ join_issued (GVariant *reply, const GError *error, gpointer data)
     job_fail (job, error != NULL ? error : local);
     return;
   }
+  job->let_in = TRUE;
   if (self->membership->manager)
     swarm_oneshot_call_any (self->rpc, self->membership->managers, "org.swarmagent1.Consensus", "Join",
                             g_variant_new ("(s@ay)", self->membership->advertise, g_variant_new_array (G_VARIANT_TYPE_BYTE, NULL, 0)),
@@ -646,7 +673,7 @@ leave_said (gpointer data)
   if (job->agent->worker != NULL)
     swarm_worker_drain (job->agent->worker, LEAVE_DRAIN_US, leave_drained, job);
   else
-    leave_drained (job);
+    swarm_agent_purge_tasks (job->agent, LEAVE_DRAIN_US, leave_drained, job);
 }
 
 void
@@ -677,5 +704,5 @@ swarm_agent_leave (gpointer agent, gboolean force, SwarmInvocation *invocation)
   if (self->worker != NULL)
     swarm_worker_goodbye (self->worker, TRUE, leave_said, job);
   else
-    leave_drained (job);
+    leave_said (job);
 }

@@ -16,7 +16,7 @@
 
 /* ---- who answers ---- */
 
-/* Calls of nodes (join, become a manager) are passed on as they are. */
+/* Calls of nodes (join, become a manager, give that up) are passed on with the node's name. */
 static void
 forwarded (GVariant *reply, const GError *error, gpointer data)
 {
@@ -32,11 +32,14 @@ forward_to (SwarmAgent *self, const SwarmId *leader, SwarmInvocation *invocation
   const SwarmPeer *peer = &swarm_invocation_caller (invocation)->peer;
   const char *member = swarm_invocation_method (invocation)->name;
   g_autoptr (GVariant) args = g_variant_ref (swarm_invocation_args (invocation));
-  if (strcmp (member, "Join") == 0) {
-    const char *addr;
-    g_variant_get (args, "(&s@ay)", &addr, NULL);
+  if (strcmp (member, "Join") == 0 || strcmp (member, "Withdraw") == 0) {
     GVariant *node = g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, peer->node.bytes, sizeof peer->node.bytes, 1);
-    GVariant *changed = g_variant_new ("(s@ay)", addr, node);
+    GVariant *changed;
+    if (strcmp (member, "Join") == 0) {
+      g_autoptr (GVariant) addr = g_variant_get_child_value (args, 0);
+      changed = g_variant_new ("(@s@ay)", addr, node);
+    } else
+      changed = g_variant_new ("(@ay)", node);
     g_variant_unref (args);
     args = g_variant_ref_sink (changed);
   } else if (strcmp (member, "Issue") != 0) {

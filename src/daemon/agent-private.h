@@ -12,6 +12,7 @@
 
 /* One init, join or leave at a time. */
 typedef struct _SwarmAgentJob SwarmAgentJob;
+typedef struct _SwarmPurge SwarmPurge;
 
 struct _SwarmAgent {
   SwarmConfig *config;
@@ -49,6 +50,7 @@ struct _SwarmAgent {
   SwarmWorker *worker;
   SwarmId leader;           /* as the worker's session was told */
   SwarmAgentJob *job;
+  SwarmPurge *purge; /* see agent-purge.c */
   gboolean changing_role; /* or renewing the certificate */
   guint role_tries;       /* that failed in a row */
   guint memberships;      /* how many there have been: answers to calls of an earlier one are dropped */
@@ -88,6 +90,12 @@ void swarm_agent_job_stack_changed (SwarmAgent *self);
 gboolean swarm_agent_is_leaving (SwarmAgent *self);
 /* The agent stops: the job under way is answered and forgotten; what it wrote is sorted out at the next start. */
 void swarm_agent_job_abandon (SwarmAgent *self);
+
+/* ---- agent-purge.c ---- */
+/* Removes all tasks that the runtime has, while there is no worker; each in @limit_us at most. @done maybe at once, never after the agent is gone. */
+void swarm_agent_purge_tasks (SwarmAgent *self, gint64 limit_us, void (*done) (gpointer data), gpointer data);
+/* The runtime is gone: nobody will answer. */
+void swarm_agent_forget_purge (SwarmAgent *self);
 
 /* ---- agent-parts.c: bringing the cluster's parts up and down ---- */
 /* Starts what @self->membership says: credentials, listener, stack, worker. Synchronous reads. */

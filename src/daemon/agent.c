@@ -75,6 +75,7 @@ swarm_agent_free (SwarmAgent *self)
   free_disks (self); /* calls those who wait for a write */
   swarm_agent_job_abandon (self);
   swarm_agent_unload_plugins (self);
+  swarm_agent_forget_purge (self);
   swarm_units_free (self->units);
   self->api->bus = NULL;
   swarm_api_free (self->api);

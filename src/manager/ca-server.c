@@ -234,6 +234,30 @@ swarm_ca_server_renew (SwarmCAServer *self, const SwarmPeer *peer, const char *c
   issue_commit (issue);
 }
 
+static void
+withdrawn (guint64 index, GVariant *result, const GError *error, gpointer data)
+{
+  issue_answer (data, error);
+}
+
+void
+swarm_ca_server_withdraw (SwarmCAServer *self, const SwarmId *id, SwarmCAFunc done, gpointer data)
+{
+  Issue *issue = issue_new (self, done, data);
+  const SwarmNode *node = swarm_store_get (self->store, SWARM_KIND_NODE, id);
+  if (node == NULL) {
+    issue_refuse_later (issue, g_error_new (SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "this node is not part of the cluster"));
+    return;
+  }
+  if (node->description != NULL) {
+    issue_refuse_later (issue, g_error_new (SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, "this node has been here: it leaves, or is removed"));
+    return;
+  }
+  SwarmTx *tx = swarm_store_tx (self->store);
+  swarm_tx_remove (tx, SWARM_KIND_NODE, id, node->object.version);
+  swarm_tx_commit (tx, NULL, withdrawn, issue);
+}
+
 SwarmPeerRole
 swarm_ca_effective_role (SwarmStore *store, const SwarmPeer *peer)
 {

@@ -30,6 +30,10 @@ void swarm_ca_server_issue (SwarmCAServer *self, const char *csr_pem, const char
  * consensus. Identity is the caller's. */
 void swarm_ca_server_renew (SwarmCAServer *self, const SwarmPeer *peer, const char *csr_pem, SwarmCAFunc done, gpointer data);
 
+/* A node whose join failed after it was let in, and that has never had a session: its object goes. @done's reply is empty. Errors: NOT_FOUND,
+ * FAILED_PRECONDITION (it has been here). */
+void swarm_ca_server_withdraw (SwarmCAServer *self, const SwarmId *node, SwarmCAFunc done, gpointer data);
+
 /* May @peer, by what the cluster knows of it now, act in the role that its certificate says? Joining peers (no certificate) pass.
  * ACCESS_DENIED with the reason otherwise. For rpc's standing check, on any manager. */
 gboolean swarm_ca_standing (SwarmStore *store, const SwarmPeer *peer, GError **error);

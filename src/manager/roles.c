@@ -112,6 +112,21 @@ find_member (GArray *members, const SwarmId *node)
   return NULL;
 }
 
+/* A member whose node is gone: one that joined, and whose agent gave up before it was there. */
+static void
+remove_stray (SwarmRoles *self, GArray *members)
+{
+  if (swarm_store_cluster (self->leader->store) == NULL)
+    return; /* it is being made */
+  for (guint i = 0; i < members->len; i++) {
+    const SwarmId *node = &g_array_index (members, SwarmMember, i).node;
+    if (swarm_store_get (self->leader->store, SWARM_KIND_NODE, node) == NULL && !swarm_id_equal (node, &self->leader->self)) {
+      remove_member (self, node);
+      return;
+    }
+  }
+}
+
 /* Standbys that are to vote take turns: whoever was not tried last. */
 static void
 promote_members (SwarmRoles *self, GArray *members)
@@ -177,6 +192,7 @@ roles_pass (gpointer loop, SwarmTx *tx)
     if (copy != NULL)
       swarm_tx_update (tx, copy);
   }
+  remove_stray (self, members);
   promote_members (self, members);
   return swarm_dirty_n_waiting (&self->nodes) > 0;
 }
@@ -200,6 +216,8 @@ roles_event (const SwarmEvent *event, gpointer data)
            || (event->event == SWARM_EVENT_UPDATE
                && ((SwarmNode *) event->object)->spec->role != ((SwarmNode *) event->previous)->spec->role))
     mark_node (event->object, self);
+  else if (event->event == SWARM_EVENT_REMOVE)
+    swarm_runner_mark (self->leader->runner, self->loop);
 }
 
 SwarmRoles *

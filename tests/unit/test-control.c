@@ -427,6 +427,16 @@ issued (const SwarmCAReply *reply, const GError *error, gpointer data)
   }
 }
 
+/* No certificate comes with this answer. */
+static void
+answered (const SwarmCAReply *reply, const GError *error, gpointer data)
+{
+  Issued *out = data;
+  g_clear_error (&out->error);
+  out->done = TRUE;
+  out->error = error != NULL ? g_error_copy (error) : NULL;
+}
+
 static void
 test_issue (void)
 {
@@ -479,6 +489,38 @@ test_issue (void)
   g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_NODE), ==, 2);
 }
 
+/* A node that was let in and then could not come is forgotten, in the consensus too; one that has been here is not. */
+static void
+test_withdraw (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  SwarmCAServer *ca = swarm_manager_ca_server (brain->manager);
+  Tame *here = brain_node (brain, "n1");
+  g_autofree char *csr = sim_crypto_csr (&brain->crypto), *token = g_strdup (swarm_store_cluster (brain->store)->root_ca->tokens->manager);
+  SwarmId founder = SWARM_ID_NIL;
+  Issued out = { 0 }, answer = { 0 };
+  swarm_store_foreach (brain->store, SWARM_KIND_NODE, find_founder, &founder);
+  add_member (brain, &founder, TRUE, TRUE);
+  swarm_ca_server_issue (ca, csr, token, "", NULL, issued, &out);
+  brain_run (brain, 20 * MS);
+  g_assert_no_error (out.error);
+  add_member (brain, &out.node, TRUE, FALSE);
+  swarm_ca_server_withdraw (ca, &out.node, answered, &answer);
+  brain_run (brain, SECOND);
+  g_assert_true (answer.done);
+  g_assert_no_error (answer.error);
+  g_assert_null (swarm_store_get (brain->store, SWARM_KIND_NODE, &out.node));
+  g_assert_cmpmem (brain->removed_member.bytes, 16, out.node.bytes, 16);
+  swarm_ca_server_withdraw (ca, &out.node, answered, &answer);
+  brain_run (brain, 20 * MS);
+  g_assert_error (answer.error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND);
+  swarm_ca_server_withdraw (ca, &here->id, answered, &answer);
+  brain_run (brain, 20 * MS);
+  g_assert_error (answer.error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION);
+  g_assert_nonnull (swarm_store_get (brain->store, SWARM_KIND_NODE, &here->id));
+  g_clear_error (&answer.error);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -497,5 +539,6 @@ main (int argc, char **argv)
   g_test_add_func ("/control/may-leave", test_may_leave);
   g_test_add_func ("/control/tokens", test_tokens);
   g_test_add_func ("/control/issue", test_issue);
+  g_test_add_func ("/control/withdraw", test_withdraw);
   return g_test_run ();
 }
