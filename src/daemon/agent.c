@@ -6,6 +6,7 @@
 #include "base/random-system.h"
 #include "ca/crypto.h"
 #include "daemon/agent-private.h"
+#include "daemon/leftovers.h"
 #include "daemon/disk-file.h"
 #include "daemon/notify.h"
 #include "daemon/units.h"
@@ -177,24 +178,6 @@ start_bus (SwarmAgent *self, GError **error)
   return TRUE;
 }
 
-/* What a host in no cluster may have left from a torn init or leave. Before the directories are opened. */
-static void
-forget_leftovers (SwarmAgent *self)
-{
-  static const char *const dirs[] = { "log", "worker" };
-  g_autofree char *conf = g_build_filename (self->config->state_dir, "node", "node.conf", NULL);
-  if (g_file_test (conf, G_FILE_TEST_EXISTS))
-    return;
-  for (guint i = 0; i < G_N_ELEMENTS (dirs); i++) {
-    g_autofree char *path = g_build_filename (self->config->state_dir, dirs[i], NULL);
-    g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-    for (const char *name; dir != NULL && (name = g_dir_read_name (dir)) != NULL;) {
-      g_autofree char *file = g_build_filename (path, name, NULL);
-      g_unlink (file);
-    }
-  }
-}
-
 static void
 start_membership (SwarmAgent *self)
 {
@@ -216,7 +199,7 @@ start_membership (SwarmAgent *self)
 gboolean
 swarm_agent_start (SwarmAgent *self, GError **error)
 {
-  forget_leftovers (self);
+  swarm_leftovers_forget (self->config->state_dir);
   if ((self->node_disk = open_disk (self, "node", error)) == NULL || (self->log_disk = open_disk (self, "log", error)) == NULL
       || (self->worker_disk = open_disk (self, "worker", error)) == NULL || !start_bus (self, error))
     return FALSE;

@@ -221,7 +221,7 @@ swarm_membership_store (SwarmMembership *self, SwarmDisk *disk, SwarmCrypto *cry
 void
 swarm_membership_erase (SwarmDisk *disk, SwarmDiskDoneFunc done, gpointer data)
 {
-  static const char *const names[] = { FILE_CONF, FILE_ROOT, FILE_CERT, FILE_KEY, FILE_LOG_KEY, FILE_KEK };
+  static const char *const names[] = { FILE_CONF, FILE_KEY, FILE_KEK, FILE_LOG_KEY, FILE_CERT, FILE_ROOT }; /* see leftovers.h: without its key nothing is kept */
   GArray *ops = swarm_disk_ops_new ();
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     swarm_disk_ops_unlink (ops, names[i]);

@@ -7,6 +7,7 @@
 #include "daemon/address.h"
 #include "daemon/config.h"
 #include "daemon/disk-file.h"
+#include "daemon/leftovers.h"
 #include "daemon/state.h"
 #include <glib/gstdio.h>
 #include <string.h>
@@ -161,6 +162,81 @@ test_membership (void)
   swarm_disk_file_free (disk);
 }
 
+/* ---- leftovers ---- */
+
+static void
+put (const char *dir, const char *name)
+{
+  g_autofree char *path = g_build_filename (dir, name, NULL), *parent = g_path_get_dirname (path);
+  g_assert_cmpint (g_mkdir_with_parents (parent, 0700), ==, 0);
+  g_assert_true (g_file_set_contents (path, name, -1, NULL));
+}
+
+static gboolean
+is_there (const char *dir, const char *name)
+{
+  g_autofree char *path = g_build_filename (dir, name, NULL);
+  return g_file_test (path, G_FILE_TEST_EXISTS);
+}
+
+static void
+remove_tree (const char *path)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  for (const char *name; dir != NULL && (name = g_dir_read_name (dir)) != NULL;) {
+    g_autofree char *child = g_build_filename (path, name, NULL);
+    remove_tree (child);
+  }
+  g_remove (path);
+}
+
+/* A torn init: the log is there, the node's key is not. */
+static void
+test_leftovers_removed (void)
+{
+  g_autofree char *dir = temp_dir ();
+  put (dir, "log/segment");
+  put (dir, "worker/a.task");
+  put (dir, "node/root.crt");
+  swarm_leftovers_forget (dir);
+  g_assert_false (is_there (dir, "log/segment") || is_there (dir, "worker/a.task") || is_there (dir, "lost-1"));
+  remove_tree (dir);
+}
+
+static void
+test_leftovers_of_a_member (void)
+{
+  g_autofree char *dir = temp_dir ();
+  put (dir, "log/segment");
+  put (dir, "node/node.key");
+  put (dir, "node/node.conf");
+  swarm_leftovers_forget (dir);
+  g_assert_true (is_there (dir, "log/segment") && !is_there (dir, "lost-1"));
+  remove_tree (dir);
+}
+
+/* Only node.conf is missing: what the cluster acknowledged may be here. */
+static void
+test_leftovers_kept (void)
+{
+  g_autofree char *dir = temp_dir ();
+  logged = g_string_new (NULL);
+  swarm_log_set_handler (collect, NULL);
+  for (guint i = 0; i < 7; i++) {
+    g_autofree char *name = g_strdup_printf ("log/segment%u", i);
+    put (dir, name);
+    put (dir, "node/node.key");
+    swarm_leftovers_forget (dir);
+  }
+  g_assert_true (is_there (dir, "lost-1/log/segment6") && is_there (dir, "lost-1/node/node.key"));
+  g_assert_true (is_there (dir, "lost-5/log/segment2"));
+  g_assert_false (is_there (dir, "lost-6") || is_there (dir, "log") || is_there (dir, "node"));
+  g_assert_nonnull (strstr (logged->str, "lost-1"));
+  swarm_log_set_handler (NULL, NULL);
+  g_string_free (logged, TRUE);
+  remove_tree (dir);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -168,5 +244,8 @@ main (int argc, char **argv)
   g_test_add_func ("/daemon/config/bad-lines", test_config_bad_lines);
   g_test_add_func ("/daemon/address", test_address);
   g_test_add_func ("/daemon/membership", test_membership);
+  g_test_add_func ("/daemon/leftovers/removed", test_leftovers_removed);
+  g_test_add_func ("/daemon/leftovers/of-a-member", test_leftovers_of_a_member);
+  g_test_add_func ("/daemon/leftovers/kept", test_leftovers_kept);
   return g_test_run ();
 }
