@@ -29,9 +29,10 @@ ctl_screen_show (const char *key, const char *text, gboolean lasting, gpointer d
   if (screen->quiet || g_strcmp0 (before, text) == 0)
     return;
   if (!screen->terminal) {
+    if (!lasting) /* what lasted before it need not be said again after it */
+      return;
     g_hash_table_insert (screen->texts, g_strdup (key), g_strdup (text));
-    if (lasting)
-      printf ("%s: %s\n", key, text);
+    printf ("%s: %s\n", key, text);
     fflush (stdout);
     return;
   }

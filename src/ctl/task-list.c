@@ -111,28 +111,32 @@ current_state (JsonObject *task, gint64 now_us)
   return g_strdup_printf ("%s %s", state, age);
 }
 
-/* A task that waits because those before it failed at once says how long; NULL: it does not wait. Caller frees. */
-static char *
-backoff_text (JsonObject *task, gint64 now_us)
+/* Seconds until a task, or what comes after it, is started: it waits because those before it failed at once; 0: it does not wait. */
+static gint64
+backoff_left (JsonObject *task, gint64 now_us)
 {
-  gint64 failures = ctl_json_int (task, "RestartFailures");
   gint64 at;
 
-  if (!g_str_equal (ctl_json_string (task, "DesiredState"), "ready") || failures <= BACKOFF_SHOWN
+  if (!g_str_equal (ctl_json_string (task, "DesiredState"), "ready") || ctl_json_int (task, "RestartFailures") <= BACKOFF_SHOWN
       || !swarm_time_from_string (ctl_json_string (task, "NotBefore"), &at) || at <= now_us)
-    return NULL;
-  return g_strdup_printf ("restarting in %" G_GINT64_FORMAT "s after %" G_GINT64_FORMAT " failures",
-                          (at - now_us + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC, failures);
+    return 0;
+  return (at - now_us + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC;
 }
 
 static char *
 error_text (JsonObject *task, gboolean no_trunc, gint64 now_us)
 {
-  g_autofree char *waits = backoff_text (task, now_us);
-  const char *text = waits != NULL ? waits : ctl_json_string (task, "Status.Err");
-  g_autofree char *cut = no_trunc || waits != NULL ? g_strdup (text) : ctl_ellipsis (text, ERROR_WIDTH);
+  const char *text = ctl_json_string (task, "Status.Err");
+  g_autofree char *cut = no_trunc ? g_strdup (text) : ctl_ellipsis (text, ERROR_WIDTH);
+  gint64 left = backoff_left (task, now_us);
 
-  return *cut != 0 ? g_strdup_printf ("\"%s\"", g_strdelimit (cut, "\n", ' ')) : g_strdup ("");
+  g_strdelimit (cut, "\n", ' ');
+  if (left == 0)
+    return *cut != 0 ? g_strdup_printf ("\"%s\"", cut) : g_strdup ("");
+  if (*cut != 0)
+    return g_strdup_printf ("\"%s\", again in %" G_GINT64_FORMAT "s", cut, left);
+  return g_strdup_printf ("\"restarting in %" G_GINT64_FORMAT "s after %" G_GINT64_FORMAT " failures\"", left,
+                          ctl_json_int (task, "RestartFailures"));
 }
 
 /* In the order of the table's titles. */

@@ -247,12 +247,16 @@ test_ps (void)
   g_autoptr (GHashTable) jobs = g_hash_table_new (g_str_hash, g_str_equal);
   g_autofree char *waits
       = ps_text (PS_TASK ("1", "ready", "'RestartFailures':5,'NotBefore':'2026-01-02T03:04:44.2Z'"), NULL);
+  g_autofree char *rejected
+      = ps_text ("[{'ID':'a','Name':'w.1.a','Slot':1,'DesiredState':'ready','Status':{'State':'rejected','Err':'No such image'},"
+                 "'RestartFailures':5,'NotBefore':'2026-01-02T03:04:44.2Z'}]", NULL);
   g_autofree char *soon = ps_text (PS_TASK ("1", "ready", "'RestartFailures':2,'NotBefore':'2026-01-02T03:04:44Z'"), NULL);
   g_autofree char *over = ps_text (PS_TASK ("1", "running", "'RestartFailures':5,'NotBefore':'2026-01-02T03:04:44Z'"), NULL);
   g_autofree char *node = ps_text (PS_TASK ("0", "running", "'X':0"), NULL);
   g_autofree char *job = NULL;
 
   g_assert_nonnull (strstr (waits, "\"restarting in 40s after 5 failures\""));
+  g_assert_nonnull (strstr (rejected, "\"No such image\", again in 40s"));
   g_assert_null (strstr (soon, "restarting"));
   g_assert_null (strstr (over, "restarting"));
   /* the first task of a job has slot 0, a task of a global service has none */
