@@ -211,7 +211,7 @@ static const SwarmField sim_action_fields[] = {
   SWARM_FIELD (19, "Seconds", SimAction, seconds, DOUBLE,
                .doc = "Of clock-step: by how much, may be negative. Of faults: mends by itself so much later; 0: does not."),
   SWARM_FIELD (20, "Error", SimAction, error, STRING,
-               .doc = "The call must fail with exactly this text; absent: it must succeed. \"*\": either."),
+               .doc = "The call must fail with exactly this text; absent: it must succeed. * in it stands for any characters; \"*\": it may also succeed."),
   SWARM_FIELD (21, "Delay", SimAction, delay, DOUBLE, .validate = rule_time,
                .doc = "Of disk-delay: the longest time that a write takes."),
   { 0 },

@@ -82,11 +82,11 @@ call_judge (Call *call, const GError *error)
     call->run->figures.refused++;
   else
     call->run->figures.acknowledged++;
-  if (g_strcmp0 (want, got) == 0 || g_strcmp0 (want, "*") == 0 || (want == NULL && !call->run->options.strict))
+  if (g_strcmp0 (want, got) == 0 || g_strcmp0 (want, "*") == 0 || (want != NULL && got != NULL && g_pattern_match_simple (want, got)) || (want == NULL && !call->run->options.strict))
     return;
-  sim_run_fail (call->run, "%s of %s: %s%s%s%s", swarm_enum_to_string (&sim_do_enum, call->what), call_name (call),
+  sim_run_fail (call->run, "%s of %s: %s%s%s%s%s", swarm_enum_to_string (&sim_do_enum, call->what), call_name (call),
                 got != NULL ? "refused with \"" : "succeeded", got != NULL ? got : "", got != NULL ? "\"" : "",
-                want != NULL ? ", expected another answer" : "");
+                want != NULL ? ", expected: " : "", want != NULL ? want : "");
 }
 
 static void
