@@ -218,6 +218,7 @@ static void
 power_off (SimMachine *self)
 {
   self->powered = FALSE;
+  sim_host_power_off (self->host);
   runtime_sim_power_off (self->name);
 }
 

@@ -11,6 +11,7 @@ struct _SimHost {
   char *address;
   SwarmPeer identity;
   gboolean up;
+  gboolean powered; /* its kernel answers */
   guint boots;
   SimAcceptFunc accept;
   gpointer accept_data;
@@ -172,7 +173,7 @@ accept_dial (Wire *wire)
   Item *answer;
 
   if (!end_alive (wire, 1) || host->accept == NULL) {
-    if (host->up)
+    if (host->powered)
       die_later (wire, delay (wire->net), "connection refused");
     return;
   }
@@ -419,6 +420,7 @@ sim_host_boot (SimHost *host, SimAcceptFunc accept, gpointer data)
   if (!host->up)
     host->boots++;
   host->up = TRUE;
+  host->powered = TRUE;
   host->accept = accept;
   host->accept_data = data;
   each_wire (host->net, host, NULL, wire_reset_old, NULL);
@@ -439,8 +441,15 @@ void
 sim_host_crash (SimHost *host, gboolean power_cut)
 {
   host->up = FALSE;
+  host->powered = host->powered && !power_cut;
   host->accept = NULL;
   each_wire (host->net, host, NULL, wire_crash, &power_cut);
+}
+
+void
+sim_host_power_off (SimHost *host)
+{
+  host->powered = FALSE;
 }
 
 gboolean

@@ -25,6 +25,8 @@ void sim_host_boot (SimHost *host, SimAcceptFunc accept, gpointer data);
 /* It speaks no more: nothing that its links still send leaves. Then free its objects as on a stop. The other ends hear of it after a delay
  * (@power_cut FALSE: the kernel closes the sockets) or when their connection times out. */
 void sim_host_crash (SimHost *host, gboolean power_cut);
+/* After a crash of its agent alone: now nobody refuses connections any more, they time out. */
+void sim_host_power_off (SimHost *host);
 gboolean sim_host_is_up (SimHost *host);
 /* What code on this host dials with. */
 SwarmTransport *sim_host_transport (SimHost *host);

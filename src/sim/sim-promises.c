@@ -31,6 +31,7 @@ struct _SimPromises {
   GHashTable *slots;   /* slot → GPtrArray of Running */
   GHashTable *doubled; /* set of slots with more than one */
   GHashTable *ended;   /* set of task ids that the store has wanted to end, or has seen end: some manager has applied it, though it may be gone */
+  GHashTable *removed; /* set of node ids */
   GHashTable *acknowledged; /* SwarmId → Acknowledged */
   guint64 newest; /* greatest acknowledged index */
   guint64 term;
@@ -59,10 +60,21 @@ has_grace (SimPromises *self, SimMachine *machine)
          && g_strcmp0 (node->status->text, "agent stopped") == 0;
 }
 
+static gboolean
+is_removed (SimPromises *self, SimMachine *machine)
+{
+  return g_hash_table_contains (self->removed, &machine->id);
+}
+
 static void
 look_at_machine (SimPromises *self, SimMachine *machine)
 {
   gint64 now = sim_clock_time (self->cluster->world.sim);
+  /* Taken out of the cluster by force: nobody can tell it to stop its tasks. */
+  if (is_removed (self, machine)) {
+    machine->excused = TRUE;
+    return;
+  }
   gboolean gone = !machine->running || machine->cut || machine->session != SWARM_SESSION_REGISTERED;
   if (!gone) {
     machine->gone_since = 0;
@@ -144,6 +156,10 @@ container_ended (SimPromises *self, const RuntimeSimTask *container)
 void
 sim_promises_committed (SimPromises *self, const SwarmEvent *event)
 {
+  if (event->kind == SWARM_KIND_NODE && event->event == SWARM_EVENT_REMOVE) {
+    g_hash_table_add (self->removed, g_memdup2 (&SWARM_OBJECT (event->object)->id, sizeof (SwarmId)));
+    sim_promises_look_at_machines (self);
+  }
   if (event->kind != SWARM_KIND_TASK || event->object == NULL)
     return;
   const SwarmTask *task = event->object;
@@ -317,6 +333,7 @@ sim_promises_new (SimCluster *cluster)
   self->slots = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_ptr_array_unref);
   self->doubled = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->ended = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
+  self->removed = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   self->acknowledged = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, g_free);
   self->promises[ACKNOWLEDGED].name = "1: what was acknowledged is not lost";
   self->promises[STARTED_ONCE].name = "2: no task is started twice";
@@ -335,5 +352,6 @@ sim_promises_free (SimPromises *self)
   g_hash_table_unref (self->running);
   g_hash_table_unref (self->acknowledged);
   g_hash_table_unref (self->ended);
+  g_hash_table_unref (self->removed);
   g_free (self);
 }
