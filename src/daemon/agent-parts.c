@@ -92,6 +92,15 @@ refused (const char *address, const GError *error, guint suppressed, gpointer da
     swarm_warning ("Refused a connection from %s: %s", address, error->message);
 }
 
+static void
+call_refused (const SwarmPeer *peer, const char *member, const GError *error, guint suppressed, gpointer data)
+{
+  g_autofree char *who = peer->role == SWARM_PEER_NONE ? g_strdup ("a node without a certificate")
+                                                       : g_strdup_printf ("node %s", swarm_id_string (&peer->node).str);
+  g_autofree char *more = suppressed > 0 ? g_strdup_printf (" (%u more not shown)", suppressed) : g_strdup ("");
+  swarm_warning ("Refused a call of %s at %s, %s: %s%s", who, peer->address, member, error->message, more);
+}
+
 void
 swarm_agent_ensure_rpc (SwarmAgent *self)
 {
@@ -106,6 +115,7 @@ swarm_agent_ensure_rpc (SwarmAgent *self)
     .check_peer = check_peer,
     .applied_index = applied_index,
     .refused = refused,
+    .call_refused = call_refused,
     .data = self,
   };
   self->rpc = swarm_rpc_new (&settings);

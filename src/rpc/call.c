@@ -276,6 +276,8 @@ call_reply (SwarmCall *base, GVariant *value, const GError *error)
     no_stream = g_error_new (SWARM_ERROR, SWARM_ERROR_FAILED, "%s does not answer with a stream", base->member);
     error = no_stream;
   }
+  if (g_error_matches (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED))
+    swarm_rpc_call_refused (link, base->member, error);
   if (!base->one_way && !late && !link->failed && !call->reader_left) {
     if (error != NULL)
       send_error (link, call->serial, error);

@@ -125,6 +125,8 @@ struct _SwarmRpc {
 
 /* A connection that did not come up is told to the settings' `refused`. */
 void swarm_rpc_refused (SwarmRpc *self, const char *address, const GError *error);
+/* A call of @link's peer was denied: told to the settings' `call_refused`. */
+void swarm_rpc_call_refused (SwarmRpcLink *link, const char *member, const GError *error);
 /* The peer of an accepted link is known: FALSE when this node has too many. */
 gboolean swarm_rpc_identified (SwarmRpc *self, SwarmRpcLink *link, GError **error);
 /* The link is over or freed. */

@@ -54,24 +54,42 @@ fill_limits (SwarmRpcLimits *limits)
 
 /* ---- who may ---- */
 
-void
-swarm_rpc_refused (SwarmRpc *self, const char *address, const GError *error)
+/* Ten in ten seconds; the others are counted. */
+static gboolean
+may_tell (SwarmRpc *self)
 {
   gint64 now = swarm_clock_boottime (self->settings.clock);
 
-  self->n_refused++;
   if (now - self->told_since >= TOLD_PERIOD_US) {
     self->told_since = now;
     self->told = 0;
   }
-  if (self->settings.refused == NULL)
-    return;
   if (self->told >= TOLD_PER_PERIOD) {
     self->suppressed++;
-    return;
+    return FALSE;
   }
   self->told++;
+  return TRUE;
+}
+
+void
+swarm_rpc_refused (SwarmRpc *self, const char *address, const GError *error)
+{
+  self->n_refused++;
+  if (self->settings.refused == NULL || !may_tell (self))
+    return;
   self->settings.refused (address, error, self->suppressed, self->settings.data);
+  self->suppressed = 0;
+}
+
+void
+swarm_rpc_call_refused (SwarmRpcLink *link, const char *member, const GError *error)
+{
+  SwarmRpc *self = link->rpc;
+
+  if (self == NULL || self->settings.call_refused == NULL || !may_tell (self))
+    return;
+  self->settings.call_refused (&link->base.peer, member, error, self->suppressed, self->settings.data);
   self->suppressed = 0;
 }
 

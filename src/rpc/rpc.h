@@ -49,6 +49,8 @@ typedef struct {
   /* A connection to us was refused or broke before it was up. At most ten calls in ten seconds; @suppressed more were
    * not told since the last call. For the journal. */
   void (*refused) (const char *address, const GError *error, guint suppressed, gpointer data);
+  /* A call was answered with ACCESS_DENIED: the caller may not do that. Counted together with `refused`. */
+  void (*call_refused) (const SwarmPeer *peer, const char *member, const GError *error, guint suppressed, gpointer data);
   gpointer data; /* for all of the above */
   SwarmRpcLimits limits;
 } SwarmRpcSettings;

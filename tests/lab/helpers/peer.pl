@@ -1,0 +1,124 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# peer.pl ADDRESS CLUSTER CASE [ID]: a node gone bad. Speaks to a manager with this host's certificate, over openssl, and does what CASE says:
+#   info               asks for the root certificate: the one thing that works, so that the others are known to arrive
+#   message            sends a message of the consensus, as managers do
+#   relay              passes on a call that it claims to have authorised: the promotion of node ID
+#   heartbeat          beats in a session that is not its own
+#   report             registers, then reports about task ID, which is another node's
+# Prints "reply" or "error NAME: TEXT" or "closed".
+use strict;
+use warnings;
+use IPC::Open2;
+
+my ($address, $cluster, $case, $id) = @ARGV;
+my $serial = 0;
+
+sub id_bytes { # 25 digits of base 36, most significant first → 16 bytes
+    my @bytes = (0) x 16;
+    for my $digit (split //, $_[0]) {
+        my $carry = index '0123456789abcdefghijklmnopqrstuvwxyz', $digit;
+        for my $i (reverse 0 .. 15) {
+            my $n = $bytes[$i] * 36 + $carry;
+            ($bytes[$i], $carry) = ($n & 255, $n >> 8);
+        }
+    }
+    return pack 'C16', @bytes;
+}
+
+# D-Bus marshalling, little-endian: each appends to $_[0]
+sub pad { $_[0] .= "\0" x (-length($_[0]) % $_[1]) }
+sub put_bytes { pad($_[0], 4); $_[0] .= pack 'V/a*', $_[1] }
+sub put_string { pad($_[0], 4); $_[0] .= pack 'V/a* x', $_[1] }
+
+sub frame { my ($kind, $serial, $payload) = @_; return pack('NCCnNNNN', length $payload, $kind, 0, 0, $serial, 10000, 0, 0) . $payload }
+
+sub hello { return frame(1, 0, pack('NnnNCx3', 0x5357524d, 1, 1, 1, 0) . id_bytes($cluster) . pack('C/a*', 'bad')) }
+
+sub call { # INTERFACE MEMBER SIGNATURE BODY
+    my ($interface, $member, $signature, $body) = @_;
+    my $fields = '';
+    for ([ 1, 'o', '/org/swarmagent1/wire' ], [ 2, 's', "org.swarmagent1.$interface" ], [ 3, 's', $member ]) {
+        pad($fields, 8);
+        $fields .= pack('C', $_->[0]) . "\1$_->[1]\0";
+        put_string($fields, $_->[2]);
+    }
+    if ($signature ne '') {
+        pad($fields, 8);
+        $fields .= pack('C', 8) . "\1g\0" . pack('C/a* x', $signature);
+    }
+    $serial++;
+    my $message = 'l' . pack('CCC', 1, 0, 1) . pack('VVV', length $body, $serial, length $fields) . $fields;
+    pad($message, 8);
+    return frame(2, $serial, $message . $body);
+}
+
+my $node = '/var/lib/swarm-agent/node';
+my $pid = open2(my $from, my $to, 'sh', '-c', "exec openssl s_client -quiet -verify_quiet -connect $address -cert $node/node.crt -key $node/node.key 2> /dev/null");
+END { kill 'TERM', $pid if $pid }
+binmode $_ for $from, $to;
+$to->autoflush(1);
+$SIG{ALRM} = sub { print "nothing for 15 s\n"; exit 1 };
+$SIG{PIPE} = 'IGNORE';
+alarm 15;
+
+my $seen = '';
+sub take { my $n = shift; while (length $seen < $n) { sysread($from, $seen, 65536, length $seen) or do { print "closed\n"; exit 0 } } return substr $seen, 0, $n, '' }
+
+sub answer { # the body of the reply to our last call; ends with what was said when that is an error
+    while (1) {
+        my ($length, $kind, undef, undef, $number) = unpack 'NCCnN', take(24);
+        my $payload = take($length);
+        next if $kind != 2 && $kind != 7 || unpack('x C', $payload) == 1; # its calls of us
+        my $e = substr($payload, 0, 1) eq 'l' ? 'V' : 'N';
+        my ($body, undef, $fields) = unpack "x4 $e$e$e", $payload;
+        my $text = substr $payload, length($payload) - $body;
+        if (unpack('x C', $payload) == 3) {
+            my ($name) = $payload =~ /(org\.[\w.]*Error\.\w+)/;
+            print "error $name: ", substr($text, 4, unpack($e, $text)), "\n";
+            exit 0;
+        }
+        return $text;
+    }
+}
+
+print $to hello();
+if ($case eq 'info') {
+    print $to call('CA', 'GetRootCA', '', '');
+} elsif ($case eq 'message') {
+    my $body = '';
+    put_bytes($body, "\1" x 64);
+    print $to call('Consensus', 'Message', 'ay', $body);
+} elsif ($case eq 'relay') {
+    my $body = '';
+    put_string($body, $_) for "/org/swarmagent1/node/$id", 'org.swarmagent1.Node', 'Promote';
+    $body .= "\1b\0";
+    pad($body, 4);
+    $body .= pack 'VV', 0, 0;
+    pad($body, 8);
+    print $to call('Relay', 'Call', 'sssva{sv}', $body);
+} elsif ($case eq 'heartbeat') {
+    my $body = '';
+    put_bytes($body, "\1" x 16);
+    print $to call('Dispatcher', 'Heartbeat', 'ay', $body);
+} elsif ($case eq 'report') {
+    my $body = '';
+    put_bytes($body, '');
+    put_string($body, '');
+    put_bytes($body, '');
+    print $to call('Dispatcher', 'Register', 'aysay', $body);
+    my $reply = answer();
+    my $struct = '';
+    put_bytes($struct, id_bytes($id));
+    put_bytes($struct, '');
+    $body = '';
+    put_bytes($body, substr $reply, 4, 16);
+    pad($body, 4);
+    $body .= pack 'V', length $struct;
+    pad($body, 8);
+    print $to call('Dispatcher', 'UpdateTaskStatus', 'aya(ayay)', $body . $struct);
+} else {
+    die "no such case: $case\n";
+}
+answer();
+print "reply\n";
