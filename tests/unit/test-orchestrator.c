@@ -2,6 +2,8 @@
 /* Replicated services, restart policy, history: the brain in virtual time with tame nodes. */
 #include "base/error.h"
 #include "brain-fixture.h"
+#include "manager/orchestrator/global.h"
+#include "manager/orchestrator/replicated.h"
 
 static void
 test_create (void)
@@ -417,6 +419,111 @@ test_drain_replacement_fails (void)
   g_assert_cmpuint (tame_n_tasks (n1, SWARM_TASK_RUNNING), ==, 0);
 }
 
+/* ---- looks at slots, and at whole services ---- */
+
+static void
+story_task_ends (Brain *brain, SimRandom *dice, GArray *services)
+{
+  const SwarmId *service = &g_array_index (services, SwarmId, sim_random_range (dice, 0, services->len - 1));
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (brain->store, service);
+  if (tasks->len == 0)
+    return;
+  const SwarmTask *task = g_ptr_array_index (tasks, sim_random_range (dice, 0, tasks->len - 1));
+  Tame *node = node_of_task (brain, task);
+  if (node != NULL && task->status->state == SWARM_TASK_RUNNING)
+    tame_report (node, &task->object.id, sim_random_chance (dice, 70) ? SWARM_TASK_FAILED : SWARM_TASK_COMPLETE, "x");
+}
+
+static void
+story_node_changes (Brain *brain, SimRandom *dice)
+{
+  static const char *const words[] = { "active", "active", "pause", "drain" };
+  Tame *node = g_ptr_array_index (brain->nodes, sim_random_range (dice, 0, brain->nodes->len - 1));
+  gint64 what = sim_random_range (dice, 0, 6);
+  if (what < 4) {
+    g_assert_true (brain_availability (brain, node, words[what], NULL));
+  } else if (what == 4) {
+    node->bad_image = node->bad_image == NULL ? "nginx" : NULL;
+  } else if (node->near != NULL) {
+    tame_disconnect (node);
+  } else {
+    tame_connect (node);
+  }
+}
+
+static void
+story_service_changes (Brain *brain, SimRandom *dice, GArray *services)
+{
+  const SwarmId *id = &g_array_index (services, SwarmId, sim_random_range (dice, 0, services->len - 1));
+  const SwarmService *service = swarm_store_get (brain->store, SWARM_KIND_SERVICE, id);
+  if (service->spec->mode->replicated != NULL && sim_random_chance (dice, 60)) {
+    g_assert_true (brain_scale (brain, id, (guint64) sim_random_range (dice, 0, 12), NULL));
+    return;
+  }
+  g_autoptr (SwarmServiceSpec) spec = swarm_service_spec_copy (service->spec);
+  g_autoptr (SwarmTaskSpec) task = swarm_task_spec_copy (spec->task);
+  task->force_update++;
+  swarm_message_set_pointer (&spec->task, task);
+  g_assert_true (brain_update (brain, id, spec, NULL));
+}
+
+/* A look at all slots finds nothing that the looks at those that changed have left. */
+static void
+assert_nothing_left (Brain *brain, GArray *services)
+{
+  for (guint i = 0; i < services->len; i++) {
+    const SwarmId *id = &g_array_index (services, SwarmId, i);
+    const SwarmService *service = swarm_store_get (brain->store, SWARM_KIND_SERVICE, id);
+    SwarmTx *tx = swarm_store_tx (brain->store);
+    gint64 wake = G_MAXINT64;
+    SwarmLeader leader = { .store = brain->store, .clock = brain->manager_clock, .random = &brain->random.iface };
+    if (service->spec->mode->replicated != NULL)
+      swarm_replicated_reconcile (&leader, id, tx, &wake);
+    else
+      swarm_global_reconcile (&leader, id, tx, &wake);
+    g_assert_cmpuint (swarm_tx_n_changes (tx), ==, 0);
+    swarm_tx_free (tx);
+  }
+}
+
+static void
+test_slot_looks (void)
+{
+  for (guint seed = 1; seed <= 12; seed++) {
+    g_autoptr (Brain) brain = brain_new ();
+    g_autoptr (GArray) services = g_array_new (FALSE, FALSE, sizeof (SwarmId));
+    SimRandom dice;
+    sim_random_init (&dice, seed);
+    for (guint i = 0; i < 4; i++)
+      brain_node (brain, (const char *[]){ "n1", "n2", "n3", "n4" }[i]);
+    for (guint i = 0; i < 4; i++) {
+      g_autoptr (SwarmServiceSpec) spec = brain_spec ((const char *[]){ "a", "b", "c", "d" }[i], 5);
+      spec->task->restart_policy->delay = i % 2 == 0 ? 0 : 2 * SECOND * 1000;
+      spec->task->restart_policy->condition = i == 2 ? SWARM_RESTART_ON_FAILURE : SWARM_RESTART_ANY;
+      spec->update = swarm_update_config_new ();
+      spec->update->order = seed % 2 == 0 ? SWARM_ORDER_START_FIRST : SWARM_ORDER_STOP_FIRST;
+      if (i == 3) {
+        swarm_message_clear_pointer (&spec->mode);
+        spec->mode = swarm_service_mode_new ();
+        spec->mode->global = swarm_global_new ();
+      }
+      SwarmId id = brain_create (brain, spec);
+      g_array_append_val (services, id);
+    }
+    for (guint step = 0; step < 60; step++) {
+      gint64 what = sim_random_range (&dice, 0, 9);
+      if (what < 6)
+        story_task_ends (brain, &dice, services);
+      else if (what < 8)
+        story_node_changes (brain, &dice);
+      else
+        story_service_changes (brain, &dice, services);
+      brain_run (brain, sim_random_range (&dice, 0, 4) * SECOND + 200 * MS);
+      assert_nothing_left (brain, services);
+    }
+  }
+}
+
 /* How long a service takes from the call to its tasks' assignment, the log's commits (1 ms each here) being the only cost. */
 static void
 test_latency (void)
@@ -451,6 +558,7 @@ main (int argc, char **argv)
   g_test_add_func ("/orchestrator/slot-again", test_slot_again);
   g_test_add_func ("/orchestrator/drain-start-first", test_drain_start_first);
   g_test_add_func ("/orchestrator/drain-replacement-fails", test_drain_replacement_fails);
+  g_test_add_func ("/orchestrator/slot-looks", test_slot_looks);
   g_test_add_func ("/orchestrator/latency", test_latency);
   return g_test_run ();
 }

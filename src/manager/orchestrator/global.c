@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "manager/orchestrator/global.h"
 #include "model/constraint.h"
-#include "manager/orchestrator/replica.h"
 
 typedef struct {
   SwarmLook *look;
@@ -53,6 +52,15 @@ drop_orphaned_slots (Survey *survey, const SwarmId *node)
   }
 }
 
+static void
+look_at_node (Survey *survey, const SwarmNode *node, const SwarmSlot *slot)
+{
+  if (node_fits (survey, node))
+    survey_fitting_node (survey, node, slot);
+  else
+    swarm_look_drop_slot (survey->look, slot, SWARM_TASK_SHUTDOWN);
+}
+
 static gboolean
 survey_node (gpointer object, gpointer data)
 {
@@ -67,11 +75,15 @@ survey_node (gpointer object, gpointer data)
       survey->at++;
     }
   }
-  if (node_fits (survey, node))
-    survey_fitting_node (survey, node, &slot);
-  else
-    swarm_look_drop_slot (survey->look, &slot, SWARM_TASK_SHUTDOWN);
+  look_at_node (survey, node, &slot);
   return TRUE;
+}
+
+static GPtrArray *
+constraints_of (const SwarmService *service)
+{
+  const SwarmPlacement *placement = service->spec->task->placement;
+  return swarm_constraints_parse (placement != NULL ? placement->constraints : NULL, NULL);
 }
 
 gboolean
@@ -81,8 +93,7 @@ swarm_global_reconcile (const SwarmLeader *leader, const SwarmId *id, SwarmTx *t
   g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (leader->store, id);
   g_autoptr (GArray) slots = swarm_slots_by_node (tasks);
   g_autoptr (GArray) replicas = g_array_new (FALSE, FALSE, sizeof (SwarmReplica));
-  const SwarmPlacement *placement = look.service->spec->task->placement;
-  g_autoptr (GPtrArray) constraints = swarm_constraints_parse (placement != NULL ? placement->constraints : NULL, NULL);
+  g_autoptr (GPtrArray) constraints = constraints_of (look.service);
   if (constraints == NULL) /* control lets none through that cannot be parsed */
     return FALSE;
   Survey survey = { &look, constraints, slots, 0, replicas };
@@ -90,4 +101,25 @@ swarm_global_reconcile (const SwarmLeader *leader, const SwarmId *id, SwarmTx *t
   drop_orphaned_slots (&survey, NULL);
   swarm_replicas_tend (&look, replicas);
   return look.full;
+}
+
+SwarmLookResult
+swarm_global_reconcile_node (const SwarmLeader *leader, const SwarmId *id, const SwarmId *node_id, SwarmTx *tx, gint64 *wake)
+{
+  SwarmLook look = { leader, swarm_store_get (leader->store, SWARM_KIND_SERVICE, id), tx, swarm_clock_now (leader->clock), wake, FALSE };
+  const SwarmNode *node = swarm_store_get (leader->store, SWARM_KIND_NODE, node_id);
+  g_autoptr (GPtrArray) tasks = swarm_tasks_on_node (leader->store, id, node_id);
+  g_autoptr (GPtrArray) constraints = constraints_of (look.service);
+  g_autoptr (GArray) replicas = g_array_new (FALSE, FALSE, sizeof (SwarmReplica));
+  SwarmSlot slot = { 0, (SwarmTask **) tasks->pdata, tasks->len };
+  Survey survey = { &look, constraints, NULL, 0, replicas };
+  if (constraints == NULL)
+    return SWARM_LOOK_DONE;
+  if (node != NULL)
+    look_at_node (&survey, node, &slot);
+  else
+    swarm_look_drop_slot (&look, &slot, SWARM_TASK_REMOVE);
+  if (replicas->len > 0)
+    return swarm_replica_tend_alone (&look, &g_array_index (replicas, SwarmReplica, 0));
+  return look.full ? SWARM_LOOK_FULL : SWARM_LOOK_DONE;
 }

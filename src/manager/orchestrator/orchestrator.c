@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "manager/orchestrator/orchestrator.h"
-#include "manager/dirty.h"
+#include "manager/orchestrator/dirty-slots.h"
 #include "manager/orchestrator/global.h"
 #include "manager/orchestrator/jobs.h"
 #include "manager/orchestrator/replicated.h"
 
-/* A service that wants to be looked at again later. */
+/* A slot, or a whole service, that wants to be looked at again later. */
 typedef struct {
   SwarmOrchestrator *owner;
-  SwarmId service;
+  SwarmSlotKey slot;
+  gboolean whole;
   gint64 when; /* wall clock, as the tasks' not_before */
   SwarmTimer *timer;
 } Wake;
@@ -17,8 +18,10 @@ struct _SwarmOrchestrator {
   const SwarmLeader *leader;
   guint loop;
   guint watch;
-  SwarmDirty services;
-  GHashTable *wakes; /* service id → Wake */
+  SwarmDirtySlots services;
+  GArray *again; /* ids of services to look at in whole, but not in the pass under way: it has changed some of their slots already */
+  GHashTable *service_wakes; /* service id → Wake */
+  GHashTable *slot_wakes;    /* SwarmSlotKey → Wake */
   GHashTable *everywhere; /* ids of services with a task on each node: they follow every node */
 };
 
@@ -33,7 +36,14 @@ wake_free (gpointer data)
 static void
 orchestrator_mark (SwarmOrchestrator *self, const SwarmId *service)
 {
-  swarm_dirty_mark (&self->services, service);
+  swarm_dirty_slots_mark (&self->services, service);
+  swarm_runner_mark (self->leader->runner, self->loop);
+}
+
+static void
+orchestrator_mark_slot (SwarmOrchestrator *self, const SwarmSlotKey *slot)
+{
+  swarm_dirty_slots_mark_slot (&self->services, slot);
   swarm_runner_mark (self->leader->runner, self->loop);
 }
 
@@ -41,24 +51,31 @@ static void
 wake_fired (gpointer data)
 {
   Wake *wake = data;
-  wake->timer = NULL;
   SwarmOrchestrator *self = wake->owner;
-  SwarmId service = wake->service;
-  g_hash_table_remove (self->wakes, &service);
-  orchestrator_mark (self, &service);
+  SwarmSlotKey slot = wake->slot;
+  wake->timer = NULL;
+  if (wake->whole) {
+    g_hash_table_remove (self->service_wakes, &slot.service);
+    orchestrator_mark (self, &slot.service);
+  } else {
+    g_hash_table_remove (self->slot_wakes, &slot);
+    orchestrator_mark_slot (self, &slot);
+  }
 }
 
 static void
-orchestrator_wake_at (SwarmOrchestrator *self, const SwarmId *service, gint64 when)
+orchestrator_wake_at (SwarmOrchestrator *self, const SwarmSlotKey *slot, gboolean whole, gint64 when)
 {
-  Wake *wake = g_hash_table_lookup (self->wakes, service);
-  if (wake != NULL && wake->when <= when)
+  GHashTable *wakes = whole ? self->service_wakes : self->slot_wakes;
+  Wake *wake = g_hash_table_lookup (wakes, slot); /* a key begins with its service's id */
+  if (when == G_MAXINT64 || (wake != NULL && wake->when <= when))
     return;
   if (wake == NULL) {
     wake = g_new0 (Wake, 1);
     wake->owner = self;
-    wake->service = *service;
-    g_hash_table_insert (self->wakes, &wake->service, wake);
+    wake->slot = *slot;
+    wake->whole = whole;
+    g_hash_table_insert (wakes, &wake->slot, wake);
   }
   wake->when = when;
   swarm_clock_clear_timer (self->leader->clock, &wake->timer);
@@ -66,39 +83,94 @@ orchestrator_wake_at (SwarmOrchestrator *self, const SwarmId *service, gint64 wh
   wake->timer = swarm_clock_timer (self->leader->clock, delay, SWARM_PRIORITY_NORMAL, wake_fired, wake);
 }
 
-static gboolean
-reconcile (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx, gint64 *wake)
+/* ---- looking ---- */
+
+/* NULL: the service is gone, or about to. */
+static const SwarmService *
+living_service (SwarmOrchestrator *self, const SwarmId *id)
 {
   const SwarmService *service = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, id);
-  if (service != NULL && !service->pending_delete && swarm_service_is_job (service))
-    return swarm_job_reconcile (self->leader, id, tx, wake);
-  if (service != NULL && !service->pending_delete && swarm_service_spec_kind (service->spec) == SWARM_SERVICE_GLOBAL)
-    return swarm_global_reconcile (self->leader, id, tx, wake);
-  return swarm_replicated_reconcile (self->leader, id, tx, wake); /* also of what is gone: its tasks are removed */
+  return service != NULL && !service->pending_delete ? service : NULL;
+}
+
+static void
+look_at_service (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx)
+{
+  const SwarmService *service = living_service (self, id);
+  SwarmSlotKey key = { .service = *id };
+  gint64 wake = G_MAXINT64;
+  gboolean more;
+  if (service != NULL && swarm_service_is_job (service))
+    more = swarm_job_reconcile (self->leader, id, tx, &wake);
+  else if (service != NULL && swarm_service_spec_kind (service->spec) == SWARM_SERVICE_GLOBAL)
+    more = swarm_global_reconcile (self->leader, id, tx, &wake);
+  else
+    more = swarm_replicated_reconcile (self->leader, id, tx, &wake); /* also of what is gone: its tasks are removed */
+  orchestrator_wake_at (self, &key, TRUE, wake);
+  if (more)
+    g_array_append_val (self->again, *id);
+}
+
+static void
+look_at_slot (SwarmOrchestrator *self, const SwarmSlotKey *slot, SwarmTx *tx)
+{
+  const SwarmService *service = living_service (self, &slot->service);
+  gint64 wake = G_MAXINT64;
+  SwarmLookResult result;
+  if (service != NULL && swarm_service_spec_kind (service->spec) == SWARM_SERVICE_GLOBAL)
+    result = swarm_global_reconcile_node (self->leader, &slot->service, &slot->node, tx, &wake);
+  else
+    result = swarm_replicated_reconcile_slot (self->leader, &slot->service, slot->number, tx, &wake);
+  orchestrator_wake_at (self, slot, FALSE, wake);
+  if (result == SWARM_LOOK_WHOLE)
+    g_array_append_val (self->again, slot->service);
+  else if (result == SWARM_LOOK_FULL)
+    orchestrator_mark_slot (self, slot);
+}
+
+static gboolean
+pass_is_over (SwarmOrchestrator *self, SwarmTx *tx)
+{
+  return !swarm_tx_has_room (tx, 2) || swarm_runner_time_is_up (self->leader->runner);
+}
+
+static void
+look_at (SwarmOrchestrator *self, const SwarmDirtyService *dirty, SwarmTx *tx)
+{
+  const SwarmService *service = living_service (self, &dirty->service);
+  if (dirty->whole || (service != NULL && (swarm_service_is_job (service) || !swarm_service_is_at_rest (service)))) {
+    look_at_service (self, &dirty->service, tx);
+    return;
+  }
+  GHashTableIter iter;
+  gpointer slot;
+  g_hash_table_iter_init (&iter, dirty->slots);
+  while (g_hash_table_iter_next (&iter, &slot, NULL)) {
+    if (pass_is_over (self, tx))
+      orchestrator_mark_slot (self, slot);
+    else
+      look_at_slot (self, slot, tx);
+  }
 }
 
 static gboolean
 orchestrator_pass (gpointer loop, SwarmTx *tx)
 {
   SwarmOrchestrator *self = loop;
-  SwarmId service;
-  while (swarm_tx_has_room (tx, 2) && !swarm_runner_time_is_up (self->leader->runner)
-         && swarm_dirty_take (&self->services, &service)) {
-    gint64 wake = G_MAXINT64;
-    gboolean more = reconcile (self, &service, tx, &wake);
-    if (wake != G_MAXINT64)
-      orchestrator_wake_at (self, &service, wake);
-    if (more)
-      swarm_dirty_mark (&self->services, &service);
-  }
-  return swarm_dirty_n_waiting (&self->services) > 0;
+  const SwarmDirtyService *dirty;
+  while (!pass_is_over (self, tx) && (dirty = swarm_dirty_slots_take (&self->services)) != NULL)
+    look_at (self, dirty, tx);
+  for (guint i = 0; i < self->again->len; i++)
+    swarm_dirty_slots_mark (&self->services, &g_array_index (self->again, SwarmId, i));
+  g_array_set_size (self->again, 0);
+  return swarm_dirty_slots_n_waiting (&self->services) > 0;
 }
 
 static void
 orchestrator_settle (gpointer loop, guint64 index, const GError *error)
 {
   SwarmOrchestrator *self = loop;
-  swarm_dirty_settle (&self->services, error == NULL);
+  swarm_dirty_slots_settle (&self->services, error == NULL);
 }
 
 static const SwarmLoopOps orchestrator_ops = { "orchestrator", orchestrator_pass, orchestrator_settle };
@@ -115,8 +187,15 @@ mark_service (gpointer object, gpointer data)
   return TRUE;
 }
 
+static void
+mark_task (SwarmOrchestrator *self, const SwarmTask *task)
+{
+  SwarmSlotKey key = swarm_slot_key_of (task, g_hash_table_contains (self->everywhere, &task->service_id));
+  orchestrator_mark_slot (self, &key);
+}
+
 static gboolean
-mark_task (gpointer object, gpointer data)
+mark_service_of_task (gpointer object, gpointer data)
 {
   orchestrator_mark (data, &((SwarmTask *) object)->service_id);
   return TRUE;
@@ -139,14 +218,17 @@ node_looks_alike (const SwarmNode *a, const SwarmNode *b)
          && swarm_message_equal (a->description, b->description) && g_strcmp0 (a->status->addr, b->status->addr) == 0;
 }
 
+/* The node's slot of each of them. */
 static void
-mark_everywhere (SwarmOrchestrator *self)
+mark_everywhere (SwarmOrchestrator *self, const SwarmId *node)
 {
   GHashTableIter iter;
   gpointer id;
   g_hash_table_iter_init (&iter, self->everywhere);
-  while (g_hash_table_iter_next (&iter, &id, NULL))
-    orchestrator_mark (self, id);
+  while (g_hash_table_iter_next (&iter, &id, NULL)) {
+    SwarmSlotKey key = { *(SwarmId *) id, 0, *node };
+    orchestrator_mark_slot (self, &key);
+  }
 }
 
 static void
@@ -154,20 +236,21 @@ mark_node (SwarmOrchestrator *self, const SwarmEvent *event)
 {
   gboolean update = event->event == SWARM_EVENT_UPDATE;
   if (!update || !node_looks_alike (event->object, event->previous))
-    mark_everywhere (self);
+    mark_everywhere (self, &SWARM_OBJECT (event->object)->id);
   if (event->event == SWARM_EVENT_CREATE || (update && node_keeps_tasks_alike (event->object, event->previous)))
     return;
   g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_node (self->leader->store, &SWARM_OBJECT (event->object)->id);
   for (guint i = 0; i < tasks->len; i++)
-    mark_task (g_ptr_array_index (tasks, i), self);
+    mark_task (self, g_ptr_array_index (tasks, i));
 }
 
-/* A change of a task that may ask for action: it ended, it runs (the next one may be updated), or what is wanted of it changed. */
+/* A change of a task that may ask for action: it ended, it runs (the next one may be updated), or what is wanted of it changed. Whoever made
+ * it has thought of it already. */
 static gboolean
 task_matters (const SwarmEvent *event)
 {
   if (event->event != SWARM_EVENT_UPDATE)
-    return TRUE;
+    return event->event == SWARM_EVENT_REMOVE;
   const SwarmTask *now = event->object, *before = event->previous;
   return now->desired_state != before->desired_state || now->lingers != before->lingers || !swarm_id_equal (&now->move_to, &before->move_to)
          || (now->status->state != before->status->state && now->status->state >= SWARM_TASK_RUNNING);
@@ -177,7 +260,7 @@ static void
 mark_everything (SwarmOrchestrator *self)
 {
   swarm_store_foreach (self->leader->store, SWARM_KIND_SERVICE, mark_service, self);
-  swarm_store_foreach (self->leader->store, SWARM_KIND_TASK, mark_task, self);
+  swarm_store_foreach (self->leader->store, SWARM_KIND_TASK, mark_service_of_task, self);
 }
 
 static void
@@ -193,7 +276,7 @@ orchestrator_event (const SwarmEvent *event, gpointer data)
       if (event->event == SWARM_EVENT_REMOVE)
         g_hash_table_remove (self->everywhere, &SWARM_OBJECT (event->object)->id);
     } else if (event->kind == SWARM_KIND_TASK && task_matters (event)) {
-      mark_task (event->object, self);
+      mark_task (self, event->object);
     } else if (event->kind == SWARM_KIND_NODE) {
       mark_node (self, event);
     }
@@ -205,8 +288,10 @@ swarm_orchestrator_new (const SwarmLeader *leader)
 {
   SwarmOrchestrator *self = g_new0 (SwarmOrchestrator, 1);
   self->leader = leader;
-  swarm_dirty_init (&self->services);
-  self->wakes = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, wake_free);
+  swarm_dirty_slots_init (&self->services);
+  self->again = g_array_new (FALSE, FALSE, sizeof (SwarmId));
+  self->service_wakes = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, wake_free);
+  self->slot_wakes = g_hash_table_new_full (swarm_slot_key_hash, swarm_slot_key_equal, NULL, wake_free);
   self->everywhere = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   self->loop = swarm_runner_add (leader->runner, &orchestrator_ops, self);
   self->watch = swarm_store_watch (leader->store, 1 << SWARM_KIND_SERVICE | 1 << SWARM_KIND_TASK | 1 << SWARM_KIND_NODE,
@@ -221,8 +306,10 @@ swarm_orchestrator_free (SwarmOrchestrator *self)
   if (self == NULL)
     return;
   swarm_store_unwatch (self->leader->store, self->watch);
-  g_hash_table_unref (self->wakes);
+  g_hash_table_unref (self->service_wakes);
+  g_hash_table_unref (self->slot_wakes);
   g_hash_table_unref (self->everywhere);
-  swarm_dirty_clear (&self->services);
+  swarm_dirty_slots_clear (&self->services);
+  g_array_unref (self->again);
   g_free (self);
 }

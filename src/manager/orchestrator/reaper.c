@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "manager/orchestrator/reaper.h"
-#include "manager/dirty.h"
+#include "manager/orchestrator/dirty-slots.h"
 #include "manager/orchestrator/slot.h"
 
 #define BATCH_US (250 * G_TIME_SPAN_MILLISECOND)
@@ -11,7 +11,8 @@ struct _SwarmReaper {
   const SwarmLeader *leader;
   guint loop;
   guint watch;
-  SwarmDirty services;
+  SwarmDirtySlots slots;
+  guint marks; /* since the last pass */
   SwarmTimer *timer; /* gathers: reaping is never urgent */
 };
 
@@ -24,10 +25,9 @@ reaper_due (gpointer data)
 }
 
 static void
-reaper_mark (SwarmReaper *self, const SwarmId *service)
+reaper_schedule (SwarmReaper *self)
 {
-  swarm_dirty_mark (&self->services, service);
-  if (swarm_dirty_n_waiting (&self->services) > BATCH_MAX)
+  if (++self->marks > BATCH_MAX)
     swarm_runner_mark (self->leader->runner, self->loop);
   else if (self->timer == NULL)
     self->timer = swarm_clock_timer (self->leader->clock, BATCH_US, SWARM_PRIORITY_IDLE, reaper_due, self);
@@ -100,39 +100,89 @@ reap_slot (SwarmReaper *self, const SwarmSlot *slot, const SwarmService *service
   return TRUE;
 }
 
+/* FALSE: @tx is full. */
+static gboolean
+reap_service (SwarmReaper *self, const SwarmId *id, SwarmTx *tx)
+{
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (self->leader->store, id);
+  const SwarmService *service = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, id);
+  g_autoptr (GArray) slots = is_everywhere (service) ? swarm_slots_by_node (tasks) : swarm_slots_of (tasks);
+  for (guint i = 0; i < slots->len; i++) {
+    if (!reap_slot (self, &g_array_index (slots, SwarmSlot, i), service, tx))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* FALSE: @tx is full. */
+static gboolean
+reap_one_slot (SwarmReaper *self, const SwarmSlotKey *key, SwarmTx *tx)
+{
+  const SwarmService *service = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, &key->service);
+  g_autoptr (GPtrArray) tasks = swarm_id_is_nil (&key->node)
+                                  ? swarm_store_tasks_of_slot (self->leader->store, &key->service, key->number)
+                                  : swarm_tasks_on_node (self->leader->store, &key->service, &key->node);
+  SwarmSlot slot = { key->number, (SwarmTask **) tasks->pdata, tasks->len };
+  return slot.n == 0 || reap_slot (self, &slot, service, tx);
+}
+
+static void
+reap (SwarmReaper *self, const SwarmDirtyService *dirty, SwarmTx *tx)
+{
+  GHashTableIter iter;
+  gpointer slot;
+  if (dirty->whole && !reap_service (self, &dirty->service, tx))
+    swarm_dirty_slots_mark (&self->slots, &dirty->service);
+  g_hash_table_iter_init (&iter, dirty->slots);
+  while (g_hash_table_iter_next (&iter, &slot, NULL)) {
+    if (!reap_one_slot (self, slot, tx))
+      swarm_dirty_slots_mark_slot (&self->slots, slot);
+  }
+}
+
 static gboolean
 reaper_pass (gpointer loop, SwarmTx *tx)
 {
   SwarmReaper *self = loop;
-  SwarmId service;
-  while (!swarm_runner_time_is_up (self->leader->runner) && swarm_dirty_take (&self->services, &service)) {
-    g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (self->leader->store, &service);
-    const SwarmService *object = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, &service);
-    g_autoptr (GArray) slots = is_everywhere (object) ? swarm_slots_by_node (tasks) : swarm_slots_of (tasks);
-    for (guint i = 0; i < slots->len; i++) {
-      if (!reap_slot (self, &g_array_index (slots, SwarmSlot, i), object, tx)) {
-        swarm_dirty_mark (&self->services, &service);
-        return TRUE;
-      }
-    }
-  }
-  return swarm_dirty_n_waiting (&self->services) > 0;
+  const SwarmDirtyService *dirty;
+  self->marks = 0;
+  while (swarm_tx_has_room (tx, 1) && !swarm_runner_time_is_up (self->leader->runner)
+         && (dirty = swarm_dirty_slots_take (&self->slots)) != NULL)
+    reap (self, dirty, tx);
+  return swarm_dirty_slots_n_waiting (&self->slots) > 0;
 }
 
 static void
 reaper_settle (gpointer loop, guint64 index, const GError *error)
 {
   SwarmReaper *self = loop;
-  swarm_dirty_settle (&self->services, error == NULL);
+  swarm_dirty_slots_settle (&self->slots, error == NULL);
 }
 
 static const SwarmLoopOps reaper_ops = { "reaper", reaper_pass, reaper_settle };
 
 static gboolean
-mark_task (gpointer object, gpointer data)
+mark_service_of_task (gpointer object, gpointer data)
 {
-  reaper_mark (data, &((SwarmTask *) object)->service_id);
+  SwarmReaper *self = data;
+  swarm_dirty_slots_mark (&self->slots, &((SwarmTask *) object)->service_id);
+  reaper_schedule (self);
   return TRUE;
+}
+
+/* @first: it may be its slot's first one, then there is nothing to reap. */
+static void
+mark_slot (SwarmReaper *self, const SwarmTask *task, gboolean first)
+{
+  const SwarmService *service = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, &task->service_id);
+  SwarmSlotKey key = swarm_slot_key_of (task, is_everywhere (service));
+  if (first && !is_everywhere (service)) {
+    g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_slot (self->leader->store, &task->service_id, task->slot);
+    if (tasks->len <= 1)
+      return;
+  }
+  swarm_dirty_slots_mark_slot (&self->slots, &key);
+  reaper_schedule (self);
 }
 
 static gint64
@@ -146,14 +196,15 @@ reaper_event (const SwarmEvent *event, gpointer data)
 {
   SwarmReaper *self = data;
   if (event->event == SWARM_EVENT_RESET) {
-    swarm_store_foreach (self->leader->store, SWARM_KIND_TASK, mark_task, self);
+    swarm_store_foreach (self->leader->store, SWARM_KIND_TASK, mark_service_of_task, self);
   } else if (event->event == SWARM_EVENT_CREATE || event->event == SWARM_EVENT_UPDATE) {
     if (event->kind == SWARM_KIND_TASK) {
+      /* A new one may push the oldest out of its slot; one that is over may go itself, a job's also when an earlier iteration has to. */
       const SwarmTask *task = event->object;
-      if (task->desired_state > SWARM_TASK_RUNNING && task_is_over (task)) /* a job's too: an earlier iteration may have to go */
-        reaper_mark (self, &task->service_id);
+      if (event->event == SWARM_EVENT_CREATE || (task->desired_state > SWARM_TASK_RUNNING && task_is_over (task)))
+        mark_slot (self, task, event->event == SWARM_EVENT_CREATE);
     } else if (event->event == SWARM_EVENT_UPDATE && cluster_limit (event->object) != cluster_limit (event->previous)) {
-      swarm_store_foreach (self->leader->store, SWARM_KIND_TASK, mark_task, self);
+      swarm_store_foreach (self->leader->store, SWARM_KIND_TASK, mark_service_of_task, self);
     }
   }
 }
@@ -163,10 +214,10 @@ swarm_reaper_new (const SwarmLeader *leader)
 {
   SwarmReaper *self = g_new0 (SwarmReaper, 1);
   self->leader = leader;
-  swarm_dirty_init (&self->services);
+  swarm_dirty_slots_init (&self->slots);
   self->loop = swarm_runner_add (leader->runner, &reaper_ops, self);
   self->watch = swarm_store_watch (leader->store, 1 << SWARM_KIND_TASK | 1 << SWARM_KIND_CLUSTER, reaper_event, self);
-  swarm_store_foreach (leader->store, SWARM_KIND_TASK, mark_task, self);
+  swarm_store_foreach (leader->store, SWARM_KIND_TASK, mark_service_of_task, self);
   return self;
 }
 
@@ -177,6 +228,6 @@ swarm_reaper_free (SwarmReaper *self)
     return;
   swarm_store_unwatch (self->leader->store, self->watch);
   swarm_clock_clear_timer (self->leader->clock, &self->timer);
-  swarm_dirty_clear (&self->services);
+  swarm_dirty_slots_clear (&self->slots);
   g_free (self);
 }

@@ -244,3 +244,24 @@ swarm_replicas_tend (SwarmLook *look, GArray *replicas)
   }
   swarm_update_advance (&update, look, ready);
 }
+
+gboolean
+swarm_service_is_at_rest (const SwarmService *service)
+{
+  SwarmUpdateState state = service->update_status != NULL ? service->update_status->state : SWARM_UPDATE_NONE;
+  return state != SWARM_UPDATE_UPDATING && state != SWARM_UPDATE_ROLLBACK_STARTED;
+}
+
+SwarmLookResult
+swarm_replica_tend_alone (SwarmLook *look, const SwarmReplica *self)
+{
+  SwarmUpdate update;
+  g_autoptr (GArray) replicas = g_array_sized_new (FALSE, FALSE, sizeof (SwarmReplica), 1);
+  g_array_append_val (replicas, *self);
+  swarm_update_init (&update, look, replicas);
+  /* An update is to begin, or was forgotten: it concerns the other slots, too. */
+  if (!update.paused && (update.waiting > 0 || update.open > 0))
+    return SWARM_LOOK_WHOLE;
+  swarm_replicas_tend (look, replicas);
+  return look->full ? SWARM_LOOK_FULL : SWARM_LOOK_DONE;
+}

@@ -25,6 +25,13 @@ typedef struct {
   guint on_node;    /* replicated.c: how many better slots of the service share its node */
 } SwarmReplica;
 
+/* What a look at one slot comes to. */
+typedef enum {
+  SWARM_LOOK_DONE,
+  SWARM_LOOK_FULL,  /* the transaction is: again after it */
+  SWARM_LOOK_WHOLE, /* the slot alone does not tell what is to be done: look at the whole service */
+} SwarmLookResult;
+
 /* Room for the two changes that replace a task? Else the look is full. */
 gboolean swarm_look_has_room (SwarmLook *look);
 void swarm_look_wake_at (SwarmLook *look, gint64 when);
@@ -43,3 +50,7 @@ void swarm_look_drop_slot (SwarmLook *look, const SwarmSlot *slot, SwarmTaskStat
 
 /* Restarts, moves and updates. */
 void swarm_replicas_tend (SwarmLook *look, GArray *replicas);
+/* The same for a single slot: what a look at all of them would do about this one. */
+SwarmLookResult swarm_replica_tend_alone (SwarmLook *look, const SwarmReplica *self);
+/* May slots of the service be looked at one by one? Not while an update goes through them. */
+gboolean swarm_service_is_at_rest (const SwarmService *service);

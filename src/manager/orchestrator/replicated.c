@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "manager/orchestrator/replicated.h"
-#include "manager/orchestrator/replica.h"
 
 static int
 compare_for_indexing (gconstpointer a, gconstpointer b)
@@ -97,4 +96,34 @@ swarm_replicated_reconcile (const SwarmLeader *leader, const SwarmId *id, SwarmT
   if (!gone)
     swarm_replicas_tend (&look, replicas);
   return look.full;
+}
+
+/* It was one too many. */
+static gboolean
+slot_was_dropped (const SwarmSlot *slot)
+{
+  for (guint i = 0; i < slot->n; i++) {
+    if (slot->tasks[i]->desired_state < SWARM_TASK_REMOVE)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+SwarmLookResult
+swarm_replicated_reconcile_slot (const SwarmLeader *leader, const SwarmId *id, guint64 number, SwarmTx *tx, gint64 *wake)
+{
+  SwarmLook look = { leader, swarm_store_get (leader->store, SWARM_KIND_SERVICE, id), tx, swarm_clock_now (leader->clock), wake, FALSE };
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_slot (leader->store, id, number);
+  SwarmSlot slot = { number, (SwarmTask **) tasks->pdata, tasks->len };
+  SwarmReplica replica = { 0 };
+  if (look.service == NULL || look.service->pending_delete) {
+    swarm_look_drop_slot (&look, &slot, SWARM_TASK_REMOVE);
+    return look.full ? SWARM_LOOK_FULL : SWARM_LOOK_DONE;
+  }
+  if (slot_was_dropped (&slot))
+    return SWARM_LOOK_DONE;
+  swarm_replica_init (&replica, &look, &slot, &SWARM_ID_NIL);
+  if (replica.live == NULL && !swarm_replica_has_ended (&replica))
+    return SWARM_LOOK_WHOLE; /* one replica less */
+  return swarm_replica_tend_alone (&look, &replica);
 }

@@ -49,6 +49,18 @@ swarm_slots_by_node (GPtrArray *tasks)
   return slots;
 }
 
+GPtrArray *
+swarm_tasks_on_node (SwarmStore *store, const SwarmId *service, const SwarmId *node)
+{
+  GPtrArray *tasks = swarm_store_tasks_of_node (store, node);
+  for (guint i = tasks->len; i-- > 0;) {
+    if (!swarm_id_equal (&((SwarmTask *) g_ptr_array_index (tasks, i))->service_id, service))
+      g_ptr_array_remove_index_fast (tasks, i);
+  }
+  g_ptr_array_sort (tasks, compare_by_node);
+  return tasks;
+}
+
 gboolean
 swarm_task_is_evicted (SwarmStore *store, const SwarmTask *task)
 {

@@ -14,6 +14,8 @@ GArray *swarm_slots_of (GPtrArray *tasks);
 /* The same for global services, which have one slot per node (number 0): sorts @tasks in place by node and creation. Tasks without a node
  * come first, as one slot. */
 GArray *swarm_slots_by_node (GPtrArray *tasks);
+/* The tasks of one such slot, oldest first (borrowed); caller frees the array. */
+GPtrArray *swarm_tasks_on_node (SwarmStore *store, const SwarmId *service, const SwarmId *node);
 
 /* The task's node was removed, is down or drained: the task cannot stay there. FALSE while it has no node. */
 gboolean swarm_task_is_evicted (SwarmStore *store, const SwarmTask *task);
