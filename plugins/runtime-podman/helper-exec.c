@@ -3,11 +3,13 @@
  * group, not in our unit's: it is killed by its process id, which crun writes down. */
 #include "helper.h"
 #include <glib-unix.h>
+#include <json-glib/json-glib.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#define CRUN_STATE "/run/crun" /* of root's crun: <container id>/config.json */
 #define LEFTOVER_MS 200 /* for output that is still in the pipe, and for crun to see that the command is dead */
 
 typedef struct {
@@ -80,20 +82,45 @@ stop (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+/* What crun is to run: the container's own process (user, directory, environment, capabilities, limits) with other arguments. Without it
+ * crun runs the command as root. FALSE: the container is not there. */
 static gboolean
-start (Command *self, const char *crun, const char *container, GPtrArray *arguments)
+write_process (const char *path, const char *container, GPtrArray *arguments)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  g_autoptr (JsonArray) args = json_array_new ();
+  g_autofree char *config = g_build_filename (CRUN_STATE, container, "config.json", NULL), *text = NULL;
+  g_autoptr (GError) error = NULL;
+  if (!json_parser_load_from_file (parser, config, &error)) {
+    g_printerr ("Error: %s\n", error->message);
+    return FALSE;
+  }
+  JsonNode *root = json_parser_get_root (parser);
+  JsonNode *process = JSON_NODE_HOLDS_OBJECT (root) ? json_object_get_member (json_node_get_object (root), "process") : NULL;
+  if (process == NULL || !JSON_NODE_HOLDS_OBJECT (process))
+    return FALSE;
+  for (guint i = 0; i < arguments->len; i++)
+    json_array_add_string_element (args, arguments->pdata[i]);
+  json_object_set_array_member (json_node_get_object (process), "args", g_steal_pointer (&args));
+  json_object_set_boolean_member (json_node_get_object (process), "terminal", FALSE);
+  text = json_to_string (process, FALSE);
+  return g_file_set_contents_full (path, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL);
+}
+
+static gboolean
+start (Command *self, const char *crun, const char *container, const char *process)
 {
   g_autoptr (GPtrArray) argv = g_ptr_array_new ();
   g_autoptr (GError) error = NULL;
-  g_autofree char *pid_file = g_strconcat ("--pid-file=", self->pid_file, NULL);
+  g_autofree char *pid_file = g_strconcat ("--pid-file=", self->pid_file, NULL), *process_file = g_strconcat ("--process=", process, NULL);
   int fds[2];
   if (!g_unix_open_pipe (fds, FD_CLOEXEC, NULL))
     return FALSE;
   g_ptr_array_add (argv, (char *) crun);
   g_ptr_array_add (argv, "exec");
   g_ptr_array_add (argv, pid_file);
+  g_ptr_array_add (argv, process_file);
   g_ptr_array_add (argv, (char *) container);
-  g_ptr_array_extend (argv, arguments, NULL, NULL);
   g_ptr_array_add (argv, NULL);
   gboolean ok = g_spawn_async_with_fds (NULL, (char **) argv->pdata, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &self->crun, -1, fds[1],
                                         fds[1], &error);
@@ -119,17 +146,22 @@ helper_exec (char **arguments)
 {
   g_autoptr (GPtrArray) words = helper_read_list (arguments[1], arguments[2]);
   g_autofree char *pid_file = g_strdup_printf ("%s/%s.pid", arguments[1], arguments[2]), *head = NULL;
+  g_autofree char *process = g_strdup_printf ("%s/%s.json", arguments[1], arguments[2]);
   g_autoptr (GByteArray) kept = g_byte_array_new ();
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   Command command = { .loop = loop, .pid_file = pid_file, .kept = kept, .most = strtoul (arguments[5], NULL, 10) };
-  if (words == NULL || words->len == 0 || !start (&command, arguments[0], arguments[3], words))
+  if (words == NULL || words->len == 0 || !write_process (process, arguments[3], words)
+      || !start (&command, arguments[0], arguments[3], process)) {
+    unlink (process);
     return 125;
+  }
   g_child_watch_add (command.crun, ended, &command);
   g_unix_fd_add (command.output, G_IO_IN | G_IO_HUP, readable, &command);
   g_unix_signal_add (SIGTERM, stop, &command);
   g_timeout_add ((guint) strtoul (arguments[4], NULL, 10), stop, &command);
   g_main_loop_run (loop);
   unlink (pid_file);
+  unlink (process);
   if (command.stopped)
     head = g_strdup ("timeout\n");
   else
