@@ -239,6 +239,41 @@ append_roff_command (GString *out, const CtlCommand *command)
   }
 }
 
+/* What somebody who knows docker would be surprised by. */
+static const char *const differences[] = {
+  "A placement constraint with an unknown key, or whose node.ip is no address, is an error when the service is created or updated. "
+  "Docker takes it, and the tasks wait for ever.",
+  "A reservation of generic resources that makes no sense is refused by the agent too, not only by the command.",
+  "A placement preference that spreads over something else than a label is refused; docker ignores it.",
+  "REPLICAS of a replicated job shows how many of the remaining completions may run at once: 0 when it is done. Docker goes on showing "
+  "--max-concurrent.",
+  "In task lists the first task of a replicated job is job.0; docker shows the node there.",
+  "A rollback whose failure action is rollback (only the API can say so) pauses when it fails: nothing is rolled back twice.",
+  "When labels or resources of a node change, every task that does not fit any more is moved in the same pass.",
+  "A task that fails at once again and again waits longer each time, up to --restart-backoff; service ps shows how long. 0 restores "
+  "docker's behaviour.",
+  "A node is down after three missed heartbeats of a second each. Its tasks are replaced at once, but are shown as orphaned only after 24 "
+  "hours, as docker has it.",
+  "Whether a manager may leave without --force and whether it may be demoted are decided by two different rules, as docker has it: leaving is "
+  "refused earlier.",
+  "The mode columns say \"replicated job\" and \"global job\", --mode and JSON say replicated-job and global-job, as docker has it.",
+  "A node's certificate is valid for an hour at least.",
+  "Names of tasks, states, messages and exit codes of tasks are docker's. Bad usage ends with exit code 2, a waiting command whose update was "
+  "paused or rolled back with 1.",
+  NULL,
+};
+
+static void
+append_roff_differences (GString *out)
+{
+  g_string_append (out, ".SH DIFFERENCES FROM DOCKER\n");
+  for (guint i = 0; differences[i] != NULL; i++) {
+    g_string_append (out, ".IP \\(bu 2\n");
+    append_roff (out, differences[i]);
+    g_string_append_c (out, '\n');
+  }
+}
+
 char *
 ctl_help_man (void)
 {
@@ -260,6 +295,7 @@ ctl_help_man (void)
   g_string_append (out, ".TP\n\\fB\\-v\\fR, \\fB\\-\\-version\\fR\nPrint version information and quit\n.SH COMMANDS\n");
   for (const CtlCommand *command = ctl_commands; command->path != NULL; command++)
     append_roff_command (out, command);
+  append_roff_differences (out);
   g_string_append (
       out, ".SH EXIT STATUS\n.TP\n0\ndone\n.TP\n1\nrefused or failed; the reason is on standard error\n.TP\n2\n"
            "wrong usage\n.SH ENVIRONMENT\n.TP\nDBUS_SYSTEM_BUS_ADDRESS\nanother bus than the system's\n.TP\n"
