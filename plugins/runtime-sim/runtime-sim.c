@@ -114,16 +114,32 @@ wait_free (gpointer data)
   g_free (data);
 }
 
+/* Tests ask for what once was; an agent that runs for long must not keep it. */
+static void
+forget_removed (SwarmPluginInstance *self, const SimContainer *container)
+{
+#ifndef SWARM_PLUGIN_BUILTIN
+  for (guint i = 0; i < self->waits->len; i++)
+    if (((SimWait *) self->waits->pdata[i])->container == container)
+      return;
+  if (container->state == SIM_REMOVED)
+    g_hash_table_remove (world, container->task_id);
+#endif
+}
+
 static void
 wait_over (void *data)
 {
   SimWait *wait = data;
   SwarmPluginInstance *self = wait->self;
+  SimContainer *container = wait->container;
 
   if (wait->error == NULL && wait->done != NULL)
     wait->done (self, wait->container);
   finish (self, wait->call, wait->container, wait->error == NULL ? SWARM_PLUGIN_OK : SWARM_PLUGIN_FAILED, wait->error);
   g_ptr_array_remove_fast (self->waits, wait);
+  if (container != NULL)
+    forget_removed (self, container);
 }
 
 static void

@@ -112,7 +112,8 @@ swarm_entry_encode (const SwarmEntryHead *head, const SwarmChange *changes, guin
   for (guint i = 0; i < n_changes; i++)
     put_change (&out, &scratch, &changes[i], forms);
   g_free (scratch.data);
-  return g_bytes_new_take (out.data, out.len);
+  /* It stays in memory until the next snapshot: no larger than it is. */
+  return g_bytes_new_take (g_realloc (out.data, out.len), out.len);
 }
 
 gboolean
