@@ -11,7 +11,7 @@
  *  - All strings are UTF-8. Pointers in arguments live until the call returns: copy what is needed longer.
  *  - Lists of strings end with NULL; a NULL list is empty. Times are microseconds.
  *
- * The ABI numbers below are 0 while they may change without notice. */
+ * An ABI number is 0 while that kind may change without notice. From 1 on nothing of it changes without the number doing so. */
 #ifndef SWARM_PLUGIN_H
 #define SWARM_PLUGIN_H
 
@@ -26,7 +26,7 @@ extern "C" {
 #define SWARM_PLUGIN_MAGIC 0x4d525753u /* "SWRM" */
 
 #define SWARM_PLUGIN_ABI_RUNTIME 0
-#define SWARM_PLUGIN_ABI_SCHEDULER 0
+#define SWARM_PLUGIN_ABI_SCHEDULER 1
 #define SWARM_PLUGIN_ABI_NETWORK 0
 
 typedef enum {

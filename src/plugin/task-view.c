@@ -103,15 +103,54 @@ view_ports (SwarmTaskView *self, const SwarmEndpointSpec *endpoint)
   self->task.n_ports = n;
 }
 
+/* "DOCKER_RESOURCE_GPU=UUID1,UUID2" for each kind of things that the task got, as docker tells it. */
 static void
-view_container (SwarmTaskView *self, const SwarmContainerSpec *container, gboolean with_auth)
+add_things (SwarmTaskView *self, GPtrArray *list, GPtrArray *things)
+{
+  g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
+
+  for (guint i = 0; things != NULL && i < things->len; i++) {
+    const SwarmGenericResource *first = g_ptr_array_index (things, i);
+    const char *kind = first->named != NULL ? first->named->kind : first->discrete != NULL ? first->discrete->kind : NULL;
+    g_autoptr (GString) values = g_string_new (NULL);
+    g_autofree char *upper = NULL, *key = NULL;
+
+    if (kind == NULL || !g_hash_table_add (seen, (gpointer) kind))
+      continue;
+    for (guint k = i; k < things->len; k++) {
+      const SwarmGenericResource *thing = g_ptr_array_index (things, k);
+      const char *comma = values->len > 0 ? "," : "";
+      if (thing->named != NULL && g_strcmp0 (thing->named->kind, kind) == 0)
+        g_string_append_printf (values, "%s%s", comma, thing->named->value != NULL ? thing->named->value : "");
+      else if (thing->discrete != NULL && g_strcmp0 (thing->discrete->kind, kind) == 0)
+        g_string_append_printf (values, "%s%" G_GINT64_FORMAT, comma, thing->discrete->value);
+    }
+    upper = g_ascii_strup (kind, -1);
+    key = g_strconcat ("DOCKER_RESOURCE_", upper, NULL);
+    add_pair (self, list, key, values->str);
+  }
+}
+
+static const char *const *
+view_env (SwarmTaskView *self, GPtrArray *env, GPtrArray *things)
+{
+  g_autoptr (GPtrArray) list = g_ptr_array_new ();
+
+  for (guint i = 0; env != NULL && i < env->len; i++)
+    g_ptr_array_add (list, env->pdata[i]);
+  add_things (self, list, things);
+  return view_strings (self, list);
+}
+
+static void
+view_container (SwarmTaskView *self, const SwarmContainerSpec *container, GPtrArray *things, gboolean with_auth)
 {
   SwarmPluginTask *task = &self->task;
 
   task->image = container->image;
   task->command = view_strings (self, container->command);
   task->args = view_strings (self, container->args);
-  task->env = view_strings (self, container->env);
+  task->env = view_env (self, container->env, things);
   task->hostname = container->hostname;
   task->dir = container->dir;
   task->user = container->user;
@@ -145,7 +184,7 @@ swarm_task_view_new (const SwarmTask *task, const SwarmId *node, const char *hos
   self->task.network_mode = network_mode;
   self->task.starts_at_once = with_auth && task->desired_state >= SWARM_TASK_RUNNING;
   if (task->spec != NULL && task->spec->container != NULL)
-    view_container (self, task->spec->container, with_auth);
+    view_container (self, task->spec->container, task->generic, with_auth);
   self->task.labels = view_labels (self, task->spec != NULL ? task->spec->container : NULL);
   if (task->spec != NULL && task->spec->resources != NULL)
     limits = task->spec->resources->limits;
