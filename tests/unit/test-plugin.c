@@ -34,7 +34,7 @@ test_refused (void)
     { "bad-magic", "wrong magic" },
     { "bad-descriptor-size", "the size of its descriptor is" },
     { "bad-kind", "it is a network plugin, wanted is a scheduler plugin" },
-    { "bad-abi", "its ABI is 9, this agent wants 0" },
+    { "bad-abi", "its ABI is 10, this agent wants 1" },
     { "bad-ops-size", "the size of its table of operations is" },
     { "bad-host-size", "the size of the host's table it was built for is" },
     { "bad-no-name", "lacks a name" },
