@@ -18,6 +18,8 @@ check_mode_options (CtlArgs *args, SwarmServiceKind kind, GError **error)
     return ctl_invalid (error, "replicas-max-per-node can only be used with replicated or replicated-job mode");
   if (kind != SWARM_SERVICE_REPLICATED_JOB && ctl_args_given (args, "max-concurrent"))
     return ctl_invalid (error, "max-concurrent can only be used with replicated-job mode");
+  if (kind == SWARM_SERVICE_REPLICATED_JOB && ctl_args_given (args, "replicas") && ctl_args_uint (args, "replicas") == 0)
+    return ctl_invalid (error, "a job has at least 1 completion: --replicas 0 says nothing");
   return TRUE;
 }
 

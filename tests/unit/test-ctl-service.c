@@ -168,6 +168,7 @@ test_texts (void)
     { "--mode global --max-concurrent 2 nginx", NULL, "max-concurrent can only be used with replicated-job mode" },
     { "--mode global-job --max-concurrent 2 nginx", NULL, "max-concurrent can only be used with replicated-job mode" },
     { "--name w nginx", "--max-concurrent 2 w", "max-concurrent can only be used with replicated-job mode" },
+    { "--mode replicated-job --replicas 0 nginx", NULL, "a job has at least 1 completion: --replicas 0 says nothing" },
     { "--mode foo nginx", NULL, "unknown mode: foo, only replicated and global supported" },
     { "--mode replicated-job --update-delay 1s nginx", NULL, "update and rollback configuration is not supported for jobs" },
     { "--mode global-job --rollback-order start-first nginx", NULL, "update and rollback configuration is not supported for jobs" },

@@ -305,6 +305,9 @@ test_modes (void)
       g_assert_cmpstr (scaled->message, ==, "scale can only be used with replicated or replicated-job mode");
     service = swarm_store_get_by_name (brain->store, SWARM_KIND_SERVICE, "probe");
     if (i == SWARM_SERVICE_REPLICATED_JOB) {
+      g_autoptr (GError) none = NULL;
+      g_assert_false (brain_scale (brain, &service->object.id, 0, &none));
+      g_assert_cmpstr (none->message, ==, "a job has at least 1 completion");
       g_assert_cmpuint (service->spec->mode->replicated_job->total_completions, ==, 7);
       g_assert_cmpuint (service->spec->mode->replicated_job->max_concurrent, ==, 2);
     }

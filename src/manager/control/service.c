@@ -317,6 +317,10 @@ fill_scale (SwarmOperation *self, SwarmTx *tx, GError **error)
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "scale can only be used with replicated or replicated-job mode");
     return FALSE;
   }
+  if (mode->replicated_job != NULL && self->number == 0) { /* would mean: as many as run at once */
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a job has at least 1 completion");
+    return FALSE;
+  }
   g_autoptr (SwarmServiceSpec) spec = swarm_service_spec_copy (service->spec);
   swarm_message_set_pointer (&spec->mode, mode);
   if (!swarm_message_validate (spec, error))
