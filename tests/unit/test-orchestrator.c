@@ -476,13 +476,15 @@ assert_nothing_left (Brain *brain, GArray *services)
     const SwarmService *service = swarm_store_get (brain->store, SWARM_KIND_SERVICE, id);
     SwarmTx *tx = swarm_store_tx (brain->store);
     gint64 wake = G_MAXINT64;
+    SwarmScaling *scaling = swarm_scaling_new ();
     SwarmLeader leader = { .store = brain->store, .clock = brain->manager_clock, .random = &brain->random.iface };
     if (service->spec->mode->replicated != NULL)
-      swarm_replicated_reconcile (&leader, id, tx, &wake);
+      swarm_replicated_reconcile (&leader, id, scaling, tx, &wake);
     else
       swarm_global_reconcile (&leader, id, tx, &wake);
     g_assert_cmpuint (swarm_tx_n_changes (tx), ==, 0);
     swarm_tx_free (tx);
+    swarm_scaling_free (scaling);
   }
 }
 

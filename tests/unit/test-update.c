@@ -597,11 +597,10 @@ check_failing_rollback (SwarmFailureAction action, SwarmUpdateState state, const
   g_auto (World) world = world_new (3);
   g_autoptr (SwarmServiceSpec) first = swarm_service_spec_copy (world.next);
   /* The spec to come back to has the rollback's rules: they are those of the spec that is rolled to. */
-  first->rollback = swarm_update_config_copy (first->rollback);
-  first->rollback->failure_action = action;
-  first->rollback->parallelism = 2;
-  swarm_update_config_unref (world.next->rollback);
-  world.next->rollback = swarm_update_config_new ();
+  g_autoptr (SwarmUpdateConfig) rules = swarm_update_config_new ();
+  rules->failure_action = action;
+  rules->parallelism = 2;
+  swarm_message_set_pointer (&first->rollback, rules);
   g_assert_true (brain_update (world.brain, &world.web, first, NULL));
   brain_run (world.brain, 10 * SECOND);
   g_autoptr (SwarmTaskSpec) task = swarm_task_spec_copy (world.next->task);

@@ -20,6 +20,7 @@ struct _SwarmOrchestrator {
   guint watch;
   SwarmDirtySlots services;
   GArray *again; /* ids of services to look at in whole, but not in the pass under way: it has changed some of their slots already */
+  GHashTable *scalings;      /* service id → SwarmScaling under way */
   GHashTable *service_wakes; /* service id → Wake */
   GHashTable *slot_wakes;    /* SwarmSlotKey → Wake */
   GHashTable *everywhere; /* ids of services with a task on each node: they follow every node */
@@ -93,6 +94,26 @@ living_service (SwarmOrchestrator *self, const SwarmId *id)
   return service != NULL && !service->pending_delete ? service : NULL;
 }
 
+/* A whole look, or more of what the last one began. */
+static gboolean
+look_at_replicated (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx, gint64 *wake)
+{
+  SwarmScaling *scaling = g_hash_table_lookup (self->scalings, id);
+  if (scaling != NULL && swarm_replicated_scale (self->leader, id, scaling, tx))
+    return TRUE;
+  if (scaling != NULL) {
+    g_hash_table_remove (self->scalings, id);
+    return TRUE;
+  }
+  scaling = swarm_scaling_new ();
+  gboolean more = swarm_replicated_reconcile (self->leader, id, scaling, tx, wake);
+  if (scaling->missing > 0 || scaling->surplus->len > 0)
+    g_hash_table_insert (self->scalings, g_memdup2 (id, sizeof *id), scaling);
+  else
+    swarm_scaling_free (scaling);
+  return more;
+}
+
 static void
 look_at_service (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx)
 {
@@ -105,7 +126,7 @@ look_at_service (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx)
   else if (service != NULL && swarm_service_spec_kind (service->spec) == SWARM_SERVICE_GLOBAL)
     more = swarm_global_reconcile (self->leader, id, tx, &wake);
   else
-    more = swarm_replicated_reconcile (self->leader, id, tx, &wake); /* also of what is gone: its tasks are removed */
+    more = look_at_replicated (self, id, tx, &wake); /* also of what is gone: its tasks are removed */
   orchestrator_wake_at (self, &key, TRUE, wake);
   if (more)
     g_array_append_val (self->again, *id);
@@ -171,6 +192,8 @@ orchestrator_settle (gpointer loop, guint64 index, const GError *error)
 {
   SwarmOrchestrator *self = loop;
   swarm_dirty_slots_settle (&self->services, error == NULL);
+  if (error != NULL) /* what it believes to have done was not */
+    g_hash_table_remove_all (self->scalings);
 }
 
 static const SwarmLoopOps orchestrator_ops = { "orchestrator", orchestrator_pass, orchestrator_settle };
@@ -290,6 +313,7 @@ swarm_orchestrator_new (const SwarmLeader *leader)
   self->leader = leader;
   swarm_dirty_slots_init (&self->services);
   self->again = g_array_new (FALSE, FALSE, sizeof (SwarmId));
+  self->scalings = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, swarm_scaling_free);
   self->service_wakes = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, wake_free);
   self->slot_wakes = g_hash_table_new_full (swarm_slot_key_hash, swarm_slot_key_equal, NULL, wake_free);
   self->everywhere = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
@@ -306,6 +330,7 @@ swarm_orchestrator_free (SwarmOrchestrator *self)
   if (self == NULL)
     return;
   swarm_store_unwatch (self->leader->store, self->watch);
+  g_hash_table_unref (self->scalings);
   g_hash_table_unref (self->service_wakes);
   g_hash_table_unref (self->slot_wakes);
   g_hash_table_unref (self->everywhere);

@@ -31,12 +31,13 @@ read_config (SwarmUpdate *self, const SwarmServiceSpec *spec)
   self->max_ratio = config->max_failure_ratio;
 }
 
-/* When the slot of @step was done, by the leaders' clocks: it began to run, or ended without. The node's stamp counts only as far as theirs
- * bear it out. */
+/* When the slot of @step was done: it began to run, or ended without. By the leaders' clocks: that of its last change while it runs, and
+ * then the node's stamp, as far as theirs bear it out. */
 static gint64
 step_done_at (const SwarmTask *step)
 {
-  gint64 at = step->status->started_at != 0 ? step->status->started_at : step->object.updated_at;
+  gboolean runs = step->status->state == SWARM_TASK_RUNNING && step->desired_state == SWARM_TASK_RUNNING;
+  gint64 at = !runs && step->status->started_at != 0 ? step->status->started_at : step->object.updated_at;
   return CLAMP (at, step->object.created_at, MAX (step->object.updated_at, step->object.created_at));
 }
 
