@@ -75,6 +75,10 @@ void swarm_control_rollback_service (SwarmControl *self, const SwarmId *id, guin
                                      SwarmControlFunc done, gpointer data);
 /* The service vanishes at once, its tasks are stopped and removed in the background. */
 void swarm_control_remove_service (SwarmControl *self, const SwarmId *id, const char *request_id, SwarmControlFunc done, gpointer data);
+/* Evens out a replicated service over the nodes that can take its tasks, by at most @max_moves moves (0: as many as one transaction
+ * holds); only by request, for nothing moves by itself. reply->text: the number of moves. The plan alone: swarm_rebalance_plan(). */
+void swarm_control_rebalance_service (SwarmControl *self, const SwarmId *id, guint max_moves, const char *request_id, SwarmControlFunc done,
+                                      gpointer data);
 /* `r/d (c/t completed)` of service ls. */
 typedef struct {
   guint64 running;   /* observed running and meant to */

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "manager/control/operation.h"
 #include "manager/orchestrator/jobs.h"
+#include "manager/orchestrator/rebalance.h"
 #include "model/image.h"
 #include "model/rules.h"
 
@@ -381,6 +382,39 @@ swarm_control_rollback_service (SwarmControl *self, const SwarmId *id, guint64 v
   SwarmOperation *operation = swarm_operation_new (self, fill_rollback, id, request_id, done, data);
   operation->version = version;
   operation->pinned = version != 0;
+  swarm_operation_run (operation);
+}
+
+/* ---- rebalance ---- */
+
+static gboolean
+fill_rebalance (SwarmOperation *self, SwarmTx *tx, GError **error)
+{
+  const SwarmService *service = find_service (self, error);
+  SwarmStore *store = self->control->store;
+  if (service == NULL)
+    return FALSE;
+  g_autoptr (GArray) moves = swarm_rebalance_plan (store, self->control->clock, service, (guint) self->number, error);
+  if (moves == NULL)
+    return FALSE;
+  guint n = 0;
+  for (; n < moves->len && swarm_tx_has_room (tx, 1); n++) {
+    const SwarmMove *move = &g_array_index (moves, SwarmMove, n);
+    g_autoptr (SwarmTask) task = swarm_task_copy (swarm_store_get (store, SWARM_KIND_TASK, &move->task));
+    task->move_to = move->to;
+    swarm_tx_update (tx, task);
+  }
+  g_free (self->text);
+  self->text = g_strdup_printf ("%u", n);
+  return TRUE;
+}
+
+void
+swarm_control_rebalance_service (SwarmControl *self, const SwarmId *id, guint max_moves, const char *request_id, SwarmControlFunc done,
+                                 gpointer data)
+{
+  SwarmOperation *operation = swarm_operation_new (self, fill_rebalance, id, request_id, done, data);
+  operation->number = max_moves;
   swarm_operation_run (operation);
 }
 

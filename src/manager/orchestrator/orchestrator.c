@@ -3,6 +3,7 @@
 #include "manager/orchestrator/dirty-slots.h"
 #include "manager/orchestrator/global.h"
 #include "manager/orchestrator/jobs.h"
+#include "manager/orchestrator/leaving.h"
 #include "manager/orchestrator/replicated.h"
 
 /* A slot, or a whole service, that wants to be looked at again later. */
@@ -24,6 +25,7 @@ struct _SwarmOrchestrator {
   GHashTable *service_wakes; /* service id → Wake */
   GHashTable *slot_wakes;    /* SwarmSlotKey → Wake */
   GHashTable *everywhere; /* ids of services with a task on each node: they follow every node */
+  GHashTable *moving; /* ids of services that a rebalance moves: one slot lets the next one go, so they are looked at whole */
 };
 
 static void
@@ -128,6 +130,8 @@ look_at_service (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx)
   else
     more = look_at_replicated (self, id, tx, &wake); /* also of what is gone: its tasks are removed */
   orchestrator_wake_at (self, &key, TRUE, wake);
+  if (g_hash_table_contains (self->moving, id) && !swarm_service_has_moves (self->leader->store, id))
+    g_hash_table_remove (self->moving, id);
   if (more)
     g_array_append_val (self->again, *id);
 }
@@ -214,13 +218,22 @@ static void
 mark_task (SwarmOrchestrator *self, const SwarmTask *task)
 {
   SwarmSlotKey key = swarm_slot_key_of (task, g_hash_table_contains (self->everywhere, &task->service_id));
-  orchestrator_mark_slot (self, &key);
+  if (!swarm_id_is_nil (&task->move_to))
+    g_hash_table_add (self->moving, g_memdup2 (&task->service_id, sizeof task->service_id));
+  if (g_hash_table_contains (self->moving, &task->service_id))
+    orchestrator_mark (self, &task->service_id);
+  else
+    orchestrator_mark_slot (self, &key);
 }
 
 static gboolean
 mark_service_of_task (gpointer object, gpointer data)
 {
-  orchestrator_mark (data, &((SwarmTask *) object)->service_id);
+  SwarmOrchestrator *self = data;
+  const SwarmTask *task = object;
+  if (!swarm_id_is_nil (&task->move_to))
+    g_hash_table_add (self->moving, g_memdup2 (&task->service_id, sizeof task->service_id));
+  orchestrator_mark (self, &task->service_id);
   return TRUE;
 }
 
@@ -316,6 +329,7 @@ swarm_orchestrator_new (const SwarmLeader *leader)
   self->scalings = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, swarm_scaling_free);
   self->service_wakes = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, wake_free);
   self->slot_wakes = g_hash_table_new_full (swarm_slot_key_hash, swarm_slot_key_equal, NULL, wake_free);
+  self->moving = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   self->everywhere = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   self->loop = swarm_runner_add (leader->runner, &orchestrator_ops, self);
   self->watch = swarm_store_watch (leader->store, 1 << SWARM_KIND_SERVICE | 1 << SWARM_KIND_TASK | 1 << SWARM_KIND_NODE,
@@ -334,6 +348,7 @@ swarm_orchestrator_free (SwarmOrchestrator *self)
   g_hash_table_unref (self->service_wakes);
   g_hash_table_unref (self->slot_wakes);
   g_hash_table_unref (self->everywhere);
+  g_hash_table_unref (self->moving);
   swarm_dirty_slots_clear (&self->services);
   g_array_unref (self->again);
   g_free (self);

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Evening out a replicated service over the nodes that can take its tasks: only on request, for nothing moves by itself. The plan is a
+ * pure function of the store; control (swarm_control_rebalance_service) writes it down as the tasks' move_to, and the orchestrator carries it
+ * out, as many at once as the service's update parallelism says, start-first or stop-first as its update order says. */
+#pragma once
+#include "base/clock.h"
+#include "store/store.h"
+
+/* Of one transaction; ask again for more. */
+#define SWARM_REBALANCE_MAX 200
+
+typedef struct {
+  SwarmId task;
+  guint64 slot;
+  SwarmId from, to; /* nodes */
+} SwarmMove;
+
+/* The moves in their order, each from the node with most tasks of the service to the one with fewest that can take one more, as long as
+ * those differ by two or more; never from one branch of the service's placement preferences to another. What is on its way already counts
+ * as being there. @max 0: as many as one transaction holds. NULL with INVALID_ARGUMENT for services that are not replicated. Caller frees
+ * the array (of SwarmMove). */
+GArray *swarm_rebalance_plan (SwarmStore *store, SwarmClock *clock, const SwarmService *service, guint max, GError **error);

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Moving tasks on request: `service rebalance`, and a drain that starts the replacement first. */
+#include "base/error.h"
+#include "brain-fixture.h"
+#include "manager/orchestrator/rebalance.h"
+
+static GArray *
+plan_of (Brain *brain, const SwarmId *id, guint max)
+{
+  return swarm_rebalance_plan (brain->store, brain->clock, swarm_store_get (brain->store, SWARM_KIND_SERVICE, id), max, NULL);
+}
+
+static guint
+n_moves (Brain *brain, const SwarmId *id)
+{
+  g_autoptr (GArray) plan = plan_of (brain, id, 0);
+  return plan->len;
+}
+
+typedef struct {
+  char *text;
+  GError *error;
+} Outcome;
+
+static void
+rebalanced (const SwarmControlReply *reply, const GError *error, gpointer data)
+{
+  Outcome *out = data;
+  out->text = reply != NULL ? g_strdup (reply->text) : NULL;
+  out->error = error != NULL ? g_error_copy (error) : NULL;
+}
+
+static guint
+rebalance (Brain *brain, const SwarmId *id, guint max)
+{
+  Outcome out = { 0 };
+  swarm_control_rebalance_service (swarm_manager_control (brain->manager), id, max, NULL, rebalanced, &out);
+  brain_run (brain, 5 * MS);
+  g_assert_no_error (out.error);
+  g_autofree char *text = out.text;
+  return (guint) g_ascii_strtoull (text, NULL, 10);
+}
+
+static guint
+running_on (Brain *brain, const SwarmId *id, Tame *node)
+{
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (brain->store, id);
+  guint n = 0;
+  for (guint i = 0; i < tasks->len; i++) {
+    const SwarmTask *task = g_ptr_array_index (tasks, i);
+    n += swarm_id_equal (&task->node_id, &node->id) && task->status->state == SWARM_TASK_RUNNING && task->desired_state == SWARM_TASK_RUNNING;
+  }
+  return n;
+}
+
+static void
+set_order (SwarmServiceSpec *spec, SwarmUpdateOrder order, guint parallelism)
+{
+  spec->update = swarm_update_config_new ();
+  spec->update->order = order;
+  spec->update->parallelism = parallelism;
+}
+
+/* The newest tasks of the most crowded node go to the emptiest, as long as they differ by two; a limit is kept; nothing moves by itself. */
+static void
+test_plan (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *n1 = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 7);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (n_moves (brain, &web), ==, 0); /* nowhere to go */
+  Tame *n2 = brain_node (brain, "n2"), *n3 = brain_node (brain, "n3");
+  brain_run (brain, 60 * SECOND);
+  g_assert_cmpuint (running_on (brain, &web, n1), ==, 7);
+  g_autoptr (GArray) plan = plan_of (brain, &web, 0), some = plan_of (brain, &web, 2);
+  g_assert_cmpuint (plan->len, ==, 4); /* 3, 2, 2 */
+  g_assert_cmpuint (some->len, ==, 2);
+  guint to_n2 = 0;
+  for (guint i = 0; i < plan->len; i++) {
+    const SwarmMove *move = &g_array_index (plan, SwarmMove, i);
+    const SwarmTask *task = swarm_store_get (brain->store, SWARM_KIND_TASK, &move->task);
+    g_assert_cmpuint (task->slot, ==, move->slot);
+    g_assert_true (swarm_id_equal (&move->from, &n1->id));
+    to_n2 += swarm_id_equal (&move->to, &n2->id);
+  }
+  g_assert_cmpuint (to_n2, ==, 2);
+  /* A paused node gives, but takes nothing; a drained one neither. */
+  g_assert_true (brain_availability (brain, n2, "pause", NULL));
+  g_assert_cmpuint (n_moves (brain, &web), ==, 3);
+  g_assert_true (brain_availability (brain, n3, "drain", NULL));
+  g_assert_cmpuint (n_moves (brain, &web), ==, 0);
+}
+
+static void
+test_refused (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("all", 1);
+  g_autoptr (GError) error = NULL;
+  g_clear_pointer (&spec->mode->replicated, swarm_replicated_unref);
+  spec->mode->global = swarm_global_new ();
+  SwarmId all = brain_create (brain, spec);
+  g_assert_null (swarm_rebalance_plan (brain->store, brain->clock, swarm_store_get (brain->store, SWARM_KIND_SERVICE, &all), 0, &error));
+  g_assert_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
+  g_assert_cmpstr (error->message, ==, "rebalance can only be used with replicated mode");
+}
+
+/* Constraints, reservations and host ports keep tasks where they fit; preferences keep them in their branch. */
+static void
+test_filters (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *n1 = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) bound = brain_spec ("bound", 4), big = brain_spec ("big", 3), port = brain_spec ("port", 1), spread = brain_spec ("spread", 4);
+  bound->task->placement = swarm_placement_new ();
+  bound->task->placement->constraints = swarm_strings_new ();
+  g_ptr_array_add (bound->task->placement->constraints, g_strdup ("node.hostname==n1"));
+  big->task->resources = swarm_resource_requirements_new ();
+  big->task->resources->reservations = swarm_resources_new ();
+  big->task->resources->reservations->memory_bytes = G_GINT64_CONSTANT (2) << 30;
+  SwarmSpread *over = swarm_spread_new ();
+  over->descriptor = g_strdup ("node.labels.zone");
+  spread->task->placement = swarm_placement_new ();
+  spread->task->placement->preferences = swarm_messages_new ();
+  g_ptr_array_add (spread->task->placement->preferences, swarm_placement_preference_new ());
+  ((SwarmPlacementPreference *) spread->task->placement->preferences->pdata[0])->spread = over;
+  spec_host_port (port, 80);
+  g_autoptr (GHashTable) labels = g_hash_table_new (g_str_hash, g_str_equal);
+  g_hash_table_insert (labels, (gpointer) "zone", (gpointer) "a");
+  swarm_control_update_labels (swarm_manager_control (brain->manager), &n1->id, labels, NULL, NULL, NULL, NULL);
+  SwarmId ids[] = { brain_create (brain, bound), brain_create (brain, big), brain_create (brain, port), brain_create (brain, spread) };
+  brain_run (brain, SECOND);
+  Tame *n2 = brain_node (brain, "n2");
+  g_assert_cmpuint (n_moves (brain, &ids[0]), ==, 0);
+  g_assert_cmpuint (n_moves (brain, &ids[1]), ==, 1);
+  g_assert_cmpuint (n_moves (brain, &ids[2]), ==, 0);
+  g_assert_cmpuint (n_moves (brain, &ids[3]), ==, 0); /* n2 is in another zone */
+  /* What is taken there counts. */
+  g_autoptr (SwarmServiceSpec) hog = brain_spec ("hog", 1);
+  hog->task->placement = swarm_placement_new ();
+  hog->task->placement->constraints = swarm_strings_new ();
+  g_ptr_array_add (hog->task->placement->constraints, g_strdup ("node.hostname==n2"));
+  hog->task->resources = swarm_resource_requirements_new ();
+  hog->task->resources->reservations = swarm_resources_new ();
+  hog->task->resources->reservations->memory_bytes = G_GINT64_CONSTANT (7) << 30;
+  brain_create (brain, hog);
+  swarm_control_update_labels (swarm_manager_control (brain->manager), &n2->id, labels, NULL, NULL, NULL, NULL);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (n_moves (brain, &ids[1]), ==, 0);
+  g_assert_cmpuint (n_moves (brain, &ids[3]), ==, 2);
+}
+
+/* Lets time pass; the fewest tasks that ran meanwhile. */
+static guint
+least_running (Brain *brain, const SwarmId *id, gint64 us)
+{
+  guint least = G_MAXUINT;
+  for (gint64 t = 0; t < us; t += MS) {
+    brain_run (brain, MS);
+    least = MIN (least, count_running (brain, id));
+  }
+  return least;
+}
+
+/* Stop-first: no more slots are down at once than the update parallelism says, and no restart delay is waited for. */
+static void
+test_stop_first (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *n1 = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 8);
+  spec->task->restart_policy->delay = G_GINT64_CONSTANT (600000000000);
+  set_order (spec, SWARM_ORDER_STOP_FIRST, 2);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  Tame *n2 = brain_node (brain, "n2");
+  g_assert_cmpuint (rebalance (brain, &web, 0), ==, 4);
+  g_assert_cmpuint (n_moves (brain, &web), ==, 0); /* what is under way counts */
+  g_assert_cmpuint (least_running (brain, &web, 500 * MS), ==, 6);
+  g_assert_cmpuint (running_on (brain, &web, n1), ==, 4);
+  g_assert_cmpuint (running_on (brain, &web, n2), ==, 4);
+  g_assert_cmpuint (rebalance (brain, &web, 0), ==, 0);
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (brain->store, &web);
+  g_assert_cmpuint (tasks->len, ==, 12);
+}
+
+/* Start-first: a task goes when its replacement runs. */
+static void
+test_start_first (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *n1 = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 6);
+  set_order (spec, SWARM_ORDER_START_FIRST, 1);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  Tame *n2 = brain_node (brain, "n2");
+  g_assert_cmpuint (rebalance (brain, &web, 2), ==, 2);
+  g_assert_cmpuint (least_running (brain, &web, 500 * MS), >=, 6);
+  g_assert_cmpuint (running_on (brain, &web, n1), ==, 4);
+  g_assert_cmpuint (running_on (brain, &web, n2), ==, 2);
+  /* One after the other also over a new leader. */
+  n2->lazy = TRUE;
+  g_assert_cmpuint (rebalance (brain, &web, 0), ==, 1);
+  brain_run (brain, SECOND);
+  brain_restart (brain);
+  tame_connect (n1);
+  n2->lazy = FALSE;
+  tame_connect (n2);
+  brain_run (brain, 2 * SECOND);
+  g_assert_cmpuint (running_on (brain, &web, n1), ==, 3);
+  g_assert_cmpuint (running_on (brain, &web, n2), ==, 3);
+}
+
+/* The node to move to dies on the way: the slot runs all the same. */
+static void
+test_target_dies (void)
+{
+  for (guint order = 0; order < 2; order++) {
+    g_autoptr (Brain) brain = brain_new ();
+    brain_node (brain, "n1");
+    g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 4);
+    set_order (spec, order == 0 ? SWARM_ORDER_STOP_FIRST : SWARM_ORDER_START_FIRST, 1);
+    SwarmId web = brain_create (brain, spec);
+    brain_run (brain, SECOND);
+    Tame *n2 = brain_node (brain, "n2");
+    n2->lazy = TRUE;
+    g_assert_cmpuint (rebalance (brain, &web, 0), ==, 2);
+    brain_run (brain, SECOND);
+    n2->mute = TRUE;
+    tame_disconnect (n2);
+    brain_run (brain, 120 * SECOND);
+    g_assert_cmpuint (count_running (brain, &web), ==, 4);
+  }
+}
+
+/* ---- drain ---- */
+
+static void
+drain (Brain *brain, Tame *node, SwarmDrainOrder order, gint64 deadline)
+{
+  Outcome out = { 0 };
+  swarm_control_drain_node (swarm_manager_control (brain->manager), &node->id, order, deadline, NULL, rebalanced, &out);
+  brain_run (brain, 5 * MS);
+  g_assert_no_error (out.error);
+  g_free (out.text);
+}
+
+/* Replacement first where the service's update order says so, or the drain does; else stopped at once. */
+static void
+test_drain_order (void)
+{
+  static const struct {
+    SwarmUpdateOrder update;
+    SwarmDrainOrder drain;
+    guint least;
+  } rows[] = { { SWARM_ORDER_STOP_FIRST, SWARM_DRAIN_UPDATE_ORDER, 0 },
+               { SWARM_ORDER_START_FIRST, SWARM_DRAIN_UPDATE_ORDER, 4 },
+               { SWARM_ORDER_STOP_FIRST, SWARM_DRAIN_START_FIRST, 4 },
+               { SWARM_ORDER_START_FIRST, SWARM_DRAIN_STOP_FIRST, 0 } };
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (Brain) brain = brain_new ();
+    Tame *n1 = brain_node (brain, "n1");
+    g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 4);
+    set_order (spec, rows[i].update, 1);
+    SwarmId web = brain_create (brain, spec);
+    brain_run (brain, SECOND);
+    brain_node (brain, "n2");
+    swarm_control_drain_node (swarm_manager_control (brain->manager), &n1->id, rows[i].drain, 0, NULL, NULL, NULL);
+    guint least = least_running (brain, &web, SECOND);
+    g_assert_cmpuint (least, ==, rows[i].least);
+    g_assert_cmpuint (count_running (brain, &web), ==, 4);
+    g_assert_cmpuint (running_on (brain, &web, n1), ==, 0);
+  }
+}
+
+/* From the deadline on nothing waits for its replacement; without one it does. Another availability forgets both. */
+static void
+test_drain_deadline (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *n1 = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  drain (brain, n1, SWARM_DRAIN_START_FIRST, 60 * SECOND);
+  brain_run (brain, 55 * SECOND);
+  g_assert_cmpuint (running_on (brain, &web, n1), ==, 2); /* no other node takes them */
+  g_assert_cmpuint (count_tasks (brain, &web, SWARM_TASK_PENDING, SWARM_TASK_RUNNING), ==, 2);
+  brain_run (brain, 10 * SECOND);
+  g_assert_cmpuint (running_on (brain, &web, n1), ==, 0);
+  g_assert_true (brain_availability (brain, n1, "active", NULL));
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (running_on (brain, &web, n1), ==, 2);
+  g_assert_cmpint (tame_node (n1)->spec->drain_order, ==, SWARM_DRAIN_UPDATE_ORDER);
+  g_assert_cmpint (tame_node (n1)->spec->drain_deadline, ==, 0);
+  drain (brain, n1, SWARM_DRAIN_START_FIRST, 0);
+  brain_run (brain, 3600 * SECOND);
+  g_assert_cmpuint (running_on (brain, &web, n1), ==, 2);
+}
+
+/* A job's task and a global service's are not replaced elsewhere first. */
+static void
+test_drain_job (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *n1 = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("job", 1);
+  g_clear_pointer (&spec->mode->replicated, swarm_replicated_unref);
+  spec->mode->replicated_job = swarm_replicated_job_new ();
+  SwarmId job = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  Tame *n2 = brain_node (brain, "n2");
+  drain (brain, n1, SWARM_DRAIN_START_FIRST, 0);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (tame_n_tasks (n1, SWARM_TASK_COMPLETE), ==, 0);
+  g_assert_cmpint (newest_task (brain, &job, 0)->status->state, ==, SWARM_TASK_RUNNING);
+  g_assert_true (node_of_task (brain, newest_task (brain, &job, 0)) == n2);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/rebalance/plan", test_plan);
+  g_test_add_func ("/rebalance/refused", test_refused);
+  g_test_add_func ("/rebalance/filters", test_filters);
+  g_test_add_func ("/rebalance/stop-first", test_stop_first);
+  g_test_add_func ("/rebalance/start-first", test_start_first);
+  g_test_add_func ("/rebalance/target-dies", test_target_dies);
+  g_test_add_func ("/drain/order", test_drain_order);
+  g_test_add_func ("/drain/deadline", test_drain_deadline);
+  g_test_add_func ("/drain/job", test_drain_job);
+  return g_test_run ();
+}
