@@ -30,15 +30,32 @@ encode (const guint8 *data, gsize len, char *out, guint width)
     out[i - 1] = digits[divide_by_36 (number, len)];
 }
 
+/* An id as four words, the highest first. Five digits fit into a word: an id is five groups of them. */
+#define WORDS 4
+#define GROUPS 5
+#define GROUP_DIGITS 5
+#define GROUP_BASE 60466176u /* 36 to the 5th */
+
 SwarmIdString
 swarm_id_string (const SwarmId *id)
 {
   SwarmIdString s;
-  guint8 number[sizeof id->bytes];
+  guint32 words[WORDS];
 
-  memcpy (number, id->bytes, sizeof number);
-  for (guint i = SWARM_ID_STRING_LEN; i > 0; i--)
-    s.str[i - 1] = digits[divide_by_36 (number, sizeof number)];
+  memcpy (words, id->bytes, sizeof words);
+  for (guint i = 0; i < WORDS; i++)
+    words[i] = GUINT32_FROM_BE (words[i]);
+  for (guint end = SWARM_ID_STRING_LEN; end > 0; end -= GROUP_DIGITS) {
+    guint64 remainder = 0;
+    for (guint i = 0; i < WORDS; i++) {
+      guint64 v = remainder << 32 | words[i];
+      words[i] = (guint32) (v / GROUP_BASE);
+      remainder = v % GROUP_BASE;
+    }
+    guint32 group = (guint32) remainder;
+    for (guint i = 1; i <= GROUP_DIGITS; i++, group /= 36)
+      s.str[end - i] = digits[group % 36];
+  }
   s.str[SWARM_ID_STRING_LEN] = '\0';
   return s;
 }
@@ -49,12 +66,43 @@ swarm_id_dup_string (const SwarmId *id)
   return g_strdup (swarm_id_string (id).str);
 }
 
+static int
+digit_value (char c)
+{
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  if (c >= 'a' && c <= 'z')
+    return c - 'a' + 10;
+  return -1;
+}
+
 gboolean
 swarm_id_parse (const char *text, SwarmId *ret)
 {
+  guint32 words[WORDS] = { 0 };
+
   if (text == NULL || strlen (text) != SWARM_ID_STRING_LEN)
     return FALSE;
-  return swarm_base36_decode (text, SWARM_ID_STRING_LEN, ret->bytes, sizeof ret->bytes);
+  for (guint group = 0; group < GROUPS; group++) {
+    guint64 carry = 0;
+    for (guint i = 0; i < GROUP_DIGITS; i++) {
+      int digit = digit_value (text[group * GROUP_DIGITS + i]);
+      if (digit < 0)
+        return FALSE;
+      carry = carry * 36 + (guint) digit;
+    }
+    for (guint i = WORDS; i > 0; i--) {
+      guint64 v = (guint64) words[i - 1] * GROUP_BASE + carry;
+      words[i - 1] = (guint32) v;
+      carry = v >> 32;
+    }
+    if (carry != 0)
+      return FALSE;
+  }
+  for (guint i = 0; i < WORDS; i++)
+    words[i] = GUINT32_TO_BE (words[i]);
+  memcpy (ret->bytes, words, sizeof words);
+  return TRUE;
 }
 
 gboolean
@@ -93,16 +141,6 @@ swarm_base36_encode (const guint8 *data, gsize len, guint width)
   encode (data, len, out, width);
   out[width] = '\0';
   return out;
-}
-
-static int
-digit_value (char c)
-{
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  if (c >= 'a' && c <= 'z')
-    return c - 'a' + 10;
-  return -1;
 }
 
 gboolean

@@ -16,7 +16,7 @@ typedef struct {
   guint64 first, last;
   guint jobs, tries;
   const char *save;
-  gboolean verbose;
+  gboolean verbose, print;
   /* Found: */
   guint64 passed, failed, counted;
   SimRunFigures sum;
@@ -224,6 +224,8 @@ parse_option (Fuzz *self, int argc, char **argv, int *i)
   const char *word = argv[*i];
   if (g_str_equal (word, "--verbose"))
     return self->verbose = TRUE;
+  if (g_str_equal (word, "--print"))
+    return self->print = TRUE;
   if (*i + 1 >= argc)
     return FALSE;
   if (g_str_equal (word, "--seeds"))
@@ -258,6 +260,13 @@ sim_command_fuzz (int argc, char **argv)
   }
   if (self.last == 0)
     return sim_usage ("fuzz: which seeds?");
+  for (guint64 seed = self.first; self.print && seed <= self.last; seed++) {
+    g_autoptr (SimScenario) story = story_of (&self, seed);
+    g_autofree char *text = sim_scenario_to_text (story);
+    printf ("%s", text);
+  }
+  if (self.print)
+    return SIM_EXIT_OK;
   gint64 began = g_get_monotonic_time ();
   run_seeds (&self);
   print_summary (&self, (double) (g_get_monotonic_time () - began) / G_USEC_PER_SEC);
