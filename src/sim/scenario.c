@@ -15,7 +15,7 @@ ENUM (sim_do, "event", { SIM_DO_NODE_DOWN, "node-down" }, { SIM_DO_NODE_SHUTDOWN
       { SIM_DO_DISK_DELAY, "disk-delay" }, { SIM_DO_NODE_ACTIVATE, "node-activate" }, { SIM_DO_NODE_PAUSE, "node-pause" },
       { SIM_DO_NODE_DRAIN, "node-drain" }, { SIM_DO_NODE_LABELS, "node-labels" }, { SIM_DO_NODE_RESOURCES, "node-resources" },
       { SIM_DO_NODE_JOIN, "node-join" }, { SIM_DO_NODE_LEAVE, "node-leave" }, { SIM_DO_NODE_REMOVE, "node-remove" },
-      { SIM_DO_NODE_DEMOTE, "node-demote" }, { SIM_DO_CLOCK_STEP, "clock-step" }, { SIM_DO_LEADER_KILL, "leader-kill" },
+      { SIM_DO_NODE_DEMOTE, "node-demote" }, { SIM_DO_CLUSTER_UPDATE, "cluster-update" }, { SIM_DO_CLOCK_STEP, "clock-step" }, { SIM_DO_LEADER_KILL, "leader-kill" },
       { SIM_DO_LEADER_DOWN, "leader-down" }, { SIM_DO_LEADER_CUT, "leader-cut" }, { SIM_DO_TASK_EXIT, "task-exit" },
       { SIM_DO_SERVICE_CREATE, "service-create" }, { SIM_DO_SERVICE_UPDATE, "service-update" }, { SIM_DO_SERVICE_SCALE, "service-scale" },
       { SIM_DO_SERVICE_ROLLBACK, "service-rollback" }, { SIM_DO_SERVICE_REMOVE, "service-remove" });
@@ -113,7 +113,8 @@ check_node (const SwarmMessage *message, GError **error)
 static gboolean
 is_node_event (SimDo what)
 {
-  return (what >= SIM_DO_NODE_DOWN && what <= SIM_DO_NODE_RESET) || (what >= SIM_DO_DISK_DELAY && what <= SIM_DO_CLOCK_STEP);
+  return (what >= SIM_DO_NODE_DOWN && what <= SIM_DO_NODE_RESET)
+         || (what >= SIM_DO_DISK_DELAY && what <= SIM_DO_CLOCK_STEP && what != SIM_DO_CLUSTER_UPDATE);
 }
 
 static gboolean
@@ -124,7 +125,9 @@ check_action (const SwarmMessage *message, GError **error)
     return invalid (error, "Do is missing");
   if (is_node_event (self->what) && self->node == NULL)
     return invalid (error, "Node is missing");
-  if (self->what == SIM_DO_SERVICE_CREATE ? self->spec == NULL : self->what >= SIM_DO_TASK_EXIT && self->service == NULL)
+  if (self->what == SIM_DO_CLUSTER_UPDATE && self->cluster == NULL)
+    return invalid (error, "Cluster is missing");
+  if (self->what == SIM_DO_SERVICE_CREATE ? self->spec == NULL && self->spec_text == NULL : self->what >= SIM_DO_TASK_EXIT && self->service == NULL)
     return invalid (error, self->what == SIM_DO_SERVICE_CREATE ? "Spec is missing" : "Service is missing");
   return TRUE;
 }
@@ -214,6 +217,12 @@ static const SwarmField sim_action_fields[] = {
                .doc = "The call must fail with exactly this text; absent: it must succeed. * in it stands for any characters; \"*\": it may also succeed."),
   SWARM_FIELD (21, "Delay", SimAction, delay, DOUBLE, .validate = rule_time,
                .doc = "Of disk-delay: the longest time that a write takes."),
+  SWARM_FIELD (22, "SpecText", SimAction, spec_text, STRING, .doc = "Spec as a text that is parsed when the event happens. A Spec beside an Error becomes one."),
+  SWARM_FIELD (23, "Cluster", SimAction, cluster, MESSAGE, .type = &swarm_cluster_spec_type, .doc = "Of cluster-update: the new Spec of the cluster."),
+  SWARM_FIELD (24, "Order", SimAction, order, ENUM, .enumeration = &swarm_drain_order_enum, .doc = "Of node-drain: in which order tasks are replaced."),
+  SWARM_FIELD (25, "Deadline", SimAction, deadline, DOUBLE, .validate = rule_time, .doc = "Of node-drain: after so many seconds no task waits for its replacement; 0: none."),
+  SWARM_FIELD (26, "Platform", SimAction, platform, MESSAGE, .type = &swarm_platform_type, .doc = "Of node-resources: the new platform."),
+  SWARM_FIELD (27, "Plugins", SimAction, plugins, MESSAGES, .type = &swarm_engine_plugin_type, .doc = "Of node-resources: the new plugins."),
   { 0 },
 };
 TYPE (sim_action, SimAction, check_action);
@@ -235,8 +244,8 @@ static const SwarmField sim_expectation_fields[] = {
                .doc = "Tasks in this state; several: \"failed|rejected\"."),
   SWARM_FIELD (9, "Desired", SimExpectation, desired, STRING, .validate = rule_states, .doc = "Tasks with this desired state."),
   SWARM_FIELD (10, "Image", SimExpectation, image, STRING, .doc = "Tasks of this image (also without tag)."),
-  SWARM_FIELD (11, "Message", SimExpectation, text, STRING, .doc = "Tasks with this status message."),
-  SWARM_FIELD (12, "Err", SimExpectation, err, STRING, .doc = "Tasks with this error text; \"-\": with none."),
+  SWARM_FIELD (11, "Message", SimExpectation, text, STRING, .doc = "Tasks with this status message; * stands for any characters."),
+  SWARM_FIELD (12, "Err", SimExpectation, err, STRING, .doc = "Tasks with this error text; * stands for any characters; \"-\": with none."),
   SWARM_FIELD (13, "ExitCode", SimExpectation, exit_code, INT, .fallback = -1,
                .doc = "Tasks that ended with this exit code; -1: any."),
   SWARM_FIELD (14, "Count", SimExpectation, count, INT, .fallback = -1, .doc = "Exactly so many tasks; -1: not said."),
@@ -261,6 +270,13 @@ static const SwarmField sim_expectation_fields[] = {
                .doc = "Every service has what it declares, each task in one running container on the node that the store says, "
                       "and nothing else runs."),
   SWARM_FIELD (28, "Leader", SimExpectation, leader, STRING, .doc = "This manager leads; \"*\": one does; \"-\": none."),
+  SWARM_FIELD (29, "Containers", SimExpectation, containers, INT, .fallback = -1,
+               .doc = "So many containers of the service run on hosts that are on (of Slot and Node, when they are given), whatever the store says."),
+  SWARM_FIELD (30, "Running", SimExpectation, running, INT, .fallback = -1, .doc = "Running tasks as service ls counts them."),
+  SWARM_FIELD (31, "Wanted", SimExpectation, wanted, INT, .fallback = -1, .doc = "Desired tasks as service ls counts them."),
+  SWARM_FIELD (32, "Completed", SimExpectation, completed, INT, .fallback = -1, .doc = "Completions of a job as service ls counts them."),
+  SWARM_FIELD (33, "GenericResources", SimExpectation, generic, STRING,
+               .doc = "Tasks that were given these, in order: \"gpu=A,ssd=2\"."),
   { 0 },
 };
 TYPE (sim_expectation, SimExpectation);
@@ -294,10 +310,27 @@ TYPE (sim_scenario, SimScenario);
 
 /* ---- files ---- */
 
+/* A spec whose call must be refused may be wrong in itself: it becomes text until then. */
+static void
+set_refused_specs_aside (JsonNode *root)
+{
+  JsonNode *list = JSON_NODE_HOLDS_OBJECT (root) ? json_object_get_member (json_node_get_object (root), "Events") : NULL;
+  JsonArray *events = list != NULL && JSON_NODE_HOLDS_ARRAY (list) ? json_node_get_array (list) : NULL;
+  for (guint i = 0; events != NULL && i < json_array_get_length (events); i++) {
+    JsonNode *node = json_array_get_element (events, i);
+    JsonObject *event = JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+    if (event == NULL || !json_object_has_member (event, "Error") || !json_object_has_member (event, "Spec"))
+      continue;
+    g_autofree char *text = json_to_string (json_object_get_member (event, "Spec"), FALSE);
+    json_object_remove_member (event, "Spec");
+    json_object_set_string_member (event, "SpecText", text);
+  }
+}
+
 SimScenario *
 sim_scenario_parse (const char *text, GError **error)
 {
-  g_autoptr (JsonParser) parser = json_parser_new_immutable ();
+  g_autoptr (JsonParser) parser = json_parser_new ();
   if (!json_parser_load_from_data (parser, text, -1, error))
     return NULL;
   JsonNode *root = json_parser_get_root (parser);
@@ -305,6 +338,7 @@ sim_scenario_parse (const char *text, GError **error)
     invalid (error, "the file is empty");
     return NULL;
   }
+  set_refused_specs_aside (root);
   return swarm_message_from_json (&sim_scenario_type, root, SWARM_FORM_FROM_USER, error);
 }
 

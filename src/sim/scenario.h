@@ -61,6 +61,7 @@ typedef enum {
   SIM_DO_NODE_LEAVE,
   SIM_DO_NODE_REMOVE,
   SIM_DO_NODE_DEMOTE,
+  SIM_DO_CLUSTER_UPDATE,
   SIM_DO_CLOCK_STEP,
   SIM_DO_LEADER_KILL,
   SIM_DO_LEADER_DOWN,
@@ -93,6 +94,12 @@ typedef struct {
   gint64 exit_code;
   double seconds, delay;
   char *error;
+  char *spec_text; /* a spec that is to be refused: JSON, parsed when the event happens */
+  SwarmClusterSpec *cluster;
+  SwarmDrainOrder order;
+  double deadline;
+  SwarmPlatform *platform;
+  GPtrArray *plugins; /* SwarmEnginePlugin */
 } SimAction;
 SWARM_MESSAGE_DECLARE (SimAction, sim_action)
 
@@ -114,6 +121,8 @@ typedef struct {
   char *node_state, *node_text, *availability;
   gboolean absent, settled;
   char *leader;
+  gint64 containers, running, wanted, completed; /* -1: not said */
+  char *generic;
 } SimExpectation;
 SWARM_MESSAGE_DECLARE (SimExpectation, sim_expectation)
 

@@ -66,6 +66,8 @@ is_passing (const Call *call, const GError *error)
 static const char *
 call_name (const Call *call)
 {
+  if (call->what == SIM_DO_CLUSTER_UPDATE)
+    return "the cluster";
   if (call->action == NULL || call->action->service == NULL)
     return call->spec != NULL && call->spec->name != NULL ? call->spec->name : call->action != NULL ? call->action->node : "";
   return call->action->service;
@@ -102,8 +104,9 @@ call_answered (const SwarmControlReply *reply, const GError *error, gpointer dat
   if (error == NULL) {
     gboolean node = call->action != NULL && call->what >= SIM_DO_NODE_ACTIVATE && call->what <= SIM_DO_NODE_DEMOTE;
     gboolean removed = call->what == SIM_DO_SERVICE_REMOVE || call->what == SIM_DO_NODE_REMOVE;
+    SwarmKind kind = call->what == SIM_DO_CLUSTER_UPDATE ? SWARM_KIND_CLUSTER : node ? SWARM_KIND_NODE : SWARM_KIND_SERVICE;
     SwarmId id = call->what == SIM_DO_SERVICE_CREATE ? reply->id : call->id;
-    sim_promises_acknowledge (call->run->cluster->promises, node ? SWARM_KIND_NODE : SWARM_KIND_SERVICE, &id, reply->index, removed);
+    sim_promises_acknowledge (call->run->cluster->promises, kind, &id, reply->index, removed);
   }
   call_judge (call, error);
   call_done (call);
@@ -156,7 +159,7 @@ call_service (Call *call, SwarmControl *control, const SwarmService *service)
   call->id = service->object.id;
   if (call->what == SIM_DO_SERVICE_UPDATE) {
     g_autoptr (SwarmServiceSpec) spec
-        = action->spec != NULL ? swarm_service_spec_ref (action->spec) : changed_spec (action, service->spec);
+        = call->spec != NULL ? swarm_service_spec_ref (call->spec) : changed_spec (action, service->spec);
     swarm_control_update_service (control, &call->id, service->object.version - action->stale, spec, call->request, call_answered, call);
   } else if (call->what == SIM_DO_SERVICE_SCALE) {
     swarm_control_scale_service (control, &call->id, action->replicas, call->request, call_answered, call);
@@ -180,6 +183,8 @@ call_node (Call *call, SwarmControl *control)
     swarm_control_remove_node (control, &call->id, action->force, call->request, call_answered, call);
   } else if (call->what == SIM_DO_NODE_DEMOTE) {
     swarm_control_set_role (control, &call->id, SWARM_ROLE_WORKER, call->request, call_answered, call);
+  } else if (call->what == SIM_DO_NODE_DRAIN && (action->order != 0 || action->deadline > 0)) {
+    swarm_control_drain_node (control, &call->id, action->order, (gint64) (action->deadline * G_USEC_PER_SEC), call->request, call_answered, call);
   } else {
     const char *word = call->what == SIM_DO_NODE_ACTIVATE ? "active" : call->what == SIM_DO_NODE_PAUSE ? "pause" : "drain";
     swarm_control_set_availability (control, &call->id, word, call->request, call_answered, call);
@@ -202,7 +207,11 @@ call_try (gpointer data)
     return;
   }
   SwarmControl *control = swarm_manager_control (leader->brain);
-  if (call->what == SIM_DO_SERVICE_CREATE) {
+  if (call->what == SIM_DO_CLUSTER_UPDATE) {
+    const SwarmCluster *cluster = swarm_store_cluster (leader->store);
+    call->id = cluster->object.id;
+    swarm_control_update_cluster (control, cluster->object.version, call->action->cluster, call->request, call_answered, call);
+  } else if (call->what == SIM_DO_SERVICE_CREATE) {
     swarm_control_create_service (control, call->spec, call->request, call_answered, call);
   } else if (call->what >= SIM_DO_SERVICE_UPDATE) {
     const SwarmService *service = swarm_store_get_by_name (leader->store, SWARM_KIND_SERVICE, call->action->service);
@@ -219,6 +228,13 @@ call_try (gpointer data)
   }
 }
 
+static SwarmServiceSpec *
+parse_spec (const char *text, GError **error)
+{
+  g_autoptr (JsonNode) node = json_from_string (text, error);
+  return node != NULL ? swarm_message_from_json (&swarm_service_spec_type, node, SWARM_FORM_FROM_USER, error) : NULL;
+}
+
 static void
 call_begin (SimRun *run, SimDo what, const SimAction *action, const SwarmServiceSpec *spec)
 {
@@ -226,11 +242,17 @@ call_begin (SimRun *run, SimDo what, const SimAction *action, const SwarmService
   call->run = run;
   call->what = what;
   call->action = action;
+  g_autoptr (GError) error = NULL;
   call->spec = spec != NULL ? swarm_service_spec_ref (spec) : NULL;
+  if (call->spec == NULL && action != NULL && action->spec_text != NULL)
+    call->spec = parse_spec (action->spec_text, &error);
   g_snprintf (call->request, sizeof call->request, "sim-%u", ++run->n_actions);
   g_hash_table_add (run->calls, call);
   run->figures.calls++;
-  call_try (call);
+  if (error != NULL)
+    call_fail (call, SWARM_ERROR_INVALID_ARGUMENT, error->message);
+  else
+    call_try (call);
 }
 
 void
@@ -437,11 +459,19 @@ describe_anew (SimRun *self, const SimAction *action)
   SwarmNodeDescription *description = swarm_node_description_copy (machine->description);
   if (action->resources != NULL)
     swarm_message_set_pointer ((gpointer *) &description->resources, action->resources);
-  if (action->engine_labels != NULL) {
+  if (action->platform != NULL)
+    swarm_message_set_pointer ((gpointer *) &description->platform, action->platform);
+  if (action->engine_labels != NULL || action->plugins != NULL) {
     SwarmEngineDescription *engine
         = description->engine != NULL ? swarm_engine_description_copy (description->engine) : swarm_engine_description_new ();
-    g_clear_pointer (&engine->labels, g_hash_table_unref);
-    engine->labels = g_hash_table_ref (action->engine_labels);
+    if (action->engine_labels != NULL) {
+      g_clear_pointer (&engine->labels, g_hash_table_unref);
+      engine->labels = g_hash_table_ref (action->engine_labels);
+    }
+    if (action->plugins != NULL) {
+      g_clear_pointer (&engine->plugins, g_ptr_array_unref);
+      engine->plugins = g_ptr_array_ref (action->plugins);
+    }
     swarm_message_set_pointer ((gpointer *) &description->engine, engine);
     swarm_engine_description_unref (engine);
   }
@@ -476,7 +506,7 @@ sim_action_do (SimRun *self, const SimAction *action)
 {
   SimMachine *machine = action->node != NULL ? sim_cluster_find (self->cluster, action->node) : NULL;
   if (action->what >= SIM_DO_SERVICE_CREATE || (action->what >= SIM_DO_NODE_ACTIVATE && action->what <= SIM_DO_NODE_LABELS)
-      || action->what == SIM_DO_NODE_REMOVE || action->what == SIM_DO_NODE_DEMOTE) {
+      || (action->what >= SIM_DO_NODE_REMOVE && action->what <= SIM_DO_CLUSTER_UPDATE)) {
     call_begin (self, action->what, action, action->spec);
     return;
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* What a scenario expects, looked at after each change of the store. */
 #include "base/error.h"
+#include "runtime-sim.h"
 #include "sim/sim-run-private.h"
 #include <string.h>
 
@@ -36,7 +37,24 @@ text_is (const char *got, const char *want)
     return TRUE;
   if (g_str_equal (want, "-"))
     return got == NULL || *got == '\0';
-  return g_strcmp0 (got, want) == 0;
+  return g_pattern_match_simple (want, got != NULL ? got : "");
+}
+
+/* "gpu=A,ssd=2" */
+static gboolean
+generic_is (GPtrArray *resources, const char *want)
+{
+  g_autoptr (GString) got = g_string_new (NULL);
+  for (guint i = 0; want != NULL && resources != NULL && i < resources->len; i++) {
+    const SwarmGenericResource *resource = g_ptr_array_index (resources, i);
+    if (i > 0)
+      g_string_append_c (got, ',');
+    if (resource->named != NULL)
+      g_string_append_printf (got, "%s=%s", resource->named->kind, resource->named->value);
+    else if (resource->discrete != NULL)
+      g_string_append_printf (got, "%s=%" G_GINT64_FORMAT, resource->discrete->kind, resource->discrete->value);
+  }
+  return want == NULL || g_str_equal (want, got->str);
 }
 
 static gboolean
@@ -46,7 +64,7 @@ task_fits (SimRun *run, const SimExpectation *expect, const SwarmTask *task)
   return (expect->slot == 0 || task->slot == expect->slot) && (expect->node == NULL || g_str_equal (sim_node_name (run, &task->node_id), expect->node))
          && has_state (status->state, expect->state) && has_state (task->desired_state, expect->desired)
          && (expect->image == NULL || sim_image_is (task->spec->container->image, expect->image)) && text_is (status->text, expect->text)
-         && text_is (status->err, expect->err)
+         && text_is (status->err, expect->err) && generic_is (task->generic, expect->generic)
          && (expect->exit_code < 0 || (status->container != NULL && status->container->exit_code == expect->exit_code && status->has_exit));
 }
 
@@ -148,7 +166,54 @@ asks_for_tasks (const SimExpectation *expect)
 {
   return expect->count >= 0 || expect->min >= 0 || expect->max >= 0 || expect->placement != NULL || expect->per_node != NULL
          || expect->slots != NULL || expect->state != NULL || expect->desired != NULL || expect->image != NULL || expect->text != NULL
-         || expect->err != NULL || expect->exit_code >= 0;
+         || expect->err != NULL || expect->exit_code >= 0 || expect->generic != NULL;
+}
+
+typedef struct {
+  SimRun *run;
+  const SimExpectation *expect;
+  SwarmStore *store;
+  gint64 n;
+} Containers;
+
+static void
+count_container (const RuntimeSimTask *container, gpointer data)
+{
+  Containers *count = data;
+  const SimMachine *machine = sim_cluster_find (count->run->cluster, container->host);
+  SwarmId id;
+  if (!container->running || machine == NULL || !machine->powered || g_strcmp0 (container->service, count->expect->service) != 0
+      || (count->expect->node != NULL && g_strcmp0 (container->host, count->expect->node) != 0))
+    return;
+  const SwarmTask *task = swarm_id_parse (container->task_id, &id) ? swarm_store_get (count->store, SWARM_KIND_TASK, &id) : NULL;
+  if (count->expect->slot == 0 || (task != NULL && task->slot == count->expect->slot))
+    count->n++;
+}
+
+static char *
+look_at_containers (SimRun *run, const SimExpectation *expect, SwarmStore *store)
+{
+  Containers count = { run, expect, store, 0 };
+  runtime_sim_foreach (NULL, count_container, &count);
+  return count.n == expect->containers ? NULL : g_strdup_printf ("%" G_GINT64_FORMAT " containers run", count.n);
+}
+
+/* As service ls counts. */
+static char *
+look_at_status (SimRun *run, const SimExpectation *expect, const SwarmService *service)
+{
+  SimMachine *leader = sim_cluster_leader (run->cluster);
+  SwarmServiceStatus status = { 0 };
+  if (expect->running < 0 && expect->wanted < 0 && expect->completed < 0)
+    return NULL;
+  if (leader == NULL)
+    return g_strdup ("nobody leads");
+  swarm_control_service_status (swarm_manager_control (leader->brain), service, &status);
+  if ((expect->running < 0 || (guint64) expect->running == status.running) && (expect->wanted < 0 || (guint64) expect->wanted == status.desired)
+      && (expect->completed < 0 || (guint64) expect->completed == status.completed))
+    return NULL;
+  return g_strdup_printf ("it is %" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT " (%" G_GUINT64_FORMAT " completed)", status.running, status.desired,
+                          status.completed);
 }
 
 static char *
@@ -170,11 +235,15 @@ look_at_service (SimRun *run, const SimExpectation *expect, SwarmStore *store)
   const SwarmService *service = swarm_store_get_by_name (store, SWARM_KIND_SERVICE, expect->service);
   if (expect->absent)
     return service == NULL ? NULL : g_strdup ("it is there");
+  if (expect->containers >= 0)
+    return look_at_containers (run, expect, store);
   if (service == NULL)
     return g_strdup ("there is no such service");
   if (expect->replicas >= 0 && swarm_service_spec_replicas (service->spec) != (guint64) expect->replicas)
     return g_strdup_printf ("it declares %" G_GUINT64_FORMAT " replicas", swarm_service_spec_replicas (service->spec));
   char *wrong = look_at_update (expect, service);
+  if (wrong == NULL)
+    wrong = look_at_status (run, expect, service);
   return wrong == NULL && asks_for_tasks (expect) ? look_at_tasks (run, expect, store, service) : wrong;
 }
 

@@ -105,14 +105,16 @@ task_of (SimPromises *self, const SwarmId *id)
   return truth != NULL ? swarm_store_get (truth, SWARM_KIND_TASK, id) : NULL;
 }
 
-/* Tasks of global services have no slot but their node; a job's new iteration begins with new slots. */
+/* Tasks of global services have their node for a slot; a job's new iteration begins with new slots. */
 static char *
-slot_of (const SwarmTask *task)
+slot_of (SimPromises *self, const SwarmTask *task)
 {
-  SwarmIdString service = swarm_id_string (&task->service_id);
-  if (task->slot != 0 || task->job_iteration != 0)
-    return g_strdup_printf ("%s/%" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT, service.str, task->slot, task->job_iteration);
-  return g_strdup_printf ("%s/%s", service.str, swarm_id_string (&task->node_id).str);
+  SwarmStore *truth = sim_cluster_truth (self->cluster);
+  const SwarmService *service = truth != NULL ? swarm_store_get (truth, SWARM_KIND_SERVICE, &task->service_id) : NULL;
+  SwarmServiceKind kind = service != NULL ? swarm_service_spec_kind (service->spec) : SWARM_SERVICE_REPLICATED;
+  gboolean global = kind == SWARM_SERVICE_GLOBAL || kind == SWARM_SERVICE_GLOBAL_JOB;
+  SwarmIdString id = swarm_id_string (&task->service_id), node = swarm_id_string (&task->node_id);
+  return g_strdup_printf ("%s/%" G_GUINT64_FORMAT "/%s/%" G_GUINT64_FORMAT, id.str, task->slot, global ? node.str : "", task->job_iteration);
 }
 
 static void
@@ -127,7 +129,7 @@ container_started (SimPromises *self, const RuntimeSimTask *container)
   if (task == NULL || machine == NULL)
     return;
   Running *running = g_new0 (Running, 1);
-  *running = (Running){ g_strdup (container->task_id), slot_of (task), id, task->service_id, machine };
+  *running = (Running){ g_strdup (container->task_id), slot_of (self, task), id, task->service_id, machine };
   GPtrArray *slot = g_hash_table_lookup (self->slots, running->slot);
   if (slot == NULL) {
     slot = g_ptr_array_new ();
@@ -216,6 +218,17 @@ may_double (SimPromises *self, const SwarmId *service_id)
   return service == NULL || spec_starts_first (service->spec) || spec_starts_first (service->previous_spec);
 }
 
+/* Its node is drained with the replacement first, or it is being moved. */
+static gboolean
+waits_for_replacement (SimPromises *self, const Running *running)
+{
+  SwarmStore *truth = sim_cluster_truth (self->cluster);
+  const SwarmTask *task = task_of (self, &running->task);
+  const SwarmNode *node = truth != NULL ? swarm_store_get (truth, SWARM_KIND_NODE, &running->machine->id) : NULL;
+  return (task != NULL && !swarm_id_is_nil (&task->move_to))
+         || (node != NULL && node->spec->availability == SWARM_AVAILABILITY_DRAIN && node->spec->drain_order == SWARM_DRAIN_START_FIRST);
+}
+
 static void
 check_slot (SimPromises *self, GPtrArray *slot)
 {
@@ -223,6 +236,8 @@ check_slot (SimPromises *self, GPtrArray *slot)
   for (guint i = 0; i < slot->len; i++) {
     const Running *running = g_ptr_array_index (slot, i);
     if (!running->machine->powered || running->machine->excused || task_of (self, &running->task) == NULL)
+      continue;
+    if (waits_for_replacement (self, running))
       continue;
     if (first == NULL) {
       first = running;
