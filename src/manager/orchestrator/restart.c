@@ -54,7 +54,8 @@ swarm_restart_wanted (const SwarmSlot *slot, const SwarmTask *task)
   }
   if (policy->max_attempts == 0)
     return TRUE;
-  gint64 since = policy->window > 0 ? task->status->timestamp - policy->window / 1000 : G_MININT64;
+  /* The stamps of the managers only: a node's clock may be off. It was written last when it ended (or lost its node). */
+  gint64 since = policy->window > 0 ? task->object.updated_at - policy->window / 1000 : G_MININT64;
   return slot_restarts (slot, task, since) < policy->max_attempts;
 }
 
@@ -65,11 +66,13 @@ good_run (const SwarmRestartPolicy *policy)
   return policy != NULL && policy->window > 0 ? MIN (policy->window / 1000, GOOD_RUN_US) : GOOD_RUN_US;
 }
 
-/* When it began to run; one that never did: when it was let. */
+/* How long it ran, by its node's clock; one that never did: how long it had to, by the managers'. */
 static gint64
-began (const SwarmTask *task)
+run_time (const SwarmTask *task)
 {
-  return task->status->started_at > 0 ? task->status->started_at : MAX (task->object.created_at, task->not_before);
+  if (task->status->started_at > 0)
+    return task->status->timestamp - task->status->started_at;
+  return task->object.updated_at - MAX (task->object.created_at, task->not_before);
 }
 
 guint64
@@ -80,9 +83,9 @@ swarm_restart_failures (const SwarmTask *task, gint64 now)
   case SWARM_TASK_REJECTED:
     return task->failures + 1;
   case SWARM_TASK_FAILED:
-    return task->status->timestamp - began (task) < good ? task->failures + 1 : 0;
+    return run_time (task) < good ? task->failures + 1 : 0;
   case SWARM_TASK_RUNNING: /* it lost its node */
-    return now - task->status->timestamp < good ? task->failures : 0;
+    return now - task->object.updated_at < good ? task->failures : 0;
   default:
     return swarm_task_state_is_terminal (task->status->state) ? 0 : task->failures;
   }
