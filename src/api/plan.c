@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Dry runs: PlanService and PlanAvailability answer with the steps of a plan (manager/plan). */
+/* Dry runs: PlanService and PlanAvailability answer with the steps of a plan (manager/plan), PlanRebalance with moves. */
 #include "api/private.h"
+#include "manager/orchestrator/rebalance.h"
 
 typedef struct {
   SwarmApi *api;
@@ -64,4 +65,39 @@ swarm_api_plan_availability (SwarmInvocation *invocation, gpointer object, GVari
   SwarmPlanRequest request = { .kind = SWARM_PLAN_AVAILABILITY, .node = &SWARM_OBJECT (object)->id };
   g_variant_get (args, "(&s)", &request.availability);
   swarm_api_plan (swarm_api_of (invocation), invocation, &request);
+}
+
+/* ---- rebalance ---- */
+
+static GVariant *
+move_variant (SwarmApi *self, const SwarmService *service, const SwarmMove *move, SwarmPlanAction action)
+{
+  gboolean start = action == SWARM_PLAN_START;
+  const SwarmId *node = start ? &move->to : &move->from;
+  g_autofree char *name = g_strdup_printf ("%s.%" G_GUINT64_FORMAT, service->spec->name, move->slot);
+  g_autofree char *reason = g_strdup_printf ("moves %s %s", start ? "from" : "to",
+                                             name_of (self->store, SWARM_KIND_NODE, start ? &move->from : &move->to));
+  SwarmPlanStep step = { .action = action, .service = service->object.id, .node = *node, .name = name, .reason = reason };
+  if (!start)
+    step.task = move->task;
+  return step_variant (self, &step);
+}
+
+void
+swarm_api_plan_rebalance (SwarmApi *self, SwarmInvocation *invocation, const SwarmService *service, guint max_moves)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GArray) moves = swarm_rebalance_plan (self->store, self->clock, service, max_moves, &error);
+  g_autoptr (GPtrArray) variants = g_ptr_array_new ();
+  gboolean start_first = service->spec->update != NULL && service->spec->update->order == SWARM_ORDER_START_FIRST;
+  if (moves == NULL) {
+    swarm_invocation_fail (invocation, error);
+    return;
+  }
+  for (guint i = 0; i < moves->len; i++) {
+    const SwarmMove *move = &g_array_index (moves, SwarmMove, i);
+    g_ptr_array_add (variants, move_variant (self, service, move, start_first ? SWARM_PLAN_START : SWARM_PLAN_STOP));
+    g_ptr_array_add (variants, move_variant (self, service, move, start_first ? SWARM_PLAN_STOP : SWARM_PLAN_START));
+  }
+  swarm_invocation_return (invocation, g_variant_new ("(@aa{sv}b)", swarm_api_list (variants), FALSE));
 }

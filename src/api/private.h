@@ -48,6 +48,9 @@ gboolean swarm_api_check_options (GVariant *options, const char *const *allowed,
 /* Answers @invocation with the steps of a plan. */
 void swarm_api_plan (SwarmApi *self, SwarmInvocation *invocation, const SwarmPlanRequest *request);
 
+/* Answers with the moves of a rebalance, in the same form. */
+void swarm_api_plan_rebalance (SwarmApi *self, SwarmInvocation *invocation, const SwarmService *service, guint max_moves);
+
 /* Handlers of Manager and Node that live in files of their own. */
 void swarm_api_plan_service (SwarmInvocation *invocation, gpointer object, GVariant *args);
 void swarm_api_plan_availability (SwarmInvocation *invocation, gpointer object, GVariant *args);

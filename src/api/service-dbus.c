@@ -263,6 +263,49 @@ service_scale (SwarmInvocation *invocation, gpointer object, GVariant *args)
                                swarm_invocation_caller (invocation)->request_id, swarm_api_done, invocation);
 }
 
+/* The most moves that the options allow; 0: no limit. */
+static gboolean
+rebalance_options (SwarmInvocation *invocation, GVariant *args, guint *max)
+{
+  static const char *const allowed[] = { "MaxMoves:t", NULL };
+  g_autoptr (GVariant) options = g_variant_get_child_value (args, 0);
+  g_autoptr (GError) error = NULL;
+  guint64 given = 0;
+  if (!swarm_api_check_options (options, allowed, &error)) {
+    swarm_invocation_fail (invocation, error);
+    return FALSE;
+  }
+  g_variant_lookup (options, "MaxMoves", "t", &given);
+  *max = (guint) MIN (given, G_MAXUINT);
+  return TRUE;
+}
+
+static void
+rebalanced (const SwarmControlReply *reply, const GError *error, gpointer data)
+{
+  if (error != NULL)
+    swarm_invocation_fail (data, error);
+  else
+    swarm_invocation_return (data, g_variant_new ("(u)", (guint) g_ascii_strtoull (reply->text, NULL, 10)));
+}
+
+static void
+service_rebalance (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  guint max;
+  if (rebalance_options (invocation, args, &max))
+    swarm_control_rebalance_service (swarm_manager_control (swarm_api_of (invocation)->manager), &SWARM_OBJECT (object)->id, max,
+                                     swarm_invocation_caller (invocation)->request_id, rebalanced, invocation);
+}
+
+static void
+service_plan_rebalance (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  guint max;
+  if (rebalance_options (invocation, args, &max))
+    swarm_api_plan_rebalance (swarm_api_of (invocation), invocation, object, max);
+}
+
 static void
 service_remove (SwarmInvocation *invocation, gpointer object, GVariant *args)
 {
@@ -378,6 +421,10 @@ static const SwarmBusMethod service_methods[] = {
     "Goes back to the spec before; once more comes back to this one." },
   { "Scale", "t:replicas", NULL, service_scale, SWARM_ACTION_MANAGE_SERVICES, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE, service_details,
     "Sets the number of replicas, or of a replicated job's completions; the other modes have none." },
+  { "Rebalance", "a{sv}:options", "u:moves", service_rebalance, SWARM_ACTION_MANAGE_SERVICES, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE,
+    service_details, "Evens out the tasks of a replicated service over the nodes; nothing moves by itself. Options: MaxMoves t (0: no limit)." },
+  { "PlanRebalance", "a{sv}:options", "aa{sv}:steps b:truncated", service_plan_rebalance, SWARM_ACTION_READ, SWARM_ROLES_MANAGER, 0,
+    service_details, "What Rebalance would move; nothing is written. Steps as Manager.PlanService gives them." },
   { "Remove", NULL, NULL, service_remove, SWARM_ACTION_MANAGE_SERVICES, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE, service_details,
     "Removes the service; its tasks are stopped and cleaned up in the background." },
   { "OpenLogs", "a{sv}:options", "h:stream", service_open_logs, SWARM_ACTION_READ, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL, service_details,

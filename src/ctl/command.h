@@ -90,6 +90,7 @@ gboolean ctl_cmd_service_ps (CtlContext *context, GError **error);
 gboolean ctl_cmd_service_inspect (CtlContext *context, GError **error);
 gboolean ctl_cmd_service_scale (CtlContext *context, GError **error);
 gboolean ctl_cmd_service_plan (CtlContext *context, GError **error);
+gboolean ctl_cmd_service_rebalance (CtlContext *context, GError **error);
 gboolean ctl_cmd_service_rollback (CtlContext *context, GError **error);
 gboolean ctl_cmd_service_update (CtlContext *context, GError **error);
 gboolean ctl_cmd_service_logs (CtlContext *context, GError **error);

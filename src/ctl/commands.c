@@ -143,6 +143,14 @@ static const CtlOption detach_options[] = {
 };
 static const CtlOption *const detach_tables[] = { detach_options, NULL };
 
+static const CtlOption rebalance_options[] = {
+  { "dry-run", 0, CTL_BOOL, N_ ("Only show what would be started and stopped, and where") },
+  { "max-moves", 0, CTL_UINT, N_ ("Move so many tasks at most (default 0 = as many as are needed)") },
+  { "quiet", 'q', CTL_BOOL, N_ ("Suppress progress output") },
+  { NULL },
+};
+static const CtlOption *const rebalance_tables[] = { rebalance_options, detach_options, NULL };
+
 static const CtlOption rollback_options[] = {
   { "dry-run", 0, CTL_BOOL, N_ ("Only show what would be started and stopped, and where") },
   { "quiet", 'q', CTL_BOOL, N_ ("Suppress progress output") },
@@ -266,6 +274,10 @@ const CtlCommand ctl_commands[] = {
     task_list_tables, NULL, .objects = "service", .run = ctl_cmd_service_ps,
     .examples = "service ps my-web\ttasks and their history, newest first\n"
                 "service ps --no-trunc my-web\tthe whole error texts" },
+  { "service rebalance", NULL, "[OPTIONS] SERVICE", 1, 1, N_ ("Even out the tasks of a service over the nodes"), rebalance_tables, NULL,
+    .objects = "service", .run = ctl_cmd_service_rebalance,
+    .examples = "service rebalance --dry-run my-web\twhich tasks would move, after a node has joined or come back\n"
+                "service rebalance --max-moves 2 my-web\ttwo of them; nothing moves by itself" },
   { "service rm", "remove", "SERVICE [SERVICE...]", 1, -1, N_ ("Remove one or more services"), NULL, NULL,
     .objects = "service", .run = ctl_cmd_service_rm,
     .examples = "service rm my-web\tits tasks are stopped and removed" },

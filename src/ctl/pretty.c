@@ -132,6 +132,9 @@ ctl_pretty_node (JsonObject *node)
   line (out, " State:\t\t\t", state);
   line (out, " Message:              \t", ctl_json_string (node, "Status.Message"));
   line (out, " Availability:         \t", availability);
+  if (!g_str_equal (ctl_json_string_or (node, "Spec.DrainOrder", "update-order"), "update-order"))
+    line (out, " Drain Order:          \t", ctl_json_string (node, "Spec.DrainOrder"));
+  line (out, " Drain Deadline:       \t", ctl_json_string (node, "Spec.DrainDeadline"));
   line (out, " Address:\t\t", ctl_json_string (node, "Status.Addr"));
   manager_part (out, node);
   g_string_append (out, "Platform:\n");
