@@ -488,6 +488,27 @@ assert_nothing_left (Brain *brain, GArray *services)
   }
 }
 
+/* What is counted with each change is what is there. */
+static void
+assert_counts (Brain *brain, GArray *services)
+{
+  for (guint i = 0; i < services->len; i++) {
+    const SwarmId *id = &g_array_index (services, SwarmId, i);
+    g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (brain->store, id);
+    const SwarmService *service = swarm_store_get (brain->store, SWARM_KIND_SERVICE, id);
+    SwarmServiceStatus status;
+    guint running = 0, wanted = 0;
+    for (guint k = 0; k < tasks->len; k++) {
+      const SwarmTask *task = g_ptr_array_index (tasks, k);
+      running += task->desired_state == SWARM_TASK_RUNNING && task->status->state == SWARM_TASK_RUNNING;
+      wanted += task->desired_state == SWARM_TASK_RUNNING && task->status->state <= SWARM_TASK_RUNNING;
+    }
+    swarm_control_service_status (swarm_manager_control (brain->manager), service, &status);
+    g_assert_cmpuint (status.running, ==, running);
+    g_assert_cmpuint (status.desired, ==, service->spec->mode->global != NULL ? wanted : service->spec->mode->replicated->replicas);
+  }
+}
+
 static void
 test_slot_looks (void)
 {
@@ -522,7 +543,14 @@ test_slot_looks (void)
         story_service_changes (brain, &dice, services);
       brain_run (brain, sim_random_range (&dice, 0, 4) * SECOND + 200 * MS);
       assert_nothing_left (brain, services);
+      assert_counts (brain, services);
     }
+    /* Everything is replaced, as on a manager that was behind. */
+    SwarmSnapshot *snapshot = swarm_store_snapshot (brain->store);
+    g_autoptr (GBytes) bytes = swarm_snapshot_encode (snapshot);
+    swarm_snapshot_free (snapshot);
+    g_assert_true (swarm_store_restore (brain->store, swarm_store_index (brain->store), bytes, NULL));
+    assert_counts (brain, services);
   }
 }
 

@@ -10,6 +10,7 @@ swarm_control_new (SwarmStore *store, SwarmClock *clock, SwarmRandom *random, co
   self->clock = clock;
   self->random = random;
   self->members = members;
+  self->counts = swarm_counts_new (store);
   return self;
 }
 
@@ -32,5 +33,6 @@ swarm_control_free (SwarmControl *self)
   if (self == NULL)
     return;
   self->closed = TRUE;
+  g_clear_pointer (&self->counts, swarm_counts_free);
   swarm_control_unref (self);
 }

@@ -2,6 +2,7 @@
 /* One write under way: fills a transaction from the current state, commits it, and does so again when the state changed meanwhile. */
 #pragma once
 #include "manager/control/control.h"
+#include "manager/control/counts.h"
 
 typedef struct _SwarmOperation SwarmOperation;
 
@@ -13,6 +14,7 @@ struct _SwarmControl {
   SwarmClock *clock;
   SwarmRandom *random;
   const SwarmMembers *members; /* may be NULL */
+  SwarmCounts *counts;
   SwarmSchedulerSet *schedulers; /* may be NULL */
 };
 

@@ -439,16 +439,10 @@ swarm_control_remove_service (SwarmControl *self, const SwarmId *id, const char 
 void
 swarm_control_service_status (SwarmControl *self, const SwarmService *service, SwarmServiceStatus *ret)
 {
-  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (self->store, &service->object.id);
   SwarmServiceKind kind = swarm_service_spec_kind (service->spec);
-  SwarmTaskState goal = swarm_service_is_job (service) ? SWARM_TASK_COMPLETE : SWARM_TASK_RUNNING;
   guint64 wanted = 0;
   *ret = (SwarmServiceStatus){ .completed = swarm_job_completed (self->store, service) };
-  for (guint i = 0; i < tasks->len; i++) {
-    const SwarmTask *task = g_ptr_array_index (tasks, i);
-    ret->running += task->desired_state == goal && task->status->state == SWARM_TASK_RUNNING;
-    wanted += task->desired_state == goal && !swarm_task_state_is_terminal (task->status->state);
-  }
+  swarm_counts_get (self->counts, &service->object.id, &ret->running, &wanted);
   if (kind == SWARM_SERVICE_REPLICATED_JOB) {
     const SwarmReplicatedJob *job = service->spec->mode->replicated_job;
     guint64 total = swarm_job_total (job);
