@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Everything before the start: the files that tell podman what to run, the image, and, when the start has to wait, the container. A start
- * that follows at once makes the container itself: one call of podman instead of two. */
+/* Everything before the start: the files that tell podman what to run, the image, the container. Not `podman run` in the task's unit, though
+ * that is one call instead of two: podman writes a line of its own into the journal when it makes a container, which would be the task's. */
 #include "private.h"
 #include <string.h>
 
@@ -23,7 +23,6 @@ got_container_id (SwarmPluginCode code, const char *error, const char *content, 
     return;
   }
   podman_task_set_container (task, id);
-  task->created = TRUE;
   prepare_finish (op, SWARM_PLUGIN_OK, NULL, id);
 }
 
@@ -44,7 +43,7 @@ created (SwarmPluginCode code, const char *error, const SwarmPluginUnitState *st
 static void
 image_is_here (PodmanOp *op, SwarmPluginCode code, const char *error)
 {
-  if (code != SWARM_PLUGIN_OK || op->cancelled || op->starts_at_once) {
+  if (code != SWARM_PLUGIN_OK || op->cancelled) {
     prepare_finish (op, op->cancelled ? SWARM_PLUGIN_CANCELLED : code, error, NULL);
     return;
   }
@@ -91,8 +90,6 @@ podman_prepare (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPlu
     return;
   }
   op->image = g_strdup (task->image);
-  op->starts_at_once = task->starts_at_once;
-  known->created = FALSE;
   note_ports (known, task);
   SwarmPluginFile files[3] = { { "create", arguments->data, arguments->len } };
   size_t n = 1;

@@ -34,7 +34,6 @@ typedef struct {
   char *id;
   char *container_id;
   GArray *ports;     /* guint32: protocol << 16 | port on the host */
-  gboolean created;  /* prepare made the container; else the start does */
   gboolean started;  /* start answered with OK */
   gboolean stopping; /* stop or remove was asked for: its end is no news */
   gboolean exited;   /* reported */
@@ -50,10 +49,9 @@ typedef struct {
   SwarmPluginInstance *self;
   SwarmPluginCall *call;
   char *id;    /* task id or scope */
-  char *image; /* resolve, prepare, start */
+  char *image; /* resolve, prepare */
   char *auth;  /* prepare: podman's auth.json or NULL */
   PodmanPull *pull; /* prepare waits for it */
-  gboolean starts_at_once; /* prepare */
   gboolean alone; /* remove: in no batch with others */
   char *error; /* kept while the reason is read from a file */
   gboolean cancelled;

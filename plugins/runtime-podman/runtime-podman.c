@@ -68,23 +68,6 @@ podman_unit_changed (const SwarmPluginUnitState *state, void *data)
 
 /* ---- start ---- */
 
-static char *
-container_of (PodmanOp *op)
-{
-  g_autofree char *dir = podman_scope_dir (op->self, op->id), *path = g_build_filename (dir, "container-id", NULL), *text = NULL;
-  return g_file_get_contents (path, &text, NULL, NULL) && strlen (g_strstrip (text)) == 64 ? g_steal_pointer (&text) : NULL;
-}
-
-/* No container: podman refused to make it, and will refuse again; else it did not start. */
-static void
-start_failed (PodmanOp *op, SwarmPluginCode code, const char *error)
-{
-  PodmanTask *task = podman_task_get (op->self, op->id);
-  g_autofree char *container = container_of (op);
-  podman_image_forget (op->self, op->image);
-  podman_op_fail_with_reason (op, code == SWARM_PLUGIN_FAILED && !task->created && container == NULL ? SWARM_PLUGIN_INVALID : code, error);
-}
-
 static void
 started (SwarmPluginCode code, const char *error, const SwarmPluginUnitState *state, void *data)
 {
@@ -93,13 +76,10 @@ started (SwarmPluginCode code, const char *error, const SwarmPluginUnitState *st
   PodmanTask *task = podman_task_get (self, op->id);
   gboolean ran = state != NULL && state->phase == SWARM_PLUGIN_UNIT_EXITED && state->exit_code >= 0;
   if (code != SWARM_PLUGIN_OK) {
-    start_failed (op, code, error);
+    podman_op_fail_with_reason (op, code, error);
     return;
   }
   podman_exits_watch (self);
-  g_autofree char *container = task->created ? NULL : container_of (op);
-  if (container != NULL)
-    podman_task_set_container (task, container);
   SwarmPluginResult result = {
     .code = SWARM_PLUGIN_OK,
     .container_id = task->container_id,
@@ -163,11 +143,9 @@ start_unit (void *data)
       && self->host->timer (self->host, BUSY_PORT_WAIT_US, start_unit, request) != 0)
     return;
   g_autofree char *name = g_strdup_printf (TASK_PREFIX "%s.service", op->id), *container = g_strdup_printf ("swarm-%s", op->id);
-  g_autofree char *dir = podman_scope_dir (self, op->id);
-  const char *start_argv[] = { self->podman, "--events-backend=none", "start", container, NULL };
-  const char *run_argv[] = { SWARM_PODMAN_HELPER, "run", self->podman, dir, NULL };
+  const char *start_argv[] = { SWARM_PODMAN_HELPER, "start", self->podman, container, NULL };
   const char *stop_argv[] = { SWARM_PODMAN_HELPER, "stop", self->podman, container, request->grace, NULL };
-  const SwarmPluginExec exec[] = { { "ExecStart", task->created ? start_argv : run_argv, false }, { "ExecStop", stop_argv, true } };
+  const SwarmPluginExec exec[] = { { "ExecStart", start_argv, false }, { "ExecStop", stop_argv, true } };
   const SwarmPluginUnit unit = {
     .name = name,
     .properties = (const char *const *) request->properties->pdata,
@@ -207,7 +185,6 @@ start (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *
 {
   StartRequest *request = g_new0 (StartRequest, 1);
   request->op = podman_op_new (self, call, task->id);
-  request->op->image = g_strdup (task->image);
   request->properties = unit_properties (self, task);
   request->grace = g_strdup_printf ("%" G_GINT64_FORMAT, (gint64) (task->stop_grace / G_USEC_PER_SEC));
   request->log_fields = g_ptr_array_new_with_free_func (g_free);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* swarm-podman: runs podman with arguments from a file, so that no unit shows them.
  *   swarm-podman pull PODMAN DIR                    the image of the file "image", with the credentials of "auth.json"
- *   swarm-podman create|run PODMAN DIR              the container of the file "create"
+ *   swarm-podman create PODMAN DIR                  the container of the file "create"
+ *   swarm-podman start PODMAN CONTAINER
  *   swarm-podman stop PODMAN CONTAINER SECONDS      stops it unless it has ended
  *   swarm-podman exec CRUN DIR FILE CONTAINER MS BYTES   the command of FILE in a container, killed after so long; tells its end and so
  *                                                   much of its output
@@ -98,9 +99,19 @@ pull (const char *podman, const char *dir)
   return run (argv) || (newest && is_here (podman, image)) ? 0 : 125;
 }
 
-/* Becomes podman with @verb ("create", "run --detach"), the arguments of the file "create" and what lies beside it. */
+/* It lives for a tenth of a second: collecting garbage is a tenth of its work, and for nothing. */
 static int
-become_podman (const char *podman, const char *dir, const char *const *verb)
+become (char **argv)
+{
+  g_setenv ("GOGC", "off", TRUE);
+  execv (argv[0], argv);
+  g_printerr ("Error: %s: %s\n", argv[0], g_strerror (errno));
+  return 127;
+}
+
+/* Becomes podman create with the arguments of the file "create" and what lies beside it. */
+static int
+create (const char *podman, const char *dir)
 {
   g_autoptr (GPtrArray) args = helper_read_list (dir, "create"), variables = helper_read_list (dir, "environ"), argv = podman_argv (podman);
   g_autofree char *env = existing (dir, "env"), *container = g_build_filename (dir, "container-id", NULL);
@@ -110,8 +121,7 @@ become_podman (const char *podman, const char *dir, const char *const *verb)
     return 125;
   }
   unlink (container);
-  for (guint i = 0; verb[i] != NULL; i++)
-    g_ptr_array_add (argv, (char *) verb[i]);
+  g_ptr_array_add (argv, "create");
   g_ptr_array_add (argv, cidfile);
   if (env_file != NULL)
     g_ptr_array_add (argv, env_file);
@@ -120,27 +130,19 @@ become_podman (const char *podman, const char *dir, const char *const *verb)
   g_ptr_array_add (argv, NULL);
   for (guint i = 0; variables != NULL && i < variables->len; i++)
     putenv (variables->pdata[i]);
-  /* It lives for a tenth of a second: collecting garbage is a tenth of its work, and for nothing. */
-  g_setenv ("GOGC", "off", TRUE);
-  execv (podman, (char **) argv->pdata);
-  g_printerr ("Error: %s: %s\n", podman, g_strerror (errno));
-  return 127;
-}
-
-/* Where conmon says that it is the main process, once this container is started inside its unit. */
-static int
-create (const char *podman, const char *dir)
-{
-  static const char *const verb[] = { "create", NULL };
+  /* Where conmon says that it is the main process, once this container is started inside its unit. */
   g_setenv ("NOTIFY_SOCKET", NOTIFY_SOCKET_PATH, TRUE);
-  return become_podman (podman, dir, verb);
+  return become ((char **) argv->pdata);
 }
 
 static int
-run_container (const char *podman, const char *dir)
+start (const char *podman, const char *container)
 {
-  static const char *const verb[] = { "run", "--detach", NULL };
-  return become_podman (podman, dir, verb);
+  g_autoptr (GPtrArray) argv = podman_argv (podman);
+  g_ptr_array_add (argv, "start");
+  g_ptr_array_add (argv, (char *) container);
+  g_ptr_array_add (argv, NULL);
+  return become ((char **) argv->pdata);
 }
 
 /* In ExecStop=, where systemd gives MAINPID as long as there is one: one that has ended needs no podman to be stopped. */
@@ -184,14 +186,14 @@ main (int argc, char **argv)
     return pull (argv[2], argv[3]);
   if (argc == 4 && strcmp (argv[1], "create") == 0)
     return create (argv[2], argv[3]);
-  if (argc == 4 && strcmp (argv[1], "run") == 0)
-    return run_container (argv[2], argv[3]);
+  if (argc == 4 && strcmp (argv[1], "start") == 0)
+    return start (argv[2], argv[3]);
   if (argc == 5 && strcmp (argv[1], "stop") == 0)
     return stop (argv[2], argv[3], argv[4]);
   if (argc == 3 && strcmp (argv[1], "sweep") == 0)
     return sweep (argv[2]);
   if (argc == 8 && strcmp (argv[1], "exec") == 0)
     return helper_exec (argv + 2);
-  g_printerr ("usage: swarm-podman pull|create|run PODMAN DIR | stop PODMAN CONTAINER SECONDS | exec CRUN DIR FILE CONTAINER MS BYTES | sweep PODMAN\n");
+  g_printerr ("usage: swarm-podman pull|create PODMAN DIR | start PODMAN CONTAINER | stop PODMAN CONTAINER SECONDS | exec CRUN DIR FILE CONTAINER MS BYTES | sweep PODMAN\n");
   return 2;
 }

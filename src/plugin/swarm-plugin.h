@@ -289,7 +289,6 @@ typedef struct {
   size_t n_ports;
 
   const char *registry_auth; /* prepare only: docker's X-Registry-Auth or NULL */
-  bool starts_at_once;       /* prepare only: the start follows; what it can do as well may be left to it */
 } SwarmPluginTask;
 
 /* A command to run beside a task's first process, in its container. The arguments are as secret as the task's. */
@@ -308,7 +307,7 @@ typedef struct {
   void (*fini) (SwarmPluginInstance *self);
   /* Everything that can be done before the start: the image, the container. */
   void (*prepare) (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *call);
-  /* OK when the task runs. It must go on running when the agent ends. INVALID: it can never start as it is, as if prepare had failed. */
+  /* OK when the task runs. It must go on running when the agent ends. */
   void (*start) (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *call);
   /* OK when it runs no more: its stop signal, its grace period, then a kill. Fine when it does not run. Yields the exit_code. */
   void (*stop) (SwarmPluginInstance *self, const char *task_id, SwarmPluginCall *call);

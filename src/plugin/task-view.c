@@ -182,7 +182,6 @@ swarm_task_view_new (const SwarmTask *task, const SwarmId *node, const char *hos
   self->task.node_hostname = hostname;
   self->task.slot = task->slot;
   self->task.network_mode = network_mode;
-  self->task.starts_at_once = with_auth && task->desired_state >= SWARM_TASK_RUNNING;
   if (task->spec != NULL && task->spec->container != NULL)
     view_container (self, task->spec->container, task->generic, with_auth);
   self->task.labels = view_labels (self, task->spec != NULL ? task->spec->container : NULL);

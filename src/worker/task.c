@@ -413,10 +413,8 @@ on_started (const SwarmRuntimeResult *result, const GError *error, gpointer data
     swarm_worker_health_watch (self);
     if (self->ended)
       swarm_worker_task_exited (self, self->exit_code, self->exited_at, self->exit_reason);
-  } else if (!wants_down (self)) {
-    gboolean impossible = g_error_matches (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
-    swarm_worker_task_set (self, impossible ? SWARM_TASK_REJECTED : SWARM_TASK_FAILED, NULL, error->message, 0);
-  }
+  } else if (!wants_down (self))
+    swarm_worker_task_set (self, SWARM_TASK_FAILED, NULL, error->message, 0);
   go_on (self);
 }
 

@@ -522,42 +522,7 @@ test_refused (void)
   g_assert_cmpstr (bed->systemd.calls->str, ==, "");
 }
 
-/* ---- one call of podman ---- */
-
-/* A start that follows at once makes the container itself. */
-static void
-test_at_once (void)
-{
-  g_autoptr (Bed) bed = bed_new ();
-
-  bed->task->desired_state = SWARM_TASK_RUNNING;
-  prepare (bed);
-  finish_call (bed);
-  g_assert_no_error (bed->error);
-  g_assert_null (bed->container);
-  start (bed);
-  finish_call (bed);
-  g_assert_no_error (bed->error);
-  g_assert_cmpstr (bed->container, ==, CONTAINER);
-  g_assert_cmpstr (bed->systemd.calls->str, ==, "start swarm-pull, start swarm-task-T");
-}
-
-/* No container was made: it is as if the preparation had failed. */
-static void
-test_at_once_refused (void)
-{
-  g_autoptr (Bed) bed = bed_new ();
-
-  bed->task->desired_state = SWARM_TASK_RUNNING;
-  bed->systemd.fails = "swarm-task-";
-  bed->systemd.stderr_text = "Error: statfs /nowhere: no such file or directory\n";
-  prepare (bed);
-  finish_call (bed);
-  start (bed);
-  finish_call (bed);
-  g_assert_error (bed->error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
-  g_assert_cmpstr (bed->error->message, ==, "statfs /nowhere: no such file or directory");
-}
+/* ---- images ---- */
 
 static void
 set_image (Bed *bed, const char *image)
@@ -566,32 +531,43 @@ set_image (Bed *bed, const char *image)
   bed->task->spec->container->image = g_strdup (image);
 }
 
-/* What has a digest is asked about once, until a start fails: then somebody may have removed it. */
+/* What has a digest is asked about once, until no container can be made: then somebody may have removed it. */
 static void
 test_known_image (void)
 {
   g_autoptr (Bed) bed = bed_new ();
 
   set_image (bed, "docker.io/library/nginx:latest@sha256:" CONTAINER);
-  bed->task->desired_state = SWARM_TASK_RUNNING;
   for (guint i = 0; i < 2; i++) {
     prepare (bed);
     finish_call (bed);
     g_assert_no_error (bed->error);
   }
-  g_assert_cmpstr (bed->systemd.calls->str, ==, "start swarm-pull");
-  bed->systemd.fails = "swarm-task-";
+  g_assert_cmpstr (bed->systemd.calls->str, ==, "start swarm-pull, start swarm-prepare-T, start swarm-prepare-T");
+  bed->systemd.fails = "swarm-prepare-";
   bed->systemd.stderr_text = "Error: image not known\n";
-  start (bed);
+  prepare (bed);
   finish_call (bed);
   g_assert_nonnull (bed->error);
+  g_string_truncate (bed->systemd.calls, 0);
+  bed->systemd.fails = NULL;
   prepare (bed);
   finish_call (bed);
   g_assert_no_error (bed->error);
-  g_assert_cmpstr (bed->systemd.calls->str, ==, "start swarm-pull, start swarm-task-T, start swarm-pull");
+  g_assert_cmpstr (bed->systemd.calls->str, ==, "start swarm-pull, start swarm-prepare-T");
 }
 
 /* ---- tasks that share ---- */
+
+static guint
+count_of (const char *text, const char *what)
+{
+  guint n = 0;
+
+  for (const char *at = strstr (text, what); at != NULL; at = strstr (at + 1, what))
+    n++;
+  return n;
+}
 
 static void
 count_done (const SwarmRuntimeResult *result, const GError *error, gpointer data)
@@ -633,14 +609,13 @@ test_shared_pull (void)
   g_autoptr (Bed) bed = bed_new ();
   guint done = 0;
 
-  bed->task->desired_state = SWARM_TASK_RUNNING;
   for (guint8 i = 1; i <= 3; i++)
     prepare_other (bed, i, &done);
   g_free (bed->task->spec->container->pull_options->registry_auth);
   bed->task->spec->container->pull_options->registry_auth = NULL;
   prepare_other (bed, 4, &done); /* other credentials: a pull of its own */
   wait_until (&done, 4);
-  g_assert_cmpstr (bed->systemd.calls->str, ==, "start swarm-pull, start swarm-pull");
+  g_assert_cmpuint (count_of (bed->systemd.calls->str, "start swarm-pull"), ==, 2);
 }
 
 /* The only one that waited goes, and another comes before the pull is stopped: it is begun again. */
@@ -651,7 +626,6 @@ test_pull_again (void)
   guint done = 0;
 
   set_image (bed, "docker.io/library/nginx:latest@sha256:" CONTAINER);
-  bed->task->desired_state = SWARM_TASK_RUNNING;
   bed->systemd.hangs = "swarm-pull-";
   prepare (bed);
   while (bed->systemd.hanging == NULL)
@@ -660,17 +634,7 @@ test_pull_again (void)
   swarm_runtime_host_cancel (bed->host, bed->call);
   prepare_other (bed, 2, &done);
   wait_until (&done, 1);
-  g_assert_cmpstr (bed->systemd.calls->str, ==, "start swarm-pull, stop swarm-pull, start swarm-pull");
-}
-
-static guint
-count_of (const char *text, const char *what)
-{
-  guint n = 0;
-
-  for (const char *at = strstr (text, what); at != NULL; at = strstr (at + 1, what))
-    n++;
-  return n;
+  g_assert_cmpstr (bed->systemd.calls->str, ==, "start swarm-pull, stop swarm-pull, start swarm-pull, start swarm-prepare-T");
 }
 
 static void
@@ -840,8 +804,6 @@ main (int argc, char **argv)
   g_test_add_func ("/runtime-podman/leftover", test_leftover);
   g_test_add_data_func ("/runtime-podman/cancel/pull", "swarm-pull-", test_cancel);
   g_test_add_data_func ("/runtime-podman/cancel/create", "swarm-prepare-", test_cancel);
-  g_test_add_func ("/runtime-podman/at-once", test_at_once);
-  g_test_add_func ("/runtime-podman/at-once-refused", test_at_once_refused);
   g_test_add_func ("/runtime-podman/known-image", test_known_image);
   g_test_add_func ("/runtime-podman/shared-pull", test_shared_pull);
   g_test_add_func ("/runtime-podman/pull-again", test_pull_again);
