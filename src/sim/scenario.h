@@ -150,5 +150,3 @@ SimScenario *sim_scenario_parse (const char *text, GError **error);
 char *sim_scenario_to_text (const SimScenario *self);
 /* When it ends, in seconds. */
 double sim_scenario_end (const SimScenario *self);
-/* The part of the manual that describes the fields (roff); caller frees. */
-char *sim_scenario_man (void);

@@ -7,6 +7,7 @@ enum { SIM_EXIT_OK = 0, SIM_EXIT_FAILED = 1, SIM_EXIT_USAGE = 2 };
 
 int sim_command_run (int argc, char **argv);
 int sim_command_fuzz (int argc, char **argv);
+int sim_command_bench (int argc, char **argv);
 int sim_command_man (void);
 int sim_usage (const char *format, ...) G_GNUC_PRINTF (1, 2);
 const char *sim_version (void);

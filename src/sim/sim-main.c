@@ -7,8 +7,8 @@
 
 static const char usage_text[]
     = "Usage:  swarm-sim run SCENARIO.json… [--seed N] [--until SECONDS] [--format text|json|brief]\n"
-      "        swarm-sim fuzz --seeds A..B [--nodes N] [--seconds N] [--faults LIST] [--jobs N] [--shrink TRIES] [--save DIR]\n"
-      "        swarm-sim bench\n"
+      "        swarm-sim fuzz --seeds A..B [--nodes N] [--seconds N] [--faults LIST] [--jobs N] [--shrink TRIES] [--save DIR] [--print] [--verbose]\n"
+      "        swarm-sim bench [--quick]\n"
       "        swarm-sim --help | --version\n"
       "\nSee swarm-sim(1).\n";
 
@@ -37,6 +37,8 @@ main (int argc, char **argv)
     return sim_command_run (argc - 2, argv + 2);
   if (g_str_equal (word, "fuzz"))
     return sim_command_fuzz (argc - 2, argv + 2);
+  if (g_str_equal (word, "bench"))
+    return sim_command_bench (argc - 2, argv + 2);
   if (g_str_equal (word, "--generate-man"))
     return sim_command_man ();
   if (g_str_equal (word, "--help") || g_str_equal (word, "-h")) {
