@@ -3,10 +3,12 @@
 #include "ctl/client.h"
 #include "ctl/plan.h"
 #include "ctl/screen.h"
+#include "ctl/task-list.h"
 #include <glib-unix.h>
 #include <stdio.h>
 
 #define POLL_MS 500
+#define EXPLAINED 10 /* of so many tasks that stay is said why */
 
 static gboolean
 is_over (JsonObject *task)
@@ -29,22 +31,51 @@ typedef struct {
   gboolean wake;
 } Wait;
 
-/* Tasks that are still to move; -1 with an error. */
-static gint64
-tasks_left (CtlContext *context, const Wait *wait, GError **error)
+static JsonNode *
+tasks_of (CtlContext *context, const char *filter, const char *id, GError **error)
 {
   g_autoptr (GPtrArray) ids = g_ptr_array_new ();
-  g_autoptr (JsonNode) list = NULL;
+
+  g_ptr_array_add (ids, (gpointer)id);
+  return ctl_list_tasks (context, ctl_filters_with (NULL, filter, ids), error);
+}
+
+/* Why the task that is to take the place of @task does not run yet. */
+static void
+explain (CtlContext *context, JsonObject *task, CtlScreen *screen)
+{
+  g_autoptr (JsonNode) list = tasks_of (context, "service", ctl_json_string (task, "ServiceID"), NULL);
+  g_autoptr (GPtrArray) tasks = ctl_json_objects (list != NULL ? json_node_get_array (list) : NULL);
+  g_autofree char *name = ctl_task_slot_name (task, NULL, FALSE);
+
+  for (guint i = 0; i < tasks->len; i++) {
+    JsonObject *other = g_ptr_array_index (tasks, i);
+
+    if (ctl_json_int (other, "Slot") == ctl_json_int (task, "Slot") && g_str_equal (ctl_json_string (other, "Status.State"), "pending")
+        && *ctl_json_string (other, "Status.Err") != 0)
+      ctl_screen_show (name, ctl_json_string (other, "Status.Err"), TRUE, screen);
+  }
+}
+
+/* Tasks that are still to move; -1 with an error. */
+static gint64
+tasks_left (CtlContext *context, const Wait *wait, CtlScreen *screen, GError **error)
+{
+  g_autoptr (JsonNode) list = tasks_of (context, wait->filter, wait->id, error);
   g_autoptr (GPtrArray) tasks = NULL;
   gint64 left = 0;
 
-  g_ptr_array_add (ids, (gpointer)wait->id);
-  list = ctl_list_tasks (context, ctl_filters_with (NULL, wait->filter, ids), error);
   if (list == NULL)
     return -1;
   tasks = ctl_json_objects (json_node_get_array (list));
-  for (guint i = 0; i < tasks->len; i++)
-    left += !is_over (g_ptr_array_index (tasks, i)) && wait->counts (g_ptr_array_index (tasks, i));
+  for (guint i = 0; i < tasks->len; i++) {
+    JsonObject *task = g_ptr_array_index (tasks, i);
+
+    if (is_over (task) || !wait->counts (task))
+      continue;
+    if (++left <= EXPLAINED && ctl_json_int (task, "Slot") != 0)
+      explain (context, task, screen);
+  }
   return left;
 }
 
@@ -78,7 +109,7 @@ static gboolean
 wait_loop (CtlContext *context, Wait *wait, CtlScreen *screen, GError **error)
 {
   while (!wait->interrupted) {
-    gint64 left = tasks_left (context, wait, error);
+    gint64 left = tasks_left (context, wait, screen, error);
     g_autofree char *text = g_strdup_printf (ngettext ("%u task left", "%u tasks left", (gulong)MAX (left, 0)), (guint)MAX (left, 0));
 
     if (left < 0)
