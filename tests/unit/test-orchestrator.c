@@ -45,6 +45,81 @@ test_scale (void)
   g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 0);
 }
 
+/* Another number while the first is still being made: what was begun is not finished first. */
+static void
+test_scale_changes_its_mind (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 4000);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, 5 * MS);
+  g_assert_true (brain_scale (brain, &web, 20, NULL));
+  brain_run (brain, 20 * MS);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), <, 2000);
+  brain_run (brain, 2 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 20);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 20);
+  /* And down: what is wanted again stays. */
+  g_assert_true (brain_scale (brain, &web, 3000, NULL));
+  brain_run (brain, 5 * SECOND);
+  SwarmId kept = newest_task (brain, &web, 1)->object.id;
+  g_assert_true (brain_scale (brain, &web, 1, NULL));
+  brain_run (brain, 3 * MS);
+  g_assert_true (brain_scale (brain, &web, 3000, NULL));
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 3000);
+  g_assert_true (swarm_id_equal (&newest_task (brain, &web, 1)->object.id, &kept));
+}
+
+/* A transaction that fails is done again, none of it is forgotten. */
+static void
+test_quorum_comes_and_goes (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 3000);
+  SwarmId web = brain_create (brain, spec);
+  for (guint i = 0; i < 4; i++) {
+    brain_run (brain, 6 * MS);
+    sim_log_break (brain->log, TRUE);
+    brain_run (brain, 300 * MS);
+    sim_log_break (brain->log, FALSE);
+  }
+  brain_run (brain, 10 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 3000);
+  for (guint slot = 1; slot <= 5; slot++)
+    tame_report (node, &newest_task (brain, &web, slot)->object.id, SWARM_TASK_FAILED, "x");
+  brain_run (brain, 1500);
+  sim_log_break (brain->log, TRUE);
+  brain_run (brain, 300 * MS);
+  sim_log_break (brain->log, FALSE);
+  brain_run (brain, 10 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 3000);
+}
+
+/* Slots with a history go whole, in however many transactions. */
+static void
+test_many_slots_with_history (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 450);
+  SwarmId web = brain_create (brain, spec);
+  spec->update = swarm_update_config_new ();
+  spec->update->parallelism = 0;
+  for (guint i = 1; i <= 2; i++) {
+    brain_run (brain, 5 * SECOND);
+    spec->task->force_update = i;
+    g_assert_true (brain_update (brain, &web, spec, NULL));
+  }
+  brain_run (brain, 10 * SECOND);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 3 * 450);
+  g_assert_true (brain_scale (brain, &web, 0, NULL));
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 0);
+}
+
 /* The slots that go are those on the nodes with most tasks; those without a node go first. */
 static void
 test_scale_down_choice (void)
@@ -574,6 +649,9 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/orchestrator/create", test_create);
   g_test_add_func ("/orchestrator/scale", test_scale);
+  g_test_add_func ("/orchestrator/scale-changes-its-mind", test_scale_changes_its_mind);
+  g_test_add_func ("/orchestrator/quorum-comes-and-goes", test_quorum_comes_and_goes);
+  g_test_add_func ("/orchestrator/many-slots-with-history", test_many_slots_with_history);
   g_test_add_func ("/orchestrator/scale-down-choice", test_scale_down_choice);
   g_test_add_func ("/orchestrator/remove", test_remove);
   g_test_add_func ("/orchestrator/restart-delay", test_restart_delay);
