@@ -81,6 +81,18 @@ node_drain (SwarmInvocation *invocation, gpointer object, GVariant *args)
 }
 
 static void
+node_plan_drain (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  g_autoptr (GVariant) options = g_variant_get_child_value (args, 0);
+  g_autoptr (GError) error = NULL;
+  SwarmPlanRequest request = { .kind = SWARM_PLAN_DRAIN, .node = &SWARM_OBJECT (object)->id };
+  if (drain_options (options, &request.order, &request.deadline_us, &error))
+    swarm_api_plan (swarm_api_of (invocation), invocation, &request);
+  else
+    swarm_invocation_fail (invocation, error);
+}
+
+static void
 node_update_labels (SwarmInvocation *invocation, gpointer object, GVariant *args)
 {
   g_autoptr (GHashTable) set = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
@@ -181,6 +193,8 @@ static const SwarmBusMethod node_methods[] = {
     "its replacement runs), Deadline x (ns from now on after which no task waits for its replacement; 0: none)." },
   { "PlanAvailability", "s:availability", "aa{sv}:steps b:truncated", swarm_api_plan_availability, SWARM_ACTION_READ, SWARM_ROLES_MANAGER, 0,
     node_details, "What this availability would do now; nothing is written. Steps as Manager.PlanService gives them." },
+  { "PlanDrain", "a{sv}:options", "aa{sv}:steps b:truncated", node_plan_drain, SWARM_ACTION_READ, SWARM_ROLES_MANAGER, 0, node_details,
+    "What Drain with these options would do now; nothing is written. Steps as Manager.PlanService gives them." },
   { "UpdateLabels", "a{ss}:set as:remove", NULL, node_update_labels, SWARM_ACTION_MANAGE_NODES, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE,
     node_details, "Sets and removes labels of the node." },
   { "Remove", "b:force", NULL, node_remove, SWARM_ACTION_MANAGE_NODES, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE, node_details,

@@ -157,6 +157,15 @@ drain_options (CtlContext *context)
 }
 
 static gboolean
+plan_drain (CtlContext *context, const char *path, GError **error)
+{
+  g_autoptr (GVariant) reply
+      = ctl_call (context, path, CTL_NODE_IFACE, "PlanDrain", g_variant_new ("(@a{sv})", drain_options (context)), error);
+
+  return reply != NULL && ctl_plan_print (context, reply, error);
+}
+
+static gboolean
 any_task (JsonObject *task)
 {
   return TRUE;
@@ -174,7 +183,7 @@ ctl_cmd_node_drain (CtlContext *context, GError **error)
   if (path == NULL)
     return FALSE;
   if (ctl_args_bool (context->args, "dry-run"))
-    return ctl_plan_availability (context, path, "drain", error);
+    return plan_drain (context, path, error);
   reply = ctl_call_write (context, path, CTL_NODE_IFACE, "Drain", g_variant_new ("(@a{sv})", drain_options (context)), FALSE, error);
   if (reply == NULL)
     return FALSE;

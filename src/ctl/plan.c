@@ -70,12 +70,3 @@ ctl_plan_service (CtlContext *context, const SwarmServiceSpec *spec, GVariant *o
 
   return reply != NULL && ctl_plan_print (context, reply, error);
 }
-
-gboolean
-ctl_plan_availability (CtlContext *context, const char *path, const char *availability, GError **error)
-{
-  g_autoptr (GVariant) reply
-      = ctl_call (context, path, CTL_NODE_IFACE, "PlanAvailability", g_variant_new ("(s)", availability), error);
-
-  return reply != NULL && ctl_plan_print (context, reply, error);
-}

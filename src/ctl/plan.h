@@ -10,7 +10,5 @@ char *ctl_plan_text (JsonArray *steps, gboolean json);
 /* Prints what creating @spec, or putting it in place of the spec of the service of its name, would do. @options: those of
  * CreateService; sunk. */
 gboolean ctl_plan_service (CtlContext *context, const SwarmServiceSpec *spec, GVariant *options, GError **error);
-/* The same of a node's availability. */
-gboolean ctl_plan_availability (CtlContext *context, const char *path, const char *availability, GError **error);
 /* Prints what a call that plans answered: (aa{sv} steps, b truncated). */
 gboolean ctl_plan_print (CtlContext *context, GVariant *reply, GError **error);

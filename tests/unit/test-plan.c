@@ -118,6 +118,33 @@ test_drain (void)
   g_assert_cmpstr (wrong.error, ==, "invalid availability \"gone\", only active, pause and drain are supported");
 }
 
+/* The replacement first; a task that has nowhere to go stays, unless there is a deadline. */
+static void
+test_drain_order (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  g_autoptr (SwarmServiceSpec) web = brain_spec ("web", 1), pinned = brain_spec ("pinned", 1);
+  g_auto (Told) first = { 0 }, late = { 0 };
+  Tame *n1 = brain_node (brain, "n1");
+  pinned->task->placement = swarm_placement_new ();
+  pinned->task->placement->constraints = swarm_strings_new ();
+  g_ptr_array_add (pinned->task->placement->constraints, g_strdup ("node.hostname==n1"));
+  brain_create (brain, web);
+  SwarmId id = brain_create (brain, pinned);
+  brain_run (brain, SECOND);
+  brain_node (brain, "n2");
+  SwarmPlanRequest request = { .kind = SWARM_PLAN_DRAIN, .node = &n1->id, .order = SWARM_DRAIN_START_FIRST };
+  plan (brain, &request, &first);
+  g_test_message ("%s", first.text->str);
+  g_assert_cmpuint (first.n[SWARM_PLAN_STOP], ==, 1);
+  g_assert_true (strstr (first.text->str, "start web.1") < strstr (first.text->str, "stop web.1"));
+  g_assert_nonnull (strstr (first.text->str, "pending pinned.1: no suitable node"));
+  request.deadline_us = SECOND;
+  plan (brain, &request, &late);
+  g_assert_nonnull (strstr (late.text->str, "stop pinned.1"));
+  g_assert_cmpuint (count_running (brain, &id), ==, 1);
+}
+
 static void
 test_refused (void)
 {
@@ -159,6 +186,7 @@ main (int argc, char **argv)
   g_test_add_func ("/plan/create", test_create);
   g_test_add_func ("/plan/update", test_update);
   g_test_add_func ("/plan/drain", test_drain);
+  g_test_add_func ("/plan/drain-order", test_drain_order);
   g_test_add_func ("/plan/refused", test_refused);
   g_test_add_func ("/plan/many", test_many);
   return g_test_run ();

@@ -18,6 +18,8 @@ struct _SwarmPlan {
   SwarmServiceSpec *spec;
   SwarmId node;
   char *availability;
+  SwarmDrainOrder order;
+  gint64 deadline_us;
   gboolean changed;
   gboolean ending;
   GError *refused;
@@ -63,6 +65,10 @@ make_change (SwarmPlan *self)
   swarm_plan_world_record (self->world);
   if (self->kind == SWARM_PLAN_AVAILABILITY) {
     swarm_control_set_availability (control, &self->node, self->availability, NULL, changed, self);
+    return;
+  }
+  if (self->kind == SWARM_PLAN_DRAIN) {
+    swarm_control_drain_node (control, &self->node, self->order, self->deadline_us, NULL, changed, self);
     return;
   }
   if (self->spec->name != NULL)
@@ -122,6 +128,8 @@ swarm_plan_new (const SwarmLeader *leader, SwarmSchedulerSet *schedulers, const 
   self->spec = request->spec != NULL ? swarm_message_ref (request->spec) : NULL;
   self->node = request->node != NULL ? *request->node : SWARM_ID_NIL;
   self->availability = g_strdup (request->availability);
+  self->order = request->order;
+  self->deadline_us = request->deadline_us;
   self->done = done;
   self->data = data;
   plan_go_on (self);

@@ -5,14 +5,16 @@
 #include "manager/leader.h"
 #include "plugin/scheduler-set.h"
 
-typedef enum { SWARM_PLAN_SERVICE, SWARM_PLAN_AVAILABILITY } SwarmPlanKind;
+typedef enum { SWARM_PLAN_SERVICE, SWARM_PLAN_AVAILABILITY, SWARM_PLAN_DRAIN } SwarmPlanKind;
 
 /* Borrowed during the call. */
 typedef struct {
   SwarmPlanKind kind;
   const SwarmServiceSpec *spec; /* SERVICE: created, or put in place of the service of that name */
-  const SwarmId *node;          /* AVAILABILITY */
-  const char *availability;
+  const SwarmId *node;          /* AVAILABILITY, DRAIN */
+  const char *availability;     /* AVAILABILITY */
+  SwarmDrainOrder order;        /* DRAIN, as swarm_control_drain_node() */
+  gint64 deadline_us;
 } SwarmPlanRequest;
 
 typedef enum { SWARM_PLAN_START, SWARM_PLAN_STOP, SWARM_PLAN_PENDING } SwarmPlanAction;
