@@ -66,8 +66,11 @@ swarm_agent_filter (SwarmInvocation *invocation, gpointer data)
   if (swarm_id_is_nil (&leader) || swarm_id_equal (&leader, &self->membership->node)) {
     if (!write)
       return FALSE; /* better an old answer than none */
-    swarm_invocation_fail_literal (invocation, SWARM_ERROR_NO_QUORUM, SWARM_NO_LEADER_TEXT);
-    return TRUE;
+    leader = SWARM_ID_NIL;
+    if (method->action == SWARM_ACTION_WIRE_ONLY) {
+      swarm_invocation_fail_literal (invocation, SWARM_ERROR_NO_QUORUM, SWARM_NO_LEADER_TEXT);
+      return TRUE;
+    }
   }
   if (method->action == SWARM_ACTION_WIRE_ONLY)
     forward_to (self, &leader, invocation);

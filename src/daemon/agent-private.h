@@ -63,6 +63,9 @@ struct _SwarmAgent {
   GPtrArray *log_sessions; /* see agent-logs.c */
   GPtrArray *relays;       /* calls that the leader has not answered; see agent-relay.c */
   guint relay_source;
+  GPtrArray *held;         /* writes that wait for the next leader */
+  SwarmTimer *held_timer;
+  gint64 no_leader_since;  /* boottime; 0: one is known */
   guint teardown_source;
   guint role_source;
   char *plugin_error; /* why this host cannot run tasks */
@@ -140,10 +143,12 @@ void swarm_agent_wire_call (SwarmLink *link, SwarmCall *call, gpointer agent);
 /* ---- agent-relay.c ---- */
 #define SWARM_NO_LEADER_TEXT \
   "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online."
-/* Has the leader answer a call. */
+/* Has the leader answer a call. @leader nil: none is known, a write waits a moment for the next one. */
 void swarm_agent_relay (SwarmAgent *self, const SwarmId *leader, SwarmInvocation *invocation);
 /* Another leader, or none: calls that wait for the one before end, or are asked anew. */
 void swarm_agent_relays_follow_lead (SwarmAgent *self);
+/* The agent leaves or stops: what waits for a leader is refused. */
+void swarm_agent_relays_end (SwarmAgent *self);
 /* The leader's side: Relay.Call. */
 void swarm_agent_relay_hook (gpointer agent, SwarmInvocation *invocation);
 

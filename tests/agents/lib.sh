@@ -145,7 +145,6 @@ join_as() { # NAME MANAGER ROLE
 
 ready() { [ "$(ctl "$1" node ls | grep -c ' Ready ')" = "$2" ]; }
 managers() { [ "$(ctl "$1" node ls | grep -cE 'Leader|Reachable')" = "$2" ]; }
-other_leads() { ctl "$1" node ls | grep ' Leader ' | grep -qv "^$2"; } # MANAGER NODE: a leader is known, and it is not NODE
 is_worker() { ctl "$1" info | grep -q 'Is Manager: false'; }
 few_descriptors() { [ "$(find "/proc/${PID[$1]}/fd" | wc -l)" -lt 60 ]; }
 nothing_on() { [ "$(ctl "$1" node ps --filter desired-state=running -q "$2" | wc -l)" = 0 ]; } # MANAGER NODE
