@@ -103,7 +103,7 @@ exec_run (SwarmPluginCode code, const char *error, const char *content, size_t l
   /* Often and short: systemd need not tell the journal of each. */
   const char *const properties[] = { "Type=oneshot", "Slice=swarm.slice", "CollectMode=inactive-or-failed", "LogLevelMax=2",
                                      "StandardError=null", out, limit, NULL };
-  podman_run_oneshot (self->host, exec->unit, properties, argv, exec_ran, exec);
+  podman_run_oneshot (self, exec->unit, properties, argv, exec_ran, exec);
 }
 
 void

@@ -4,7 +4,7 @@
 #include "private.h"
 
 typedef struct {
-  SwarmPluginHost *host;
+  SwarmPluginInstance *self;
   char *name;
   char **properties;
   char **argv;
@@ -14,8 +14,9 @@ typedef struct {
 } Oneshot;
 
 static void
-oneshot_free (Oneshot *oneshot)
+oneshot_free (gpointer data)
 {
+  Oneshot *oneshot = data;
   g_free (oneshot->name);
   g_strfreev (oneshot->properties);
   g_strfreev (oneshot->argv);
@@ -36,9 +37,10 @@ done (SwarmPluginCode code, const char *error, const SwarmPluginUnitState *state
   Oneshot *oneshot = data;
   if (code == SWARM_PLUGIN_EXISTS && !oneshot->again) {
     oneshot->again = TRUE;
-    oneshot->host->unit_stop (oneshot->host, oneshot->name, leftover_stopped, oneshot);
+    oneshot->self->host->unit_stop (oneshot->self->host, oneshot->name, leftover_stopped, oneshot);
     return;
   }
+  g_hash_table_steal (oneshot->self->oneshots, oneshot);
   oneshot->func (code, error, state, oneshot->data);
   oneshot_free (oneshot);
 }
@@ -53,19 +55,22 @@ go (Oneshot *oneshot)
     .exec = &exec,
     .n_exec = 1,
   };
-  oneshot->host->unit_start (oneshot->host, &unit, done, oneshot);
+  oneshot->self->host->unit_start (oneshot->self->host, &unit, done, oneshot);
 }
 
 void
-podman_run_oneshot (SwarmPluginHost *host, const char *name, const char *const *properties, const char *const *argv,
+podman_run_oneshot (SwarmPluginInstance *self, const char *name, const char *const *properties, const char *const *argv,
                     SwarmPluginUnitFunc func, void *data)
 {
   Oneshot *oneshot = g_new0 (Oneshot, 1);
-  oneshot->host = host;
+  oneshot->self = self;
   oneshot->name = g_strdup (name);
   oneshot->properties = g_strdupv ((char **) properties);
   oneshot->argv = g_strdupv ((char **) argv);
   oneshot->func = func;
   oneshot->data = data;
+  if (self->oneshots == NULL)
+    self->oneshots = g_hash_table_new_full (NULL, NULL, oneshot_free, NULL);
+  g_hash_table_add (self->oneshots, oneshot);
   go (oneshot);
 }

@@ -117,7 +117,7 @@ podman_run_unit (SwarmPluginInstance *self, const char *name, const char *scope,
   g_autofree char *err = g_strdup_printf ("StandardError=truncate:%s/error", dir);
   g_autofree char *limit = g_strdup_printf ("TimeoutStartSec=%s", timeout);
   const char *const properties[] = { "Type=oneshot", "Slice=swarm.slice", "CollectMode=inactive-or-failed", out, err, limit, NULL };
-  podman_run_oneshot (self->host, name, properties, argv, func, data);
+  podman_run_oneshot (self, name, properties, argv, func, data);
 }
 
 void

@@ -17,6 +17,7 @@ struct SwarmPluginInstance {
   GHashTable *prepares;   /* SwarmPluginCall → PodmanOp, for cancel */
   GHashTable *images;     /* references with a digest of which the image is known to be here */
   GHashTable *pulls;      /* key → PodmanPull, under way */
+  GHashTable *oneshots;   /* of oneshot.c: under way; NULL: none yet */
   GQueue to_remove;       /* PodmanOp: their units are stopped, their containers wait for podman rm */
   GPtrArray *removing;    /* PodmanOp, of the podman rm under way; NULL: none */
   int exits_fd;           /* inotify on conmon's exit directory; -1: not there yet */
@@ -121,7 +122,7 @@ char *podman_auth_file (const char *image, const char *auth, char **ret_error);
 
 /* oneshot.c */
 /* Runs @argv as a transient unit to its end; a unit of that name that an earlier agent left is stopped first. */
-void podman_run_oneshot (SwarmPluginHost *host, const char *name, const char *const *properties, const char *const *argv,
+void podman_run_oneshot (SwarmPluginInstance *self, const char *name, const char *const *properties, const char *const *argv,
                          SwarmPluginUnitFunc func, void *data);
 
 /* exits.c */

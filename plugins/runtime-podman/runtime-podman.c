@@ -235,6 +235,7 @@ fini (SwarmPluginInstance *self)
   podman_exits_unwatch (self);
   g_hash_table_unref (self->tasks);
   g_hash_table_unref (self->containers);
+  g_clear_pointer (&self->oneshots, g_hash_table_unref);
   g_hash_table_unref (self->pulls);
   g_hash_table_unref (self->prepares);
   g_hash_table_unref (self->images);
