@@ -249,6 +249,9 @@ static const char *const differences[] = {
   "--max-concurrent.",
   "In task lists the first task of a replicated job is job.0; docker shows the node there.",
   "A rollback whose failure action is rollback (only the API can say so) pauses when it fails: nothing is rolled back twice.",
+  "With stop-first a slot never has two running tasks: the new one waits until the old one has stopped, however long that takes; docker starts "
+  "it after a minute. After a minute beyond the grace period such a slot no longer holds up the others of an update.",
+  "An update that changes nothing keeps the specification before and an update under way; a paused update goes on.",
   "When labels or resources of a node change, every task that does not fit any more is moved in the same pass.",
   "A task that fails at once again and again waits longer each time, up to --restart-backoff; service ps shows how long. 0 restores "
   "docker's behaviour.",

@@ -10,6 +10,7 @@
 #define POLL_MS 1000
 #define RESTART_SECONDS 10
 #define WAKE_MS 50 /* changes come in bursts */
+#define MAX_WAKE_MS 5000
 
 /* ---- waiting ---- */
 
@@ -27,6 +28,7 @@ typedef struct {
   gint64 monitor_us;
   gboolean interrupted;
   gboolean changed; /* a signal came, its timer runs */
+  guint wake_ms;    /* between two looks: the more tasks, the less often */
   gboolean wake;
 } Wait;
 
@@ -61,7 +63,7 @@ on_task_changed (const char *sender, const char *path, const char *member, GVari
       && !g_str_equal (g_variant_get_string (service, NULL), wait->id))
     return;
   if (!wait->changed)
-    g_timeout_add (WAKE_MS, on_time, wait);
+    g_timeout_add (wait->wake_ms, on_time, wait);
   wait->changed = TRUE;
 }
 
@@ -125,6 +127,7 @@ look (Wait *wait, GError **error)
   if (nodes == NULL)
     return FALSE;
   tasks = ctl_json_objects (json_node_get_array (list));
+  wait->wake_ms = CLAMP (tasks->len, WAKE_MS, MAX_WAKE_MS);
   converged = ctl_progress_update (wait->progress, object, tasks, nodes);
   wait->end = ctl_progress_judge (&wait->judge, object, converged, error);
   if (wait->judge.rollback != NULL && *wait->judge.rollback != 0)
@@ -199,7 +202,7 @@ wait_loop (Wait *wait, GError **error)
       return FALSE;
     if (verified (wait))
       return TRUE;
-    timer = g_timeout_add (wait->end == CTL_PROGRESS_CONVERGED ? POLL_MS / 5 : POLL_MS, on_time, wait);
+    timer = g_timeout_add (MAX (wait->end == CTL_PROGRESS_CONVERGED ? POLL_MS / 5 : POLL_MS, wait->wake_ms), on_time, wait);
     while (!wait->wake && !wait->interrupted)
       g_main_context_iteration (NULL, TRUE);
     if (g_main_context_find_source_by_id (NULL, timer) != NULL)
@@ -215,7 +218,7 @@ gboolean
 ctl_progress_wait (CtlContext *context, const char *path, const char *reference, CtlProgressFlags flags,
                    GError **error)
 {
-  Wait wait = { .context = context, .path = path, .reference = reference, .monitor_us = MONITOR_US };
+  Wait wait = { .context = context, .path = path, .reference = reference, .monitor_us = MONITOR_US, .wake_ms = WAKE_MS };
   guint signal_id, subscription = 0;
   gboolean ok;
 
