@@ -24,6 +24,7 @@ typedef struct {
   SimState state;
   guint starts;
   gint64 started_at;
+  gint64 started_mono; /* wall clocks jump; what it does by its age does not */
   gint64 exits_at; /* 0: never; EXITED: when it did */
   int exit_code;
   RuntimeSimPlan plan;
@@ -274,6 +275,7 @@ started (SwarmPluginInstance *self, SimContainer *container)
   container->starts++;
   container->pid = ++last_pid;
   container->started_at = self->host->now (self->host);
+  container->started_mono = self->host->monotonic (self->host);
   container->exit_code = container->plan.exit_code;
   container->exits_at = container->plan.exit_after_us >= 0 ? container->started_at + container->plan.exit_after_us : 0;
   tell (container, RUNTIME_SIM_STARTED);
@@ -393,7 +395,7 @@ exec_over (void *data)
   SimWait *exec = data;
   SwarmPluginInstance *self = exec->self;
   const SimContainer *c = exec->container;
-  gint64 age = self->host->now (self->host) - c->started_at;
+  gint64 age = self->host->monotonic (self->host) - c->started_mono;
   gboolean healthy = c->plan.healthy_after_us >= 0 && age >= c->plan.healthy_after_us
                      && (c->plan.sick_after_us < 0 || age < c->plan.sick_after_us);
   SwarmPluginResult result = { .code = SWARM_PLUGIN_OK, .exit_code = healthy ? 0 : 1, .output = exec->output,

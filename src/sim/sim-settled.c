@@ -126,7 +126,7 @@ check_settled_service (gpointer object, gpointer data)
   SwarmServiceKind kind = swarm_service_spec_kind (service->spec);
   g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (settled->store, &service->object.id);
   guint run = 0;
-  for (guint i = 0; i < tasks->len; i++)
+  for (guint i = 0; i < tasks->len && kind != SWARM_SERVICE_REPLICATED_JOB && kind != SWARM_SERVICE_GLOBAL_JOB; i++)
     run += is_good (settled, service, g_ptr_array_index (tasks, i));
   if (kind == SWARM_SERVICE_REPLICATED && run != swarm_service_spec_replicas (service->spec))
     settled->why = g_strdup_printf ("%s: %u tasks of %" G_GUINT64_FORMAT " run", service->spec->name, run, swarm_service_spec_replicas (service->spec));

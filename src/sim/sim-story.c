@@ -5,6 +5,7 @@
 #define SECOND_NS G_GINT64_CONSTANT (1000000000)
 #define SERVICES 12
 #define GLOBAL_PERCENT 20
+#define JOB_PERCENT 15
 #define REST 900.0 /* how long everything may take to come to rest */
 
 typedef struct {
@@ -138,6 +139,19 @@ make_policy (Story *self)
   return policy;
 }
 
+static SwarmHealthcheck *
+make_healthcheck (Story *self)
+{
+  SwarmHealthcheck *health = swarm_healthcheck_new ();
+  health->test = swarm_strings_new ();
+  g_ptr_array_add (health->test, g_strdup ("CMD"));
+  g_ptr_array_add (health->test, g_strdup ("true"));
+  health->interval = roll (self, 1, 4) * SECOND_NS;
+  health->retries = roll (self, 1, 3);
+  health->start_period = roll (self, 0, 10) * SECOND_NS;
+  return health;
+}
+
 static void
 fill_task (Story *self, Service *service, SwarmTaskSpec *task)
 {
@@ -146,8 +160,19 @@ fill_task (Story *self, Service *service, SwarmTaskSpec *task)
   if (chance (self, 70))
     task->restart_policy = make_policy (self);
   service->labels = chance (self, 20);
-  if (service->labels || chance (self, 20))
+  if (service->labels || chance (self, 30))
     task->placement = swarm_placement_new ();
+  if (task->placement != NULL && chance (self, 40)) {
+    SwarmPlacementPreference *preference = swarm_placement_preference_new ();
+    preference->spread = swarm_spread_new ();
+    preference->spread->descriptor = g_strdup ("node.labels.zone");
+    task->placement->preferences = swarm_messages_new ();
+    g_ptr_array_add (task->placement->preferences, preference);
+  } else if (task->placement != NULL && chance (self, 30)) {
+    task->placement->strategy = g_strdup (chance (self, 50) ? "binpack" : "random");
+  }
+  if (service->kind != SWARM_SERVICE_REPLICATED_JOB && chance (self, 20))
+    task->container->healthcheck = make_healthcheck (self);
   if (service->labels) {
     task->placement->constraints = swarm_strings_new ();
     g_ptr_array_add (task->placement->constraints, g_strdup ("node.labels.zone!=c"));
@@ -166,6 +191,10 @@ fill_mode (Story *self, const Service *service, SwarmServiceSpec *spec)
   spec->mode = swarm_service_mode_new ();
   if (service->kind == SWARM_SERVICE_GLOBAL) {
     spec->mode->global = swarm_global_new ();
+  } else if (service->kind == SWARM_SERVICE_REPLICATED_JOB) {
+    spec->mode->replicated_job = swarm_replicated_job_new ();
+    spec->mode->replicated_job->total_completions = (guint64) roll (self, 1, 12);
+    spec->mode->replicated_job->max_concurrent = (guint64) roll (self, 1, 4);
   } else {
     spec->mode->replicated = swarm_replicated_new ();
     spec->mode->replicated->replicas = (guint64) roll (self, 0, service->host_port ? 6 : 12);
@@ -178,16 +207,18 @@ make_service (Story *self, double at)
   Service *service = &self->services[self->made++];
   g_snprintf (service->name, sizeof service->name, "s%u", self->made);
   service->created = at;
-  service->kind = chance (self, GLOBAL_PERCENT) ? SWARM_SERVICE_GLOBAL : SWARM_SERVICE_REPLICATED;
-  service->host_port = chance (self, 25);
+  service->kind = chance (self, GLOBAL_PERCENT) ? SWARM_SERVICE_GLOBAL
+                  : chance (self, JOB_PERCENT)  ? SWARM_SERVICE_REPLICATED_JOB
+                                                : SWARM_SERVICE_REPLICATED;
+  service->host_port = service->kind != SWARM_SERVICE_REPLICATED_JOB && chance (self, 25);
   SwarmServiceSpec *spec = swarm_service_spec_new ();
   spec->name = g_strdup (service->name);
   spec->task = swarm_task_spec_new ();
   fill_task (self, service, spec->task);
   fill_mode (self, service, spec);
-  if (chance (self, 60))
+  if (service->kind != SWARM_SERVICE_REPLICATED_JOB && chance (self, 60))
     spec->update = make_update (self, FALSE);
-  if (chance (self, 40))
+  if (service->kind != SWARM_SERVICE_REPLICATED_JOB && chance (self, 40))
     spec->rollback = make_update (self, TRUE);
   if (service->host_port) {
     SwarmPortConfig *port = swarm_port_config_new ();
@@ -214,6 +245,8 @@ add_behaviour (Story *self, const Service *service)
   behaviour->prepare_time = roll_time (self, 0.001, 0.6);
   behaviour->start_time = roll_time (self, 0.001, 0.4);
   behaviour->stop_time = roll_time (self, 0.001, 1.5);
+  if (service->kind == SWARM_SERVICE_REPLICATED_JOB)
+    behaviour->exit_after = roll_time (self, 0.1, 10);
   g_ptr_array_add (self->scenario->behaviours, behaviour);
   if (!(self->options->faults & SIM_FAULT_TASK) || !chance (self, 35))
     return;
@@ -225,6 +258,8 @@ add_behaviour (Story *self, const Service *service)
     bad->start_error = g_strdup ("cannot start");
   else
     bad->exit_after = roll_time (self, 0.01, 8);
+  if (chance (self, 30))
+    bad->sick_after = roll_time (self, 0.5, 20);
   bad->exit_code = roll (self, 0, 2);
   g_ptr_array_insert (self->scenario->behaviours, (int) self->scenario->behaviours->len - 1, bad);
 }
@@ -263,7 +298,7 @@ add_service_call (Story *self, double at)
   if (service == NULL)
     return;
   SimAction *action;
-  if (what < 35 && service->kind == SWARM_SERVICE_REPLICATED) {
+  if (what < 35 && service->kind != SWARM_SERVICE_GLOBAL) {
     action = add_call (self, at, SIM_DO_SERVICE_SCALE);
     action->replicas = (guint64) roll (self, 0, service->host_port ? 6 : 12);
   } else if (what < 85) {
@@ -290,6 +325,10 @@ add_node_call (Story *self, double at)
   const char *node = pick_node (self);
   SimAction *action = add_call (self, at, what[roll (self, 0, 4)]);
   action->node = g_strdup (node);
+  if (action->what == SIM_DO_NODE_DRAIN && chance (self, 30)) {
+    action->order = SWARM_DRAIN_START_FIRST;
+    action->deadline = roll_time (self, 0, 60);
+  }
   if (action->what == SIM_DO_NODE_LABELS) {
     action->labels = swarm_map_new ();
     g_hash_table_insert (action->labels, g_strdup ("zone"), g_strdup (chance (self, 50) ? "a" : "c"));
