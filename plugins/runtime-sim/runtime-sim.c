@@ -356,7 +356,7 @@ list (SwarmPluginInstance *self, SwarmPluginCall *call)
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &c)) {
     SwarmPluginTaskInfo info = { 0 };
 
-    if (g_strcmp0 (c->host, self->name) != 0 || c->state == SIM_REMOVED || c->state == SIM_PREPARED)
+    if (g_strcmp0 (c->host, self->name) != 0 || c->state == SIM_REMOVED)
       continue;
     if (c->state == SIM_RUNNING && c->exits_at != 0 && c->exits_at <= now) {
       c->state = SIM_EXITED;
@@ -365,9 +365,9 @@ list (SwarmPluginInstance *self, SwarmPluginCall *call)
     watch (self, c);
     info.task_id = c->task_id;
     info.running = c->state == SIM_RUNNING;
-    info.exit_code = info.running ? -1 : c->exit_code;
+    info.exit_code = c->state == SIM_EXITED ? c->exit_code : -1;
     info.started_at = c->started_at;
-    info.exited_at = info.running ? 0 : c->exits_at;
+    info.exited_at = c->state == SIM_EXITED ? c->exits_at : 0;
     info.pid = c->pid;
     info.container_id = c->task_id;
     g_array_append_val (infos, info);

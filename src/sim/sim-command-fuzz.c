@@ -16,7 +16,7 @@ typedef struct {
   guint64 first, last;
   guint jobs, tries;
   const char *save;
-  gboolean verbose, print;
+  gboolean verbose, print, lie, twin;
   /* Found: */
   guint64 passed, failed, counted;
   SimRunFigures sum;
@@ -35,9 +35,9 @@ typedef struct {
 } Child;
 
 static void
-run_here (const SimScenario *scenario, Outcome *out)
+run_here (const Fuzz *self, const SimScenario *scenario, Outcome *out)
 {
-  SimRunOptions options = { .seed = scenario->seed, .strict = TRUE };
+  SimRunOptions options = { .seed = scenario->seed, .strict = TRUE, .lie = self->lie, .twin = self->twin };
   g_autoptr (GError) error = NULL;
   g_autoptr (SimRun) run = sim_run_new (scenario, &options, &error);
   if (run == NULL) {
@@ -50,7 +50,7 @@ run_here (const SimScenario *scenario, Outcome *out)
 }
 
 static Child
-spawn (const SimScenario *scenario)
+spawn (const Fuzz *self, const SimScenario *scenario)
 {
   int ends[2];
   if (pipe (ends) != 0)
@@ -62,7 +62,7 @@ spawn (const SimScenario *scenario)
     Outcome outcome = { 0 };
     close (ends[0]);
     alarm (SEED_LIMIT_S);
-    run_here (scenario, &outcome);
+    run_here (self, scenario, &outcome);
     _exit (write (ends[1], &outcome, sizeof outcome) == sizeof outcome ? 0 : 1);
   }
   close (ends[1]);
@@ -90,7 +90,7 @@ static char *
 fails (const SimScenario *scenario, gpointer data)
 {
   Outcome outcome;
-  Child child = spawn (scenario);
+  Child child = spawn (data, scenario);
   reap (&child, &outcome);
   return *outcome.why != '\0' ? g_strdup (outcome.why) : NULL;
 }
@@ -121,7 +121,7 @@ failed (Fuzz *self, guint64 seed, const char *why)
   g_autoptr (SimScenario) story = story_of (self, seed);
   self->failed++;
   printf ("seed %" G_GUINT64_FORMAT ": FAILED at %s\n", seed, why);
-  g_autoptr (SimScenario) least = sim_shrink (story, why, self->tries, fails, NULL);
+  g_autoptr (SimScenario) least = sim_shrink (story, why, self->tries, fails, self);
   save (self, least, seed);
 }
 
@@ -169,7 +169,7 @@ run_seeds (Fuzz *self)
       n--;
     }
     g_autoptr (SimScenario) story = story_of (self, seed);
-    children[(oldest + n++) % self->jobs] = spawn (story);
+    children[(oldest + n++) % self->jobs] = spawn (self, story);
   }
   for (; n > 0; n--, oldest = (oldest + 1) % self->jobs)
     finish (self, &children[oldest]);
@@ -230,6 +230,11 @@ parse_option (Fuzz *self, int argc, char **argv, int *i)
     return FALSE;
   if (g_str_equal (word, "--seeds"))
     return parse_seeds (self, argv[++*i]);
+  if (g_str_equal (word, "--break")) {
+    self->lie = g_str_equal (argv[++*i], "disk");
+    self->twin = g_str_equal (argv[*i], "twin");
+    return self->lie || self->twin;
+  }
   if (g_str_equal (word, "--faults"))
     return parse_faults (self, argv[++*i]);
   if (g_str_equal (word, "--save"))

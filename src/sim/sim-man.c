@@ -155,7 +155,8 @@ static const char head[]
       "\\-\\-faults chooses some of them). The promises are checked after every event; at the end everything heals and the cluster must come to rest\n"
       "as it was declared, with nothing left over. The story of a seed that fails is made as short as can be (at most \\-\\-shrink runs) and saved for\n"
       ".BR run .\n"
-      "\\-\\-print writes the stories instead of running them.\n"
+      "\\-\\-print writes the stories instead of running them. \\-\\-break disk makes the managers' disks lie, \\-\\-break twin gives two nodes one\n"
+      "identity: then seeds must fail, or fuzz sees nothing.\n"
       ".SS bench\n"
       "How fast store and scheduler are on this machine, as JSON.\n"
       ".SH EXIT STATUS\n0: all is as expected. 1: something is not. 2: wrong usage, or a file that is no scenario.\n";

@@ -118,6 +118,19 @@ slot_of (SimPromises *self, const SwarmTask *task)
 }
 
 static void
+container_ended (SimPromises *self, const RuntimeSimTask *container)
+{
+  Running *running = g_hash_table_lookup (self->running, container->task_id);
+  if (running == NULL)
+    return;
+  GPtrArray *slot = g_hash_table_lookup (self->slots, running->slot);
+  g_ptr_array_remove_fast (slot, running);
+  if (slot->len <= 1)
+    g_hash_table_remove (self->doubled, running->slot);
+  g_hash_table_remove (self->running, container->task_id);
+}
+
+static void
 container_started (SimPromises *self, const RuntimeSimTask *container)
 {
   SwarmId id;
@@ -126,6 +139,7 @@ container_started (SimPromises *self, const RuntimeSimTask *container)
   self->promises[STARTED_ONCE].checked++;
   if (container->starts > 1)
     sim_cluster_break (self->cluster, "task %s was started %u times", container->name, container->starts);
+  container_ended (self, container);
   if (task == NULL || machine == NULL)
     return;
   Running *running = g_new0 (Running, 1);
@@ -140,19 +154,6 @@ container_started (SimPromises *self, const RuntimeSimTask *container)
   self->promises[ONE_PER_SLOT].checked++;
   if (slot->len > 1)
     g_hash_table_add (self->doubled, g_strdup (running->slot));
-}
-
-static void
-container_ended (SimPromises *self, const RuntimeSimTask *container)
-{
-  Running *running = g_hash_table_lookup (self->running, container->task_id);
-  if (running == NULL)
-    return;
-  GPtrArray *slot = g_hash_table_lookup (self->slots, running->slot);
-  g_ptr_array_remove_fast (slot, running);
-  if (slot->len <= 1)
-    g_hash_table_remove (self->doubled, running->slot);
-  g_hash_table_remove (self->running, container->task_id);
 }
 
 void

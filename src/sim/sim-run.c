@@ -262,6 +262,27 @@ is_over (SimRun *self)
   return sim_expect_is_done (self);
 }
 
+/* Controls: what the promises must notice. */
+static void
+spoil (SimRun *self)
+{
+  SimMachine *one = NULL, *other = NULL;
+  for (guint i = 0; i < sim_cluster_n_machines (self->cluster); i++) {
+    SimMachine *machine = sim_cluster_machine (self->cluster, i);
+    if (machine->manager && self->options.lie)
+      sim_disk_lie (machine->log_disk, 500 * G_TIME_SPAN_MILLISECOND);
+    if (machine->manager || machine->absent)
+      continue;
+    one = other;
+    other = machine;
+  }
+  if (!self->options.twin || one == NULL)
+    return;
+  sim_machine_kill (other);
+  other->id = one->id;
+  sim_machine_start (other);
+}
+
 gboolean
 sim_run_go (SimRun *self)
 {
@@ -270,6 +291,7 @@ sim_run_go (SimRun *self)
   sim_expect_begin (self);
   for (guint i = 0; self->scenario->services != NULL && i < self->scenario->services->len; i++)
     sim_action_create (self, g_ptr_array_index (self->scenario->services, i));
+  spoil (self);
   while (sim_run_time (self) < end && self->cluster->broken == NULL && !is_over (self))
     sim_cluster_run (self->cluster, SECONDS (MIN (1.0, end - sim_run_time (self))));
   note_broken (self);

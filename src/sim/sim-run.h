@@ -10,6 +10,8 @@ typedef struct {
   guint64 seed;
   double until;
   gboolean trace;  /* transitions are kept */
+  gboolean lie;    /* the managers' disks forget half a second of what they said was synced: promise 1 must be seen to break */
+  gboolean twin;   /* the last two workers have one identity: promise 2 must be seen to break */
   gboolean strict; /* calls that fail, though nothing says so, fail the run; else they are what users meet when everything breaks */
 } SimRunOptions;
 
