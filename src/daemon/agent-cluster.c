@@ -145,7 +145,7 @@ withdraw (SwarmAgentJob *job)
 {
   SwarmAgent *self = job->agent;
   job->let_in = FALSE;
-  swarm_oneshot_call_any (self->rpc, self->membership->managers, "org.swarmagent1.CA", "Withdraw",
+  swarm_oneshot_call_any (swarm_rpc_transport (self->rpc), self->membership->managers, "org.swarmagent1.CA", "Withdraw",
                           g_variant_new ("(@ay)", g_variant_new_array (G_VARIANT_TYPE_BYTE, NULL, 0)), "()", WITHDRAW_TIMEOUT_US, withdrawn, job);
 }
 
@@ -506,7 +506,7 @@ join_issued (GVariant *reply, const GError *error, gpointer data)
   }
   job->let_in = TRUE;
   if (self->membership->manager)
-    swarm_oneshot_call_any (self->rpc, self->membership->managers, "org.swarmagent1.Consensus", "Join",
+    swarm_oneshot_call_any (swarm_rpc_transport (self->rpc), self->membership->managers, "org.swarmagent1.Consensus", "Join",
                             g_variant_new ("(s@ay)", self->membership->advertise, g_variant_new_array (G_VARIANT_TYPE_BYTE, NULL, 0)),
                             "(ta(ays))", CALL_TIMEOUT_US, join_consensus, job);
   else
@@ -536,7 +536,7 @@ join_got_root (GVariant *reply, const GError *error, gpointer data)
     job_fail (job, local);
     return;
   }
-  swarm_oneshot_call_any (self->rpc, self->membership->managers, "org.swarmagent1.CA", "Issue",
+  swarm_oneshot_call_any (swarm_rpc_transport (self->rpc), self->membership->managers, "org.swarmagent1.CA", "Issue",
                           g_variant_new ("(ssss)", job->csr, job->token, job->availability, self->membership->advertise), "(ssay)",
                           CALL_TIMEOUT_US, join_issued, job);
 }
@@ -557,7 +557,7 @@ join_next_root (GVariant *reply, const GError *error, gpointer data)
   }
   g_free (job->asked);
   job->asked = g_ptr_array_steal_index (job->remotes, 0);
-  swarm_oneshot_call (job->agent->rpc, job->asked, TRUE, "org.swarmagent1.CA", "GetRootCA", NULL, "(s)", CALL_TIMEOUT_US,
+  swarm_oneshot_call_unverified (job->agent->rpc, job->asked, "org.swarmagent1.CA", "GetRootCA", NULL, "(s)", CALL_TIMEOUT_US,
                       join_next_root, job);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include "ca/authority.h"
 #include "daemon/agent.h"
+#include "daemon/oneshot.h"
 #include "daemon/peers.h"
 #include "daemon/stack.h"
 #include "plugin/scheduler-set.h"
@@ -165,12 +166,3 @@ void swarm_agent_worker_logs (SwarmCall *call, gpointer agent);
 
 /* ---- describe.c ---- */
 SwarmNodeDescription *swarm_describe_node (const char *hostname, GHashTable *labels);
-
-/* ---- oneshot.c: a single call to a manager that is not (yet) a peer ---- */
-/* Dials @address, calls, closes. @unverified: see swarm_rpc_dial_unverified(). An answer that is not of type @answer is an error. @func
- * exactly once, not re-entrantly. */
-void swarm_oneshot_call (SwarmRpc *rpc, const char *address, gboolean unverified, const char *iface, const char *member, GVariant *args,
-                         const char *answer, gint64 timeout_us, SwarmReplyFunc func, gpointer data);
-/* Tries each of @addresses (GPtrArray of char *) until one answers with anything but UNAVAILABLE, TIMED_OUT or NOT_MANAGER. */
-void swarm_oneshot_call_any (SwarmRpc *rpc, GPtrArray *addresses, const char *iface, const char *member, GVariant *args, const char *answer,
-                             gint64 timeout_us, SwarmReplyFunc func, gpointer data);

@@ -175,7 +175,7 @@ renewed (GVariant *reply, const GError *error, gpointer data)
   tell_renewed (&info);
   gboolean manager = info.peer.role == SWARM_PEER_MANAGER;
   if (manager && self->stack == NULL)
-    swarm_oneshot_call_any (self->rpc, self->membership->managers, "org.swarmagent1.Consensus", "Join",
+    swarm_oneshot_call_any (swarm_rpc_transport (self->rpc), self->membership->managers, "org.swarmagent1.Consensus", "Join",
                             g_variant_new ("(s@ay)", self->membership->advertise, g_variant_new_array (G_VARIANT_TYPE_BYTE, NULL, 0)),
                             "(ta(ays))", CALL_TIMEOUT_US, joined_consensus, role_call_new (self));
   else if (!manager && self->stack != NULL)
@@ -207,7 +207,7 @@ change_role (gpointer data)
   }
   if (own && self->stack != NULL)
     g_ptr_array_add (managers, self->membership->advertise);
-  swarm_oneshot_call_any (self->rpc, managers, "org.swarmagent1.CA", "Renew", g_variant_new ("(s)", csr), "(ss)", CALL_TIMEOUT_US, renewed,
+  swarm_oneshot_call_any (swarm_rpc_transport (self->rpc), managers, "org.swarmagent1.CA", "Renew", g_variant_new ("(s)", csr), "(ss)", CALL_TIMEOUT_US, renewed,
                           role_call_new (self));
   return G_SOURCE_REMOVE;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/oneshot.h"
 #include "base/error.h"
-#include "daemon/agent-private.h"
 
 typedef struct {
   SwarmLink *link;
@@ -69,12 +69,10 @@ oneshot_down (SwarmLink *link, const GError *error, gpointer data)
 
 static const SwarmLinkEvents oneshot_events = { oneshot_up, oneshot_down, NULL };
 
-void
-swarm_oneshot_call (SwarmRpc *rpc, const char *address, gboolean unverified, const char *iface, const char *member, GVariant *args,
-                    const char *answer, gint64 timeout_us, SwarmReplyFunc func, gpointer data)
+static Oneshot *
+oneshot_new (const char *iface, const char *member, GVariant *args, const char *answer, gint64 timeout_us, SwarmReplyFunc func, gpointer data)
 {
   Oneshot *self = g_new0 (Oneshot, 1);
-  SwarmTransport *transport = swarm_rpc_transport (rpc);
   self->iface = g_strdup (iface);
   self->member = g_strdup (member);
   self->args = g_variant_ref_sink (args != NULL ? args : g_variant_new ("()"));
@@ -82,14 +80,21 @@ swarm_oneshot_call (SwarmRpc *rpc, const char *address, gboolean unverified, con
   self->timeout_us = timeout_us;
   self->func = func;
   self->data = data;
-  self->link = unverified ? swarm_rpc_dial_unverified (rpc, address, &oneshot_events, self)
-                          : transport->dial (transport, address, SWARM_LINK_CONTROL, &oneshot_events, self);
+  return self;
+}
+
+void
+swarm_oneshot_call_unverified (SwarmRpc *rpc, const char *address, const char *iface, const char *member, GVariant *args, const char *answer,
+                               gint64 timeout_us, SwarmReplyFunc func, gpointer data)
+{
+  Oneshot *self = oneshot_new (iface, member, args, answer, timeout_us, func, data);
+  self->link = swarm_rpc_dial_unverified (rpc, address, &oneshot_events, self);
 }
 
 /* ---- any of several ---- */
 
 typedef struct {
-  SwarmRpc *rpc;
+  SwarmTransport *transport;
   GPtrArray *addresses;
   guint next;
   char *iface;
@@ -134,16 +139,17 @@ any_next (AnyCall *self, const GError *last)
     any_finish (self, NULL, last);
     return;
   }
-  swarm_oneshot_call (self->rpc, self->addresses->pdata[self->next++], FALSE, self->iface, self->member, self->args, self->answer,
-                      self->timeout_us, any_reply, self);
+  Oneshot *oneshot = oneshot_new (self->iface, self->member, self->args, self->answer, self->timeout_us, any_reply, self);
+  const char *address = self->addresses->pdata[self->next++];
+  oneshot->link = self->transport->dial (self->transport, address, SWARM_LINK_CONTROL, &oneshot_events, oneshot);
 }
 
 void
-swarm_oneshot_call_any (SwarmRpc *rpc, GPtrArray *addresses, const char *iface, const char *member, GVariant *args, const char *answer,
+swarm_oneshot_call_any (SwarmTransport *transport, GPtrArray *addresses, const char *iface, const char *member, GVariant *args, const char *answer,
                         gint64 timeout_us, SwarmReplyFunc func, gpointer data)
 {
   AnyCall *self = g_new0 (AnyCall, 1);
-  self->rpc = rpc;
+  self->transport = transport;
   self->addresses = g_ptr_array_new_with_free_func (g_free);
   for (guint i = 0; i < addresses->len; i++)
     g_ptr_array_add (self->addresses, g_strdup (addresses->pdata[i]));
