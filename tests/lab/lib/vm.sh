@@ -66,7 +66,7 @@ make_vm_disk() { # SCRIPT
 
 # `lab vm [SCRIPT]`: boot the guest, run SCRIPT in it at each boot until it says that it is done.
 lab_vm() {
-  local script=${1:-$LABHOME/vm-story} start=$EPOCHREALTIME limit=${LAB_VM_LIMIT:-900} accel=${LAB_VM_ACCEL:-tcg} code=0
+  local script=${1:-$LABHOME/vm-story} start=$EPOCHREALTIME limit=${LAB_VM_LIMIT:-1800} accel=${LAB_VM_ACCEL:-tcg} code=0
   [ -r "$script" ] || die "vm: $script cannot be read"
   "$LABHOME/../lib/install-deps" --vm
   lock
