@@ -18,6 +18,8 @@ typedef struct {
 typedef void (*SwarmHostDone) (const SwarmPluginResult *view, const GError *error, gpointer data);
 /* Asks the plugin to give up. */
 typedef void (*SwarmHostCancel) (gpointer owner, SwarmPluginCall *call);
+/* A started task ended by itself. */
+typedef void (*SwarmHostExited) (gpointer owner, const SwarmPluginExit *exit);
 
 typedef struct {
   SwarmPluginHost abi; /* what the plugin holds */
@@ -36,18 +38,9 @@ typedef struct {
   void *watch_data;
   SwarmHostCancel cancel; /* NULL: the plugin cannot */
   gpointer owner;         /* the wrapper */
-  void (*exited) (gpointer owner, const SwarmPluginExit *exit);
+  SwarmHostExited exited; /* NULL: not a runtime */
   gboolean closing;
 } SwarmHost;
-
-/* What the wrapper passes to init. */
-SwarmHost *swarm_host_new (SwarmPlugin *plugin, const SwarmPluginHostConfig *config, gpointer owner);
-/* Ends timers, watches and requests; calls under way are dropped without an answer. After the plugin's fini. */
-void swarm_host_free (SwarmHost *self);
-/* Runs the plugin's init with checks; NULL and an error when it fails. */
-SwarmPluginInstance *swarm_host_init (SwarmHost *self,
-                                      SwarmPluginInstance *(*init) (SwarmPluginHost *host, char *error, size_t error_length),
-                                      GError **error);
 
 /* Opens an operation: pass the result to the plugin, then swarm_host_entered(). @op and @about (may be NULL) are for the log.
  * @data is a block of g_malloc that @done frees; the host does when there is nobody to answer any more. */
@@ -58,3 +51,27 @@ void swarm_host_give_up (SwarmHost *self, guint64 number);
 /* Time the plugin took inside one of its functions, since @started_us (g_get_monotonic_time); says so in the log when it was long. */
 void swarm_host_timed (SwarmHost *self, const char *op, gint64 started_us);
 const char *swarm_host_plugin_name (SwarmHost *self);
+
+/* ---- the head of each wrapper ---- */
+
+/* The ops of every kind begin with these two. */
+typedef struct {
+  SwarmPluginInstance *(*init) (SwarmPluginHost *host, char *error, size_t error_length);
+  void (*fini) (SwarmPluginInstance *self);
+} SwarmPluginLife;
+#define SWARM_PLUGIN_HAS_LIFE(Ops) \
+  G_STATIC_ASSERT (G_STRUCT_OFFSET (Ops, init) == G_STRUCT_OFFSET (SwarmPluginLife, init) \
+                   && G_STRUCT_OFFSET (Ops, fini) == G_STRUCT_OFFSET (SwarmPluginLife, fini))
+
+/* The first member of a wrapper, which is thus the host's owner. */
+typedef struct {
+  SwarmHost *host;
+  const SwarmPluginLife *life;
+  SwarmPluginInstance *instance; /* NULL: init failed */
+} SwarmHostHead;
+
+/* Loads @plugin into the zeroed @self. @cancel and @exited as in SwarmHost, or NULL. FALSE: it failed, and @self is still to be closed. */
+gboolean swarm_host_open (SwarmHostHead *self, SwarmPlugin *plugin, const SwarmPluginHostConfig *config, SwarmHostCancel cancel,
+                          SwarmHostExited exited, GError **error);
+/* Lets the plugin go; calls under way are dropped without an answer. */
+void swarm_host_close (SwarmHostHead *self);

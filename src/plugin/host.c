@@ -683,8 +683,8 @@ static const SwarmPluginHost host_table = {
   .task_exited = host_task_exited,
 };
 
-SwarmHost *
-swarm_host_new (SwarmPlugin *plugin, const SwarmPluginHostConfig *config, gpointer owner)
+static SwarmHost *
+host_new (SwarmPlugin *plugin, const SwarmPluginHostConfig *config, gpointer owner)
 {
   SwarmHost *self = g_new0 (SwarmHost, 1);
 
@@ -703,8 +703,8 @@ swarm_host_new (SwarmPlugin *plugin, const SwarmPluginHostConfig *config, gpoint
   return self;
 }
 
-void
-swarm_host_free (SwarmHost *self)
+static void
+host_free (SwarmHost *self)
 {
   GHashTableIter iter;
   gpointer request;
@@ -729,8 +729,8 @@ swarm_host_free (SwarmHost *self)
   g_free (self);
 }
 
-SwarmPluginInstance *
-swarm_host_init (SwarmHost *self, SwarmPluginInstance *(*init) (SwarmPluginHost *host, char *error, size_t error_length),
+static SwarmPluginInstance *
+host_init (SwarmHost *self, SwarmPluginInstance *(*init) (SwarmPluginHost *host, char *error, size_t error_length),
                  GError **error)
 {
   char reason[512] = "";
@@ -746,4 +746,27 @@ swarm_host_init (SwarmHost *self, SwarmPluginInstance *(*init) (SwarmPluginHost 
   g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "plugin %s: its init failed: %s", swarm_host_plugin_name (self),
                valid[0] != '\0' ? valid : "no reason given");
   return NULL;
+}
+
+/* ---- the head of each wrapper ---- */
+
+gboolean
+swarm_host_open (SwarmHostHead *self, SwarmPlugin *plugin, const SwarmPluginHostConfig *config, SwarmHostCancel cancel,
+                 SwarmHostExited exited, GError **error)
+{
+  self->life = swarm_plugin_descriptor_of (plugin)->ops;
+  self->host = host_new (plugin, config, self);
+  self->host->cancel = cancel;
+  self->host->exited = exited;
+  self->instance = host_init (self->host, self->life->init, error);
+  return self->instance != NULL;
+}
+
+void
+swarm_host_close (SwarmHostHead *self)
+{
+  self->host->closing = TRUE;
+  if (self->instance != NULL)
+    self->life->fini (self->instance);
+  host_free (self->host);
 }

@@ -4,10 +4,11 @@
 #include "plugin/host-private.h"
 #include "plugin/task-view.h"
 
+SWARM_PLUGIN_HAS_LIFE (SwarmNetworkOps);
+
 struct _SwarmNetworkHost {
-  SwarmHost *host;
+  SwarmHostHead head;
   const SwarmNetworkOps *ops;
-  SwarmPluginInstance *instance;
 };
 
 typedef struct {
@@ -21,13 +22,10 @@ swarm_network_host_new (SwarmPlugin *plugin, const SwarmPluginHostConfig *config
   SwarmNetworkHost *self = g_new0 (SwarmNetworkHost, 1);
 
   self->ops = swarm_plugin_descriptor_of (plugin)->ops;
-  self->host = swarm_host_new (plugin, config, self);
-  self->instance = swarm_host_init (self->host, self->ops->init, error);
-  if (self->instance == NULL) {
-    swarm_network_host_free (self);
-    return NULL;
-  }
-  return self;
+  if (swarm_host_open (&self->head, plugin, config, NULL, NULL, error))
+    return self;
+  swarm_network_host_free (self);
+  return NULL;
 }
 
 void
@@ -35,17 +33,14 @@ swarm_network_host_free (SwarmNetworkHost *self)
 {
   if (self == NULL)
     return;
-  self->host->closing = TRUE;
-  if (self->instance != NULL)
-    self->ops->fini (self->instance);
-  swarm_host_free (self->host);
+  swarm_host_close (&self->head);
   g_free (self);
 }
 
 const char *
 swarm_network_host_name (SwarmNetworkHost *self)
 {
-  return swarm_host_plugin_name (self->host);
+  return swarm_host_plugin_name (self->head.host);
 }
 
 static void
@@ -73,10 +68,10 @@ swarm_network_host_attach (SwarmNetworkHost *self, const SwarmTask *task, const 
   g_autoptr (SwarmTaskView) view = swarm_task_view_new (task, node, hostname, NULL, FALSE);
   gint64 started = g_get_monotonic_time ();
   guint64 number;
-  SwarmPluginCall *call = swarm_host_call (self->host, "attach", view->task.id, timeout_us, on_done, asker_new (func, data), &number);
+  SwarmPluginCall *call = swarm_host_call (self->head.host, "attach", view->task.id, timeout_us, on_done, asker_new (func, data), &number);
 
-  self->ops->attach (self->instance, &view->task, call);
-  swarm_host_timed (self->host, "attach", started);
+  self->ops->attach (self->head.instance, &view->task, call);
+  swarm_host_timed (self->head.host, "attach", started);
   return number;
 }
 
@@ -86,15 +81,15 @@ swarm_network_host_detach (SwarmNetworkHost *self, const SwarmId *task, gint64 t
   SwarmIdString id = swarm_id_string (task);
   gint64 started = g_get_monotonic_time ();
   guint64 number;
-  SwarmPluginCall *call = swarm_host_call (self->host, "detach", id.str, timeout_us, on_done, asker_new (func, data), &number);
+  SwarmPluginCall *call = swarm_host_call (self->head.host, "detach", id.str, timeout_us, on_done, asker_new (func, data), &number);
 
-  self->ops->detach (self->instance, id.str, call);
-  swarm_host_timed (self->host, "detach", started);
+  self->ops->detach (self->head.instance, id.str, call);
+  swarm_host_timed (self->head.host, "detach", started);
   return number;
 }
 
 void
 swarm_network_host_cancel (SwarmNetworkHost *self, guint64 call)
 {
-  swarm_host_give_up (self->host, call);
+  swarm_host_give_up (self->head.host, call);
 }

@@ -9,10 +9,11 @@
 #define EXEC_EXTRA_US (10 * G_USEC_PER_SEC) /* beyond the command's own limit, which the plugin keeps */
 #define MAX_ARGUMENTS 4096
 
+SWARM_PLUGIN_HAS_LIFE (SwarmRuntimeOps);
+
 struct _SwarmRuntimeHost {
-  SwarmHost *host;
+  SwarmHostHead head;
   const SwarmRuntimeOps *ops;
-  SwarmPluginInstance *instance;
   SwarmRuntimeExitFunc exit_func;
   gpointer exit_data;
 };
@@ -30,8 +31,8 @@ on_cancel (gpointer owner, SwarmPluginCall *call)
   SwarmRuntimeHost *self = owner;
   gint64 started = g_get_monotonic_time ();
 
-  self->ops->cancel (self->instance, call);
-  swarm_host_timed (self->host, "cancel", started);
+  self->ops->cancel (self->head.instance, call);
+  swarm_host_timed (self->head.host, "cancel", started);
 }
 
 static void
@@ -42,7 +43,7 @@ on_task_exit (gpointer owner, const SwarmPluginExit *event)
   SwarmId id;
 
   if (event->task_id == NULL || !swarm_id_parse (event->task_id, &id)) {
-    swarm_warning ("%s reports the exit of something that is no task", swarm_host_plugin_name (self->host));
+    swarm_warning ("%s reports the exit of something that is no task", swarm_host_plugin_name (self->head.host));
     return;
   }
   reason = event->reason != NULL ? g_utf8_make_valid (event->reason, (gssize) strnlen (event->reason, 1024)) : NULL;
@@ -56,15 +57,10 @@ swarm_runtime_host_new (SwarmPlugin *plugin, const SwarmPluginHostConfig *config
   SwarmRuntimeHost *self = g_new0 (SwarmRuntimeHost, 1);
 
   self->ops = swarm_plugin_descriptor_of (plugin)->ops;
-  self->host = swarm_host_new (plugin, config, self);
-  self->host->cancel = self->ops->cancel != NULL ? on_cancel : NULL;
-  self->host->exited = on_task_exit;
-  self->instance = swarm_host_init (self->host, self->ops->init, error);
-  if (self->instance == NULL) {
-    swarm_runtime_host_free (self);
-    return NULL;
-  }
-  return self;
+  if (swarm_host_open (&self->head, plugin, config, self->ops->cancel != NULL ? on_cancel : NULL, on_task_exit, error))
+    return self;
+  swarm_runtime_host_free (self);
+  return NULL;
 }
 
 void
@@ -72,17 +68,14 @@ swarm_runtime_host_free (SwarmRuntimeHost *self)
 {
   if (self == NULL)
     return;
-  self->host->closing = TRUE;
-  if (self->instance != NULL)
-    self->ops->fini (self->instance);
-  swarm_host_free (self->host);
+  swarm_host_close (&self->head);
   g_free (self);
 }
 
 const char *
 swarm_runtime_host_name (SwarmRuntimeHost *self)
 {
-  return swarm_host_plugin_name (self->host);
+  return swarm_host_plugin_name (self->head.host);
 }
 
 void
@@ -200,10 +193,10 @@ call_with_task (SwarmRuntimeHost *self, const char *op,
 {
   guint64 number;
   gint64 started = g_get_monotonic_time ();
-  SwarmPluginCall *call = swarm_host_call (self->host, op, view->task.id, timeout_us, on_done, asker, &number);
+  SwarmPluginCall *call = swarm_host_call (self->head.host, op, view->task.id, timeout_us, on_done, asker, &number);
 
-  func (self->instance, &view->task, call);
-  swarm_host_timed (self->host, op, started);
+  func (self->head.instance, &view->task, call);
+  swarm_host_timed (self->head.host, op, started);
   return number;
 }
 
@@ -233,10 +226,10 @@ call_with_id (SwarmRuntimeHost *self, const char *op, void (*func) (SwarmPluginI
   SwarmIdString id = swarm_id_string (task);
   guint64 number;
   gint64 started = g_get_monotonic_time ();
-  SwarmPluginCall *call = swarm_host_call (self->host, op, id.str, timeout_us, on_done, asker, &number);
+  SwarmPluginCall *call = swarm_host_call (self->head.host, op, id.str, timeout_us, on_done, asker, &number);
 
-  func (self->instance, id.str, call);
-  swarm_host_timed (self->host, op, started);
+  func (self->head.instance, id.str, call);
+  swarm_host_timed (self->head.host, op, started);
   return number;
 }
 
@@ -261,9 +254,9 @@ swarm_runtime_host_list (SwarmRuntimeHost *self, gint64 timeout_us, SwarmRuntime
   SwarmPluginCall *call;
 
   asker->list_func = func;
-  call = swarm_host_call (self->host, "list", NULL, timeout_us, on_list_done, asker, &number);
-  self->ops->list (self->instance, call);
-  swarm_host_timed (self->host, "list", started);
+  call = swarm_host_call (self->head.host, "list", NULL, timeout_us, on_list_done, asker, &number);
+  self->ops->list (self->head.instance, call);
+  swarm_host_timed (self->head.host, "list", started);
   return number;
 }
 
@@ -274,10 +267,10 @@ swarm_runtime_host_resolve_image (SwarmRuntimeHost *self, const char *image, con
   guint64 number;
   gint64 started = g_get_monotonic_time ();
   SwarmPluginCall *call =
-    swarm_host_call (self->host, "resolve_image", image, timeout_us, on_done, asker_new (func, data), &number);
+    swarm_host_call (self->head.host, "resolve_image", image, timeout_us, on_done, asker_new (func, data), &number);
 
-  self->ops->resolve_image (self->instance, image, auth, call);
-  swarm_host_timed (self->host, "resolve_image", started);
+  self->ops->resolve_image (self->head.instance, image, auth, call);
+  swarm_host_timed (self->head.host, "resolve_image", started);
   return number;
 }
 
@@ -296,13 +289,13 @@ swarm_runtime_host_exec (SwarmRuntimeHost *self, const SwarmId *task, const char
   guint64 number;
   gint64 started = g_get_monotonic_time ();
   SwarmPluginCall *call =
-    swarm_host_call (self->host, "exec", id.str, timeout_us + EXEC_EXTRA_US, on_done, asker_new (func, data), &number);
+    swarm_host_call (self->head.host, "exec", id.str, timeout_us + EXEC_EXTRA_US, on_done, asker_new (func, data), &number);
 
   if (self->ops->exec != NULL)
-    self->ops->exec (self->instance, &command, call);
+    self->ops->exec (self->head.instance, &command, call);
   else
-    self->host->abi.finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_INVALID, .error = "this runtime runs no commands in containers" });
-  swarm_host_timed (self->host, "exec", started);
+    self->head.host->abi.finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_INVALID, .error = "this runtime runs no commands in containers" });
+  swarm_host_timed (self->head.host, "exec", started);
   return number;
 }
 
@@ -312,18 +305,18 @@ swarm_runtime_host_inspect_image (SwarmRuntimeHost *self, const char *image, gin
   guint64 number;
   gint64 started = g_get_monotonic_time ();
   SwarmPluginCall *call =
-    swarm_host_call (self->host, "inspect_image", image, timeout_us, on_done, asker_new (func, data), &number);
+    swarm_host_call (self->head.host, "inspect_image", image, timeout_us, on_done, asker_new (func, data), &number);
 
   if (self->ops->inspect_image != NULL)
-    self->ops->inspect_image (self->instance, image, call);
+    self->ops->inspect_image (self->head.instance, image, call);
   else
-    self->host->abi.finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_OK });
-  swarm_host_timed (self->host, "inspect_image", started);
+    self->head.host->abi.finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_OK });
+  swarm_host_timed (self->head.host, "inspect_image", started);
   return number;
 }
 
 void
 swarm_runtime_host_cancel (SwarmRuntimeHost *self, guint64 call)
 {
-  swarm_host_give_up (self->host, call);
+  swarm_host_give_up (self->head.host, call);
 }

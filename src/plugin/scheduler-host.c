@@ -3,10 +3,11 @@
 #include "base/error.h"
 #include "plugin/host-private.h"
 
+SWARM_PLUGIN_HAS_LIFE (SwarmSchedulerOps);
+
 struct _SwarmSchedulerHost {
-  SwarmHost *host;
+  SwarmHostHead head;
   const SwarmSchedulerOps *ops;
-  SwarmPluginInstance *instance;
 };
 
 SwarmSchedulerHost *
@@ -18,13 +19,10 @@ swarm_scheduler_host_new (SwarmPlugin *plugin, const SwarmPluginHostConfig *conf
   own.services = NULL;
   own.scope_dir = NULL;
   self->ops = swarm_plugin_descriptor_of (plugin)->ops;
-  self->host = swarm_host_new (plugin, &own, self);
-  self->instance = swarm_host_init (self->host, self->ops->init, error);
-  if (self->instance == NULL) {
-    swarm_scheduler_host_free (self);
-    return NULL;
-  }
-  return self;
+  if (swarm_host_open (&self->head, plugin, &own, NULL, NULL, error))
+    return self;
+  swarm_scheduler_host_free (self);
+  return NULL;
 }
 
 void
@@ -32,17 +30,14 @@ swarm_scheduler_host_free (SwarmSchedulerHost *self)
 {
   if (self == NULL)
     return;
-  self->host->closing = TRUE;
-  if (self->instance != NULL)
-    self->ops->fini (self->instance);
-  swarm_host_free (self->host);
+  swarm_host_close (&self->head);
   g_free (self);
 }
 
 const char *
 swarm_scheduler_host_name (SwarmSchedulerHost *self)
 {
-  return swarm_host_plugin_name (self->host);
+  return swarm_host_plugin_name (self->head.host);
 }
 
 SwarmPluginOffer
@@ -62,12 +57,12 @@ check_placement (SwarmSchedulerHost *self, const SwarmPluginGroup *group, const 
       continue;
     if (placement[i] < 0 || (guint) placement[i] >= n_nodes) {
       g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "plugin %s: it placed a task on node number %d of %u",
-                   swarm_host_plugin_name (self->host), placement[i], n_nodes);
+                   swarm_host_plugin_name (self->head.host), placement[i], n_nodes);
       return FALSE;
     }
     if (++given[placement[i]] > nodes[placement[i]].capacity) {
       g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "plugin %s: it placed more than %u tasks on node %s",
-                   swarm_host_plugin_name (self->host), nodes[placement[i]].capacity, nodes[placement[i]].hostname);
+                   swarm_host_plugin_name (self->head.host), nodes[placement[i]].capacity, nodes[placement[i]].hostname);
       return FALSE;
     }
   }
@@ -85,11 +80,11 @@ swarm_scheduler_host_place (SwarmSchedulerHost *self, const SwarmPluginGroup *gr
     placement[i] = -1;
   if (n_nodes == 0 || group->count == 0)
     return TRUE;
-  ok = self->ops->place (self->instance, group, nodes, n_nodes, placement);
-  swarm_host_timed (self->host, "place", started);
+  ok = self->ops->place (self->head.instance, group, nodes, n_nodes, placement);
+  swarm_host_timed (self->head.host, "place", started);
   if (!ok)
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "plugin %s could not place the tasks of service %s",
-                 swarm_host_plugin_name (self->host), group->service_name != NULL ? group->service_name : "");
+                 swarm_host_plugin_name (self->head.host), group->service_name != NULL ? group->service_name : "");
   else
     ok = check_placement (self, group, nodes, n_nodes, placement, error);
   for (guint i = 0; !ok && i < group->count; i++)
