@@ -12,7 +12,7 @@
 #define WRITE_TIMEOUT_MS (5 * 60 * 1000) /* somebody may have to type a password */
 #define RETRIES 5
 #define RETRY_DELAY_US (G_USEC_PER_SEC / 2)
-#define PAGE 500
+#define PAGE 200 /* a larger one would hold the manager up */
 
 void
 ctl_context_close (CtlContext *context)

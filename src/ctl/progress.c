@@ -10,7 +10,8 @@
 #define POLL_MS 1000
 #define RESTART_SECONDS 10
 #define WAKE_MS 50 /* changes come in bursts */
-#define MAX_WAKE_MS 5000
+#define MAX_WAKE_MS 15000
+#define REST 4 /* a look that took long is followed by so many times as long without one: watching must not slow the work */
 
 /* ---- waiting ---- */
 
@@ -28,7 +29,7 @@ typedef struct {
   gint64 monitor_us;
   gboolean interrupted;
   gboolean changed; /* a signal came, its timer runs */
-  guint wake_ms;    /* between two looks: the more tasks, the less often */
+  guint wake_ms;    /* between two looks: the longer one takes, the less often */
   gboolean wake;
 } Wait;
 
@@ -117,6 +118,7 @@ look (Wait *wait, GError **error)
   g_autoptr (JsonNode) list = NULL;
   g_autoptr (GHashTable) nodes = NULL;
   g_autoptr (GPtrArray) tasks = NULL;
+  gint64 began = g_get_monotonic_time ();
   gboolean converged;
 
   if (service == NULL)
@@ -127,11 +129,11 @@ look (Wait *wait, GError **error)
   if (nodes == NULL)
     return FALSE;
   tasks = ctl_json_objects (json_node_get_array (list));
-  wait->wake_ms = CLAMP (tasks->len, WAKE_MS, MAX_WAKE_MS);
   converged = ctl_progress_update (wait->progress, object, tasks, nodes);
   wait->end = ctl_progress_judge (&wait->judge, object, converged, error);
   if (wait->judge.rollback != NULL && *wait->judge.rollback != 0)
     ctl_screen_show ("rollback", wait->judge.rollback, TRUE, &wait->screen);
+  wait->wake_ms = (guint)CLAMP ((g_get_monotonic_time () - began) / 1000 * REST, WAKE_MS, MAX_WAKE_MS);
   return wait->end != CTL_PROGRESS_FAILED;
 }
 

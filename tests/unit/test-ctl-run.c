@@ -381,7 +381,7 @@ test_services (Fixture *fixture, gconstpointer data)
          "1/1        nginx:latest   \n",
          "");
   check (fixture, "service ps -q my-web nope", 1, TASK_ID "\n", "no such service: nope\n");
-  expect_call ("ListTasks({'service': <['" SERVICE_ID "']>}, '', 500)\n");
+  expect_call ("ListTasks({'service': <['" SERVICE_ID "']>}, '', 200)\n");
   check (fixture, "service ps --filter desired-state=running --no-resolve --format json my-web", 0,
          "{\"CurrentState\":\"Running less than a second "
          "ago\",\"DesiredState\":\"Running\",\"Error\":\"\",\"ID\":\"50qe8lfnxaxk\",\"Image\":\"nginx:latest\","
