@@ -470,6 +470,98 @@ sim_bench_schedule (const SimBenchShape *shape)
   return json_builder_get_root (json);
 }
 
+/* ---- waiting tasks, a new leader ---- */
+
+static void
+count_explained (const SwarmEvent *event, gpointer data)
+{
+  Bench *self = data;
+  const SwarmTask *task = event->object, *before = event->previous;
+
+  if (event->event == SWARM_EVENT_UPDATE && task->status->err != NULL && before->status->err == NULL)
+    self->waiting--;
+}
+
+JsonNode *
+sim_bench_pending (guint tasks)
+{
+  SimBenchShape shape = { .nodes = 0, .tasks = tasks, .services = 1 };
+  g_autoptr (JsonBuilder) json = json_builder_new ();
+  g_autoptr (SwarmService) service = NULL;
+  double before = resident_mib ();
+  gint64 wall, began;
+  SwarmTx *tx;
+  Bench bench;
+
+  bench_open (&bench, &shape);
+  swarm_store_unwatch (bench.store, bench.watch);
+  bench.watch = swarm_store_watch (bench.store, 1 << SWARM_KIND_TASK, count_explained, &bench);
+  bench.at_once = FALSE;
+  swarm_manager_lead (bench.manager, TRUE);
+  service = make_service (&bench, 0, tasks);
+  wall = g_get_monotonic_time ();
+  began = cpu_time ();
+  bench.waiting = tasks;
+  tx = swarm_store_tx (bench.store);
+  swarm_tx_create (tx, service);
+  commit (&bench, tx);
+  run_until_placed (&bench);
+  json_builder_begin_object (json);
+  add_number (json, "tasks", tasks);
+  add_number (json, "seconds", (double) (g_get_monotonic_time () - wall) / G_USEC_PER_SEC);
+  add_number (json, "cpu_seconds", (double) (cpu_time () - began) / G_USEC_PER_SEC);
+  add_number (json, "log_mib", (double) bench.log_bytes / (1 << 20));
+  add_number (json, "resident_mib", resident_mib () - before);
+  add_turns (&bench, json, "turns");
+  json_builder_end_object (json);
+  bench_close (&bench);
+  return json_builder_get_root (json);
+}
+
+static double
+since (gint64 *began)
+{
+  gint64 now = cpu_time (), took = now - *began;
+
+  *began = now;
+  return (double) took / 1000;
+}
+
+JsonNode *
+sim_bench_takeover (guint nodes, guint tasks, guint services)
+{
+  SimBenchShape shape = { .nodes = nodes, .tasks = tasks, .services = services };
+  g_autoptr (JsonBuilder) json = json_builder_new ();
+  SwarmSnapshot *snapshot;
+  gint64 began;
+  Bench bench;
+
+  bench_open (&bench, &shape);
+  swarm_manager_lead (bench.manager, TRUE);
+  fill_nodes (&bench);
+  fill_tasks (&bench);
+  bench.at_once = FALSE;
+  run_until_placed (&bench);
+  swarm_manager_lead (bench.manager, FALSE);
+  run_until_idle (&bench);
+  json_builder_begin_object (json);
+  add_shape (&shape, json);
+  began = cpu_time ();
+  swarm_manager_lead (bench.manager, TRUE);
+  add_number (json, "lead_ms", since (&began));
+  swarm_manager_lead (bench.manager, FALSE);
+  since (&began);
+  snapshot = swarm_store_snapshot (bench.store);
+  add_number (json, "snapshot_ms", since (&began));
+  g_bytes_unref (swarm_snapshot_encode (snapshot));
+  add_number (json, "encode_ms", since (&began)); /* on a thread of its own in the daemon */
+  swarm_snapshot_free (snapshot);
+  add_number (json, "snapshot_free_ms", since (&began));
+  json_builder_end_object (json);
+  bench_close (&bench);
+  return json_builder_get_root (json);
+}
+
 /* ---- the store alone ---- */
 
 JsonNode *

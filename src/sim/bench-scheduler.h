@@ -15,5 +15,9 @@ typedef struct {
 
 /* Figures of one run; caller owns it. "seconds": from the commit of nodes and tasks until each task's assignment is committed. */
 JsonNode *sim_bench_schedule (const SimBenchShape *shape);
+/* A service of @tasks tasks and no node to place them on: until each of them waits and says why. */
+JsonNode *sim_bench_pending (guint tasks);
+/* What a new leader and a snapshot cost with so many nodes and running tasks. */
+JsonNode *sim_bench_takeover (guint nodes, guint tasks, guint services);
 /* Creates, updates and looks up @n nodes in a store without a log. */
 JsonNode *sim_bench_store (guint n);

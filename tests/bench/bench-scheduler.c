@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The speed of placement, as JSON. Without arguments the shapes that are compared with swarmkit's own benchmark; with arguments one shape:
  *   bench-scheduler NODES TASKS SERVICES [constraints] [lost=N] [failures=N]
- *   bench-scheduler store N */
+ *   bench-scheduler store N | pending TASKS | takeover NODES TASKS SERVICES */
 #include "sim/bench-scheduler.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,8 +43,18 @@ run_all (void)
     print (shapes[i].name, sim_bench_schedule (&shapes[i].shape));
     printf (",\n");
   }
+  print ("pending", sim_bench_pending (10000));
+  printf (",\n");
+  print ("takeover", sim_bench_takeover (10000, 1000000, 1000));
+  printf (",\n");
   print ("store", sim_bench_store (100000));
   printf ("\n}\n");
+}
+
+static guint
+number (int argc, char **argv, int at, guint otherwise)
+{
+  return argc > at ? (guint) MAX (atoi (argv[at]), 1) : otherwise;
 }
 
 int
@@ -58,7 +68,11 @@ main (int argc, char **argv)
   }
   printf ("{\n");
   if (strcmp (argv[1], "store") == 0) {
-    print ("store", sim_bench_store (argc > 2 ? (guint) atoi (argv[2]) : 100000));
+    print ("store", sim_bench_store (number (argc, argv, 2, 100000)));
+  } else if (strcmp (argv[1], "pending") == 0) {
+    print ("pending", sim_bench_pending (number (argc, argv, 2, 10000)));
+  } else if (strcmp (argv[1], "takeover") == 0) {
+    print ("takeover", sim_bench_takeover (number (argc, argv, 2, 1000), number (argc, argv, 3, 100000), number (argc, argv, 4, 1000)));
   } else {
     shape.nodes = (guint) atoi (argv[1]);
     shape.tasks = argc > 2 ? (guint) atoi (argv[2]) : 0;
