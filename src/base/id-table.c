@@ -30,13 +30,76 @@ swarm_id_table_init (SwarmIdTable *self, guint offset, gboolean large)
 }
 
 void
+swarm_id_table_own (SwarmIdTable *self, gpointer (*ref) (gconstpointer value), void (*unref) (gpointer value))
+{
+  self->ref = ref;
+  self->unref = unref;
+}
+
+/* ---- blocks ---- */
+
+static SwarmIdBlock *
+block_new (guint n_slots)
+{
+  SwarmIdBlock *block = g_malloc0 (sizeof *block + n_slots * sizeof (SwarmIdSlot));
+
+  block->ref_count = 1;
+  return block;
+}
+
+/* The last one lets go of the values. */
+static void
+block_unref (const SwarmIdTable *self, SwarmIdShard *shard)
+{
+  SwarmIdBlock *block = g_steal_pointer (&shard->block);
+
+  if (block == NULL || !g_atomic_int_dec_and_test (&block->ref_count))
+    return;
+  for (guint i = 0; self->unref != NULL && i < shard->n_slots; i++)
+    if (block->slots[i].value != NULL)
+      self->unref (block->slots[i].value);
+  g_free (block);
+}
+
+/* Before a change: a block that others see too is left to them. */
+static void
+make_own (const SwarmIdTable *self, SwarmIdShard *shard)
+{
+  SwarmIdShard shared = *shard;
+
+  if (shard->block == NULL || g_atomic_int_get (&shard->block->ref_count) == 1)
+    return;
+  shard->block = block_new (shard->n_slots);
+  memcpy (shard->block->slots, shared.block->slots, shard->n_slots * sizeof (SwarmIdSlot));
+  for (guint i = 0; i < shard->n_slots; i++)
+    if (shard->block->slots[i].value != NULL)
+      self->ref (shard->block->slots[i].value);
+  block_unref (self, &shared);
+}
+
+void
+swarm_id_table_share (const SwarmIdTable *self, SwarmIdTable *copy)
+{
+  guint n = 1u << self->shard_bits;
+
+  g_assert (self->ref != NULL);
+  *copy = *self;
+  copy->shards = g_memdup2 (self->shards, n * sizeof *copy->shards);
+  for (guint i = 0; i < n; i++)
+    if (copy->shards[i].block != NULL)
+      g_atomic_int_inc (&copy->shards[i].block->ref_count);
+}
+
+void
 swarm_id_table_clear (SwarmIdTable *self)
 {
   for (guint i = 0; self->shards != NULL && i < 1u << self->shard_bits; i++)
-    g_free (self->shards[i].slots);
+    block_unref (self, &self->shards[i]);
   g_clear_pointer (&self->shards, g_free);
   self->n = 0;
 }
+
+/* ---- places ---- */
 
 static guint
 shard_of (const SwarmIdTable *self, guint64 key)
@@ -57,10 +120,10 @@ find (const SwarmIdTable *self, const SwarmIdShard *shard, guint64 key, const Sw
 {
   guint at = home_of (self, shard, key);
 
-  for (; at < shard->n_slots && shard->slots[at].value != NULL; at++) {
-    if (shard->slots[at].key > key)
+  for (; at < shard->n_slots && shard->block->slots[at].value != NULL; at++) {
+    if (shard->block->slots[at].key > key)
       break;
-    if (shard->slots[at].key == key && memcmp (id_of (self, shard->slots[at].value)->bytes, id->bytes, sizeof id->bytes) >= 0)
+    if (shard->block->slots[at].key == key && memcmp (id_of (self, shard->block->slots[at].value)->bytes, id->bytes, sizeof id->bytes) >= 0)
       break;
   }
   return at;
@@ -69,8 +132,8 @@ find (const SwarmIdTable *self, const SwarmIdShard *shard, guint64 key, const Sw
 static gboolean
 is_at (const SwarmIdTable *self, const SwarmIdShard *shard, guint at, guint64 key, const SwarmId *id)
 {
-  return at < shard->n_slots && shard->slots[at].value != NULL && shard->slots[at].key == key
-         && memcmp (id_of (self, shard->slots[at].value)->bytes, id->bytes, sizeof id->bytes) == 0;
+  return at < shard->n_slots && shard->block->slots[at].value != NULL && shard->block->slots[at].key == key
+         && memcmp (id_of (self, shard->block->slots[at].value)->bytes, id->bytes, sizeof id->bytes) == 0;
 }
 
 gpointer
@@ -80,14 +143,14 @@ swarm_id_table_get (const SwarmIdTable *self, const SwarmId *id)
   const SwarmIdShard *shard = &self->shards[shard_of (self, key)];
   guint at = shard->n > 0 ? find (self, shard, key, id) : 0;
 
-  return shard->n > 0 && is_at (self, shard, at, key, id) ? shard->slots[at].value : NULL;
+  return shard->n > 0 && is_at (self, shard, at, key, id) ? shard->block->slots[at].value : NULL;
 }
 
 static void
 add_spill (SwarmIdShard *shard, guint more)
 {
-  shard->slots = g_renew (SwarmIdSlot, shard->slots, shard->n_slots + more);
-  memset (shard->slots + shard->n_slots, 0, more * sizeof *shard->slots);
+  shard->block = g_realloc (shard->block, sizeof *shard->block + (shard->n_slots + more) * sizeof (SwarmIdSlot));
+  memset (shard->block->slots + shard->n_slots, 0, more * sizeof (SwarmIdSlot));
   shard->n_slots += more;
 }
 
@@ -97,31 +160,31 @@ insert_at (SwarmIdShard *shard, guint at, SwarmIdSlot slot)
 {
   guint empty = at;
 
-  while (empty < shard->n_slots && shard->slots[empty].value != NULL)
+  while (empty < shard->n_slots && shard->block->slots[empty].value != NULL)
     empty++;
   if (empty == shard->n_slots)
     add_spill (shard, 1 + shard->n_slots / 8);
-  memmove (shard->slots + at + 1, shard->slots + at, (empty - at) * sizeof slot);
-  shard->slots[at] = slot;
+  memmove (shard->block->slots + at + 1, shard->block->slots + at, (empty - at) * sizeof slot);
+  shard->block->slots[at] = slot;
 }
 
 /* In order, so each goes behind the one before. */
 static void
 grow (SwarmIdTable *self, SwarmIdShard *shard)
 {
-  SwarmIdSlot *old = shard->slots;
+  SwarmIdBlock *old = shard->block;
   guint n_old = shard->n_slots, next = 0;
 
   shard->bits = old != NULL ? shard->bits + 1 : FIRST_BITS;
   shard->n_slots = (1u << shard->bits) + SPILL;
-  shard->slots = g_new0 (SwarmIdSlot, shard->n_slots);
+  shard->block = block_new (shard->n_slots);
   for (guint i = 0; i < n_old; i++) {
-    if (old[i].value == NULL)
+    if (old->slots[i].value == NULL)
       continue;
-    next = MAX (next, home_of (self, shard, old[i].key));
+    next = MAX (next, home_of (self, shard, old->slots[i].key));
     if (next == shard->n_slots)
       add_spill (shard, 1 + shard->n_slots / 8);
-    shard->slots[next++] = old[i];
+    shard->block->slots[next++] = old->slots[i];
   }
   g_free (old);
 }
@@ -134,13 +197,14 @@ swarm_id_table_set (SwarmIdTable *self, gpointer value)
   SwarmIdShard *shard = &self->shards[shard_of (self, key)];
   guint at;
 
+  make_own (self, shard);
   /* Full at three quarters. */
-  if (shard->slots == NULL || shard->n + 1 > (3u << shard->bits) / 4)
+  if (shard->block == NULL || shard->n + 1 > (3u << shard->bits) / 4)
     grow (self, shard);
   at = find (self, shard, key, id);
   if (is_at (self, shard, at, key, id)) {
-    gpointer old = shard->slots[at].value;
-    shard->slots[at].value = value;
+    gpointer old = shard->block->slots[at].value;
+    shard->block->slots[at].value = value;
     return old;
   }
   insert_at (shard, at, (SwarmIdSlot){ key, value });
@@ -159,13 +223,14 @@ swarm_id_table_remove (SwarmIdTable *self, const SwarmId *id)
 
   if (shard->n == 0 || !is_at (self, shard, at, key, id))
     return NULL;
-  old = shard->slots[at].value;
+  make_own (self, shard);
+  old = shard->block->slots[at].value;
   /* Those that stand behind their home come back by one. */
-  while (at + 1 < shard->n_slots && shard->slots[at + 1].value != NULL && home_of (self, shard, shard->slots[at + 1].key) <= at) {
-    shard->slots[at] = shard->slots[at + 1];
+  while (at + 1 < shard->n_slots && shard->block->slots[at + 1].value != NULL && home_of (self, shard, shard->block->slots[at + 1].key) <= at) {
+    shard->block->slots[at] = shard->block->slots[at + 1];
     at++;
   }
-  shard->slots[at].value = NULL;
+  shard->block->slots[at].value = NULL;
   shard->n--;
   self->n--;
   return old;
@@ -192,7 +257,7 @@ swarm_id_iter_next (SwarmIdIter *self)
     const SwarmIdShard *shard = &self->table->shards[self->shard];
 
     while (self->slot < shard->n_slots) {
-      gpointer value = shard->slots[self->slot++].value;
+      gpointer value = shard->block->slots[self->slot++].value;
 
       if (value != NULL)
         return value;

@@ -10,9 +10,15 @@ typedef struct {
   gpointer value; /* NULL: empty */
 } SwarmIdSlot;
 
+/* Slots that tables share until one of them changes something. */
+typedef struct {
+  gint ref_count; /* atomic */
+  SwarmIdSlot slots[];
+} SwarmIdBlock;
+
 /* A part of the table that grows by itself, so that growing a large table is no long pause. */
 typedef struct {
-  SwarmIdSlot *slots;
+  SwarmIdBlock *block; /* NULL: empty */
   guint n_slots;
   guint n;
   guint bits; /* positions are this many bits of the key */
@@ -23,6 +29,8 @@ typedef struct {
   guint shard_bits;
   guint n;
   SwarmIdShard *shards;
+  gpointer (*ref) (gconstpointer value); /* of tables that own their values; else NULL */
+  void (*unref) (gpointer value);
 } SwarmIdTable;
 
 typedef struct {
@@ -31,10 +39,15 @@ typedef struct {
   guint slot;
 } SwarmIdIter;
 
-/* @offset: where in a value its SwarmId is. @large: hundreds of thousands may come. */
+/* @offset: where in a value its SwarmId is. @large: hundreds of thousands may come. The table does not own its values. */
 void swarm_id_table_init (SwarmIdTable *self, guint offset, gboolean large);
-/* Frees the table, not the values. */
+/* From now on the table owns a reference to each value: swarm_id_table_set() takes over the caller's, what comes out is the caller's. */
+void swarm_id_table_own (SwarmIdTable *self, gpointer (*ref) (gconstpointer value), void (*unref) (gpointer value));
+/* Frees the table, and lets go of the values that it owns. */
 void swarm_id_table_clear (SwarmIdTable *self);
+/* Makes @copy (uninitialised) a table with the same values as @self has now, at once: only what changes later is copied then, part by part.
+ * @self must own its values. @copy may be read and cleared on another thread. */
+void swarm_id_table_share (const SwarmIdTable *self, SwarmIdTable *copy);
 /* NULL: absent. */
 gpointer swarm_id_table_get (const SwarmIdTable *self, const SwarmId *id);
 /* Puts @value in and returns what was there under the same id, or NULL. */

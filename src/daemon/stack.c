@@ -48,7 +48,9 @@ static void
 encode_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
   EncodeJob *job = data;
-  g_task_return_pointer (task, swarm_snapshot_encode (job->snapshot), (GDestroyNotify) g_bytes_unref);
+  GBytes *bytes = swarm_snapshot_encode (job->snapshot);
+  g_clear_pointer (&job->snapshot, swarm_snapshot_free); /* here, for it may be the last to hold very much */
+  g_task_return_pointer (task, bytes, (GDestroyNotify) g_bytes_unref);
 }
 
 static void

@@ -83,8 +83,10 @@ static const SwarmType *const record_types[] = {
 struct _SwarmSnapshot {
   guint64 index;
   gint64 now;
-  GPtrArray *objects;
+  SwarmIdTable objects[_SWARM_KIND_MAX]; /* shared with the store's tables as far as these have not changed since */
   GPtrArray *requests;
+  SwarmIdIter loading; /* of swarm_store_load() */
+  guint loading_kind;
 };
 
 SwarmSnapshot *
@@ -94,16 +96,9 @@ swarm_store_snapshot (SwarmStore *self)
 
   snapshot->index = self->index;
   snapshot->now = self->requests.now;
-  snapshot->objects = swarm_messages_new ();
+  for (guint kind = 0; kind < _SWARM_KIND_MAX; kind++)
+    swarm_id_table_share (&self->tables->table[kind].by_id, &snapshot->objects[kind]);
   snapshot->requests = g_ptr_array_new_with_free_func (swarm_request_unref);
-  for (guint kind = 0; kind < _SWARM_KIND_MAX; kind++) {
-    SwarmIdIter iter;
-    gpointer object;
-
-    swarm_id_iter_init (&iter, &self->tables->table[kind].by_id, NULL);
-    while ((object = swarm_id_iter_next (&iter)) != NULL)
-      g_ptr_array_add (snapshot->objects, swarm_message_ref (object));
-  }
   for (GList *l = self->requests.order.head; l != NULL; l = l->next)
     g_ptr_array_add (snapshot->requests, g_atomic_rc_box_acquire (l->data));
   return snapshot;
@@ -114,21 +109,32 @@ swarm_snapshot_free (SwarmSnapshot *snapshot)
 {
   if (snapshot == NULL)
     return;
-  g_ptr_array_unref (snapshot->objects);
+  for (guint kind = 0; kind < _SWARM_KIND_MAX; kind++)
+    swarm_id_table_clear (&snapshot->objects[kind]);
   g_ptr_array_unref (snapshot->requests);
   g_free (snapshot);
 }
 
 gboolean
-swarm_store_load (SwarmStore *self, const SwarmSnapshot *snapshot, guint *cursor, guint n)
+swarm_store_load (SwarmStore *self, SwarmSnapshot *snapshot, guint *cursor, guint n)
 {
-  for (; n > 0 && *cursor < snapshot->objects->len; n--, (*cursor)++) {
-    SwarmObject *object = snapshot->objects->pdata[*cursor];
-
-    swarm_tables_set (self->tables, swarm_object_kind (object), &object->id, object);
+  if (*cursor == 0) {
+    snapshot->loading_kind = 0;
+    swarm_id_iter_init (&snapshot->loading, &snapshot->objects[0], NULL);
   }
   self->index = snapshot->index;
-  return *cursor < snapshot->objects->len;
+  for (; n > 0; n--, (*cursor)++) {
+    SwarmObject *object = swarm_id_iter_next (&snapshot->loading);
+
+    while (object == NULL && ++snapshot->loading_kind < _SWARM_KIND_MAX) {
+      swarm_id_iter_init (&snapshot->loading, &snapshot->objects[snapshot->loading_kind], NULL);
+      object = swarm_id_iter_next (&snapshot->loading);
+    }
+    if (object == NULL)
+      return FALSE;
+    swarm_tables_set (self->tables, swarm_object_kind (object), &object->id, object);
+  }
+  return TRUE;
 }
 
 /* ---- encoding: may run on another thread, so it reads immutable things only ---- */
@@ -180,11 +186,17 @@ swarm_snapshot_encode (SwarmSnapshot *snapshot)
   head->index = snapshot->index;
   head->now = snapshot->now;
   append_record (out, RECORD_HEAD, head);
-  for (guint i = 0; i < snapshot->objects->len; i++)
-    append_record (out, RECORD_OBJECT, object_record (snapshot->objects->pdata[i]));
+  for (guint kind = 0; kind < _SWARM_KIND_MAX; kind++) {
+    SwarmIdIter iter;
+    const SwarmObject *object;
+
+    swarm_id_iter_init (&iter, &snapshot->objects[kind], NULL);
+    while ((object = swarm_id_iter_next (&iter)) != NULL)
+      append_record (out, RECORD_OBJECT, object_record (object));
+    end->n_objects += snapshot->objects[kind].n;
+  }
   for (guint i = 0; i < snapshot->requests->len; i++)
     append_record (out, RECORD_REQUEST, request_record (snapshot->requests->pdata[i]));
-  end->n_objects = snapshot->objects->len;
   end->n_requests = snapshot->requests->len;
   append_record (out, RECORD_END, end);
   return g_byte_array_free_to_bytes (out);

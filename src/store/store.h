@@ -72,14 +72,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmTx, swarm_tx_free)
 /* Applies one committed entry; deterministic; local proposals complete afterwards through their proposal's done. An entry with an unknown action
  * or format is an error: the caller stops the manager. */
 gboolean swarm_store_apply (SwarmStore *self, guint64 index, GBytes *entry, GError **error);
-/* A consistent view by reference, cheap; encoding may happen on another thread. */
+/* A consistent view by reference, at once however much there is; encoding and freeing may happen on another thread. */
 typedef struct _SwarmSnapshot SwarmSnapshot;
 SwarmSnapshot *swarm_store_snapshot (SwarmStore *self);
 GBytes *swarm_snapshot_encode (SwarmSnapshot *snapshot);
 void swarm_snapshot_free (SwarmSnapshot *snapshot);
 /* Puts up to @n more objects of @snapshot, from @cursor (0 at first) on, into @self: by reference, without events and requests. For a
  * copy of the store to try things in. FALSE: all of them are in. */
-gboolean swarm_store_load (SwarmStore *self, const SwarmSnapshot *snapshot, guint *cursor, guint n);
+gboolean swarm_store_load (SwarmStore *self, SwarmSnapshot *snapshot, guint *cursor, guint n);
 /* Replaces everything; watchers get one RESET event, for those who look at all anew, and then what differs, object by object. */
 gboolean swarm_store_restore (SwarmStore *self, guint64 index, GBytes *snapshot, GError **error);
 

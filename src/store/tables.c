@@ -20,6 +20,7 @@ swarm_tables_new (void)
     SwarmTable *table = &self->table[kind];
 
     swarm_id_table_init (&table->by_id, G_STRUCT_OFFSET (SwarmObject, id), kind == SWARM_KIND_TASK || kind == SWARM_KIND_NODE);
+    swarm_id_table_own (&table->by_id, swarm_message_ref, swarm_message_unref);
     if (has_unique_names[kind])
       table->by_name = g_hash_table_new (g_str_hash, g_str_equal);
   }
@@ -29,25 +30,25 @@ swarm_tables_new (void)
 }
 
 static void
-free_all (SwarmIdTable *table, GDestroyNotify free_value)
+free_lists (SwarmIdTable *table)
 {
   SwarmIdIter iter;
   gpointer value;
 
   swarm_id_iter_init (&iter, table, NULL);
   while ((value = swarm_id_iter_next (&iter)) != NULL)
-    free_value (value);
+    swarm_task_list_free (value);
   swarm_id_table_clear (table);
 }
 
 void
 swarm_tables_free (SwarmTables *self)
 {
-  free_all (&self->tasks_of_service, (GDestroyNotify) swarm_task_list_free);
-  free_all (&self->tasks_of_node, (GDestroyNotify) swarm_task_list_free);
+  free_lists (&self->tasks_of_service);
+  free_lists (&self->tasks_of_node);
   for (guint kind = 0; kind < _SWARM_KIND_MAX; kind++) {
     g_clear_pointer (&self->table[kind].by_name, g_hash_table_unref);
-    free_all (&self->table[kind].by_id, swarm_message_unref);
+    swarm_id_table_clear (&self->table[kind].by_id);
   }
   g_free (self);
 }

@@ -100,6 +100,97 @@ test_id_table_skewed (void)
   run_table (TRUE, TRUE);
 }
 
+/* ---- shared tables ---- */
+
+/* Tasks as values: what a table owns is counted. */
+static void
+check_tasks (const SwarmIdTable *table, GPtrArray *model)
+{
+  SwarmIdIter iter;
+  guint n = 0;
+
+  swarm_id_iter_init (&iter, table, NULL);
+  for (SwarmTask *task = swarm_id_iter_next (&iter); task != NULL; task = swarm_id_iter_next (&iter), n++)
+    g_assert_true (g_ptr_array_find (model, task, NULL));
+  g_assert_cmpuint (n, ==, model->len);
+  g_assert_cmpuint (n, ==, table->n);
+}
+
+static void
+change_table (SwarmIdTable *table, GPtrArray *model)
+{
+  for (guint i = 0; i < 40; i++) {
+    guint at = (guint) g_test_rand_int_range (0, (gint) MAX (model->len, 1u));
+    SwarmTask *task;
+
+    if (model->len > 0 && g_test_rand_int_range (0, 3) == 0) {
+      swarm_message_unref (swarm_id_table_remove (table, &SWARM_OBJECT (model->pdata[at])->id));
+      g_ptr_array_remove_index (model, at);
+    } else if (model->len > 0 && g_test_rand_int_range (0, 2) == 0) {
+      task = swarm_task_copy (model->pdata[at]);
+      swarm_message_unref (swarm_id_table_set (table, task));
+      swarm_message_unref (model->pdata[at]);
+      model->pdata[at] = swarm_message_ref (task);
+    } else {
+      task = swarm_task_new ();
+      task->object.id = draw_id (FALSE);
+      swarm_message_unref (swarm_id_table_set (table, task));
+      g_ptr_array_add (model, swarm_message_ref (task));
+    }
+  }
+}
+
+static GPtrArray *
+copy_model (GPtrArray *model)
+{
+  GPtrArray *copy = swarm_messages_new ();
+
+  for (guint i = 0; i < model->len; i++)
+    g_ptr_array_add (copy, swarm_message_ref (model->pdata[i]));
+  return copy;
+}
+
+/* Copies made at any moment keep what there was, whoever goes first. */
+static void
+run_shared (gboolean large)
+{
+  SwarmIdTable table, copies[3];
+  GPtrArray *models[3] = { NULL };
+  g_autoptr (GPtrArray) model = swarm_messages_new ();
+
+  swarm_id_table_init (&table, G_STRUCT_OFFSET (SwarmObject, id), large);
+  swarm_id_table_own (&table, swarm_message_ref, swarm_message_unref);
+  for (guint round = 0; round < 200; round++) {
+    guint which = (guint) g_test_rand_int_range (0, 3);
+
+    change_table (&table, model);
+    if (models[which] != NULL) {
+      check_tasks (&copies[which], models[which]);
+      swarm_id_table_clear (&copies[which]);
+      g_clear_pointer (&models[which], g_ptr_array_unref);
+    } else {
+      swarm_id_table_share (&table, &copies[which]);
+      models[which] = copy_model (model);
+    }
+    check_tasks (&table, model);
+  }
+  swarm_id_table_clear (&table);
+  for (guint i = 0; i < 3; i++) {
+    if (models[i] == NULL)
+      continue;
+    check_tasks (&copies[i], models[i]);
+    swarm_id_table_clear (&copies[i]);
+    g_ptr_array_unref (models[i]);
+  }
+}
+
+static void
+test_shared (void)
+{
+  run_shared (FALSE);
+  run_shared (TRUE);
+}
+
 /* ---- task lists ---- */
 
 static int
@@ -189,6 +280,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/tables/id-table", test_id_table);
   g_test_add_func ("/tables/id-table-skewed", test_id_table_skewed);
+  g_test_add_func ("/tables/shared", test_shared);
   g_test_add_func ("/tables/task-list", test_task_list);
   return g_test_run ();
 }
