@@ -7,7 +7,8 @@
 #define MISSED_BEATS 3
 #define UNKNOWN_BEATS 6
 #define GRACE_US (60 * G_TIME_SPAN_SECOND)
-#define REGISTRATION_WINDOW_US (8 * G_TIME_SPAN_SECOND)
+/* swarm: 8 s at a heartbeat period of 5 s. It must stay below the time after which a silent node is down. */
+#define REGISTRATION_WINDOW(period) ((period) * 8 / 5)
 
 gint64
 swarm_heartbeat_period (SwarmStore *store)
@@ -120,8 +121,12 @@ swarm_node_record_may_register (SwarmNodeRecord *self)
 {
   gint64 now = swarm_clock_boottime (self->leader->clock);
   gint64 *oldest = &self->registrations[self->n_registrations % G_N_ELEMENTS (self->registrations)];
-  if (self->n_registrations >= G_N_ELEMENTS (self->registrations) && now - *oldest < REGISTRATION_WINDOW_US)
+  if (self->n_registrations >= G_N_ELEMENTS (self->registrations) && now - *oldest < REGISTRATION_WINDOW (swarm_heartbeat_period (self->leader->store))) {
+    /* Too often, but alive: the limit lasts longer than a silent node is waited for, and must not make it one. */
+    if (self->wait == SWARM_WAIT_HEARTBEAT)
+      swarm_node_record_beat (self);
     return FALSE;
+  }
   *oldest = now;
   self->n_registrations++;
   return TRUE;

@@ -37,7 +37,7 @@ void swarm_node_record_free (SwarmNodeRecord *self);
 gint64 swarm_heartbeat_period (SwarmStore *store);
 /* The node was heard: a new deadline, and the time until its next beat with jitter, µs. */
 gint64 swarm_node_record_beat (SwarmNodeRecord *self);
-/* FALSE: more than three registrations within eight seconds. Counts this one. */
+/* FALSE: more than three registrations within 1.6 heartbeat periods; that it asked is a sign of life all the same. Counts this one. */
 gboolean swarm_node_record_may_register (SwarmNodeRecord *self);
 /* Takes over a new session; an earlier one ends, its link is closed unless it is the same. */
 void swarm_node_record_open (SwarmNodeRecord *self, SwarmLink *link);
