@@ -23,6 +23,8 @@ typedef struct {
   SwarmNodeSet *set;  /* of the nodes that were asked for their capacity */
   SwarmNeeds needs;
   SwarmBranches *branches; /* NULL: no preferences */
+  const SwarmPluginBranch *rows;
+  guint n_rows;
   GArray *moves;
 } Plan;
 
@@ -103,58 +105,141 @@ place_capacity (Plan *plan, Place *place)
   return place->capacity;
 }
 
-/* The place with the fewest tasks, at most @most, in the branch of @from, which can take one more. */
+/* ---- choosing one move ---- */
+
+/* The place is in @branch, or in one below it. Branch 0 is the whole cluster. */
+static gboolean
+is_in (const Plan *plan, const Place *place, guint branch)
+{
+  guint at = place->branch;
+  while (at != branch && at != 0)
+    at = plan->rows[at].parent;
+  return at == branch;
+}
+
+/* The place of @branch with the fewest tasks, at most @most, which can take one more; the first of equals. */
 static Place *
-find_target (Plan *plan, const Place *from, guint most)
+find_target (Plan *plan, guint branch, guint most)
 {
   Place *best = NULL;
   for (guint i = 0; i < plan->places->len; i++) {
     Place *place = &g_array_index (plan->places, Place, i);
-    if (place->branch == from->branch && place->n <= most && (best == NULL || place->n < best->n) && place_capacity (plan, place) > 0)
+    if (place->n <= most && (best == NULL || place->n < best->n) && is_in (plan, place, branch) && place_capacity (plan, place) > 0)
       best = place;
   }
   return best;
-}
-
-static int
-compare_crowded (gconstpointer a, gconstpointer b)
-{
-  const Place *x = *(Place *const *) a, *y = *(Place *const *) b;
-  if (x->n != y->n)
-    return x->n > y->n ? -1 : 1;
-  return swarm_id_compare (&x->node->object.id, &y->node->object.id);
 }
 
 /* Drained nodes are emptied anyway, and of a node that does not answer nothing can be moved. */
 static gboolean
 may_give (const Place *place)
 {
-  return place->movable->len > 0 && place->n >= 2 && place->node->status->state == SWARM_NODE_READY
+  return place->movable->len > 0 && place->node->status->state == SWARM_NODE_READY
          && place->node->spec->availability != SWARM_AVAILABILITY_DRAIN;
 }
 
-/* FALSE: all is even, as far as it can be. */
-static gboolean
-plan_move (Plan *plan)
+/* The place of @branch with the most tasks that can give one; the next one after @after (NULL: the first). */
+static Place *
+find_source (Plan *plan, guint branch, const Place *after)
 {
-  g_autoptr (GPtrArray) crowded = g_ptr_array_new ();
+  Place *best = NULL;
   for (guint i = 0; i < plan->places->len; i++) {
     Place *place = &g_array_index (plan->places, Place, i);
-    if (may_give (place))
-      g_ptr_array_add (crowded, place);
+    gboolean next = after == NULL || place->n < after->n || (place->n == after->n && place > after);
+    if (next && may_give (place) && (best == NULL || place->n > best->n) && is_in (plan, place, branch))
+      best = place;
   }
-  g_ptr_array_sort (crowded, compare_crowded);
-  for (guint i = 0; i < crowded->len; i++) {
-    Place *from = g_ptr_array_index (crowded, i), *to = find_target (plan, from, from->n - 2);
-    if (to == NULL)
+  return best;
+}
+
+static void
+move (Plan *plan, Place *from, Place *to)
+{
+  SwarmTask *task = g_ptr_array_steal_index (from->movable, from->movable->len - 1);
+  SwarmMove one = { task->object.id, task->slot, from->node->object.id, to->node->object.id };
+  g_array_append_val (plan->moves, one);
+  from->n--;
+  to->n++;
+  to->capacity--;
+}
+
+/* Between the nodes of an innermost branch. */
+static gboolean
+even_nodes (Plan *plan, guint branch)
+{
+  for (Place *from = find_source (plan, branch, NULL); from != NULL && from->n >= 2; from = find_source (plan, branch, from)) {
+    Place *to = find_target (plan, branch, from->n - 2);
+    if (to != NULL) {
+      move (plan, from, to);
+      return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+static guint
+count_branch (const Plan *plan, guint branch)
+{
+  guint n = 0;
+  for (guint i = 0; i < plan->places->len; i++) {
+    const Place *place = &g_array_index (plan->places, Place, i);
+    n += is_in (plan, place, branch) ? place->n : 0;
+  }
+  return n;
+}
+
+typedef struct {
+  guint branch;
+  guint n;
+} Child;
+
+static int
+compare_children (gconstpointer a, gconstpointer b)
+{
+  const Child *x = a, *y = b;
+  if (x->n != y->n)
+    return x->n > y->n ? -1 : 1;
+  return x->branch < y->branch ? -1 : x->branch > y->branch;
+}
+
+/* The branches right below @branch, those with most tasks first. */
+static GArray *
+children_of (const Plan *plan, guint branch)
+{
+  GArray *children = g_array_new (FALSE, FALSE, sizeof (Child));
+  for (guint i = 1; i < plan->n_rows; i++) {
+    Child child = { i, 0 };
+    if (plan->rows[i].parent != branch)
       continue;
-    SwarmTask *task = g_ptr_array_steal_index (from->movable, from->movable->len - 1);
-    SwarmMove move = { task->object.id, task->slot, from->node->object.id, to->node->object.id };
-    g_array_append_val (plan->moves, move);
-    from->n--;
-    to->n++;
-    to->capacity--;
-    return TRUE;
+    child.n = count_branch (plan, i);
+    g_array_append_val (children, child);
+  }
+  g_array_sort (children, compare_children);
+  return children;
+}
+
+/* As the scheduler spreads: first between the branches, the outermost first, then inside each. FALSE: all is even, as far as it can be. */
+static gboolean
+even_branch (Plan *plan, guint branch)
+{
+  g_autoptr (GArray) children = children_of (plan, branch);
+  if (children->len == 0)
+    return even_nodes (plan, branch);
+  for (guint i = 0; i < children->len; i++) {
+    const Child *full = &g_array_index (children, Child, i);
+    Place *from = find_source (plan, full->branch, NULL);
+    for (guint j = children->len; from != NULL && j-- > i + 1;) {
+      const Child *empty = &g_array_index (children, Child, j);
+      Place *to = full->n >= empty->n + 2 ? find_target (plan, empty->branch, G_MAXUINT) : NULL;
+      if (to != NULL) {
+        move (plan, from, to);
+        return TRUE;
+      }
+    }
+  }
+  for (guint i = 0; i < children->len; i++) {
+    if (even_branch (plan, g_array_index (children, Child, i).branch))
+      return TRUE;
   }
   return FALSE;
 }
@@ -173,7 +258,7 @@ plan_moves (Plan *plan, guint max)
 {
   for (guint i = 0; i < plan->places->len; i++)
     g_ptr_array_sort (g_array_index (plan->places, Place, i).movable, compare_age);
-  while (plan->moves->len < max && plan_move (plan))
+  while (plan->moves->len < max && even_branch (plan, 0))
     ;
 }
 
@@ -198,6 +283,8 @@ swarm_rebalance_plan (SwarmStore *store, SwarmClock *clock, const SwarmService *
   plan.branches = swarm_branches_new (any);
   swarm_needs_init (&plan.needs, any);
   swarm_store_foreach (store, SWARM_KIND_NODE, add_place, &plan);
+  if (plan.branches != NULL)
+    plan.rows = swarm_branches_rows (plan.branches, &plan.n_rows);
   add_tasks (&plan, tasks);
   plan_moves (&plan, max > 0 ? MIN (max, SWARM_REBALANCE_MAX) : SWARM_REBALANCE_MAX);
   swarm_needs_clear (&plan.needs);

@@ -16,7 +16,7 @@ typedef struct {
 } SwarmMove;
 
 /* The moves in their order, each from the node with most tasks of the service to the one with fewest that can take one more, as long as
- * those differ by two or more; never from one branch of the service's placement preferences to another. What is on its way already counts
- * as being there. @max 0: as many as one transaction holds. NULL with INVALID_ARGUMENT for services that are not replicated. Caller frees
+ * those differ by two or more. With placement preferences the branches are evened first, the outermost first, then the nodes inside each. What
+ * is on its way already counts as being there. @max 0: as many as one transaction holds. NULL with INVALID_ARGUMENT for services that are not replicated. Caller frees
  * the array (of SwarmMove). */
 GArray *swarm_rebalance_plan (SwarmStore *store, SwarmClock *clock, const SwarmService *service, guint max, GError **error);
