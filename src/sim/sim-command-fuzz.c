@@ -4,6 +4,7 @@
 #include "sim/sim-fuzz.h"
 #include "sim/sim-run.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -63,7 +64,7 @@ spawn (const Fuzz *self, const SimScenario *scenario)
     close (ends[0]);
     alarm (SEED_LIMIT_S);
     run_here (self, scenario, &outcome);
-    _exit (write (ends[1], &outcome, sizeof outcome) == sizeof outcome ? 0 : 1);
+    exit (write (ends[1], &outcome, sizeof outcome) == sizeof outcome ? 0 : 1); /* with what the sanitizers look for at the end */
   }
   close (ends[1]);
   return child;
@@ -81,7 +82,7 @@ reap (const Child *child, Outcome *out)
     n += (gsize) got;
   close (child->pipe);
   waitpid (child->pid, &status, 0);
-  if (n != sizeof *out)
+  if (n != sizeof *out || !WIFEXITED (status) || WEXITSTATUS (status) != 0)
     g_snprintf (out->why, sizeof out->why, "0: the program ended with %s %d", WIFSIGNALED (status) ? "signal" : "code",
                 WIFSIGNALED (status) ? WTERMSIG (status) : WEXITSTATUS (status));
 }
