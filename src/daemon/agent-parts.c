@@ -225,7 +225,49 @@ stack_fatal (const GError *error, gpointer data)
     self->teardown_source = g_idle_add (teardown_manager, self);
 }
 
-static const SwarmStackEvents stack_events = { stack_send, stack_changed, stack_removed, stack_fatal };
+/* Encoding may take long: it runs on a thread over immutable objects. */
+typedef struct {
+  SwarmSnapshot *snapshot;
+  SwarmConsensusEncodedFunc done;
+  gpointer done_data;
+} EncodeJob;
+
+static void
+encode_free (gpointer data)
+{
+  EncodeJob *job = data;
+  swarm_snapshot_free (job->snapshot);
+  g_free (job);
+}
+
+static void
+encode_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+  EncodeJob *job = data;
+  GBytes *bytes = swarm_snapshot_encode (job->snapshot);
+  g_clear_pointer (&job->snapshot, swarm_snapshot_free); /* here, for it may be the last to hold very much */
+  g_task_return_pointer (task, bytes, (GDestroyNotify) g_bytes_unref);
+}
+
+static void
+encode_done (GObject *source, GAsyncResult *result, gpointer data)
+{
+  EncodeJob *job = g_task_get_task_data (G_TASK (result));
+  g_autoptr (GBytes) bytes = g_task_propagate_pointer (G_TASK (result), NULL);
+  job->done (bytes, job->done_data);
+}
+
+static void
+stack_encode (SwarmSnapshot *snapshot, SwarmConsensusEncodedFunc done, gpointer done_data, gpointer data)
+{
+  EncodeJob *job = g_new (EncodeJob, 1);
+  *job = (EncodeJob){ snapshot, done, done_data };
+  g_autoptr (GTask) task = g_task_new (NULL, NULL, encode_done, NULL);
+  g_task_set_task_data (task, job, encode_free);
+  g_task_run_in_thread (task, encode_thread);
+}
+
+static const SwarmStackEvents stack_events = { stack_send, stack_changed, stack_removed, stack_fatal, stack_encode };
 
 static void
 peer_connected (const SwarmId *node, gpointer data)

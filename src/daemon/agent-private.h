@@ -5,7 +5,7 @@
 #include "daemon/agent.h"
 #include "daemon/oneshot.h"
 #include "daemon/peers.h"
-#include "daemon/stack.h"
+#include "manager/stack.h"
 #include "plugin/scheduler-set.h"
 #include "plugin/services.h"
 #include "rpc/rpc.h"

@@ -4,6 +4,7 @@
 #pragma once
 #include "consensus/consensus.h"
 #include "manager/manager.h"
+#include "manager/stack.h"
 #include "plugin/scheduler-set.h"
 #include "sim/sim-crypto.h"
 #include "sim/sim-disk.h"
@@ -67,6 +68,7 @@ struct _SimMachine {
   /* A manager's part: */
   guint64 raft_id; /* to join with; 0: founder, or joined already */
   gboolean founder;
+  SwarmStack *stack; /* NULL: no manager, or off; the store, log and brain are its */
   SwarmStore *store;
   SwarmConsensus *consensus;
   SwarmSchedulerSet *schedulers;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* A manager's part of a simulated agent: store, log and brain wired together as the daemon does it. */
+/* A manager's part of a simulated agent: the stack that the daemon has, too, with the simulated world around it. */
 #include "base/error.h"
 #include "sim/sim-machine.h"
 
@@ -45,7 +45,7 @@ peer_down (SwarmLink *link, const GError *error, gpointer data)
 static const SwarmLinkEvents peer_events = { peer_up, peer_down, NULL };
 
 static void
-log_send (const SwarmId *to, GBytes *message, gpointer data)
+stack_send (const SwarmId *to, GBytes *message, gpointer data)
 {
   SimMachine *self = data;
   SimMachine *other = machine_by_id (self->world, to);
@@ -72,19 +72,7 @@ sim_machine_receive (SimMachine *self, const SwarmId *from, GVariant *args)
   swarm_consensus_receive (self->consensus, from, message);
 }
 
-/* ---- the log calls the store ---- */
-
-static gboolean
-log_apply (guint64 index, GBytes *entry, gboolean ours, gpointer data, GError **error)
-{
-  return swarm_store_apply (((SimMachine *) data)->store, index, entry, error);
-}
-
-static gpointer
-log_snapshot (gpointer data)
-{
-  return swarm_store_snapshot (((SimMachine *) data)->store);
-}
+/* ---- what the stack asks for ---- */
 
 typedef struct {
   GBytes *bytes;
@@ -101,33 +89,18 @@ encoded (gpointer data)
 }
 
 static void
-log_encode (gpointer handle, SwarmConsensusEncodedFunc done, gpointer done_data, gpointer data)
+stack_encode (SwarmSnapshot *snapshot, SwarmConsensusEncodedFunc done, gpointer done_data, gpointer data)
 {
   SimMachine *self = data;
   Encoded *job = g_new0 (Encoded, 1);
-  *job = (Encoded){ swarm_snapshot_encode (handle), done, done_data };
-  swarm_snapshot_free (handle);
+  *job = (Encoded){ swarm_snapshot_encode (snapshot), done, done_data };
+  swarm_snapshot_free (snapshot);
   swarm_clock_timer (self->clock, 5000, SWARM_PRIORITY_NORMAL, encoded, job);
 }
 
-static gboolean
-log_restore (guint64 index, GBytes *snapshot, gpointer data, GError **error)
-{
-  return swarm_store_restore (((SimMachine *) data)->store, index, snapshot, error);
-}
-
 static void
-log_role_changed (gboolean is_leader, const SwarmId *leader, guint64 term, gpointer data)
+stack_changed (gpointer data)
 {
-  SimMachine *self = data;
-  swarm_manager_lead (self->brain, is_leader);
-  swarm_manager_members_changed (self->brain);
-}
-
-static void
-log_members_changed (gpointer data)
-{
-  swarm_manager_members_changed (((SimMachine *) data)->brain);
 }
 
 /* In a turn of its own: consensus is on the stack. */
@@ -142,96 +115,23 @@ step_down (gpointer data)
 }
 
 static void
-log_removed (gpointer data)
+stack_removed (gpointer data)
 {
   swarm_clock_timer (((SimMachine *) data)->clock, 0, SWARM_PRIORITY_NORMAL, step_down, data);
 }
 
 static void
-log_fatal (const GError *error, gpointer data)
+stack_fatal (const GError *error, gpointer data)
 {
   g_error ("%s: the log cannot go on: %s", ((SimMachine *) data)->name, error->message);
 }
 
-static const SwarmConsensusEvents log_events = {
-  .apply = log_apply,
-  .snapshot = log_snapshot,
-  .encode = log_encode,
-  .restore = log_restore,
-  .send = log_send,
-  .role_changed = log_role_changed,
-  .members_changed = log_members_changed,
-  .removed = log_removed,
-  .fatal = log_fatal,
-};
-
-/* ---- the store and the brain call the log ---- */
+static const SwarmStackEvents stack_events = { stack_send, stack_changed, stack_removed, stack_fatal, stack_encode };
 
 static void
-propose (GBytes *entry, SwarmProposedFunc done, gpointer done_data, gpointer data)
+propose_to_world (GBytes *entry, SwarmProposedFunc done, gpointer done_data, gpointer world_log)
 {
-  SimMachine *self = data;
-  if (self->world->log != NULL)
-    sim_log_propose (entry, done, done_data, self->world->log);
-  else
-    swarm_consensus_propose (self->consensus, entry, done, done_data);
-}
-
-static GArray *
-members_list (gpointer data)
-{
-  SimMachine *self = data;
-  GArray *list = g_array_new (FALSE, TRUE, sizeof (SwarmMember));
-  if (self->consensus == NULL) {
-    SwarmMember own = { .node = self->id, .voter = TRUE, .reachable = TRUE, .leader = TRUE };
-    g_strlcpy (own.addr, self->address, sizeof own.addr);
-    g_array_append_val (list, own);
-    return list;
-  }
-  g_autoptr (GArray) members = swarm_consensus_members (self->consensus);
-  for (guint i = 0; i < members->len; i++) {
-    const SwarmConsensusMember *from = &g_array_index (members, SwarmConsensusMember, i);
-    SwarmMember member = { .node = from->node, .voter = from->voter, .reachable = from->reachable, .leader = from->leader };
-    g_strlcpy (member.addr, from->address, sizeof member.addr);
-    g_array_append_val (list, member);
-  }
-  return list;
-}
-
-typedef struct {
-  SwarmMembersDone done;
-  gpointer data;
-} MembersCall;
-
-static void
-members_done (guint64 index, const GError *error, gpointer data)
-{
-  g_autofree MembersCall *call = data;
-  call->done (error, call->data);
-}
-
-static void
-members_promote (const SwarmId *node, SwarmMembersDone done, gpointer done_data, gpointer data)
-{
-  MembersCall *call = g_new0 (MembersCall, 1);
-  *call = (MembersCall){ done, done_data };
-  swarm_consensus_promote (((SimMachine *) data)->consensus, node, members_done, call);
-}
-
-static void
-members_remove (const SwarmId *node, SwarmMembersDone done, gpointer done_data, gpointer data)
-{
-  MembersCall *call = g_new0 (MembersCall, 1);
-  *call = (MembersCall){ done, done_data };
-  swarm_consensus_remove (((SimMachine *) data)->consensus, node, members_done, call);
-}
-
-static void
-members_transfer (SwarmMembersDone done, gpointer done_data, gpointer data)
-{
-  MembersCall *call = g_new0 (MembersCall, 1);
-  *call = (MembersCall){ done, done_data };
-  swarm_consensus_transfer (((SimMachine *) data)->consensus, NULL, members_done, call);
+  sim_log_propose (entry, done, done_data, world_log);
 }
 
 /* ---- life ---- */
@@ -246,7 +146,7 @@ start_log (SimMachine *self)
     swarm_manager_lead (self->brain, TRUE);
     return;
   }
-  if (!swarm_consensus_start (self->consensus, &state, &error))
+  if (!swarm_stack_start (self->stack, &state, &error))
     g_error ("%s: the log does not start: %s", self->name, error->message);
   if (state == SWARM_CONSENSUS_STARTED)
     return;
@@ -267,29 +167,24 @@ sim_machine_start_brain (SimMachine *self)
     if (!swarm_scheduler_set_add (self->schedulers, world->schedulers[i], &host, &error))
       g_error ("%s: %s", self->name, error->message);
   self->peers = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) swarm_link_unref);
-  self->store = swarm_store_new (self->clock, &world->random.iface, propose, self);
-  if (world->store_opened != NULL)
-    world->store_opened (self, world->store_opened_data);
-  SwarmConsensusConfig log = {
+  SwarmStackConfig config = {
     .clock = self->clock,
     .random = &world->random.iface,
-    .disk = sim_disk_iface (self->log_disk),
     .crypto = &world->crypto.iface,
+    .disk = sim_disk_iface (self->log_disk),
     .node = self->id,
     .cluster = world->cluster,
-  };
-  if (world->log == NULL)
-    self->consensus = swarm_consensus_new (&log, &log_events, self);
-  SwarmManagerConfig config = {
-    .store = self->store,
-    .clock = self->clock,
-    .random = &world->random.iface,
-    .crypto = &world->crypto.iface,
-    .self = self->id,
-    .members = { members_list, members_promote, members_remove, members_transfer, self },
     .schedulers = self->schedulers,
+    .propose = world->log != NULL ? propose_to_world : NULL,
+    .propose_data = world->log,
+    .address = self->address,
   };
-  self->brain = swarm_manager_new (&config);
+  self->stack = swarm_stack_new (&config, &stack_events, self);
+  self->store = swarm_stack_store (self->stack);
+  self->consensus = swarm_stack_consensus (self->stack);
+  self->brain = swarm_stack_manager (self->stack);
+  if (world->store_opened != NULL)
+    world->store_opened (self, world->store_opened_data);
   start_log (self);
 }
 
@@ -308,11 +203,12 @@ void
 sim_machine_stop_brain (SimMachine *self)
 {
   swarm_manager_lead (self->brain, FALSE);
-  g_clear_pointer (&self->consensus, swarm_consensus_free);
   if (self->world->log != NULL)
     sim_log_attach (self->world->log, NULL);
-  g_clear_pointer (&self->brain, swarm_manager_free);
-  g_clear_pointer (&self->store, swarm_store_free);
+  self->consensus = NULL;
+  self->brain = NULL;
+  self->store = NULL;
+  g_clear_pointer (&self->stack, swarm_stack_free);
   g_clear_pointer (&self->schedulers, swarm_scheduler_set_free);
   drop_peers (self);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "daemon/stack.h"
+#include "manager/stack.h"
 #include "base/log.h"
-#include <gio/gio.h>
 
 struct _SwarmStack {
   SwarmStackConfig config;
@@ -29,48 +28,11 @@ log_snapshot (gpointer data)
   return swarm_store_snapshot (self->store);
 }
 
-/* Encoding may take long: it runs on a thread over immutable objects. */
-typedef struct {
-  SwarmSnapshot *snapshot;
-  SwarmConsensusEncodedFunc done;
-  gpointer done_data;
-} EncodeJob;
-
-static void
-encode_free (gpointer data)
-{
-  EncodeJob *job = data;
-  swarm_snapshot_free (job->snapshot);
-  g_free (job);
-}
-
-static void
-encode_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
-{
-  EncodeJob *job = data;
-  GBytes *bytes = swarm_snapshot_encode (job->snapshot);
-  g_clear_pointer (&job->snapshot, swarm_snapshot_free); /* here, for it may be the last to hold very much */
-  g_task_return_pointer (task, bytes, (GDestroyNotify) g_bytes_unref);
-}
-
-static void
-encode_done (GObject *source, GAsyncResult *result, gpointer data)
-{
-  EncodeJob *job = g_task_get_task_data (G_TASK (result));
-  g_autoptr (GBytes) bytes = g_task_propagate_pointer (G_TASK (result), NULL);
-  job->done (bytes, job->done_data);
-}
-
 static void
 log_encode (gpointer handle, SwarmConsensusEncodedFunc done, gpointer done_data, gpointer data)
 {
-  EncodeJob *job = g_new0 (EncodeJob, 1);
-  job->snapshot = handle;
-  job->done = done;
-  job->done_data = done_data;
-  g_autoptr (GTask) task = g_task_new (NULL, NULL, encode_done, NULL);
-  g_task_set_task_data (task, job, encode_free);
-  g_task_run_in_thread (task, encode_thread);
+  SwarmStack *self = data;
+  self->events->encode (handle, done, done_data, self->data);
 }
 
 static gboolean
@@ -133,7 +95,10 @@ static void
 propose (GBytes *entry, SwarmProposedFunc done, gpointer done_data, gpointer data)
 {
   SwarmStack *self = data;
-  swarm_consensus_propose (self->consensus, entry, done, done_data);
+  if (self->config.propose != NULL)
+    self->config.propose (entry, done, done_data, self->config.propose_data);
+  else
+    swarm_consensus_propose (self->consensus, entry, done, done_data);
 }
 
 static GArray *
@@ -141,6 +106,12 @@ members_list (gpointer data)
 {
   SwarmStack *self = data;
   GArray *list = g_array_new (FALSE, TRUE, sizeof (SwarmMember));
+  if (self->config.propose != NULL) {
+    SwarmMember own = { .node = self->config.node, .voter = TRUE, .reachable = TRUE, .leader = TRUE };
+    g_strlcpy (own.addr, self->config.address, sizeof own.addr);
+    g_array_append_val (list, own);
+    return list;
+  }
   if (!self->running)
     return list;
   g_autoptr (GArray) members = swarm_consensus_members (self->consensus);
@@ -211,7 +182,8 @@ swarm_stack_new (const SwarmStackConfig *config, const SwarmStackEvents *events,
     .node = config->node,
     .cluster = config->cluster,
   };
-  self->consensus = swarm_consensus_new (&log_config, &log_events, self);
+  if (config->propose == NULL)
+    self->consensus = swarm_consensus_new (&log_config, &log_events, self);
   SwarmManagerConfig manager_config = {
     .store = self->store,
     .clock = config->clock,
@@ -232,7 +204,8 @@ swarm_stack_free (SwarmStack *self)
     return;
   self->running = FALSE;
   swarm_manager_lead (self->manager, FALSE);
-  swarm_consensus_free (self->consensus);
+  if (self->consensus != NULL)
+    swarm_consensus_free (self->consensus);
   swarm_manager_free (self->manager);
   swarm_store_free (self->store);
   g_free (self);

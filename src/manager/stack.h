@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* A manager's part of the agent: store, replicated log and brain, wired together. Exists while this node is a manager. */
+/* A manager's part of an agent: store, replicated log and brain, wired together. Exists while the node is a manager. */
 #pragma once
 #include "consensus/consensus.h"
 #include "manager/manager.h"
@@ -16,6 +16,11 @@ typedef struct {
   SwarmId node;
   SwarmId cluster;
   SwarmSchedulerSet *schedulers;
+  /* Simulations of the brain alone: entries go here instead of into a replicated log, and whoever takes them applies them to the store. This
+   * manager, at @address, is then the only one; there is no consensus, and it is told to lead by swarm_manager_lead(). NULL: a log. */
+  SwarmProposeFunc propose;
+  gpointer propose_data;
+  const char *address; /* borrowed */
 } SwarmStackConfig;
 
 typedef struct {
@@ -26,6 +31,8 @@ typedef struct {
   void (*removed) (gpointer data);
   /* The manager cannot go on (disk, damage); @error is for people. */
   void (*fatal) (const GError *error, gpointer data);
+  /* Encodes @snapshot (taken over), which may take long, and calls @done with the bytes, not from within. */
+  void (*encode) (SwarmSnapshot *snapshot, SwarmConsensusEncodedFunc done, gpointer done_data, gpointer data);
 } SwarmStackEvents;
 
 SwarmStack *swarm_stack_new (const SwarmStackConfig *config, const SwarmStackEvents *events, gpointer data);
@@ -36,4 +43,5 @@ gboolean swarm_stack_start (SwarmStack *self, SwarmConsensusStart *ret_state, GE
 
 SwarmStore *swarm_stack_store (SwarmStack *self);
 SwarmManager *swarm_stack_manager (SwarmStack *self);
+/* NULL without a log. */
 SwarmConsensus *swarm_stack_consensus (SwarmStack *self);
