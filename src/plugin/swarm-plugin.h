@@ -11,7 +11,9 @@
  *  - All strings are UTF-8. Pointers in arguments live until the call returns: copy what is needed longer.
  *  - Lists of strings end with NULL; a NULL list is empty. Times are microseconds.
  *
- * An ABI number is 0 while that kind may change without notice. From 1 on nothing of it changes without the number doing so. */
+ * An ABI number is 0 while that kind may change without notice. From 1 on nothing of it changes without the number doing so, but in two
+ * ways that a built plugin does not notice: what the host hands over in SwarmPluginTask and SwarmPluginCommand may grow at its end, and a
+ * reserved member may get a meaning of which zero says "as before". Set what is reserved to zero (an initialiser with names does). */
 #ifndef SWARM_PLUGIN_H
 #define SWARM_PLUGIN_H
 
@@ -25,7 +27,7 @@ extern "C" {
 
 #define SWARM_PLUGIN_MAGIC 0x4d525753u /* "SWRM" */
 
-#define SWARM_PLUGIN_ABI_RUNTIME 0
+#define SWARM_PLUGIN_ABI_RUNTIME 1
 #define SWARM_PLUGIN_ABI_SCHEDULER 1
 #define SWARM_PLUGIN_ABI_NETWORK 0
 
@@ -127,6 +129,7 @@ typedef struct {
   const SwarmPluginExec *exec;
   size_t n_exec;
   const char *const *log_fields; /* "SWARM_SERVICE=my-web": LogExtraFields= */
+  uint64_t reserved[4];
 } SwarmPluginUnit;
 
 /* @error is NULL when @code is OK. @state (may be NULL) is the unit after the job. */
@@ -151,6 +154,7 @@ typedef struct {
   int32_t exit_code; /* as in SwarmPluginUnitState */
   int64_t exited_at; /* µs since 1970 */
   const char *reason; /* more than the code says ("out of memory"), or NULL */
+  uint64_t reserved[4];
 } SwarmPluginExit;
 
 /* A task that the runtime has, for adoption. */
@@ -162,6 +166,7 @@ typedef struct {
   int64_t exited_at;
   uint32_t pid;
   const char *container_id;
+  uint64_t reserved[4];
 } SwarmPluginTaskInfo;
 
 /* How to ask a container whether it is well, as its image declares it. Times are µs; 0, and an empty test: nothing is said. */
@@ -172,6 +177,7 @@ typedef struct {
   int64_t start_period;
   int64_t start_interval;
   int32_t retries;
+  uint32_t reserved;
 } SwarmPluginHealth;
 
 /* What an operation yields; zero what does not apply. */
@@ -188,6 +194,7 @@ typedef struct {
   const char *output;       /* exec: what the command wrote, standard output and error, its first bytes; need not be UTF-8 */
   size_t output_length;
   const SwarmPluginHealth *health; /* inspect_image; NULL: the image declares none */
+  uint64_t reserved[8];
 } SwarmPluginResult;
 
 /* The host's services. All take the host itself first. Bounded: at most 256 requests of each sort are under way per plugin, more fail with
@@ -234,6 +241,8 @@ struct SwarmPluginHost {
   void (*finish) (SwarmPluginCall *call, const SwarmPluginResult *result);
   /* Runtime: a started task ended by itself (not by stop). */
   void (*task_exited) (SwarmPluginHost *host, const SwarmPluginExit *exit);
+
+  void (*later[8]) (void); /* reserved: NULL in this version */
 };
 
 /* ---- runtime ---- */
@@ -326,6 +335,7 @@ typedef struct {
   void (*exec) (SwarmPluginInstance *self, const SwarmPluginCommand *command, SwarmPluginCall *call);
   /* What @image, which is here, declares. NULL: images declare nothing. */
   void (*inspect_image) (SwarmPluginInstance *self, const char *image, SwarmPluginCall *call);
+  void (*later[6]) (void); /* reserved: NULL */
 } SwarmRuntimeOps;
 
 /* ---- scheduler ---- */

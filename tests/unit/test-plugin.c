@@ -598,6 +598,36 @@ test_files (void)
   g_rmdir (dir);
 }
 
+/* The overview names every operation and service of the header, and its ABI numbers. */
+static void
+test_manual (void)
+{
+  g_autofree char *header_path = g_test_build_filename (G_TEST_DIST, "..", "..", "src", "plugin", "swarm-plugin.h", NULL);
+  g_autofree char *page_path = g_test_build_filename (G_TEST_DIST, "..", "..", "man", "swarm-plugin.7", NULL);
+  g_autofree char *header = NULL, *page = NULL, *abi = NULL;
+  g_autoptr (GRegex) member = g_regex_new ("\\(\\*([a-z_]+)\\) \\((?:SwarmPluginHost|SwarmPluginInstance|SwarmPluginCall)", 0, 0, NULL);
+  g_autoptr (GMatchInfo) match = NULL;
+  guint n = 0;
+
+  g_assert_true (g_file_get_contents (header_path, &header, NULL, NULL));
+  g_assert_true (g_file_get_contents (page_path, &page, NULL, NULL));
+  for (g_regex_match (member, header, 0, &match); g_match_info_matches (match); g_match_info_next (match, NULL), n++) {
+    g_autofree char *name = g_match_info_fetch (match, 1);
+    g_autofree char *word = g_strdup_printf ("\\b%s\\b", name);
+    g_test_message ("%s", name);
+    g_assert_true (g_regex_match_simple (word, page, 0, 0));
+  }
+  g_assert_cmpuint (n, >=, 30);
+  abi = g_strdup_printf ("SWARM_PLUGIN_ABI_RUNTIME \" %d\"", SWARM_PLUGIN_ABI_RUNTIME);
+  g_assert_nonnull (strstr (page, abi));
+  g_free (abi);
+  abi = g_strdup_printf ("SWARM_PLUGIN_ABI_SCHEDULER \" %d\"", SWARM_PLUGIN_ABI_SCHEDULER);
+  g_assert_nonnull (strstr (page, abi));
+  g_free (abi);
+  abi = g_strdup_printf ("SWARM_PLUGIN_ABI_NETWORK \" %d\"", SWARM_PLUGIN_ABI_NETWORK);
+  g_assert_nonnull (strstr (page, abi));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -615,5 +645,6 @@ main (int argc, char **argv)
   g_test_add_func ("/plugin/unit-refused", test_unit_refused);
   g_test_add_func ("/plugin/unit-state", test_unit_state);
   g_test_add_func ("/plugin/files", test_files);
+  g_test_add_func ("/plugin/manual", test_manual);
   return g_test_run ();
 }

@@ -237,6 +237,28 @@ test_agent_restart (void)
   g_assert_cmpint (state_of (bed, &fresh), ==, SWARM_TASK_RUNNING);
 }
 
+/* A runtime that runs no commands: who asks for one is rejected here, an image's is left alone. */
+static void
+test_runtime_cannot (void)
+{
+  SwarmPluginDescriptor descriptor = swarm_plugin_builtin_runtime_sim;
+  SwarmRuntimeOps ops = *(const SwarmRuntimeOps *) descriptor.ops;
+  g_autoptr (Bed) bed = bed_new (8);
+  ops.exec = NULL;
+  descriptor.ops = &ops;
+  agent_kill (bed);
+  swarm_plugin_unref (bed->plugin);
+  bed->plugin = swarm_plugin_from_descriptor (&descriptor, SWARM_PLUGIN_RUNTIME, NULL);
+  agent_start (bed);
+  SwarmId asks = add_task (bed, SWARM_TASK_RUNNING, NULL), image = add_task (bed, SWARM_TASK_RUNNING, NULL);
+  set_test (health_of (bed, &asks), "CMD", "check", NULL);
+  swarm_string_set (&((SwarmTask *) g_hash_table_lookup (bed->tasks, &image))->spec->container->image, "docker.io/library/with-health:1");
+  sim_clock_run (bed->clock, 10 * SECOND);
+  g_assert_cmpint (state_of (bed, &asks), ==, SWARM_TASK_REJECTED);
+  g_assert_cmpstr (status_of (bed, &asks)->err, ==, "this node's runtime cannot run health commands");
+  g_assert_cmpint (state_of (bed, &image), ==, SWARM_TASK_RUNNING);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -249,5 +271,6 @@ main (int argc, char **argv)
   g_test_add_func ("/worker-health/image", test_image);
   g_test_add_func ("/worker-health/ends-while-starting", test_ends_while_starting);
   g_test_add_func ("/worker-health/agent-restart", test_agent_restart);
+  g_test_add_func ("/worker-health/runtime-cannot", test_runtime_cannot);
   return g_test_run ();
 }
