@@ -121,5 +121,7 @@ swarm_global_reconcile_node (const SwarmLeader *leader, const SwarmId *id, const
     swarm_look_drop_slot (&look, &slot, SWARM_TASK_REMOVE);
   if (replicas->len > 0)
     return swarm_replica_tend_alone (&look, &g_array_index (replicas, SwarmReplica, 0));
+  if (!swarm_service_is_at_rest (look.service))
+    return SWARM_LOOK_WHOLE; /* an update may have waited for this one */
   return look.full ? SWARM_LOOK_FULL : SWARM_LOOK_DONE;
 }

@@ -163,7 +163,7 @@ static void
 look_at (SwarmOrchestrator *self, const SwarmDirtyService *dirty, SwarmTx *tx)
 {
   const SwarmService *service = living_service (self, &dirty->service);
-  if (dirty->whole || (service != NULL && (swarm_service_is_job (service) || !swarm_service_is_at_rest (service)))) {
+  if (dirty->whole || (service != NULL && swarm_service_is_job (service))) {
     look_at_service (self, &dirty->service, tx);
     return;
   }

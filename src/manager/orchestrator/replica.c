@@ -252,6 +252,15 @@ swarm_service_is_at_rest (const SwarmService *service)
   return state != SWARM_UPDATE_UPDATING && state != SWARM_UPDATE_ROLLBACK_STARTED;
 }
 
+/* What the slot tells concerns the update, and with it the other slots: it has a turn to wait for, or its step is done, or holds the others
+ * up no more. While a step is at work the others wait as they did. */
+static gboolean
+update_goes_on (const SwarmUpdate *update)
+{
+  gboolean at_work = update->under_way && update->open > 0 && update->busy > 0;
+  return !update->paused && (update->waiting > 0 || update->open > 0 || (update->under_way && update->steps > 0)) && !at_work;
+}
+
 SwarmLookResult
 swarm_replica_tend_alone (SwarmLook *look, const SwarmReplica *self)
 {
@@ -259,9 +268,9 @@ swarm_replica_tend_alone (SwarmLook *look, const SwarmReplica *self)
   g_autoptr (GArray) replicas = g_array_sized_new (FALSE, FALSE, sizeof (SwarmReplica), 1);
   g_array_append_val (replicas, *self);
   swarm_update_init (&update, look, replicas);
-  /* An update is to begin, or was forgotten: it concerns the other slots, too. */
-  if (!update.paused && (update.waiting > 0 || update.open > 0))
+  if (update_goes_on (&update))
     return SWARM_LOOK_WHOLE;
-  swarm_replicas_tend (look, replicas);
+  if (!self->held)
+    replica_tend (look, &g_array_index (replicas, SwarmReplica, 0), &update);
   return look->full ? SWARM_LOOK_FULL : SWARM_LOOK_DONE;
 }

@@ -52,5 +52,5 @@ void swarm_look_drop_slot (SwarmLook *look, const SwarmSlot *slot, SwarmTaskStat
 void swarm_replicas_tend (SwarmLook *look, GArray *replicas);
 /* The same for a single slot: what a look at all of them would do about this one. */
 SwarmLookResult swarm_replica_tend_alone (SwarmLook *look, const SwarmReplica *self);
-/* May slots of the service be looked at one by one? Not while an update goes through them. */
+/* No update goes through its slots now. */
 gboolean swarm_service_is_at_rest (const SwarmService *service);
