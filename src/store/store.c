@@ -55,6 +55,17 @@ swarm_store_foreach (SwarmStore *self, SwarmKind kind, SwarmStoreEach func, gpoi
       return;
 }
 
+gpointer
+swarm_store_next (SwarmStore *self, SwarmKind kind, const SwarmId *after)
+{
+  SwarmIdIter iter;
+  SwarmObject *object;
+
+  swarm_id_iter_init (&iter, &self->tables->table[kind].by_id, after);
+  object = swarm_id_iter_next (&iter);
+  return object != NULL && after != NULL && swarm_id_equal (&object->id, after) ? swarm_id_iter_next (&iter) : object;
+}
+
 guint
 swarm_store_count (SwarmStore *self, SwarmKind kind)
 {

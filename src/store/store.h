@@ -33,6 +33,8 @@ SwarmCluster *swarm_store_cluster (SwarmStore *self);
 typedef gboolean (*SwarmStoreEach) (gpointer object, gpointer data); /* FALSE stops */
 /* In order of id: the same on every manager. Do not commit synchronously from within. */
 void swarm_store_foreach (SwarmStore *self, SwarmKind kind, SwarmStoreEach func, gpointer data);
+/* The first one with an id above @after, NULL: of all; NULL at the end. For walks in parts: objects may come and go between two calls. */
+gpointer swarm_store_next (SwarmStore *self, SwarmKind kind, const SwarmId *after);
 guint swarm_store_count (SwarmStore *self, SwarmKind kind);
 /* Index look-ups: arrays of borrowed SwarmTask *, sorted by slot then creation; caller frees the array only. Never NULL. */
 GPtrArray *swarm_store_tasks_of_service (SwarmStore *self, const SwarmId *service);

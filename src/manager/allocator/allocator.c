@@ -2,11 +2,13 @@
 #include "manager/allocator/allocator.h"
 #include "base/log.h"
 #include "manager/dirty.h"
+#include "manager/scan.h"
 
 struct _SwarmAllocator {
   const SwarmLeader *leader;
   guint loop;
   guint watch;
+  SwarmScan scan;
   SwarmDirty tasks; /* that are new */
 };
 
@@ -28,10 +30,24 @@ allocate_task (SwarmAllocator *self, const SwarmTask *task, SwarmTx *tx)
 }
 
 static gboolean
+look_at_task (gpointer object, gpointer data)
+{
+  SwarmAllocator *self = data;
+  const SwarmTask *task = object;
+  if (task->status->state == SWARM_TASK_NEW) {
+    swarm_dirty_mark (&self->tasks, &task->object.id);
+    swarm_runner_mark (self->leader->runner, self->loop);
+  }
+  return TRUE;
+}
+
+static gboolean
 allocator_pass (gpointer loop, SwarmTx *tx)
 {
   SwarmAllocator *self = loop;
   SwarmId id;
+  if (swarm_scan_step (&self->scan, self->leader->store, self->leader->runner, look_at_task, self))
+    return TRUE;
   while (swarm_tx_has_room (tx, 1) && !swarm_runner_time_is_up (self->leader->runner) && swarm_dirty_take (&self->tasks, &id)) {
     const SwarmTask *task = swarm_store_get (self->leader->store, SWARM_KIND_TASK, &id);
     if (task != NULL && task->status->state == SWARM_TASK_NEW && task->desired_state <= SWARM_TASK_COMPLETE)
@@ -49,16 +65,11 @@ allocator_settle (gpointer loop, guint64 index, const GError *error)
 
 static const SwarmLoopOps allocator_ops = { "allocator", allocator_pass, allocator_settle };
 
-static gboolean
-look_at_task (gpointer object, gpointer data)
+static void
+look_at_all (SwarmAllocator *self)
 {
-  SwarmAllocator *self = data;
-  const SwarmTask *task = object;
-  if (task->status->state == SWARM_TASK_NEW) {
-    swarm_dirty_mark (&self->tasks, &task->object.id);
-    swarm_runner_mark (self->leader->runner, self->loop);
-  }
-  return TRUE;
+  swarm_scan_begin (&self->scan, SWARM_KIND_TASK);
+  swarm_runner_mark (self->leader->runner, self->loop);
 }
 
 static void
@@ -66,7 +77,7 @@ allocator_event (const SwarmEvent *event, gpointer data)
 {
   SwarmAllocator *self = data;
   if (event->event == SWARM_EVENT_RESET)
-    swarm_store_foreach (self->leader->store, SWARM_KIND_TASK, look_at_task, self);
+    look_at_all (self);
   else if (event->event == SWARM_EVENT_CREATE && event->kind == SWARM_KIND_TASK)
     look_at_task (event->object, self);
 }
@@ -79,7 +90,7 @@ swarm_allocator_new (const SwarmLeader *leader)
   swarm_dirty_init (&self->tasks);
   self->loop = swarm_runner_add (leader->runner, &allocator_ops, self);
   self->watch = swarm_store_watch (leader->store, 1 << SWARM_KIND_TASK, allocator_event, self);
-  swarm_store_foreach (leader->store, SWARM_KIND_TASK, look_at_task, self);
+  look_at_all (self);
   return self;
 }
 

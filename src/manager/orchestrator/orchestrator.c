@@ -5,6 +5,7 @@
 #include "manager/orchestrator/jobs.h"
 #include "manager/orchestrator/leaving.h"
 #include "manager/orchestrator/replicated.h"
+#include "manager/scan.h"
 
 /* A slot, or a whole service, that wants to be looked at again later. */
 typedef struct {
@@ -19,6 +20,7 @@ struct _SwarmOrchestrator {
   const SwarmLeader *leader;
   guint loop;
   guint watch;
+  SwarmScan all_tasks; /* the first look: tasks of services that are gone, moves */
   SwarmDirtySlots services;
   GArray *again; /* ids of services to look at in whole, but not in the pass under way: it has changed some of their slots already */
   GHashTable *scalings;      /* service id → SwarmScaling under way */
@@ -178,11 +180,15 @@ look_at (SwarmOrchestrator *self, const SwarmDirtyService *dirty, SwarmTx *tx)
   }
 }
 
+static gboolean mark_service_of_task (gpointer object, gpointer data);
+
 static gboolean
 orchestrator_pass (gpointer loop, SwarmTx *tx)
 {
   SwarmOrchestrator *self = loop;
   const SwarmDirtyService *dirty;
+  if (swarm_scan_step (&self->all_tasks, self->leader->store, self->leader->runner, mark_service_of_task, self))
+    return TRUE;
   while (!pass_is_over (self, tx) && (dirty = swarm_dirty_slots_take (&self->services)) != NULL)
     look_at (self, dirty, tx);
   for (guint i = 0; i < self->again->len; i++)
@@ -296,7 +302,8 @@ static void
 mark_everything (SwarmOrchestrator *self)
 {
   swarm_store_foreach (self->leader->store, SWARM_KIND_SERVICE, mark_service, self);
-  swarm_store_foreach (self->leader->store, SWARM_KIND_TASK, mark_service_of_task, self);
+  swarm_scan_begin (&self->all_tasks, SWARM_KIND_TASK);
+  swarm_runner_mark (self->leader->runner, self->loop);
 }
 
 static void

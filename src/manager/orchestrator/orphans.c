@@ -2,6 +2,7 @@
 #include "manager/orchestrator/orphans.h"
 #include "base/log.h"
 #include "manager/dirty.h"
+#include "manager/scan.h"
 
 /* A node that is down. */
 typedef struct {
@@ -15,6 +16,7 @@ struct _SwarmOrphans {
   const SwarmLeader *leader;
   guint loop;
   guint watch;
+  SwarmScan all_tasks;
   SwarmDirty nodes; /* whose tasks are given up */
   GHashTable *downs; /* node id → Down */
 };
@@ -105,11 +107,15 @@ orphan_node (SwarmOrphans *self, const SwarmId *id, SwarmTx *tx)
   return TRUE;
 }
 
+static gboolean look_at_task (gpointer object, gpointer data);
+
 static gboolean
 orphans_pass (gpointer loop, SwarmTx *tx)
 {
   SwarmOrphans *self = loop;
   SwarmId node;
+  if (swarm_scan_step (&self->all_tasks, self->leader->store, self->leader->runner, look_at_task, self))
+    return TRUE;
   while (!swarm_runner_time_is_up (self->leader->runner) && swarm_dirty_take (&self->nodes, &node)) {
     if (!orphan_node (self, &node, tx)) {
       swarm_dirty_mark (&self->nodes, &node);
@@ -152,7 +158,8 @@ look_at_everything (SwarmOrphans *self)
 {
   g_hash_table_remove_all (self->downs);
   swarm_store_foreach (self->leader->store, SWARM_KIND_NODE, look_at_node, self);
-  swarm_store_foreach (self->leader->store, SWARM_KIND_TASK, look_at_task, self);
+  swarm_scan_begin (&self->all_tasks, SWARM_KIND_TASK);
+  swarm_runner_mark (self->leader->runner, self->loop);
 }
 
 static void

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "manager/orchestrator/reaper.h"
+#include "manager/scan.h"
 #include "manager/orchestrator/dirty-slots.h"
 #include "manager/orchestrator/slot.h"
 
@@ -11,6 +12,7 @@ struct _SwarmReaper {
   const SwarmLeader *leader;
   guint loop;
   guint watch;
+  SwarmScan all_tasks;
   SwarmDirtySlots slots;
   guint marks; /* since the last pass */
   SwarmTimer *timer; /* gathers: reaping is never urgent */
@@ -140,11 +142,18 @@ reap (SwarmReaper *self, const SwarmDirtyService *dirty, SwarmTx *tx)
   }
 }
 
+static gboolean mark_service_of_task (gpointer object, gpointer data);
+
 static gboolean
 reaper_pass (gpointer loop, SwarmTx *tx)
 {
   SwarmReaper *self = loop;
   const SwarmDirtyService *dirty;
+  gboolean looking = self->all_tasks.under_way;
+  if (swarm_scan_step (&self->all_tasks, self->leader->store, self->leader->runner, mark_service_of_task, self))
+    return TRUE;
+  if (looking)
+    return FALSE; /* there is time for what was found */
   self->marks = 0;
   while (swarm_tx_has_room (tx, 1) && !swarm_runner_time_is_up (self->leader->runner)
          && (dirty = swarm_dirty_slots_take (&self->slots)) != NULL)
@@ -168,6 +177,13 @@ mark_service_of_task (gpointer object, gpointer data)
   swarm_dirty_slots_mark (&self->slots, &((SwarmTask *) object)->service_id);
   reaper_schedule (self);
   return TRUE;
+}
+
+static void
+look_at_everything (SwarmReaper *self)
+{
+  swarm_scan_begin (&self->all_tasks, SWARM_KIND_TASK);
+  swarm_runner_mark (self->leader->runner, self->loop);
 }
 
 /* @first: it may be its slot's first one, then there is nothing to reap. */
@@ -196,7 +212,7 @@ reaper_event (const SwarmEvent *event, gpointer data)
 {
   SwarmReaper *self = data;
   if (event->event == SWARM_EVENT_RESET) {
-    swarm_store_foreach (self->leader->store, SWARM_KIND_TASK, mark_service_of_task, self);
+    look_at_everything (self);
   } else if (event->event == SWARM_EVENT_CREATE || event->event == SWARM_EVENT_UPDATE) {
     if (event->kind == SWARM_KIND_TASK) {
       /* A new one may push the oldest out of its slot; one that is over may go itself, a job's also when an earlier iteration has to. */
@@ -204,7 +220,7 @@ reaper_event (const SwarmEvent *event, gpointer data)
       if (event->event == SWARM_EVENT_CREATE || (task->desired_state > SWARM_TASK_RUNNING && task_is_over (task)))
         mark_slot (self, task, event->event == SWARM_EVENT_CREATE);
     } else if (event->event == SWARM_EVENT_UPDATE && cluster_limit (event->object) != cluster_limit (event->previous)) {
-      swarm_store_foreach (self->leader->store, SWARM_KIND_TASK, mark_service_of_task, self);
+      look_at_everything (self);
     }
   }
 }
@@ -217,7 +233,7 @@ swarm_reaper_new (const SwarmLeader *leader)
   swarm_dirty_slots_init (&self->slots);
   self->loop = swarm_runner_add (leader->runner, &reaper_ops, self);
   self->watch = swarm_store_watch (leader->store, 1 << SWARM_KIND_TASK | 1 << SWARM_KIND_CLUSTER, reaper_event, self);
-  swarm_store_foreach (leader->store, SWARM_KIND_TASK, mark_service_of_task, self);
+  look_at_everything (self);
   return self;
 }
 

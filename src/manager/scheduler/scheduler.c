@@ -2,6 +2,7 @@
 #include "manager/scheduler/scheduler.h"
 #include "base/log.h"
 #include "manager/dirty.h"
+#include "manager/scan.h"
 #include "manager/scheduler/generic.h"
 #include "manager/scheduler/placing.h"
 #include "manager/scheduler/preset.h"
@@ -10,6 +11,8 @@ struct _SwarmScheduler {
   const SwarmLeader *leader;
   guint loop;
   guint watch;
+  SwarmScan all_nodes; /* the first look at them, and then at the tasks */
+  SwarmScan all_tasks;
   SwarmNodeSet *nodes;
   SwarmGroups groups;
   SwarmPlacing *placing;
@@ -129,10 +132,30 @@ task_is_unwanted (const SwarmTask *task)
 }
 
 static gboolean
+node_appears (gpointer object, gpointer data)
+{
+  swarm_node_set_put (((SwarmScheduler *) data)->nodes, object);
+  return TRUE;
+}
+
+static gboolean task_appears (gpointer object, gpointer data);
+
+/* FALSE: not everything is known yet. */
+static gboolean
+knows_all (SwarmScheduler *self)
+{
+  const SwarmLeader *leader = self->leader;
+  return !swarm_scan_step (&self->all_nodes, leader->store, leader->runner, node_appears, self)
+         && !swarm_scan_step (&self->all_tasks, leader->store, leader->runner, task_appears, self);
+}
+
+static gboolean
 scheduler_pass (gpointer loop, SwarmTx *tx)
 {
   SwarmScheduler *self = loop;
   SwarmId id;
+  if (!knows_all (self))
+    return TRUE;
   while (swarm_tx_has_room (tx, 1) && swarm_dirty_take (&self->unwanted, &id)) {
     const SwarmTask *task = swarm_store_get (self->leader->store, SWARM_KIND_TASK, &id);
     if (task != NULL && task_is_unwanted (task))
@@ -244,6 +267,8 @@ task_changes (SwarmScheduler *self, const SwarmTask *before, const SwarmTask *ta
 static void
 task_event (SwarmScheduler *self, const SwarmEvent *event)
 {
+  if (!swarm_scan_is_past (&self->all_tasks, &SWARM_OBJECT (event->object)->id))
+    return; /* the first look will find it as it is then */
   if (event->event == SWARM_EVENT_CREATE) {
     task_appears (event->object, self);
   } else if (event->event == SWARM_EVENT_UPDATE) {
@@ -268,34 +293,6 @@ node_matters (const SwarmNode *before, const SwarmNode *node)
          || g_strcmp0 (before->status->addr, node->status->addr) != 0;
 }
 
-static gboolean
-node_appears (gpointer object, gpointer data)
-{
-  swarm_node_set_put (((SwarmScheduler *) data)->nodes, object);
-  return TRUE;
-}
-
-/* Service by service, so that tasks of a group wait in the order of their slots. */
-static gboolean
-load_service (gpointer object, gpointer data)
-{
-  SwarmScheduler *self = data;
-  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (self->leader->store, &SWARM_OBJECT (object)->id);
-  for (guint i = 0; i < tasks->len; i++)
-    task_appears (g_ptr_array_index (tasks, i), self);
-  return TRUE;
-}
-
-static gboolean
-load_left (gpointer object, gpointer data)
-{
-  SwarmScheduler *self = data;
-  const SwarmTask *task = object;
-  if (swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, &task->service_id) == NULL)
-    task_appears (object, self);
-  return TRUE;
-}
-
 static void
 scheduler_load (SwarmScheduler *self)
 {
@@ -307,9 +304,9 @@ scheduler_load (SwarmScheduler *self)
   swarm_presets_init (&self->presets);
   g_ptr_array_set_size (self->assumed, 0);
   self->n_arrived = 0;
-  swarm_store_foreach (self->leader->store, SWARM_KIND_NODE, node_appears, self);
-  swarm_store_foreach (self->leader->store, SWARM_KIND_SERVICE, load_service, self);
-  swarm_store_foreach (self->leader->store, SWARM_KIND_TASK, load_left, self);
+  swarm_scan_begin (&self->all_nodes, SWARM_KIND_NODE);
+  swarm_scan_begin (&self->all_tasks, SWARM_KIND_TASK);
+  scheduler_mark (self);
 }
 
 static void
