@@ -311,6 +311,77 @@ test_foreign_status (void)
   g_assert_cmpuint (count_running (brain, &web), ==, 1);
 }
 
+static GError *
+report_text (Brain *brain, Tame *node, const SwarmId *task, gsize text_len)
+{
+  Answer answer = { 0 };
+  GVariantBuilder updates;
+  g_autoptr (SwarmTaskStatus) status = swarm_task_status_new ();
+  status->state = SWARM_TASK_FAILED;
+  status->err = g_strnfill (text_len, 'x');
+  g_autoptr (GBytes) data = swarm_message_encode (status);
+  g_variant_builder_init (&updates, G_VARIANT_TYPE ("a(ayay)"));
+  g_variant_builder_add (&updates, "(@ay@ay)", g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, task->bytes, 16, 1),
+                         g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, data, TRUE));
+  g_autoptr (GVariant) list = g_variant_ref_sink (g_variant_builder_end (&updates));
+  swarm_dispatcher_update_status (swarm_manager_dispatcher (brain->manager), &node->far->peer, node->session, list, answered, &answer);
+  brain_run (brain, SECOND);
+  g_assert_true (answer.done);
+  return answer.error;
+}
+
+/* A status that fits into no transaction would hold up those of all nodes. */
+static void
+test_huge_status (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  g_autoptr (GError) huge = report_text (brain, node, &newest_task (brain, &web, 1)->object.id, 1600 * 1024);
+  g_assert_error (huge, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
+  g_autoptr (GError) fine = report_text (brain, node, &newest_task (brain, &web, 2)->object.id, 12 * 1024);
+  g_assert_no_error (fine);
+}
+
+static void
+registration_refused (const SwarmRegistration *registration, const GError *error, gpointer data)
+{
+  g_assert_null (registration);
+  *(GError **) data = g_error_copy (error);
+}
+
+static GError *
+register_with (Brain *brain, Tame *node, const SwarmNodeDescription *description)
+{
+  GError *error = NULL;
+  swarm_dispatcher_register (swarm_manager_dispatcher (brain->manager), node->far, description, "", registration_refused, &error);
+  brain_run (brain, SECOND);
+  return error;
+}
+
+/* What a node tells of itself is kept for every leader to read: it must be of the model's form, and small. */
+static void
+test_bad_description (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmNodeDescription) nameless = swarm_node_description_new (), huge = swarm_node_description_new ();
+  SwarmGenericResource *resource = swarm_generic_resource_new ();
+  resource->named = swarm_named_resource_new ();
+  nameless->resources = swarm_resources_new ();
+  nameless->resources->generic = swarm_messages_new ();
+  g_ptr_array_add (nameless->resources->generic, resource);
+  g_autoptr (GError) first = register_with (brain, node, nameless);
+  g_assert_error (first, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
+  huge->hostname = g_strnfill (1600 * 1024, 'x');
+  g_autoptr (GError) second = register_with (brain, node, huge);
+  g_assert_error (second, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
+  g_assert_cmpstr (tame_node (node)->description->hostname, ==, "n1");
+  g_assert_cmpint (tame_node (node)->status->state, ==, SWARM_NODE_READY);
+}
+
 /* Without a quorum nothing is acknowledged; what was said then is not lost afterwards. */
 static void
 test_no_quorum (void)
@@ -347,6 +418,8 @@ main (int argc, char **argv)
   g_test_add_func ("/dispatcher/refused-assign", test_refused_assign);
   g_test_add_func ("/dispatcher/deltas", test_deltas);
   g_test_add_func ("/dispatcher/foreign-status", test_foreign_status);
+  g_test_add_func ("/dispatcher/huge-status", test_huge_status);
+  g_test_add_func ("/dispatcher/bad-description", test_bad_description);
   g_test_add_func ("/dispatcher/no-quorum", test_no_quorum);
   return g_test_run ();
 }

@@ -6,6 +6,11 @@
 #include "manager/dispatcher/status-writer.h"
 #include <string.h>
 
+/* What an agent sends is far below; what is far above would fit into no transaction. */
+#define MAX_STATUS_BYTES (64 * 1024)
+#define MAX_DESCRIPTION_BYTES (256 * 1024)
+#define MAX_ADDRESS 300
+
 struct _SwarmDispatcher {
   SwarmStore *store;
   SwarmClock *clock;
@@ -176,6 +181,26 @@ answer_not_leading (SwarmDispatcher *self, SwarmRegisteredFunc done, gpointer da
   done (&registration, NULL, data);
 }
 
+/* Every leader will read it, and it shares its transaction with other nodes'. */
+static gboolean
+check_description (const SwarmNodeDescription *description, const char *addr, GError **error)
+{
+  if (addr != NULL && strlen (addr) > MAX_ADDRESS) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a node's address has at most %d characters", MAX_ADDRESS);
+    return FALSE;
+  }
+  if (!swarm_message_validate (description, error)) {
+    g_prefix_error (error, "the node's description: ");
+    return FALSE;
+  }
+  g_autoptr (GBytes) encoded = swarm_message_encode (description);
+  if (g_bytes_get_size (encoded) <= MAX_DESCRIPTION_BYTES)
+    return TRUE;
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a node's description of %" G_GSIZE_FORMAT " bytes, at most %d are allowed",
+               g_bytes_get_size (encoded), MAX_DESCRIPTION_BYTES);
+  return FALSE;
+}
+
 void
 swarm_dispatcher_register (SwarmDispatcher *self, SwarmLink *link, const SwarmNodeDescription *description, const char *addr,
                            SwarmRegisteredFunc done, gpointer data)
@@ -190,6 +215,8 @@ swarm_dispatcher_register (SwarmDispatcher *self, SwarmLink *link, const SwarmNo
     g_set_error (&error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "node %s not found", name);
   else if (!swarm_node_record_may_register (dispatcher_record (self, &link->peer.node)))
     g_set_error (&error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "node %s exceeded rate limit count of registrations", name);
+  else
+    check_description (description, addr, &error);
   if (error != NULL) {
     done (NULL, error, data);
     return;
@@ -306,6 +333,11 @@ parse_update (SwarmDispatcher *self, const SwarmPeer *peer, GVariant *pair, GArr
   if (update.status == NULL)
     return FALSE;
   g_array_append_val (updates, update);
+  if (g_bytes_get_size (encoded) > MAX_STATUS_BYTES) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a task's status of %" G_GSIZE_FORMAT " bytes, at most %d are allowed",
+                 g_bytes_get_size (encoded), MAX_STATUS_BYTES);
+    return FALSE;
+  }
   if (update.status->state < SWARM_TASK_ACCEPTED || update.status->state > SWARM_TASK_REJECTED) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a node may not report the state %d", update.status->state);
     return FALSE;
