@@ -357,6 +357,27 @@ test_global_failure (void)
   g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 0);
 }
 
+/* More slots than a transaction holds become of interest at once, most of them long done: none is filled twice. */
+static void
+test_many_slots (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = job_spec (100, 300);
+  SwarmId id = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  for (guint done = 0; done < 296; done++) {
+    tame_report (node, &running_task (brain, &id)->object.id, SWARM_TASK_COMPLETE, NULL);
+    brain_run (brain, 20 * MS);
+  }
+  g_assert_cmpuint (count_live (brain, &id), ==, 4);
+  brain_node (brain, "n2");
+  g_assert_true (brain_availability (brain, node, "drain", NULL));
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_live (brain, &id), ==, 4);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 304);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -368,6 +389,7 @@ main (int argc, char **argv)
   g_test_add_func ("/jobs/replicated/iteration", test_iteration);
   g_test_add_func ("/jobs/replicated/history", test_history);
   g_test_add_func ("/jobs/replicated/node-lost", test_node_lost);
+  g_test_add_func ("/jobs/replicated/many-slots", test_many_slots);
   g_test_add_func ("/jobs/global/nodes", test_global);
   g_test_add_func ("/jobs/global/failure", test_global_failure);
   return g_test_run ();

@@ -645,6 +645,43 @@ test_slot_looks (void)
   }
 }
 
+static void
+node_is_lost (Brain *brain, Tame *node)
+{
+  g_autoptr (SwarmNode) copy = swarm_node_copy (tame_node (node));
+  SwarmTx *tx = swarm_store_tx (brain->store);
+  swarm_node_set_state (copy, SWARM_NODE_DOWN, "");
+  swarm_tx_update (tx, copy);
+  swarm_tx_commit (tx, NULL, NULL, NULL);
+}
+
+/* A node goes down in the very moment when a task is put there: the task does not wait for it for ever. */
+static void
+test_stranded (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  node->lazy = TRUE;
+  SwarmId web = brain_create (brain, spec);
+  const SwarmTask *task = newest_task (brain, &web, 1);
+  for (guint i = 0; i < 100 && (task == NULL || task->status->state < SWARM_TASK_PENDING); i++) {
+    /* Written before the scheduler's transaction, and after the scheduler has looked. */
+    if (task != NULL && tame_node (node)->status->state == SWARM_NODE_READY) {
+      brain_run (brain, 500);
+      node_is_lost (brain, node);
+    }
+    brain_run (brain, 100);
+    task = newest_task (brain, &web, 1);
+  }
+  brain_run (brain, 5 * MS);
+  task = newest_task (brain, &web, 1);
+  g_assert_cmpint (tame_node (node)->status->state, ==, SWARM_NODE_DOWN);
+  brain_node (brain, "n2");
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 1);
+}
+
 /* How long a service takes from the call to its tasks' assignment, the log's commits (1 ms each here) being the only cost. */
 static void
 test_latency (void)
@@ -683,6 +720,7 @@ main (int argc, char **argv)
   g_test_add_func ("/orchestrator/drain-start-first", test_drain_start_first);
   g_test_add_func ("/orchestrator/drain-replacement-fails", test_drain_replacement_fails);
   g_test_add_func ("/orchestrator/slot-looks", test_slot_looks);
+  g_test_add_func ("/orchestrator/stranded", test_stranded);
   g_test_add_func ("/orchestrator/latency", test_latency);
   return g_test_run ();
 }

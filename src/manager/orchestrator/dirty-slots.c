@@ -113,6 +113,17 @@ swarm_dirty_slots_take (SwarmDirtySlots *self)
   return service;
 }
 
+void
+swarm_dirty_slots_take_rest (SwarmDirtySlots *self, const SwarmId *id)
+{
+  SwarmDirtyService *rest = g_hash_table_lookup (self->members, id);
+  if (rest == NULL)
+    return;
+  g_queue_remove (&self->waiting, rest);
+  g_hash_table_steal (self->members, id);
+  g_ptr_array_add (self->taken, rest);
+}
+
 static void
 mark_again (SwarmDirtySlots *self, const SwarmDirtyService *service)
 {

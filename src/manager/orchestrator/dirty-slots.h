@@ -35,6 +35,8 @@ void swarm_dirty_slots_mark (SwarmDirtySlots *self, const SwarmId *service);
 void swarm_dirty_slots_mark_slot (SwarmDirtySlots *self, const SwarmSlotKey *slot);
 /* Takes the first, or a transaction's worth of its slots; NULL: none waits. Valid until it is settled. */
 const SwarmDirtyService *swarm_dirty_slots_take (SwarmDirtySlots *self);
+/* Takes what still waits of a service of which a part was taken: it is looked at in whole. */
+void swarm_dirty_slots_take_rest (SwarmDirtySlots *self, const SwarmId *service);
 /* The transaction of the pass ended: on failure what was taken waits again. */
 void swarm_dirty_slots_settle (SwarmDirtySlots *self, gboolean ok);
 guint swarm_dirty_slots_n_waiting (const SwarmDirtySlots *self);

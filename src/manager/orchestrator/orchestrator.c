@@ -166,6 +166,8 @@ look_at (SwarmOrchestrator *self, const SwarmDirtyService *dirty, SwarmTx *tx)
 {
   const SwarmService *service = living_service (self, &dirty->service);
   if (dirty->whole || (service != NULL && swarm_service_is_job (service))) {
+    /* Parts of it that wait must not have it looked at a second time: the pass does not see what it has done itself. */
+    swarm_dirty_slots_take_rest (&self->services, &dirty->service);
     look_at_service (self, &dirty->service, tx);
     return;
   }
@@ -286,15 +288,23 @@ mark_node (SwarmOrchestrator *self, const SwarmEvent *event)
     mark_task (self, g_ptr_array_index (tasks, i));
 }
 
+/* Its node went while the transaction that put it there was under way: the node's own event did not find it there. */
+static gboolean
+task_is_stranded (SwarmOrchestrator *self, const SwarmTask *task, const SwarmTask *before)
+{
+  gboolean put = before == NULL || !swarm_id_equal (&task->node_id, &before->node_id);
+  return put && task->desired_state <= SWARM_TASK_COMPLETE && swarm_task_is_evicted (self->leader->store, task);
+}
+
 /* A change of a task that may ask for action: it ended, it runs (the next one may be updated), or what is wanted of it changed. Whoever made
  * it has thought of it already. */
 static gboolean
-task_matters (const SwarmEvent *event)
+task_matters (SwarmOrchestrator *self, const SwarmEvent *event)
 {
-  if (event->event != SWARM_EVENT_UPDATE)
-    return event->event == SWARM_EVENT_REMOVE;
   const SwarmTask *now = event->object, *before = event->previous;
-  return now->desired_state != before->desired_state || now->lingers != before->lingers || !swarm_id_equal (&now->move_to, &before->move_to)
+  if (event->event != SWARM_EVENT_UPDATE)
+    return event->event == SWARM_EVENT_REMOVE || task_is_stranded (self, now, NULL);
+  return task_is_stranded (self, now, before) || now->desired_state != before->desired_state || now->lingers != before->lingers || !swarm_id_equal (&now->move_to, &before->move_to)
          || (now->status->state != before->status->state && now->status->state >= SWARM_TASK_RUNNING);
 }
 
@@ -318,7 +328,7 @@ orchestrator_event (const SwarmEvent *event, gpointer data)
       mark_service (event->object, self);
       if (event->event == SWARM_EVENT_REMOVE)
         g_hash_table_remove (self->everywhere, &SWARM_OBJECT (event->object)->id);
-    } else if (event->kind == SWARM_KIND_TASK && task_matters (event)) {
+    } else if (event->kind == SWARM_KIND_TASK && task_matters (self, event)) {
       mark_task (self, event->object);
     } else if (event->kind == SWARM_KIND_NODE) {
       mark_node (self, event);

@@ -244,12 +244,12 @@ step_explain (SwarmPlacing *self, SwarmTx *tx)
   const GArray *queue = self->group->queue;
   for (; self->at < queue->len; self->at++) {
     SwarmTask *task = swarm_id_table_get (&self->group->tasks, &g_array_index (queue, SwarmId, self->at));
+    if (task != NULL && !self->ops->explain (task, self->why, tx, self->data))
+      return FALSE;
     if (self->at % SURVEY_PART == SURVEY_PART - 1 && swarm_runner_time_is_up (self->leader->runner)) {
       self->at++;
       return FALSE;
     }
-    if (task != NULL && !self->ops->explain (task, self->why, tx, self->data))
-      return FALSE;
   }
   return TRUE;
 }
