@@ -18,7 +18,7 @@ ENUM (sim_do, "event", { SIM_DO_NODE_DOWN, "node-down" }, { SIM_DO_NODE_SHUTDOWN
       { SIM_DO_NODE_DEMOTE, "node-demote" }, { SIM_DO_CLUSTER_UPDATE, "cluster-update" }, { SIM_DO_CLOCK_STEP, "clock-step" }, { SIM_DO_LEADER_KILL, "leader-kill" },
       { SIM_DO_LEADER_DOWN, "leader-down" }, { SIM_DO_LEADER_CUT, "leader-cut" }, { SIM_DO_TASK_EXIT, "task-exit" },
       { SIM_DO_SERVICE_CREATE, "service-create" }, { SIM_DO_SERVICE_UPDATE, "service-update" }, { SIM_DO_SERVICE_SCALE, "service-scale" },
-      { SIM_DO_SERVICE_ROLLBACK, "service-rollback" }, { SIM_DO_SERVICE_REMOVE, "service-remove" });
+      { SIM_DO_SERVICE_ROLLBACK, "service-rollback" }, { SIM_DO_SERVICE_REBALANCE, "service-rebalance" }, { SIM_DO_SERVICE_REMOVE, "service-remove" });
 
 /* ---- rules ---- */
 
@@ -223,6 +223,7 @@ static const SwarmField sim_action_fields[] = {
   SWARM_FIELD (25, "Deadline", SimAction, deadline, DOUBLE, .validate = rule_time, .doc = "Of node-drain: after so many seconds no task waits for its replacement; 0: none."),
   SWARM_FIELD (26, "Platform", SimAction, platform, MESSAGE, .type = &swarm_platform_type, .doc = "Of node-resources: the new platform."),
   SWARM_FIELD (27, "Plugins", SimAction, plugins, MESSAGES, .type = &swarm_engine_plugin_type, .doc = "Of node-resources: the new plugins."),
+  SWARM_FIELD (28, "MaxMoves", SimAction, moves, UINT, .doc = "Of service-rebalance: so many moves at most; 0: all."),
   { 0 },
 };
 TYPE (sim_action, SimAction, check_action);

@@ -71,6 +71,7 @@ typedef enum {
   SIM_DO_SERVICE_UPDATE,
   SIM_DO_SERVICE_SCALE,
   SIM_DO_SERVICE_ROLLBACK,
+  SIM_DO_SERVICE_REBALANCE,
   SIM_DO_SERVICE_REMOVE,
 } SimDo;
 SWARM_ENUM_DECLARE (SimDo, sim_do)
@@ -100,6 +101,7 @@ typedef struct {
   double deadline;
   SwarmPlatform *platform;
   GPtrArray *plugins; /* SwarmEnginePlugin */
+  guint64 moves;
 } SimAction;
 SWARM_MESSAGE_DECLARE (SimAction, sim_action)
 

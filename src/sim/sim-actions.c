@@ -166,6 +166,8 @@ call_service (Call *call, SwarmControl *control, const SwarmService *service)
   } else if (call->what == SIM_DO_SERVICE_REMOVE) {
     sim_promises_may_go (call->run->cluster->promises, &call->id);
     swarm_control_remove_service (control, &call->id, call->request, call_answered, call);
+  } else if (call->what == SIM_DO_SERVICE_REBALANCE) {
+    swarm_control_rebalance_service (control, &call->id, (guint) MIN (action->moves, G_MAXUINT), call->request, call_answered, call);
   } else {
     swarm_control_rollback_service (control, &call->id, 0, call->request, call_answered, call);
   }

@@ -39,6 +39,7 @@ static const struct {
   { SIM_DO_SERVICE_UPDATE, "Service gets Spec, or its own with Image, Env, Constraints, Labels, Force." },
   { SIM_DO_SERVICE_SCALE, "Service gets Replicas." },
   { SIM_DO_SERVICE_ROLLBACK, "Spec and previous spec of Service change places." },
+  { SIM_DO_SERVICE_REBALANCE, "Tasks of Service move so that its nodes have equal numbers, MaxMoves at most." },
   { SIM_DO_SERVICE_REMOVE, "Service is removed." },
 };
 
