@@ -55,6 +55,28 @@ list_container (SwarmPluginCode code, const char *error, const char *content, si
     list_finish (list);
 }
 
+/* Tasks that an agent of this boot prepared, or had begun to, and never started: they have a directory and no unit. */
+static void
+list_prepared (ListRequest *list)
+{
+  SwarmPluginInstance *self = list->op->self;
+  g_autofree char *own = podman_scope_dir (self, list->op->id), *path = g_path_get_dirname (own);
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  g_autoptr (GHashTable) units = g_hash_table_new (g_str_hash, g_str_equal);
+  for (guint i = 0; i < list->ids->len; i++)
+    g_hash_table_add (units, list->ids->pdata[i]);
+  for (const char *name; dir != NULL && (name = g_dir_read_name (dir)) != NULL;) {
+    if (strlen (name) != TASK_ID_LEN || strspn (name, "0123456789abcdefghijklmnopqrstuvwxyz") != TASK_ID_LEN)
+      continue;
+    if (g_hash_table_contains (units, name))
+      continue;
+    g_ptr_array_add (list->ids, g_strdup (name));
+    SwarmPluginTaskInfo info = { .task_id = list->ids->pdata[list->ids->len - 1], .exit_code = -1 };
+    g_array_append_val (list->tasks, info);
+    podman_task_get (self, name)->left_over = TRUE;
+  }
+}
+
 static void
 listed (SwarmPluginCode code, const char *error, const SwarmPluginUnitState *states, size_t n_states, void *data)
 {
@@ -84,8 +106,10 @@ listed (SwarmPluginCode code, const char *error, const SwarmPluginUnitState *sta
     g_array_append_val (list->tasks, info);
     podman_task_get (self, id)->unit_up = running;
   }
-  list->waiting = list->tasks->len + 1;
-  for (guint i = 0; i < list->tasks->len; i++) {
+  guint n_units = list->tasks->len;
+  list_prepared (list);
+  list->waiting = n_units + 1;
+  for (guint i = 0; i < n_units; i++) {
     ListItem *item = g_new (ListItem, 1);
     *item = (ListItem){ list, i };
     self->host->file_read (self->host, list->ids->pdata[i], "container-id", 256, list_container, item);

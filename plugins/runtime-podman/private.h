@@ -35,6 +35,7 @@ typedef struct {
   char *id;
   char *container_id;
   GArray *ports;     /* guint32: protocol << 16 | port on the host */
+  gboolean left_over; /* an earlier agent prepared it, and may have been about to */
   gboolean started;  /* start answered with OK */
   gboolean stopping; /* stop or remove was asked for: its end is no news */
   gboolean exited;   /* reported */

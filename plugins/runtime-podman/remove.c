@@ -142,12 +142,26 @@ remove_container (SwarmPluginCode code, const char *error, const SwarmPluginUnit
   remove_next (op->self);
 }
 
+static void
+remove_unit (SwarmPluginCode code, const char *error, const SwarmPluginUnitState *state, void *data)
+{
+  PodmanOp *op = data;
+  g_autofree char *name = g_strdup_printf (TASK_PREFIX "%s.service", op->id);
+  op->self->host->unit_stop (op->self->host, name, remove_container, op);
+}
+
 void
 podman_remove (SwarmPluginInstance *self, const char *task_id, SwarmPluginCall *call)
 {
-  g_autofree char *name = g_strdup_printf (TASK_PREFIX "%s.service", task_id);
+  PodmanOp *op = podman_op_new (self, call, task_id);
   PodmanTask *task = g_hash_table_lookup (self->tasks, task_id);
   if (task != NULL)
     task->stopping = TRUE;
-  self->host->unit_stop (self->host, name, remove_container, podman_op_new (self, call, task_id));
+  if (task == NULL || !task->left_over) {
+    remove_unit (SWARM_PLUGIN_OK, NULL, NULL, op);
+    return;
+  }
+  /* Its container may be about to be made. */
+  g_autofree char *prepare = g_strdup_printf ("swarm-prepare-%s.service", task_id);
+  self->host->unit_stop (self->host, prepare, remove_unit, op);
 }

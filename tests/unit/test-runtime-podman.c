@@ -794,6 +794,41 @@ test_inspect (void)
   swarm_log_set_level (LOG_INFO);
 }
 
+/* ---- an agent that comes back ---- */
+
+static void
+on_left_over (GPtrArray *tasks, const GError *error, gpointer data)
+{
+  Bed *bed = data;
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (tasks->len, ==, 1);
+  const SwarmRuntimeTask *task = tasks->pdata[0];
+  g_assert_true (swarm_id_equal (&task->task, &bed->task->object.id));
+  g_assert_false (task->running);
+  g_assert_cmpint (task->exit_code, ==, -1);
+  g_assert_cmpint (task->exited_at, ==, 0);
+  bed->done = TRUE;
+}
+
+/* What the agent before it had prepared and not started is told, and can be removed, even while it is still being made. */
+static void
+test_left_over (void)
+{
+  g_autoptr (Bed) bed = bed_new ();
+  g_autofree char *dir = g_build_filename (bed->systemd.dir, bed->id, NULL);
+
+  g_assert_cmpint (g_mkdir (dir, 0700), ==, 0);
+  swarm_runtime_host_list (bed->host, 5 * G_USEC_PER_SEC, on_left_over, bed);
+  finish_call (bed);
+  g_string_truncate (bed->systemd.calls, 0);
+  swarm_runtime_host_remove (bed->host, &bed->task->object.id, 5 * G_USEC_PER_SEC, on_done, bed);
+  finish_call (bed);
+  g_assert_no_error (bed->error);
+  g_assert_true (g_str_has_prefix (bed->systemd.calls->str, "stop swarm-prepare-T, stop swarm-task-T, start swarm-remove.service"));
+  g_assert_false (g_file_test (dir, G_FILE_TEST_EXISTS));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -807,6 +842,7 @@ main (int argc, char **argv)
   g_test_add_func ("/runtime-podman/known-image", test_known_image);
   g_test_add_func ("/runtime-podman/shared-pull", test_shared_pull);
   g_test_add_func ("/runtime-podman/pull-again", test_pull_again);
+  g_test_add_func ("/runtime-podman/left-over", test_left_over);
   g_test_add_func ("/runtime-podman/remove-many", test_remove_many);
   g_test_add_func ("/runtime-podman/remove-fails", test_remove_fails);
   g_test_add_func ("/runtime-podman/refused", test_refused);
