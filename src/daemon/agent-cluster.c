@@ -308,7 +308,7 @@ static void
 make_cluster (SwarmAgentJob *job)
 {
   SwarmAgent *self = job->agent;
-  g_autoptr (SwarmNodeDescription) description = swarm_describe_node (self->hostname, self->config->labels);
+  g_autoptr (SwarmNodeDescription) description = swarm_describe_node (self->hostname, self->config->labels, self->config->things);
   SwarmCertInfo info;
   g_autoptr (GError) error = NULL;
   SwarmInitCluster init = {

@@ -363,7 +363,7 @@ static SwarmNodeDescription *
 worker_describe (gpointer data)
 {
   SwarmAgent *self = data;
-  return swarm_describe_node (self->hostname, self->config->labels);
+  return swarm_describe_node (self->hostname, self->config->labels, self->config->things);
 }
 
 static void

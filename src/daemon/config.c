@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "model/objects.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,12 +95,51 @@ is_plugin_section (const char *section)
 static gboolean
 known_section (const char *section)
 {
-  if (strcmp (section, "Labels") == 0 || is_plugin_section (section))
+  if (strcmp (section, "Labels") == 0 || strcmp (section, "GenericResources") == 0 || is_plugin_section (section))
     return TRUE;
   for (guint i = 0; i < G_N_ELEMENTS (config_rows); i++)
     if (strcmp (config_rows[i].section, section) == 0)
       return TRUE;
   return FALSE;
+}
+
+static void
+remove_things (SwarmConfig *self, const char *kind)
+{
+  for (guint i = self->things->len; i > 0; i--) {
+    const SwarmGenericResource *thing = self->things->pdata[i - 1];
+    if (strcmp (thing->named != NULL ? thing->named->kind : thing->discrete->kind, kind) == 0)
+      g_ptr_array_remove_index (self->things, i - 1);
+  }
+}
+
+/* KIND=3, or KIND=NAME,NAME…; a later line replaces an earlier one of its kind. */
+static gboolean
+apply_things (SwarmConfig *self, const char *kind, const char *value, GError **error)
+{
+  g_auto (GStrv) names = g_strsplit (value, ",", -1);
+  guint64 number = 0;
+  if (*kind == '\0' || *value == '\0')
+    return g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "generic resources are KIND=NUMBER or KIND=NAME,…"), FALSE;
+  gboolean counted = g_ascii_string_to_unsigned (value, 10, 0, G_MAXINT64, &number, NULL);
+  for (guint i = 0; !counted && names[i] != NULL; i++)
+    if (*g_strstrip (names[i]) == '\0')
+      return g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "%s: a name between the commas is empty", kind), FALSE;
+  remove_things (self, kind);
+  for (guint i = 0; counted ? i == 0 : names[i] != NULL; i++) {
+    SwarmGenericResource *thing = swarm_generic_resource_new ();
+    if (counted) {
+      thing->discrete = swarm_discrete_resource_new ();
+      thing->discrete->kind = g_strdup (kind);
+      thing->discrete->value = (gint64) number;
+    } else {
+      thing->named = swarm_named_resource_new ();
+      thing->named->kind = g_strdup (kind);
+      thing->named->value = g_strdup (names[i]);
+    }
+    g_ptr_array_add (self->things, thing);
+  }
+  return TRUE;
 }
 
 static gboolean
@@ -111,6 +151,8 @@ apply_assignment (SwarmConfig *self, const char *section, const char *key, const
     g_hash_table_replace (self->labels, g_strdup (key), g_strdup (value));
     return TRUE;
   }
+  if (strcmp (section, "GenericResources") == 0)
+    return apply_things (self, key, value, error);
   if (is_plugin_section (section)) {
     g_hash_table_replace (self->plugin_values, g_strconcat (section, "\n", key, NULL), g_strdup (value));
     return TRUE;
@@ -215,6 +257,7 @@ swarm_config_new_defaults (void)
   self->log_level = LOG_INFO;
   self->idle_exit_s = DEFAULT_IDLE_EXIT_S;
   self->labels = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->things = swarm_messages_new ();
   self->plugin_values = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   return self;
 }
@@ -235,6 +278,7 @@ swarm_config_free (SwarmConfig *self)
   g_free (self->scheduler_plugin);
   g_free (self->network_plugin);
   g_hash_table_unref (self->labels);
+  g_ptr_array_unref (self->things);
   g_hash_table_unref (self->plugin_values);
   g_free (self->join);
   g_free (self->token_file);

@@ -18,6 +18,7 @@ typedef struct {
   int log_level;        /* syslog priority */
   guint idle_exit_s;    /* 0: never */
   GHashTable *labels;   /* [Labels]: engine labels */
+  GPtrArray *things;    /* [GenericResources]: SwarmGenericResource */
   GHashTable *plugin_values; /* "runtime-podman\nKey" → value, from sections named like plugins */
   gboolean init;        /* --init */
   char *join;           /* --join HOST:PORT */

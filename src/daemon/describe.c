@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 SwarmNodeDescription *
-swarm_describe_node (const char *hostname, GHashTable *labels)
+swarm_describe_node (const char *hostname, GHashTable *labels, GPtrArray *things)
 {
   struct utsname uts;
   SwarmNodeDescription *self = swarm_node_description_new ();
@@ -20,6 +20,8 @@ swarm_describe_node (const char *hostname, GHashTable *labels)
   self->resources = swarm_resources_new ();
   self->resources->nano_cpus = (gint64) sysconf (_SC_NPROCESSORS_ONLN) * 1000000000;
   self->resources->memory_bytes = (gint64) sysconf (_SC_PHYS_PAGES) * sysconf (_SC_PAGESIZE);
+  if (things->len > 0)
+    self->resources->generic = g_ptr_array_ref (things);
 
   self->engine = swarm_engine_description_new ();
   self->engine->engine_version = g_strdup (SWARM_VERSION);

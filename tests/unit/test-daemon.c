@@ -6,6 +6,7 @@
 #include "ca/crypto.h"
 #include "daemon/address.h"
 #include "daemon/config.h"
+#include "model/objects.h"
 #include "daemon/disk-file.h"
 #include "daemon/leftovers.h"
 #include "daemon/state.h"
@@ -47,6 +48,33 @@ test_config_bad_lines (void)
   g_assert_nonnull (strstr (logged->str, "agent.conf:5: \"soon\""));
   g_assert_nonnull (strstr (logged->str, "agent.conf:6: neither a section nor key=value"));
   g_assert_nonnull (strstr (logged->str, "agent.conf:11: unknown section [Oops]"));
+  swarm_log_set_handler (NULL, NULL);
+  g_string_free (logged, TRUE);
+  g_unlink (path);
+  g_rmdir (dir);
+}
+
+static void
+test_config_things (void)
+{
+  g_autofree char *dir = temp_dir (), *path = g_build_filename (dir, "agent.conf", NULL);
+  g_autoptr (SwarmConfig) config = swarm_config_new_defaults ();
+  const char *text = "[GenericResources]\napple=1\ngpu=UUID1, UUID2\napple=3\npear=\nfig=a,,b\n";
+  logged = g_string_new (NULL);
+  swarm_log_set_handler (collect, NULL);
+  g_assert_true (g_file_set_contents (path, text, -1, NULL));
+  g_assert_true (swarm_config_read_file (config, path, NULL));
+  g_assert_cmpuint (config->things->len, ==, 3);
+  const SwarmGenericResource *first = g_ptr_array_index (config->things, 0), *second = g_ptr_array_index (config->things, 1);
+  g_assert_cmpstr (first->named->kind, ==, "gpu");
+  g_assert_cmpstr (first->named->value, ==, "UUID1");
+  g_assert_cmpstr (second->named->value, ==, "UUID2");
+  const SwarmGenericResource *third = g_ptr_array_index (config->things, 2);
+  g_assert_cmpstr (third->discrete->kind, ==, "apple");
+  g_assert_cmpint (third->discrete->value, ==, 3);
+  g_assert_cmpuint (config->n_bad_lines, ==, 2);
+  g_assert_nonnull (strstr (logged->str, "agent.conf:5: generic resources are KIND=NUMBER or KIND=NAME"));
+  g_assert_nonnull (strstr (logged->str, "agent.conf:6: fig: a name between the commas is empty"));
   swarm_log_set_handler (NULL, NULL);
   g_string_free (logged, TRUE);
   g_unlink (path);
@@ -242,6 +270,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/daemon/config/bad-lines", test_config_bad_lines);
+  g_test_add_func ("/daemon/config/things", test_config_things);
   g_test_add_func ("/daemon/address", test_address);
   g_test_add_func ("/daemon/membership", test_membership);
   g_test_add_func ("/daemon/leftovers/removed", test_leftovers_removed);
