@@ -223,6 +223,32 @@ test_iteration (void)
   g_assert_cmpuint (status_of (brain, &id).completed, ==, 1);
 }
 
+/* The next iteration is begun by a leader whose clock is an hour behind: what the old one completed counts for nothing there either. */
+static void
+test_iteration_and_clocks (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = job_spec (2, 2);
+  SwarmId id = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  end_task (brain, running_task (brain, &id), SWARM_TASK_COMPLETE);
+  end_task (brain, running_task (brain, &id), SWARM_TASK_COMPLETE);
+  g_assert_cmpuint (status_of (brain, &id).completed, ==, 2);
+  sim_clock_step_wall (brain->clock, -3600 * SECOND);
+  spec->task->force_update++;
+  g_assert_true (brain_update (brain, &id, spec, NULL));
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (status_of (brain, &id).completed, ==, 0);
+  g_assert_cmpuint (status_of (brain, &id).running, ==, 2);
+  end_task (brain, running_task (brain, &id), SWARM_TASK_FAILED);
+  brain_run (brain, SECOND);
+  end_task (brain, running_task (brain, &id), SWARM_TASK_COMPLETE);
+  end_task (brain, running_task (brain, &id), SWARM_TASK_COMPLETE);
+  g_assert_cmpuint (status_of (brain, &id).completed, ==, 2);
+  g_assert_null (running_task (brain, &id));
+}
+
 /* Many iterations do not pile up: a slot keeps no more than the retention limit. */
 static void
 test_history (void)
@@ -387,6 +413,7 @@ main (int argc, char **argv)
   g_test_add_func ("/jobs/replicated/given-up", test_given_up);
   g_test_add_func ("/jobs/replicated/max-attempts", test_max_attempts);
   g_test_add_func ("/jobs/replicated/iteration", test_iteration);
+  g_test_add_func ("/jobs/replicated/iteration-and-clocks", test_iteration_and_clocks);
   g_test_add_func ("/jobs/replicated/history", test_history);
   g_test_add_func ("/jobs/replicated/node-lost", test_node_lost);
   g_test_add_func ("/jobs/replicated/many-slots", test_many_slots);

@@ -136,6 +136,35 @@ test_window (void)
   g_assert_cmpint (newest_task (brain, &web, 1)->status->state, ==, SWARM_TASK_FAILED);
 }
 
+/* A leader whose clock is behind by an hour takes over: restarts that seem to lie ahead do not use up the attempts. */
+static void
+test_window_and_clocks (void)
+{
+  SwarmTask *task[4];
+  for (guint i = 0; i < 4; i++) {
+    task[i] = swarm_task_new ();
+    task[i]->spec = swarm_task_spec_new ();
+    task[i]->spec->restart_policy = swarm_restart_policy_new ();
+    task[i]->spec->restart_policy->max_attempts = 3;
+    task[i]->spec->restart_policy->window = 20 * SECOND * NS;
+    task[i]->status = swarm_task_status_new ();
+    task[i]->status->state = SWARM_TASK_FAILED;
+    task[i]->object.created_at = (10000 + 10 * i) * SECOND;
+    task[i]->object.updated_at = (10009 + 10 * i) * SECOND;
+  }
+  SwarmSlot slot = { 1, task, 4 };
+  g_assert_true (swarm_restart_wanted (&slot, task[3])); /* two within 20 s */
+  task[3]->object.updated_at -= 3600 * SECOND;
+  g_assert_true (swarm_restart_wanted (&slot, task[3]));
+  task[3]->object.updated_at += 7200 * SECOND;
+  g_assert_true (swarm_restart_wanted (&slot, task[3]));
+  task[3]->object.updated_at = 10031 * SECOND;
+  task[1]->object.created_at = 10012 * SECOND;
+  g_assert_false (swarm_restart_wanted (&slot, task[3]));
+  for (guint i = 0; i < 4; i++)
+    swarm_task_unref (task[i]);
+}
+
 /* A node that is lost or drained: the policy's condition still applies, its delay does not. */
 static void
 test_evicted (void)
@@ -211,6 +240,7 @@ main (int argc, char **argv)
   g_test_add_func ("/restart/backoff-limits", test_backoff_limits);
   g_test_add_func ("/restart/spec-change-resets", test_spec_change_resets);
   g_test_add_func ("/restart/window", test_window);
+  g_test_add_func ("/restart/window-and-clocks", test_window_and_clocks);
   g_test_add_func ("/restart/evicted", test_evicted);
   g_test_add_func ("/restart/failures", test_failures);
   return g_test_run ();

@@ -42,10 +42,28 @@ look_has_room (Look *look)
   return !look->full;
 }
 
+static int
+compare_runs (gconstpointer a, gconstpointer b, gpointer data)
+{
+  const SwarmTask *x = *(SwarmTask *const *) a, *y = *(SwarmTask *const *) b;
+  if (x->job_iteration != y->job_iteration)
+    return x->job_iteration < y->job_iteration ? -1 : 1;
+  if (x->object.created_at != y->object.created_at)
+    return x->object.created_at < y->object.created_at ? -1 : 1;
+  return swarm_id_compare (&x->object.id, &y->object.id);
+}
+
+/* Each slot's tasks by iteration, then creation: leaders' clocks differ, iterations only grow. */
 static GArray *
 job_slots (const SwarmService *service, GPtrArray *tasks)
 {
-  return swarm_service_spec_kind (service->spec) == SWARM_SERVICE_GLOBAL_JOB ? swarm_slots_by_node (tasks) : swarm_slots_of (tasks);
+  gboolean global = swarm_service_spec_kind (service->spec) == SWARM_SERVICE_GLOBAL_JOB;
+  GArray *slots = global ? swarm_slots_by_node (tasks) : swarm_slots_of (tasks);
+  for (guint i = 0; i < slots->len; i++) {
+    SwarmSlot *slot = &g_array_index (slots, SwarmSlot, i);
+    g_qsort_with_data (slot->tasks, (gint) slot->n, sizeof *slot->tasks, compare_runs, NULL);
+  }
+  return slots;
 }
 
 /* The slot's tasks of the present iteration: the newest ones. */

@@ -19,18 +19,21 @@ policy_backoff (const SwarmRestartPolicy *policy)
   return policy != NULL ? policy->backoff / 1000 : DEFAULT_BACKOFF_US;
 }
 
-/* Restarts in this slot under @task's spec version that count against the policy's attempts. */
+/* Restarts in this slot under @task's spec version that count against the policy's attempts: all, or those within @window before its end.
+ * By the stamps of the managers only, for a node's clock may be off; one that lies behind the end comes from a leader whose clock was ahead,
+ * and counts for nothing. */
 static guint64
-slot_restarts (const SwarmSlot *slot, const SwarmTask *task, gint64 since)
+slot_restarts (const SwarmSlot *slot, const SwarmTask *task, gint64 window)
 {
+  gint64 end = task->object.updated_at; /* it was written last when it ended, or lost its node */
   guint64 n = 0;
   gboolean first = TRUE;
   for (guint i = 0; i < slot->n; i++) {
     const SwarmTask *other = slot->tasks[i];
+    gint64 at = other->object.created_at;
     if (other->spec_version != task->spec_version)
       continue;
-    if (!first && other->object.created_at >= since)
-      n++;
+    n += !first && (window == 0 || (at >= end - window && at <= end));
     first = FALSE;
   }
   return n;
@@ -54,9 +57,7 @@ swarm_restart_wanted (const SwarmSlot *slot, const SwarmTask *task)
   }
   if (policy->max_attempts == 0)
     return TRUE;
-  /* The stamps of the managers only: a node's clock may be off. It was written last when it ended (or lost its node). */
-  gint64 since = policy->window > 0 ? task->object.updated_at - policy->window / 1000 : G_MININT64;
-  return slot_restarts (slot, task, since) < policy->max_attempts;
+  return slot_restarts (slot, task, policy->window / 1000) < policy->max_attempts;
 }
 
 /* A run that long is no failure at once; a shorter window of the policy says less. */
