@@ -11,4 +11,5 @@ typedef struct {
   SwarmRunner *runner;
   const SwarmMembers *members;
   SwarmId self; /* the leader's own node */
+  gboolean rehearses; /* a plan's: nothing of it happens, and the journal does not hear of it */
 } SwarmLeader;

@@ -135,7 +135,8 @@ tell (SwarmLook *look, SwarmService *service, SwarmUpdateState state, const char
   swarm_message_clear_pointer (&service->update_status);
   service->update_status = status;
   swarm_tx_update (look->tx, service);
-  swarm_info ("service %s: %s", service->spec->name, text);
+  if (!look->leader->rehearses)
+    swarm_info ("service %s: %s", service->spec->name, text);
 }
 
 static void

@@ -242,6 +242,7 @@ swarm_plan_world_new (const SwarmLeader *leader, SwarmSchedulerSet *schedulers, 
   self->leader = *leader;
   self->leader.clock = swarm_virtual_clock_iface (self->virtual);
   self->leader.members = NULL;
+  self->leader.rehearses = TRUE;
   self->store = swarm_store_new (self->leader.clock, leader->random, propose, self);
   self->leader.store = self->store;
   self->leader.runner = NULL;
