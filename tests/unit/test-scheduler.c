@@ -2,6 +2,7 @@
 /* Filters with swarm's words, spread, groups, nodes that come and go. */
 #include "base/error.h"
 #include "brain-fixture.h"
+#include "manager/scheduler/survey.h"
 
 static void
 assert_pending (Brain *brain, const SwarmId *service, guint n, const char *why)
@@ -356,11 +357,57 @@ test_strategy_of_cluster (void)
   g_assert_cmpuint (MAX (tame_n_tasks (a, SWARM_TASK_RUNNING), tame_n_tasks (b, SWARM_TASK_RUNNING)), ==, 4);
 }
 
+static SwarmNode *
+surveyed_node (const char *hostname, const char *zone)
+{
+  SwarmNode *node = swarm_node_new ();
+  node->object.id = (SwarmId){ { 7 } };
+  node->spec = swarm_node_spec_new ();
+  node->spec->labels = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  g_hash_table_insert (node->spec->labels, g_strdup ("zone"), g_strdup (zone));
+  node->description = swarm_node_description_new ();
+  node->description->hostname = g_strdup (hostname);
+  swarm_node_set_state (node, SWARM_NODE_READY, "");
+  return node;
+}
+
+/* Between the survey of many nodes and the strategy's turn a node may change: its old texts are gone then. */
+static void
+test_node_changes_after_survey (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  SwarmNodeSet *set = swarm_node_set_new (brain->clock);
+  g_autoptr (SwarmTask) task = swarm_task_new ();
+  SwarmSurvey survey;
+  SwarmNeeds needs;
+  task->spec = swarm_task_spec_ref (spec->task);
+  SwarmNode *node = surveyed_node ("old", "a");
+  swarm_node_set_put (set, node);
+  swarm_node_unref (node);
+  swarm_needs_init (&needs, task);
+  swarm_survey_init (&survey, set);
+  swarm_survey_begin (&survey, &needs, 0);
+  g_assert_true (swarm_survey_all (&survey, 10));
+  node = surveyed_node ("new", "b");
+  swarm_node_set_put (set, node);
+  swarm_node_unref (node);
+  swarm_survey_refresh (&survey);
+  const SwarmPluginNode *row = &g_array_index (survey.rows, SwarmPluginNode, 0);
+  g_assert_cmpuint (survey.rows->len, ==, 1);
+  g_assert_cmpstr (row->hostname, ==, "new");
+  g_assert_cmpstr (row->labels[0], ==, "zone=b");
+  swarm_survey_clear (&survey);
+  swarm_needs_clear (&needs);
+  swarm_node_set_free (set);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/scheduler/spread", test_spread);
+  g_test_add_func ("/scheduler/node-changes-after-survey", test_node_changes_after_survey);
   g_test_add_func ("/scheduler/no-nodes", test_no_nodes);
   g_test_add_func ("/scheduler/host-ports", test_host_ports);
   g_test_add_func ("/scheduler/resources", test_resources);

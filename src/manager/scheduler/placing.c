@@ -200,6 +200,7 @@ step_place (SwarmPlacing *self)
     explain_from_here (self, swarm_filters_explain (&self->survey.counts));
     return;
   }
+  swarm_survey_refresh (&self->survey);
   if (!ask_strategy (self)) {
     explain_from_here (self, g_strdup ("no suitable node (the scheduler failed)"));
     return;

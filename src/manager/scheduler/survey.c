@@ -127,6 +127,17 @@ swarm_survey_all (SwarmSurvey *self, guint n)
   return FALSE;
 }
 
+void
+swarm_survey_refresh (SwarmSurvey *self)
+{
+  for (guint i = 0; i < self->rows->len; i++) {
+    SwarmPluginNode *row = &g_array_index (self->rows, SwarmPluginNode, i);
+    const SwarmNodeInfo *info = g_ptr_array_index (self->infos, i);
+    row->hostname = info->hostname;
+    row->labels = (const char *const *) info->labels;
+  }
+}
+
 guint
 swarm_survey_effort (const SwarmSurvey *self)
 {

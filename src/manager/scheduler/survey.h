@@ -25,5 +25,7 @@ void swarm_survey_begin (SwarmSurvey *self, SwarmNeeds *needs, gint64 now);
 gboolean swarm_survey_idlest (SwarmSurvey *self, guint n);
 /* Looks at up to @n more nodes. TRUE: that were all. */
 gboolean swarm_survey_all (SwarmSurvey *self, guint n);
+/* The rows' texts belong to the nodes, which may have changed since they were looked at: the present ones. Before the rows are used. */
+void swarm_survey_refresh (SwarmSurvey *self);
 /* Nodes looked at since it began, about: a measure of the time it took. */
 guint swarm_survey_effort (const SwarmSurvey *self);
