@@ -179,7 +179,7 @@ roles_pass (gpointer loop, SwarmTx *tx)
     return FALSE;
   }
   g_autoptr (GArray) members = hooks->list (hooks->data);
-  while (swarm_tx_has_room (tx, 1) && swarm_dirty_take (&self->nodes, &id)) {
+  while (swarm_tx_has_room (tx, 1) && !swarm_runner_time_is_up (self->leader->runner) && swarm_dirty_take (&self->nodes, &id)) {
     const SwarmNode *node = swarm_store_get (self->leader->store, SWARM_KIND_NODE, &id);
     const SwarmMember *member = find_member (members, &id);
     if (node == NULL)

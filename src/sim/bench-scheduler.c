@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "manager/manager.h"
 #include "sim/sim-clock.h"
+#include <malloc.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -65,19 +66,23 @@ resident_mib (void)
 /* ---- the log ---- */
 
 static void
+apply_one (Bench *self)
+{
+  Proposal *proposal = g_queue_pop_head (&self->proposals);
+  g_autoptr (GError) error = NULL;
+
+  if (!swarm_store_apply (self->store, ++self->index, proposal->entry, &error))
+    g_error ("%s", error->message);
+  proposal->done (self->index, NULL, proposal->data);
+  g_bytes_unref (proposal->entry);
+  g_free (proposal);
+}
+
+static void
 apply (Bench *self)
 {
-  Proposal *proposal;
-
-  while ((proposal = g_queue_pop_head (&self->proposals)) != NULL) {
-    g_autoptr (GError) error = NULL;
-
-    if (!swarm_store_apply (self->store, ++self->index, proposal->entry, &error))
-      g_error ("%s", error->message);
-    proposal->done (self->index, NULL, proposal->data);
-    g_bytes_unref (proposal->entry);
-    g_free (proposal);
-  }
+  while (self->proposals.length > 0)
+    apply_one (self);
 }
 
 static void
@@ -86,7 +91,9 @@ apply_later (gpointer data)
   Bench *self = data;
 
   self->timer = NULL;
-  apply (self);
+  apply_one (self);
+  if (self->proposals.length > 0)
+    self->timer = swarm_clock_timer (self->clock, 0, SWARM_PRIORITY_NORMAL, apply_later, self);
 }
 
 static void
@@ -254,9 +261,17 @@ count_waiting (const SwarmEvent *event, gpointer data)
     self->waiting -= swarm_id_is_nil (&before->node_id) && (!swarm_id_is_nil (&task->node_id) || task->status->state > SWARM_TASK_RUNNING);
 }
 
+/* This one manager, and no object for it: the nodes are all workers. */
+static GArray *
+list_members (gpointer data)
+{
+  return g_array_new (FALSE, TRUE, sizeof (SwarmMember));
+}
+
 static void
 bench_open (Bench *self, const SimBenchShape *shape)
 {
+  malloc_trim (0); /* what the run before has left is not this one's */
   g_autoptr (GError) error = NULL;
   g_autoptr (SwarmPlugin) plugin =
     swarm_plugin_from_descriptor (&swarm_plugin_builtin_scheduler_spread, SWARM_PLUGIN_SCHEDULER, &error);
@@ -273,7 +288,7 @@ bench_open (Bench *self, const SimBenchShape *shape)
   self->services = swarm_messages_new ();
   self->nodes = swarm_ids_new ();
   config = (SwarmManagerConfig){ .store = self->store, .clock = self->clock, .random = &self->random.iface,
-                                 .schedulers = self->schedulers };
+                                 .members = { .list = list_members }, .schedulers = self->schedulers };
   config.self = swarm_random_id (&self->random.iface);
   self->manager = swarm_manager_new (&config);
   self->watch = swarm_store_watch (self->store, 1 << SWARM_KIND_TASK, count_waiting, self);
@@ -438,7 +453,7 @@ JsonNode *
 sim_bench_schedule (const SimBenchShape *shape)
 {
   g_autoptr (JsonBuilder) json = json_builder_new ();
-  double before = resident_mib ();
+  double before;
   gint64 began, wall;
   guint64 bytes;
   Bench bench;
@@ -446,7 +461,9 @@ sim_bench_schedule (const SimBenchShape *shape)
   json_builder_begin_object (json);
   add_shape (shape, json);
   bench_open (&bench, shape);
+  before = resident_mib ();
   swarm_manager_lead (bench.manager, TRUE);
+  run_until_idle (&bench); /* its first look, at nothing */
   began = cpu_time ();
   fill_nodes (&bench);
   fill_tasks (&bench);
@@ -491,12 +508,13 @@ sim_bench_pending (guint tasks)
   SimBenchShape shape = { .nodes = 0, .tasks = tasks, .services = 1 };
   g_autoptr (JsonBuilder) json = json_builder_new ();
   g_autoptr (SwarmService) service = NULL;
-  double before = resident_mib ();
+  double before;
   gint64 wall, began;
   SwarmTx *tx;
   Bench bench;
 
   bench_open (&bench, &shape);
+  before = resident_mib ();
   swarm_store_unwatch (bench.store, bench.watch);
   bench.watch = swarm_store_watch (bench.store, 1 << SWARM_KIND_TASK, count_explained, &bench);
   bench.at_once = FALSE;
@@ -541,6 +559,7 @@ sim_bench_takeover (guint nodes, guint tasks, guint services)
 
   bench_open (&bench, &shape);
   swarm_manager_lead (bench.manager, TRUE);
+  run_until_idle (&bench);
   fill_nodes (&bench);
   fill_tasks (&bench);
   bench.at_once = FALSE;
