@@ -304,7 +304,8 @@ task_matters (SwarmOrchestrator *self, const SwarmEvent *event)
   const SwarmTask *now = event->object, *before = event->previous;
   if (event->event != SWARM_EVENT_UPDATE)
     return event->event == SWARM_EVENT_REMOVE || task_is_stranded (self, now, NULL);
-  return task_is_stranded (self, now, before) || now->desired_state != before->desired_state || now->lingers != before->lingers || !swarm_id_equal (&now->move_to, &before->move_to)
+  return task_is_stranded (self, now, before) || now->desired_state != before->desired_state || now->lingers != before->lingers
+         || !swarm_id_equal (&now->move_to, &before->move_to)
          || (now->status->state != before->status->state && now->status->state >= SWARM_TASK_RUNNING);
 }
 
