@@ -37,6 +37,7 @@ typedef struct {
   GPtrArray *services; /* SwarmService */
   GArray *nodes;       /* SwarmId */
   guint waiting;       /* tasks without a node */
+  guint assigned;      /* that were given one */
   guint watch;
   guint turns[N_BOUNDS + 1];
   gint64 longest;
@@ -255,10 +256,12 @@ count_waiting (const SwarmEvent *event, gpointer data)
   Bench *self = data;
   const SwarmTask *task = event->object, *before = event->previous;
 
-  if (event->event == SWARM_EVENT_CREATE)
+  if (event->event == SWARM_EVENT_CREATE) {
     self->waiting += swarm_id_is_nil (&task->node_id);
-  else if (event->event == SWARM_EVENT_UPDATE)
-    self->waiting -= swarm_id_is_nil (&before->node_id) && (!swarm_id_is_nil (&task->node_id) || task->status->state > SWARM_TASK_RUNNING);
+  } else if (event->event == SWARM_EVENT_UPDATE && swarm_id_is_nil (&before->node_id)) {
+    self->waiting -= !swarm_id_is_nil (&task->node_id) || task->status->state > SWARM_TASK_RUNNING;
+    self->assigned += !swarm_id_is_nil (&task->node_id);
+  }
 }
 
 /* This one manager, and no object for it: the nodes are all workers. */
@@ -401,11 +404,14 @@ lose_nodes (Bench *self, JsonBuilder *json)
   guint lost = MIN (self->shape->lost_nodes, self->nodes->len);
   guint64 bytes = self->log_bytes;
 
+  self->assigned = 0;
   for (guint i = 0; i < lost; i++)
     update_node (self, &g_array_index (self->nodes, SwarmId, i), SWARM_NODE_DOWN, &tx);
   commit (self, tx);
   run_until_idle (self);
   add_number (json, "lost_nodes", lost);
+  add_number (json, "lost_tasks_moved", self->assigned);
+  add_number (json, "lost_tasks_waiting", self->waiting);
   add_number (json, "lost_cpu_seconds", (double) (cpu_time () - began) / G_USEC_PER_SEC);
   add_number (json, "lost_seconds", (double) (g_get_monotonic_time () - wall) / G_USEC_PER_SEC);
   add_number (json, "lost_log_mib", (double) (self->log_bytes - bytes) / (1 << 20));
