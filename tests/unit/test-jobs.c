@@ -404,6 +404,30 @@ test_many_slots (void)
   g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 304);
 }
 
+/* A full history, and an iteration that by its leader's clock is older than all of it: what it completed is not history. */
+static void
+test_history_and_clocks (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = job_spec (1, 1);
+  SwarmId id = brain_create (brain, spec);
+  for (guint i = 0; i < 6; i++) {
+    brain_run (brain, SECOND);
+    end_task (brain, running_task (brain, &id), SWARM_TASK_COMPLETE);
+    if (i == 5)
+      sim_clock_step_wall (brain->clock, -3600 * SECOND);
+    spec->task->force_update++;
+    g_assert_true (brain_update (brain, &id, spec, NULL));
+  }
+  brain_run (brain, 20 * MS); /* it is done before the reaper looks */
+  end_task (brain, running_task (brain, &id), SWARM_TASK_COMPLETE);
+  brain_run (brain, 10 * SECOND);
+  g_assert_cmpuint (status_of (brain, &id).completed, ==, 1);
+  g_assert_cmpuint (count_live (brain, &id), ==, 0);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 5);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -416,6 +440,7 @@ main (int argc, char **argv)
   g_test_add_func ("/jobs/replicated/iteration-and-clocks", test_iteration_and_clocks);
   g_test_add_func ("/jobs/replicated/history", test_history);
   g_test_add_func ("/jobs/replicated/node-lost", test_node_lost);
+  g_test_add_func ("/jobs/replicated/history-and-clocks", test_history_and_clocks);
   g_test_add_func ("/jobs/replicated/many-slots", test_many_slots);
   g_test_add_func ("/jobs/global/nodes", test_global);
   g_test_add_func ("/jobs/global/failure", test_global_failure);

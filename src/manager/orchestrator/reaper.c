@@ -74,6 +74,16 @@ update_counts (const SwarmService *service, const SwarmTask *task)
          && swarm_task_is_step (task, service);
 }
 
+/* Of a job's slot; leaders' clocks differ, so the newest task need not be of it. */
+static guint64
+present_iteration (const SwarmSlot *slot)
+{
+  guint64 iteration = 0;
+  for (guint i = 0; i < slot->n; i++)
+    iteration = MAX (iteration, slot->tasks[i]->job_iteration);
+  return iteration;
+}
+
 /* FALSE: @tx is full. */
 static gboolean
 reap_slot (SwarmReaper *self, const SwarmSlot *slot, const SwarmService *service, SwarmTx *tx)
@@ -83,13 +93,14 @@ reap_slot (SwarmReaper *self, const SwarmSlot *slot, const SwarmService *service
   gint64 limit = history_limit (self->leader->store, newest);
   /* The slot of a node that is gone is gone with it. */
   gboolean vanished = everywhere && swarm_store_get (self->leader->store, SWARM_KIND_NODE, &newest->node_id) == NULL;
+  guint64 iteration = present_iteration (slot);
   guint surplus = limit >= 0 && slot->n > limit ? slot->n - (guint) limit : 0;
   for (guint i = 0; i < slot->n; i++) {
     SwarmTask *task = slot->tasks[i];
     if (!task_is_over (task))
       continue;
     gboolean removed = task->desired_state == SWARM_TASK_REMOVE;
-    gboolean former = task->desired_state > SWARM_TASK_COMPLETE || task->job_iteration != newest->job_iteration;
+    gboolean former = task->desired_state > SWARM_TASK_COMPLETE || task->job_iteration != iteration;
     gboolean old = surplus > 0 && task != newest && former && !update_counts (service, task);
     if (!removed && !old && !vanished)
       continue;
