@@ -474,6 +474,43 @@ test_drain_start_first (void)
   g_assert_cmpuint (count_running (brain, &web), ==, 1);
 }
 
+/* A drain that waits for replacements can be told not to. */
+static void
+test_drain_order_changes (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *n1 = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
+  brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  Tame *n2 = brain_node (brain, "n2");
+  n2->lazy = TRUE;
+  drain (brain, n1, SWARM_DRAIN_START_FIRST, 0);
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpuint (tame_n_tasks (n1, SWARM_TASK_RUNNING), ==, 2);
+  drain (brain, n1, SWARM_DRAIN_STOP_FIRST, 0);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (tame_n_tasks (n1, SWARM_TASK_RUNNING), ==, 0);
+}
+
+/* A service is removed, and the leader is gone before it did anything about it: the next one removes its tasks. */
+static void
+test_removed_before_new_leader (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 3);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  g_assert_true (brain_remove (brain, &web, NULL));
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (brain->store, &web);
+  g_assert_cmpint (((SwarmTask *) g_ptr_array_index (tasks, 0))->desired_state, ==, SWARM_TASK_RUNNING);
+  brain_restart (brain);
+  tame_connect (node);
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 0);
+}
+
 /* The replacement fails: the policy paces its restarts, the old task goes on. Where the policy wants none, it is simply stopped. */
 static void
 test_drain_replacement_fails (void)
@@ -718,6 +755,8 @@ main (int argc, char **argv)
   g_test_add_func ("/orchestrator/slot-is-exclusive", test_slot_is_exclusive);
   g_test_add_func ("/orchestrator/slot-again", test_slot_again);
   g_test_add_func ("/orchestrator/drain-start-first", test_drain_start_first);
+  g_test_add_func ("/orchestrator/drain-order-changes", test_drain_order_changes);
+  g_test_add_func ("/orchestrator/removed-before-new-leader", test_removed_before_new_leader);
   g_test_add_func ("/orchestrator/drain-replacement-fails", test_drain_replacement_fails);
   g_test_add_func ("/orchestrator/slot-looks", test_slot_looks);
   g_test_add_func ("/orchestrator/stranded", test_stranded);

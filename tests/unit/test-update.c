@@ -153,6 +153,43 @@ test_parallelism_waits_for_running (void)
   g_assert_cmpint (world_state (&world), ==, SWARM_UPDATE_UPDATING);
 }
 
+/* A slot whose delay runs and one that is at work hold their places both. */
+static void
+test_delay_beside_work (void)
+{
+  g_auto (World) world = world_new (5);
+  world.next->update->parallelism = 2;
+  world.next->update->delay = 10 * SECOND * NS;
+  world.next->update->order = SWARM_ORDER_START_FIRST;
+  world.node->lazy = TRUE;
+  world_update (&world);
+  brain_run (world.brain, SECOND);
+  tame_report (world.node, &newest_task (world.brain, &world.web, 1)->object.id, SWARM_TASK_RUNNING, NULL);
+  brain_run (world.brain, 5 * SECOND);
+  g_assert_cmpuint (world_made (&world, ":2"), ==, 2);
+  brain_run (world.brain, 6 * SECOND);
+  g_assert_cmpuint (world_made (&world, ":2"), ==, 3);
+}
+
+/* A third version comes while the second starts beside the first: what runs goes on until its turn. */
+static void
+test_running_one_stays (void)
+{
+  g_auto (World) world = world_new (2);
+  world.next->update->parallelism = 0;
+  world.next->update->order = SWARM_ORDER_START_FIRST;
+  world.node->lazy = TRUE;
+  world_update (&world);
+  brain_run (world.brain, SECOND);
+  g_assert_cmpuint (world_made (&world, ":2"), ==, 2);
+  g_autoptr (SwarmServiceSpec) third = brain_spec ("web", 2);
+  swarm_string_set (&third->task->container->image, "nginx:3");
+  g_assert_true (brain_update (world.brain, &world.web, third, NULL));
+  brain_run (world.brain, 5 * SECOND);
+  g_assert_cmpuint (world_made (&world, ":3"), ==, 1);
+  g_assert_cmpuint (world_running (&world, ":latest"), ==, 1);
+}
+
 /* A step that was taken away before it ran is over; the update does not wait for it. */
 static void
 test_lost_step (void)
@@ -825,6 +862,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/update/parallelism", test_parallelism);
   g_test_add_func ("/update/parallelism-waits-for-running", test_parallelism_waits_for_running);
+  g_test_add_func ("/update/delay-beside-work", test_delay_beside_work);
+  g_test_add_func ("/update/running-one-stays", test_running_one_stays);
   g_test_add_func ("/update/lost-step", test_lost_step);
   g_test_add_func ("/update/ended-slots-wait", test_ended_slots_wait);
   g_test_add_func ("/update/failing-old-task", test_failing_old_task);

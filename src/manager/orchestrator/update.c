@@ -140,11 +140,10 @@ tell (SwarmLook *look, SwarmService *service, SwarmUpdateState state, const char
 }
 
 static void
-update_tell (SwarmUpdate *self, SwarmLook *look, SwarmUpdateState state, const char *text)
+update_tell (SwarmLook *look, SwarmUpdateState state, const char *text)
 {
   g_autoptr (SwarmService) copy = swarm_service_copy (look->service);
   tell (look, copy, state, text);
-  self->state = state;
 }
 
 /* ---- failures ---- */
@@ -156,7 +155,7 @@ update_pause (SwarmUpdate *self, SwarmLook *look)
   gboolean twice = self->rollback && self->action == SWARM_FAILURE_ROLLBACK;
   g_autofree char *text = g_strdup_printf ("%s paused due to failure or early termination of task %s", twice ? "rollback" : "update",
                                            swarm_id_string (&self->culprit->object.id).str);
-  update_tell (self, look, self->rollback ? SWARM_UPDATE_ROLLBACK_PAUSED : SWARM_UPDATE_PAUSED, text);
+  update_tell (look, self->rollback ? SWARM_UPDATE_ROLLBACK_PAUSED : SWARM_UPDATE_PAUSED, text);
   self->paused = TRUE;
   self->under_way = FALSE;
 }
@@ -209,9 +208,9 @@ update_complete (SwarmUpdate *self, SwarmLook *look)
   if (due > look->now)
     swarm_look_wake_at (look, due);
   else if (self->rollback && swarm_look_has_room (look))
-    update_tell (self, look, SWARM_UPDATE_ROLLBACK_COMPLETED, "rollback completed");
+    update_tell (look, SWARM_UPDATE_ROLLBACK_COMPLETED, "rollback completed");
   else if (swarm_look_has_room (look))
-    update_tell (self, look, SWARM_UPDATE_COMPLETED, "update completed");
+    update_tell (look, SWARM_UPDATE_COMPLETED, "update completed");
 }
 
 void
@@ -225,7 +224,7 @@ swarm_update_advance (SwarmUpdate *self, SwarmLook *look, GPtrArray *ready)
     return;
   }
   if (!self->under_way)
-    update_tell (self, look, SWARM_UPDATE_UPDATING, "update in progress");
+    update_tell (look, SWARM_UPDATE_UPDATING, "update in progress");
   g_ptr_array_sort (ready, compare_turns);
   for (guint i = 0; i < ready->len && self->busy < self->parallelism && swarm_look_has_room (look); i++, self->busy++)
     swarm_replica_replace (look, g_ptr_array_index (ready, i), self->start_first);
