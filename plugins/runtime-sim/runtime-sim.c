@@ -79,6 +79,8 @@ describe (const SimContainer *c)
   RuntimeSimTask task = { c->host, c->task_id, c->name, c->service, c->state == SIM_RUNNING, c->starts, -1 };
 
   task.exists = c->state != SIM_REMOVED;
+  task.was_healthy = c->plan.healthy_after_us >= 0 && !c->plan.exec_hangs
+                     && (c->instance == NULL || c->instance->host->monotonic (c->instance->host) - c->started_mono >= c->plan.healthy_after_us);
   task.may_be_unhealthy = c->plan.healthy_after_us != 0 || c->plan.sick_after_us >= 0 || c->plan.exec_hangs;
   if (c->state == SIM_EXITED)
     task.exit_code = c->exit_code;

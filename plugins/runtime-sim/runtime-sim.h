@@ -16,6 +16,7 @@ typedef struct {
   int exit_code; /* -1 while it runs or before it ran */
   gboolean may_be_unhealthy; /* its health commands fail at times */
   gboolean exists;    /* not removed yet */
+  gboolean was_healthy; /* its health commands have had a time when they say yes */
 } RuntimeSimTask;
 
 /* How a task's container behaves, when labels shall not say it. */

@@ -23,7 +23,7 @@ typedef struct {
   gboolean may_go;
 } Acknowledged;
 
-enum { ACKNOWLEDGED, STARTED_ONCE, ONE_PER_SLOT, STOPPED_WHEN_WANTED, N_PROMISES };
+enum { ACKNOWLEDGED, STARTED_ONCE, ONE_PER_SLOT, STOPPED_WHEN_WANTED, HEALTHY_WHEN_RUNNING, N_PROMISES };
 
 struct _SimPromises {
   SimCluster *cluster;
@@ -156,6 +156,21 @@ container_started (SimPromises *self, const RuntimeSimTask *container)
     g_hash_table_add (self->doubled, g_strdup (running->slot));
 }
 
+/* A task counts as running, and would get connections, only after its health command has said yes. */
+static void
+check_health (SimPromises *self, const SwarmTask *task)
+{
+  const SwarmHealthcheck *health = task->spec->container->healthcheck;
+  SwarmIdString id = swarm_id_string (&task->object.id);
+  RuntimeSimTask container;
+  if (task->status->state != SWARM_TASK_RUNNING || health == NULL || health->test == NULL || health->test->len < 2
+      || !runtime_sim_find (id.str, &container))
+    return;
+  self->promises[HEALTHY_WHEN_RUNNING].checked++;
+  if (!container.was_healthy)
+    sim_cluster_break (self->cluster, "%s counts as running, and its health command never said yes", container.name);
+}
+
 void
 sim_promises_committed (SimPromises *self, const SwarmEvent *event)
 {
@@ -166,6 +181,7 @@ sim_promises_committed (SimPromises *self, const SwarmEvent *event)
   if (event->kind != SWARM_KIND_TASK || event->object == NULL)
     return;
   const SwarmTask *task = event->object;
+  check_health (self, task);
   if (event->event == SWARM_EVENT_REMOVE || task->desired_state > SWARM_TASK_RUNNING || task->status->state > SWARM_TASK_RUNNING)
     g_hash_table_add (self->ended, g_memdup2 (&task->object.id, sizeof task->object.id));
 }
@@ -355,6 +371,7 @@ sim_promises_new (SimCluster *cluster)
   self->promises[STARTED_ONCE].name = "2: no task is started twice";
   self->promises[ONE_PER_SLOT].name = "2: no slot runs twice";
   self->promises[STOPPED_WHEN_WANTED].name = "3, 4: only what the store wants ended is stopped";
+  self->promises[HEALTHY_WHEN_RUNNING].name = "4: only what has been healthy counts as running";
   runtime_sim_set_observer (container_changed, self);
   return self;
 }
