@@ -9,7 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-extern const SwarmPluginDescriptor swarm_plugin_builtin_scheduler_spread;
+extern const SwarmPluginDescriptor swarm_plugin_builtin_scheduler_spread, swarm_plugin_builtin_scheduler_binpack,
+  swarm_plugin_builtin_scheduler_random;
 
 /* Turns of the main loop by duration: up to 1 ms, 2 ms, 5 ms, 10 ms, 20 ms, 50 ms, more. */
 static const gint64 bounds[] = { 1000, 2000, 5000, 10000, 20000, 50000 };
@@ -178,8 +179,16 @@ make_service (Bench *self, guint i, guint64 replicas)
   spec->mode = swarm_service_mode_new ();
   spec->mode->replicated = swarm_replicated_new ();
   spec->mode->replicated->replicas = replicas;
+  spec->task->placement = swarm_placement_new ();
+  swarm_string_set (&spec->task->placement->strategy, self->shape->strategy);
+  if (self->shape->preference) {
+    SwarmPlacementPreference *preference = swarm_placement_preference_new ();
+    preference->spread = swarm_spread_new ();
+    swarm_string_set (&preference->spread->descriptor, "node.labels.zone");
+    spec->task->placement->preferences = swarm_messages_new ();
+    g_ptr_array_add (spec->task->placement->preferences, preference);
+  }
   if (self->shape->constraints) {
-    spec->task->placement = swarm_placement_new ();
     spec->task->placement->constraints = swarm_strings_new ();
     g_ptr_array_add (spec->task->placement->constraints, g_strdup ("node.labels.zone==a"));
   }
@@ -272,21 +281,30 @@ list_members (gpointer data)
 }
 
 static void
+add_strategies (Bench *self)
+{
+  const SwarmPluginDescriptor *const descriptors[] = { &swarm_plugin_builtin_scheduler_spread, &swarm_plugin_builtin_scheduler_binpack,
+                                                       &swarm_plugin_builtin_scheduler_random };
+  SwarmPluginHostConfig host = { .clock = self->clock, .random = &self->random.iface };
+
+  self->schedulers = swarm_scheduler_set_new ();
+  for (guint i = 0; i < G_N_ELEMENTS (descriptors); i++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (SwarmPlugin) plugin = swarm_plugin_from_descriptor (descriptors[i], SWARM_PLUGIN_SCHEDULER, &error);
+    if (plugin == NULL || !swarm_scheduler_set_add (self->schedulers, plugin, &host, &error))
+      g_error ("%s", error->message);
+  }
+}
+
+static void
 bench_open (Bench *self, const SimBenchShape *shape)
 {
   malloc_trim (0); /* what the run before has left is not this one's */
-  g_autoptr (GError) error = NULL;
-  g_autoptr (SwarmPlugin) plugin =
-    swarm_plugin_from_descriptor (&swarm_plugin_builtin_scheduler_spread, SWARM_PLUGIN_SCHEDULER, &error);
-  SwarmPluginHostConfig host;
   SwarmManagerConfig config;
 
   *self = (Bench){ .shape = shape, .clock = swarm_clock_glib (), .at_once = TRUE };
   sim_random_init (&self->random, 1);
-  host = (SwarmPluginHostConfig){ .clock = self->clock, .random = &self->random.iface };
-  self->schedulers = swarm_scheduler_set_new ();
-  if (plugin == NULL || !swarm_scheduler_set_add (self->schedulers, plugin, &host, &error))
-    g_error ("%s", error->message);
+  add_strategies (self);
   self->store = swarm_store_new (self->clock, &self->random.iface, propose, self);
   self->services = swarm_messages_new ();
   self->nodes = swarm_ids_new ();

@@ -11,6 +11,8 @@ typedef struct {
   gboolean constraints; /* a label that a third of the nodes has */
   guint lost_nodes;     /* afterwards so many are lost, and their tasks placed anew */
   guint failures;       /* and so many tasks fail one after the other */
+  gboolean preference;  /* spread over the label */
+  const char *strategy; /* NULL: the default */
 } SimBenchShape;
 
 /* Figures of one run; caller owns it. "seconds": from the commit of nodes and tasks until each task's assignment is committed. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The speed of placement, as JSON. Without arguments the shapes that are compared with swarmkit's own benchmark; with arguments one shape:
- *   bench-scheduler NODES TASKS SERVICES [constraints] [lost=N] [failures=N]
+ *   bench-scheduler NODES TASKS SERVICES [constraints] [preference] [strategy=NAME] [lost=N] [failures=N]
  *   bench-scheduler store N | pending TASKS | takeover NODES TASKS SERVICES */
 #include "sim/bench-scheduler.h"
 #include <stdio.h>
@@ -24,18 +24,18 @@ run_all (void)
     const char *name;
     SimBenchShape shape;
   } shapes[] = {
-    { "1k x 1k", { 1000, 1000, 1, FALSE, 0, 0 } },
-    { "1k x 10k", { 1000, 10000, 1, FALSE, 0, 0 } },
-    { "1k x 100k", { 1000, 100000, 1, FALSE, 0, 0 } },
-    { "1k x 100k, 1000 services", { 1000, 100000, 1000, FALSE, 0, 0 } },
-    { "100k x 1k", { 100000, 1000, 1, FALSE, 0, 0 } },
-    { "100k x 100k", { 100000, 100000, 1, FALSE, 0, 0 } },
-    { "100k x 100k, 1000 services", { 100000, 100000, 1000, FALSE, 0, 0 } },
-    { "5k x 100k, constraints", { 5000, 100000, 1, TRUE, 0, 0 } },
-    { "5k x 100k, constraints, 1000 services", { 5000, 100000, 1000, TRUE, 0, 0 } },
-    { "10 x 1k, failures", { 10, 1000, 10, FALSE, 0, 100 } },
-    { "1k x 100k, failures", { 1000, 100000, 1000, FALSE, 0, 100 } },
-    { "10k x 1m, loss of 1k nodes", { 10000, 1000000, 1000, FALSE, 1000, 100 } },
+    { "1k x 1k", { 1000, 1000, 1 } },
+    { "1k x 10k", { 1000, 10000, 1 } },
+    { "1k x 100k", { 1000, 100000, 1 } },
+    { "1k x 100k, 1000 services", { 1000, 100000, 1000 } },
+    { "100k x 1k", { 100000, 1000, 1 } },
+    { "100k x 100k", { 100000, 100000, 1 } },
+    { "100k x 100k, 1000 services", { 100000, 100000, 1000 } },
+    { "5k x 100k, constraints", { 5000, 100000, 1, .constraints = TRUE } },
+    { "5k x 100k, constraints, 1000 services", { 5000, 100000, 1000, .constraints = TRUE } },
+    { "10 x 1k, failures", { 10, 1000, 10, .failures = 100 } },
+    { "1k x 100k, failures", { 1000, 100000, 1000, .failures = 100 } },
+    { "10k x 1m, loss of 1k nodes", { 10000, 1000000, 1000, .lost_nodes = 1000, .failures = 100 } },
   };
 
   printf ("{\n");
@@ -79,6 +79,9 @@ main (int argc, char **argv)
     shape.services = argc > 3 ? MAX ((guint) atoi (argv[3]), 1) : 1;
     for (int i = 4; i < argc; i++) {
       shape.constraints |= strcmp (argv[i], "constraints") == 0;
+      shape.preference |= strcmp (argv[i], "preference") == 0;
+      if (g_str_has_prefix (argv[i], "strategy="))
+        shape.strategy = argv[i] + strlen ("strategy=");
       if (g_str_has_prefix (argv[i], "lost="))
         shape.lost_nodes = (guint) atoi (argv[i] + 5);
       if (g_str_has_prefix (argv[i], "failures="))
