@@ -195,6 +195,15 @@ swarm_message_copy (gconstpointer message)
   return copy;
 }
 
+gboolean
+swarm_type_has_fields (const SwarmType *type, guint64 fields)
+{
+  for (const SwarmField *field = type->fields; field->number != 0; field++)
+    if (field->number < 64)
+      fields &= ~((guint64) 1 << field->number);
+  return fields == 0;
+}
+
 static gsize
 member_size (const SwarmField *field)
 {

@@ -137,6 +137,8 @@ void swarm_message_encode_to (SwarmBuffer *out, gconstpointer message);
 /* Appends only the fields in which @message differs from @base (of the same type); bit N of @ret_fields: field number N. FALSE and nothing is
  * appended when that cannot be said so. */
 gboolean swarm_message_encode_changes (SwarmBuffer *out, gconstpointer base, gconstpointer message, guint64 *ret_fields);
+/* Are all @fields of such a set rows of @type? */
+gboolean swarm_type_has_fields (const SwarmType *type, guint64 fields);
 /* A copy of @base with @fields as they are in @changes: the inverse. NULL: it has a field that this version does not know. */
 gpointer swarm_message_merge (gconstpointer base, gconstpointer changes, guint64 fields);
 /* From the storage form; lenient about unknown fields, strict about everything else; nesting depth ≤ 16. */

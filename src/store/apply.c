@@ -48,7 +48,8 @@ decode_action (const SwarmAction *action, SwarmChange *change, GError **error)
   change->object = swarm_message_decode (swarm_kind_type (action->kind), action->object, error);
   if (change->object == NULL)
     return FALSE;
-  if (action->fields != 0 && ((SwarmMessage *) change->object)->unknown != NULL) {
+  if (action->fields != 0
+      && (((SwarmMessage *) change->object)->unknown != NULL || !swarm_type_has_fields (swarm_kind_type (action->kind), action->fields))) {
     g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED,
                          "it changes a field that this version of swarm-agent does not know; upgrade it");
     return FALSE;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "base/error.h"
 #include "base/random-system.h"
+#include "store/entry.h"
 #include "store/store.h"
 #include <string.h>
 
@@ -596,6 +597,29 @@ test_bad_entries (void)
   world_close (&world);
 }
 
+/* A change of a field that only a newer version has must not be half-applied. */
+static void
+test_foreign_field (void)
+{
+  World world;
+  SwarmEntryHead head = { .proposer = { { 7 } }, .sequence = 1, .stamp = 1 };
+
+  world_open (&world);
+  SwarmId id = create_service (&world, "web");
+  for (guint bit = 7; bit <= 60; bit += 53) {
+    SwarmChange change = { SWARM_ACTION_UPDATE, SWARM_KIND_SERVICE, id, 2, (guint64) 1 << bit, &world, 0, 0, 0 };
+    g_autoptr (GBytes) entry = swarm_entry_encode (&head, &change, 1, (const guint8 *) "");
+    g_autoptr (GError) error = NULL;
+
+    for (guint i = 0; i < N_STORES; i++) {
+      g_assert_cmpint (swarm_store_apply (world.store[i], 100 + bit, entry, &error), ==, bit == 7);
+      g_assert_true ((bit == 7) == (error == NULL));
+      g_clear_error (&error);
+    }
+  }
+  world_close (&world);
+}
+
 /* ---- indexes ---- */
 
 static void
@@ -957,6 +981,7 @@ main (int argc, char **argv)
   g_test_add_func ("/store/proposal-fails", test_proposal_fails);
   g_test_add_func ("/store/freed-under-way", test_freed_under_way);
   g_test_add_func ("/store/bad-entries", test_bad_entries);
+  g_test_add_func ("/store/foreign-field", test_foreign_field);
   g_test_add_func ("/store/task-indexes", test_task_indexes);
   g_test_add_func ("/store/resolve", test_resolve);
   g_test_add_func ("/store/watches", test_watches);
