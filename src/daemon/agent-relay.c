@@ -205,13 +205,8 @@ release_held (SwarmAgent *self, const SwarmId *leader)
   gboolean own = self->membership != NULL && swarm_id_equal (leader, &self->membership->node);
   if (self->held == NULL || swarm_id_is_nil (leader) || (own && !swarm_consensus_is_leader (swarm_stack_consensus (self->stack))))
     return;
-  g_autoptr (GPtrArray) released = g_ptr_array_new ();
-  for (guint i = 0; i < self->held->len;) {
-    if (swarm_id_equal (&((Relay *) self->held->pdata[i])->leader, leader))
-      i++;
-    else
-      g_ptr_array_add (released, g_ptr_array_steal_index (self->held, i));
-  }
+  g_autoptr (GPtrArray) released = g_steal_pointer (&self->held);
+  swarm_clock_clear_timer (self->clock, &self->held_timer);
   for (guint i = 0; i < released->len; i++) {
     Relay *relay = released->pdata[i];
     if (!own) {

@@ -71,8 +71,8 @@ swarm_agent_free (SwarmAgent *self)
   if (self->teardown_source != 0)
     g_source_remove (self->teardown_source);
   swarm_agent_stop_cluster (self);
-  g_clear_pointer (&self->relays, g_ptr_array_unref);
   g_clear_pointer (&self->rpc, swarm_rpc_free);
+  g_clear_pointer (&self->relays, g_ptr_array_unref);
   free_disks (self); /* calls those who wait for a write */
   swarm_agent_job_abandon (self);
   swarm_agent_unload_plugins (self);

@@ -247,8 +247,9 @@ said_no (SwarmWorkerHealth *self, gboolean was_starting, const char *output)
   if (was_starting)
     return FALSE;
   self->failures++;
-  swarm_log (LOG_INFO, NULL, SWARM_LOG_FIELDS ({ "SWARM_TASK_ID", id.str }), "Task %s: health command failed (%u of %" G_GINT64_FORMAT "): %s",
-             id.str, self->failures, self->config->retries, output);
+  swarm_log (LOG_INFO, NULL, SWARM_LOG_FIELDS ({ "SWARM_TASK_ID", id.str }), "Task %s: health command failed (%u of %" G_GINT64_FORMAT ")",
+             id.str, self->failures, self->config->retries);
+  /* What a probe prints may hold what it was given: it is in the task's status, for those who may read that. */
   if (self->failures < self->config->retries)
     return FALSE;
   swarm_worker_task_set_health (task, "unhealthy", self->failures, output);

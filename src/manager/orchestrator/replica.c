@@ -94,7 +94,7 @@ typedef struct {
 static void
 replica_fill (SwarmLook *look, const SwarmReplica *self, const Fill *fill)
 {
-  gboolean wait = fill->wait || slot_is_stopping (look->leader->store, &self->slot);
+  gboolean wait = fill->wait || self->dropped || slot_is_stopping (look->leader->store, &self->slot);
   gint64 not_before = fill->delay > 0 ? look->now + fill->delay : 0;
   g_autoptr (SwarmTask) task = swarm_task_make (look->leader, look->service, self->slot.number, not_before, wait);
   task->node_id = swarm_id_is_nil (&fill->node) ? self->node : fill->node;
@@ -209,7 +209,7 @@ replica_tend (SwarmLook *look, SwarmReplica *self, const SwarmUpdate *update)
 {
   if (self->live == NULL)
     return TRUE;
-  gboolean dropped = replica_drop_surplus (look, self, update->start_first);
+  self->dropped = replica_drop_surplus (look, self, update->start_first);
   SwarmLeave leave = swarm_task_leaves (look->leader->store, look->service, self->live, look->now, look->wake);
   gboolean over = swarm_task_state_is_terminal (self->live->status->state);
   if (over || leave == SWARM_LEAVE_NOW) {
@@ -224,7 +224,7 @@ replica_tend (SwarmLook *look, SwarmReplica *self, const SwarmUpdate *update)
     replica_move (look, self);
     return FALSE;
   }
-  if (self->live->desired_state < SWARM_TASK_RUNNING && !dropped)
+  if (self->live->desired_state < SWARM_TASK_RUNNING && !self->dropped)
     replica_promote (look, self);
   return TRUE;
 }

@@ -21,6 +21,7 @@ typedef struct {
   SwarmTask *live; /* the task that is meant to run; NULL: there is none */
   gboolean running; /* live and observed running */
   gboolean dirty;   /* live (or what ended last) is not what the service declares */
+  gboolean dropped; /* this very pass tells a task of the slot to stop */
   SwarmTask *step;  /* what the update to the service's version put here; NULL: nothing */
   guint on_node;    /* replicated.c: how many better slots of the service share its node */
 } SwarmReplica;
