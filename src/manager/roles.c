@@ -167,6 +167,13 @@ reflect_membership (const SwarmNode *node, const SwarmMember *member)
   return swarm_message_equal (copy, node) ? NULL : g_steal_pointer (&copy);
 }
 
+/* Nearly all nodes: nothing of them has to do with membership. */
+static gboolean
+is_plain_worker (const SwarmNode *node)
+{
+  return node->spec->role == SWARM_ROLE_WORKER && node->role == SWARM_ROLE_WORKER && node->manager_status == NULL;
+}
+
 static gboolean
 roles_pass (gpointer loop, SwarmTx *tx)
 {
@@ -182,7 +189,7 @@ roles_pass (gpointer loop, SwarmTx *tx)
   while (swarm_tx_has_room (tx, 1) && !swarm_runner_time_is_up (self->leader->runner) && swarm_dirty_take (&self->nodes, &id)) {
     const SwarmNode *node = swarm_store_get (self->leader->store, SWARM_KIND_NODE, &id);
     const SwarmMember *member = find_member (members, &id);
-    if (node == NULL)
+    if (node == NULL || (member == NULL && is_plain_worker (node)))
       continue;
     if (node->spec->role == SWARM_ROLE_WORKER && member != NULL) {
       remove_member (self, &id);

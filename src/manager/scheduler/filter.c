@@ -127,10 +127,20 @@ judge (const SwarmNeeds *needs, const SwarmNode *node)
   return platform_passes (needs, node) ? SWARM_N_FILTERS : SWARM_FILTER_PLATFORM;
 }
 
+static gboolean
+fits_any_class (const SwarmNeeds *needs)
+{
+  const SwarmPlacement *placement = needs->task->spec->placement;
+  return needs->constraints != NULL && needs->constraints->len == 0 && needs->plugins->len == 0
+         && (placement == NULL || placement->platforms == NULL || placement->platforms->len == 0);
+}
+
 /* Once per class of nodes, where it can be told from that. */
 static guint
 judge_class (SwarmNeeds *needs, SwarmNodeSet *set, SwarmNodeInfo *info)
 {
+  if (fits_any_class (needs))
+    return SWARM_N_FILTERS;
   if (needs->by_node)
     return judge (needs, info->node);
   guint generation, class = swarm_node_set_class (set, info, &generation);
