@@ -148,7 +148,7 @@ make_healthcheck (Story *self)
   g_ptr_array_add (health->test, g_strdup ("true"));
   health->interval = roll (self, 1, 4) * SECOND_NS;
   health->retries = roll (self, 1, 3);
-  health->start_period = roll (self, 0, 10) * SECOND_NS;
+  health->start_period = roll (self, 4, 10) * SECOND_NS; /* longer than any container of a story takes to be well */
   return health;
 }
 
