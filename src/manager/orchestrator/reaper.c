@@ -16,6 +16,7 @@ struct _SwarmReaper {
   SwarmDirtySlots slots;
   guint marks; /* since the last pass */
   SwarmTimer *timer; /* gathers: reaping is never urgent */
+  GHashTable *removed; /* ids, by the pass under way: a slot of a service that is gone may be named in two ways */
 };
 
 static void
@@ -106,7 +107,8 @@ reap_slot (SwarmReaper *self, const SwarmSlot *slot, const SwarmService *service
       continue;
     if (!swarm_tx_has_room (tx, 1))
       return FALSE;
-    swarm_tx_remove (tx, SWARM_KIND_TASK, &task->object.id, task->object.version);
+    if (g_hash_table_add (self->removed, g_memdup2 (&task->object.id, sizeof task->object.id)))
+      swarm_tx_remove (tx, SWARM_KIND_TASK, &task->object.id, task->object.version);
     if (surplus > 0)
       surplus--;
   }
@@ -166,6 +168,7 @@ reaper_pass (gpointer loop, SwarmTx *tx)
   if (looking)
     return FALSE; /* there is time for what was found */
   self->marks = 0;
+  g_hash_table_remove_all (self->removed);
   while (swarm_tx_has_room (tx, 1) && !swarm_runner_time_is_up (self->leader->runner)
          && (dirty = swarm_dirty_slots_take (&self->slots)) != NULL)
     reap (self, dirty, tx);
@@ -241,6 +244,7 @@ swarm_reaper_new (const SwarmLeader *leader)
 {
   SwarmReaper *self = g_new0 (SwarmReaper, 1);
   self->leader = leader;
+  self->removed = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   swarm_dirty_slots_init (&self->slots);
   self->loop = swarm_runner_add (leader->runner, &reaper_ops, self);
   self->watch = swarm_store_watch (leader->store, 1 << SWARM_KIND_TASK | 1 << SWARM_KIND_CLUSTER, reaper_event, self);
@@ -256,5 +260,6 @@ swarm_reaper_free (SwarmReaper *self)
   swarm_store_unwatch (self->leader->store, self->watch);
   swarm_clock_clear_timer (self->leader->clock, &self->timer);
   swarm_dirty_slots_clear (&self->slots);
+  g_hash_table_unref (self->removed);
   g_free (self);
 }
