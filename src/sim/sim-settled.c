@@ -42,11 +42,19 @@ is_paused (const SwarmService *service)
   return state == SWARM_UPDATE_PAUSED || state == SWARM_UPDATE_ROLLBACK_PAUSED;
 }
 
+/* A paused node's task of a global service is not updated, whether the update was finished elsewhere or rolled back. */
+static gboolean
+is_held (const Settled *settled, const SwarmService *service, const SwarmTask *task)
+{
+  const SwarmNode *node = swarm_store_get (settled->store, SWARM_KIND_NODE, &task->node_id);
+  return swarm_service_spec_kind (service->spec) == SWARM_SERVICE_GLOBAL && node != NULL && node->spec->availability == SWARM_AVAILABILITY_PAUSE;
+}
+
 static gboolean
 is_good (const Settled *settled, const SwarmService *service, const SwarmTask *task)
 {
   return task->status->state == SWARM_TASK_RUNNING && task->desired_state == SWARM_TASK_RUNNING
-         && (is_paused (service) || !swarm_task_is_dirty (settled->store, task, service));
+         && (is_paused (service) || is_held (settled, service, task) || !swarm_task_is_dirty (settled->store, task, service));
 }
 
 typedef struct {
