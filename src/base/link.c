@@ -30,6 +30,16 @@ swarm_link_set_events (SwarmLink *link, const SwarmLinkEvents *events, gpointer 
   link->events_data = data;
 }
 
+void
+swarm_link_drop (SwarmLink **link)
+{
+  if (*link == NULL)
+    return;
+  swarm_link_set_events (*link, NULL, NULL);
+  swarm_link_close (*link, NULL);
+  g_clear_pointer (link, swarm_link_unref);
+}
+
 static GVariant *
 sink_args (GVariant *args)
 {

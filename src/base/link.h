@@ -76,6 +76,9 @@ SwarmLink *swarm_link_ref (SwarmLink *link);
 void swarm_link_unref (SwarmLink *link); /* closes it when last and still up */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmLink, swarm_link_unref)
 
+/* Ends *@link without a word to its receiver of events, lets go of it and sets it to NULL; fine with NULL in it. */
+void swarm_link_drop (SwarmLink **link);
+
 /* Replaces the receiver of events; NULL events: incoming calls are refused, the rest is dropped. */
 void swarm_link_set_events (SwarmLink *link, const SwarmLinkEvents *events, gpointer data);
 /* Calls @member; sinks @args (may be NULL for none). @func is called exactly once, never from within this function. */

@@ -39,9 +39,8 @@ struct _SwarmPeers {
 static void dial_log (Peer *peer);
 
 static void
-waiting_fail (WaitingCall *call, const GError *error)
+waiting_free (WaitingCall *call)
 {
-  call->func (NULL, error, call->data);
   g_clear_pointer (&call->args, g_variant_unref);
   g_free (call->iface);
   g_free (call->member);
@@ -52,8 +51,10 @@ static void
 fail_all_waiting (Peer *peer, const GError *error)
 {
   WaitingCall *call;
-  while ((call = g_queue_pop_head (&peer->waiting)) != NULL)
-    waiting_fail (call, error);
+  while ((call = g_queue_pop_head (&peer->waiting)) != NULL) {
+    call->func (NULL, error, call->data);
+    waiting_free (call);
+  }
 }
 
 /* ---- log links ---- */
@@ -115,10 +116,7 @@ control_up (SwarmLink *link, gpointer data)
       swarm_link_call (link, call->iface, call->member, call->args, call->timeout_us, call->func, call->data);
     else
       call->func (NULL, NULL, call->data);
-    g_clear_pointer (&call->args, g_variant_unref);
-    g_free (call->iface);
-    g_free (call->member);
-    g_free (call);
+    waiting_free (call);
   }
 }
 
@@ -146,23 +144,13 @@ ensure_control (Peer *peer)
 /* ---- the set ---- */
 
 static void
-drop_link (SwarmLink **link)
-{
-  if (*link == NULL)
-    return;
-  swarm_link_set_events (*link, NULL, NULL);
-  swarm_link_close (*link, NULL);
-  g_clear_pointer (link, swarm_link_unref);
-}
-
-static void
 peer_free (gpointer data)
 {
   Peer *peer = data;
   g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_NO_QUORUM, "that manager is no member any more");
   swarm_clock_clear_timer (peer->owner->clock, &peer->redial);
-  drop_link (&peer->log);
-  drop_link (&peer->control);
+  swarm_link_drop (&peer->log);
+  swarm_link_drop (&peer->control);
   fail_all_waiting (peer, error);
   g_free (peer);
 }
@@ -223,6 +211,20 @@ swarm_peers_set (SwarmPeers *self, GArray *addresses)
   }
 }
 
+/* The peer with room for one more call, its control link dialled; NULL: @func was told why not. */
+static Peer *
+peer_for_call (SwarmPeers *self, const SwarmId *node, SwarmReplyFunc func, gpointer data)
+{
+  Peer *peer = g_hash_table_lookup (self->peers, node);
+  if (peer == NULL || peer->waiting.length >= MAX_WAITING) {
+    g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_NO_QUORUM, "no way to that manager");
+    func (NULL, error, data);
+    return NULL;
+  }
+  ensure_control (peer);
+  return peer;
+}
+
 void
 swarm_peers_send (SwarmPeers *self, const SwarmId *node, GBytes *message)
 {
@@ -237,13 +239,9 @@ swarm_peers_call (SwarmPeers *self, const SwarmId *node, const char *iface, cons
                   SwarmReplyFunc func, gpointer data)
 {
   g_autoptr (GVariant) owned = g_variant_ref_sink (args);
-  Peer *peer = g_hash_table_lookup (self->peers, node);
-  if (peer == NULL || peer->waiting.length >= MAX_WAITING) {
-    g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_NO_QUORUM, "no way to that manager");
-    func (NULL, error, data);
+  Peer *peer = peer_for_call (self, node, func, data);
+  if (peer == NULL)
     return;
-  }
-  ensure_control (peer);
   if (peer->control->is_up) {
     swarm_link_call (peer->control, iface, member, owned, timeout_us, func, data);
     return;
@@ -256,13 +254,9 @@ swarm_peers_call (SwarmPeers *self, const SwarmId *node, const char *iface, cons
 void
 swarm_peers_reach (SwarmPeers *self, const SwarmId *node, SwarmReplyFunc func, gpointer data)
 {
-  Peer *peer = g_hash_table_lookup (self->peers, node);
-  if (peer == NULL || peer->waiting.length >= MAX_WAITING) {
-    g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_NO_QUORUM, "no way to that manager");
-    func (NULL, error, data);
+  Peer *peer = peer_for_call (self, node, func, data);
+  if (peer == NULL)
     return;
-  }
-  ensure_control (peer);
   if (peer->control->is_up) {
     func (NULL, NULL, data);
     return;

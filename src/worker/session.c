@@ -139,16 +139,6 @@ set_state (SwarmWorkerSession *self, SwarmSessionState state, const GError *erro
 }
 
 static void
-drop_link (SwarmLink **link)
-{
-  if (*link == NULL)
-    return;
-  swarm_link_set_events (*link, NULL, NULL);
-  swarm_link_close (*link, NULL);
-  g_clear_pointer (link, swarm_link_unref);
-}
-
-static void
 drop (SwarmWorkerSession *self)
 {
   SwarmClock *clock = self->worker->config.clock;
@@ -161,8 +151,8 @@ drop (SwarmWorkerSession *self)
     g_clear_pointer (&self->last, g_bytes_unref);
     self->last = g_steal_pointer (&self->session);
   }
-  drop_link (&self->beat_link);
-  drop_link (&self->link);
+  swarm_link_drop (&self->beat_link);
+  swarm_link_drop (&self->link);
   self->beating = FALSE;
 }
 
@@ -299,7 +289,7 @@ beat_link_down (SwarmLink *link, const GError *error, gpointer data)
 {
   SwarmWorkerSession *self = data;
 
-  drop_link (&self->beat_link);
+  swarm_link_drop (&self->beat_link);
   self->beating = FALSE;
   self->beat_link_timer =
     swarm_clock_timer (self->worker->config.clock, BEAT_LINK_RETRY_US, SWARM_PRIORITY_URGENT, dial_beat_link, self);
