@@ -617,6 +617,26 @@ brain_create (Brain *self, const SwarmServiceSpec *spec)
   return id;
 }
 
+Brain *
+brain_with_web (guint nodes, guint replicas, SwarmId *ret_web)
+{
+  Brain *self = brain_new ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", replicas);
+  for (guint i = 1; i <= nodes; i++) {
+    g_autofree char *name = g_strdup_printf ("n%u", i);
+    brain_node (self, name);
+  }
+  *ret_web = brain_create (self, spec);
+  brain_run (self, SECOND);
+  return self;
+}
+
+Tame *
+brain_tame (Brain *self, guint i)
+{
+  return g_ptr_array_index (self->nodes, i);
+}
+
 gboolean
 brain_update (Brain *self, const SwarmId *id, const SwarmServiceSpec *spec, GError **error)
 {

@@ -80,6 +80,10 @@ const SwarmNode *tame_node (Tame *self);
 SwarmServiceSpec *brain_spec (const char *name, guint64 replicas);
 /* Adds a port published on the host. */
 void spec_host_port (SwarmServiceSpec *spec, guint port);
+/* Nodes n1 to n@nodes are ready, and the service "web" of brain_spec() with @replicas has been there for a second. */
+Brain *brain_with_web (guint nodes, guint replicas, SwarmId *ret_web);
+/* The node that was made as number @i, from 0. */
+Tame *brain_tame (Brain *self, guint i);
 /* Waits for the outcome. */
 SwarmId brain_create (Brain *self, const SwarmServiceSpec *spec);
 gboolean brain_try_create (Brain *self, const SwarmServiceSpec *spec, const char *request_id, SwarmId *ret, GError **error);

@@ -241,11 +241,10 @@ test_labels (void)
 static void
 test_remove_node (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  Tame *n1 = brain_node (brain, "n1"), *n2 = brain_node (brain, "n2");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (2, 2, &web);
+  Tame *n1 = brain_tame (brain, 0);
+  Tame *n2 = brain_tame (brain, 1);
   g_autoptr (GError) error = NULL;
   g_autofree char *id = swarm_id_dup_string (&n1->id);
   g_autofree char *text = g_strdup_printf ("node %s is not down and can't be removed", id);

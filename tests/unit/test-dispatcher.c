@@ -49,11 +49,10 @@ test_rate_limit (void)
 static void
 test_heartbeat_failure (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  Tame *node = brain_node (brain, "n1"), *other = brain_node (brain, "n2");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 4);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (2, 4, &web);
+  Tame *node = brain_tame (brain, 0);
+  Tame *other = brain_tame (brain, 1);
   node->mute = TRUE;
   brain_run (brain, 4200 * MS);
   g_assert_cmpint (state_of (node), ==, SWARM_NODE_DOWN);
@@ -94,12 +93,9 @@ test_manager_stood_still (void)
 static void
 test_disconnected (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  Tame *node = brain_node (brain, "n1");
-  brain_node (brain, "n2");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (2, 2, &web);
+  Tame *node = brain_tame (brain, 0);
   guint before = swarm_store_count (brain->store, SWARM_KIND_TASK);
   tame_disconnect (node);
   brain_run (brain, SECOND);
@@ -118,11 +114,10 @@ test_disconnected (void)
 static void
 test_goodbye (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  Tame *node = brain_node (brain, "n1"), *other = brain_node (brain, "n2");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (2, 2, &web);
+  Tame *node = brain_tame (brain, 0);
+  Tame *other = brain_tame (brain, 1);
   /* The agent stops: its tasks run on, it has a minute to return. */
   tame_goodbye (node, FALSE);
   brain_run (brain, 55 * SECOND);
@@ -282,11 +277,10 @@ report (Brain *brain, Tame *node, const SwarmId *task, gsize id_len, SwarmTaskSt
 static void
 test_foreign_status (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  Tame *owner = brain_node (brain, "n1"), *liar = brain_node (brain, "n2");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (2, 1, &web);
+  Tame *owner = brain_tame (brain, 0);
+  Tame *liar = brain_tame (brain, 1);
   const SwarmTask *task = newest_task (brain, &web, 1);
   if (node_of_task (brain, task) == liar) {
     liar = owner;
@@ -334,11 +328,9 @@ report_text (Brain *brain, Tame *node, const SwarmId *task, gsize text_len)
 static void
 test_huge_status (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  Tame *node = brain_node (brain, "n1");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (1, 2, &web);
+  Tame *node = brain_tame (brain, 0);
   g_autoptr (GError) huge = report_text (brain, node, &newest_task (brain, &web, 1)->object.id, 1600 * 1024);
   g_assert_error (huge, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
   g_autoptr (GError) fine = report_text (brain, node, &newest_task (brain, &web, 2)->object.id, 12 * 1024);
@@ -386,11 +378,9 @@ test_bad_description (void)
 static void
 test_no_quorum (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  Tame *node = brain_node (brain, "n1");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (1, 1, &web);
+  Tame *node = brain_tame (brain, 0);
   sim_log_break (brain->log, TRUE);
   tame_report (node, &newest_task (brain, &web, 1)->object.id, SWARM_TASK_FAILED, "task: non-zero exit (1)");
   brain_run (brain, SECOND);

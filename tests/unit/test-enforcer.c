@@ -226,11 +226,9 @@ named (const char *kind, const char *value)
 static void
 test_generic (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  Tame *node = brain_node (brain, "n1");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 4);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (1, 4, &web);
+  Tame *node = brain_tame (brain, 0);
   SwarmTx *tx = swarm_store_tx (brain->store);
   for (guint slot = 1; slot <= 4; slot++) { /* as the scheduler would have given them out */
     g_autoptr (SwarmTask) copy = swarm_task_copy (newest_task (brain, &web, slot));

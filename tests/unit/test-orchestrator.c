@@ -341,12 +341,8 @@ test_history (void)
 static void
 test_update (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  brain_node (brain, "n1");
-  brain_node (brain, "n2");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 4);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (2, 4, &web);
   g_autoptr (SwarmServiceSpec) next = brain_spec ("web", 4);
   swarm_string_set (&next->task->container->image, "nginx:2");
   g_assert_true (brain_update (brain, &web, next, NULL));
@@ -378,11 +374,9 @@ test_update (void)
 static void
 test_update_broken (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  Tame *node = brain_node (brain, "n1");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 4);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (1, 4, &web);
+  Tame *node = brain_tame (brain, 0);
   g_autoptr (SwarmServiceSpec) broken = brain_spec ("web", 4);
   swarm_string_set (&broken->task->container->image, "nginx:broken");
   node->rejects = TRUE;
@@ -423,11 +417,9 @@ test_slot_is_exclusive (void)
 static void
 test_slot_again (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  Tame *node = brain_node (brain, "n1");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (1, 2, &web);
+  Tame *node = brain_tame (brain, 0);
   SwarmId old = newest_task (brain, &web, 2)->object.id;
   node->stubborn = TRUE;
   g_assert_true (brain_scale (brain, &web, 1, NULL));
@@ -451,11 +443,9 @@ drain (Brain *brain, Tame *node, SwarmDrainOrder order, gint64 deadline)
 static void
 test_drain_start_first (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  Tame *n1 = brain_node (brain, "n1");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (1, 2, &web);
+  Tame *n1 = brain_tame (brain, 0);
   Tame *n2 = brain_node (brain, "n2");
   n2->lazy = TRUE;
   drain (brain, n1, SWARM_DRAIN_START_FIRST, 60 * SECOND);
@@ -497,11 +487,9 @@ test_drain_order_changes (void)
 static void
 test_removed_before_new_leader (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  Tame *node = brain_node (brain, "n1");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 3);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (1, 3, &web);
+  Tame *node = brain_tame (brain, 0);
   g_assert_true (brain_remove (brain, &web, NULL));
   g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (brain->store, &web);
   g_assert_cmpint (((SwarmTask *) g_ptr_array_index (tasks, 0))->desired_state, ==, SWARM_TASK_RUNNING);

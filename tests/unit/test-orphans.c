@@ -36,12 +36,8 @@ state_of (Brain *brain, const SwarmId *task)
 static void
 test_a_day (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  brain_node (brain, "n1");
-  brain_node (brain, "n2");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (2, 1, &web);
   SwarmId old = newest_task (brain, &web, 1)->object.id;
   lose_node (brain, &web);
   brain_run (brain, 120 * SECOND);
@@ -59,12 +55,8 @@ test_a_day (void)
 static void
 test_returns (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  brain_node (brain, "n1");
-  brain_node (brain, "n2");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (2, 1, &web);
   SwarmId old = newest_task (brain, &web, 1)->object.id;
   Tame *lost = lose_node (brain, &web);
   brain_run (brain, 23 * HOUR);
@@ -83,12 +75,8 @@ test_returns (void)
 static void
 test_returns_late (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  brain_node (brain, "n1");
-  brain_node (brain, "n2");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (2, 1, &web);
   SwarmId old = newest_task (brain, &web, 1)->object.id;
   Tame *lost = lose_node (brain, &web);
   brain_run (brain, 25 * HOUR);
@@ -104,11 +92,9 @@ test_returns_late (void)
 static void
 test_new_leader (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  Tame *nodes[2] = { brain_node (brain, "n1"), brain_node (brain, "n2") };
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (2, 1, &web);
+  Tame *nodes[2] = { brain_tame (brain, 0), brain_tame (brain, 1) };
   SwarmId old = newest_task (brain, &web, 1)->object.id;
   Tame *lost = lose_node (brain, &web);
   brain_run (brain, 20 * HOUR);
@@ -124,11 +110,9 @@ test_new_leader (void)
 static void
 test_unknown (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  Tame *nodes[2] = { brain_node (brain, "n1"), brain_node (brain, "n2") };
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (2, 1, &web);
+  Tame *nodes[2] = { brain_tame (brain, 0), brain_tame (brain, 1) };
   SwarmId old = newest_task (brain, &web, 1)->object.id;
   Tame *node = node_of_task (brain, newest_task (brain, &web, 1));
   node->stubborn = TRUE;
@@ -153,13 +137,9 @@ test_unknown (void)
 static void
 test_removed (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  brain_node (brain, "n1");
-  brain_node (brain, "n2");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (2, 1, &web);
   g_autoptr (GError) error = NULL;
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
   SwarmId old = newest_task (brain, &web, 1)->object.id;
   Tame *node = node_of_task (brain, newest_task (brain, &web, 1));
   g_assert_false (brain_remove_node (brain, node, FALSE, &error));

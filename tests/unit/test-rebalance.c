@@ -65,11 +65,9 @@ set_order (SwarmServiceSpec *spec, SwarmUpdateOrder order, guint parallelism)
 static void
 test_plan (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  Tame *n1 = brain_node (brain, "n1");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 7);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (1, 7, &web);
+  Tame *n1 = brain_tame (brain, 0);
   g_assert_cmpuint (n_moves (brain, &web), ==, 0); /* nowhere to go */
   Tame *n2 = brain_node (brain, "n2"), *n3 = brain_node (brain, "n3");
   brain_run (brain, 60 * SECOND);
@@ -311,11 +309,9 @@ test_drain_order (void)
 static void
 test_drain_deadline (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  Tame *n1 = brain_node (brain, "n1");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (1, 2, &web);
+  Tame *n1 = brain_tame (brain, 0);
   drain (brain, n1, SWARM_DRAIN_START_FIRST, 60 * SECOND);
   brain_run (brain, 55 * SECOND);
   g_assert_cmpuint (running_on (brain, &web, n1), ==, 2); /* no other node takes them */

@@ -205,11 +205,10 @@ test_max_replicas (void)
 static void
 test_pause (void)
 {
-  g_autoptr (Brain) brain = brain_new ();
-  Tame *n1 = brain_node (brain, "n1"), *n2 = brain_node (brain, "n2");
-  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 2);
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (2, 2, &web);
+  Tame *n1 = brain_tame (brain, 0);
+  Tame *n2 = brain_tame (brain, 1);
   g_assert_true (brain_availability (brain, n1, "pause", NULL));
   g_assert_true (brain_scale (brain, &web, 4, NULL));
   brain_run (brain, SECOND);
