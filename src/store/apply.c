@@ -21,7 +21,7 @@ change_clear (gpointer data)
 
 /* An entry on its way into the tables: a local one as it was proposed, or one that was decoded. */
 typedef struct {
-  gint64 stamp;
+  gint64 stamp; /* the proposer's; once it is applied: of the store's own time, so later than all before it */
   const char *request_id;
   GBytes *result;
   const SwarmChange *changes;
@@ -197,14 +197,15 @@ settle (const Applying *entry, guint64 index, GBytes *result, const GError *erro
 }
 
 static void
-apply_entry (SwarmStore *self, const Applying *entry, guint64 index)
+apply_entry (SwarmStore *self, Applying *entry, guint64 index)
 {
   const SwarmRequest *seen = NULL;
   g_autoptr (GArray) changes = g_array_sized_new (FALSE, FALSE, sizeof (Change), entry->n_changes);
   g_autoptr (GError) refused = NULL;
 
   g_array_set_clear_func (changes, change_clear);
-  swarm_requests_advance (&self->requests, entry->stamp);
+  entry->stamp = swarm_requests_advance (&self->requests, entry->stamp);
+  swarm_store_time_went_on (self);
   if (entry->request_id != NULL)
     seen = swarm_requests_find (&self->requests, entry->request_id);
   if (seen != NULL) {

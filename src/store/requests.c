@@ -46,14 +46,15 @@ forget_oldest (SwarmRequests *self)
   swarm_request_unref (request);
 }
 
-void
+gint64
 swarm_requests_advance (SwarmRequests *self, gint64 stamp)
 {
   const SwarmRequest *oldest;
 
-  self->now = MAX (self->now, stamp);
+  self->now = MAX (self->now + 1, stamp);
   while ((oldest = g_queue_peek_head (&self->order)) != NULL && self->now - oldest->at > SWARM_REQUESTS_KEEP_US)
     forget_oldest (self);
+  return self->now;
 }
 
 void

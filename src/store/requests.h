@@ -20,13 +20,13 @@ void swarm_request_unref (gpointer request);
 typedef struct {
   GHashTable *by_id; /* id → SwarmRequest, borrowed from order */
   GQueue order;      /* SwarmRequest, oldest first */
-  gint64 now;        /* the latest stamp of any entry */
+  gint64 now;        /* the stamp of the last entry */
 } SwarmRequests;
 
 void swarm_requests_init (SwarmRequests *self);
 void swarm_requests_clear (SwarmRequests *self);
 const SwarmRequest *swarm_requests_find (SwarmRequests *self, const char *id);
-/* Time goes on to @stamp (never back); what is too old is forgotten. */
-void swarm_requests_advance (SwarmRequests *self, gint64 stamp);
+/* Time goes on to @stamp, or by the least there is where that would not be forward; what is too old is forgotten. Returns the time it is. */
+gint64 swarm_requests_advance (SwarmRequests *self, gint64 stamp);
 /* @result may be NULL. */
 void swarm_requests_add (SwarmRequests *self, const char *id, guint64 index, gint64 at, GBytes *result);

@@ -123,6 +123,8 @@ swarm_store_load (SwarmStore *self, SwarmSnapshot *snapshot, guint *cursor, guin
     swarm_id_iter_init (&snapshot->loading, &snapshot->objects[0], NULL);
   }
   self->index = snapshot->index;
+  self->requests.now = snapshot->now;
+  swarm_store_time_went_on (self);
   for (; n > 0; n--, (*cursor)++) {
     SwarmObject *object = swarm_id_iter_next (&snapshot->loading);
 
@@ -382,6 +384,7 @@ swarm_store_restore (SwarmStore *self, guint64 index, GBytes *snapshot, GError *
   self->requests = restore.requests;
   restore.requests = (SwarmRequests){ 0 };
   self->index = index;
+  swarm_store_time_went_on (self);
   /* The old tables live until watchers let go of what they borrowed. */
   swarm_store_emit (self, &(SwarmEvent){ .event = SWARM_EVENT_RESET });
   emit_differences (self, old);

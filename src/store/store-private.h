@@ -37,12 +37,16 @@ struct _SwarmStore {
   GHashTable *pending; /* sequence in the SwarmPending → SwarmPending, borrowed */
   SwarmTables *tables;
   SwarmRequests requests;
+  gint64 time;    /* the store's time at @time_at, no earlier than any stamp */
+  gint64 time_at; /* boot time */
   guint64 index;
   GPtrArray *watches; /* SwarmWatch; a cell is NULL when it left during a call */
   guint last_watch;
   guint emitting;
 };
 
+/* The last stamp is another: the store's time is no earlier. */
+void swarm_store_time_went_on (SwarmStore *self);
 void swarm_store_emit (SwarmStore *self, const SwarmEvent *event);
 /* The local commit that made @entry and still waits for it; NULL: it is another store's. */
 SwarmPending *swarm_store_find_pending (SwarmStore *self, GBytes *entry);

@@ -16,8 +16,34 @@ swarm_store_new (SwarmClock *clock, SwarmRandom *random, SwarmProposeFunc propos
   self->pending = g_hash_table_new (g_int64_hash, g_int64_equal);
   self->tables = swarm_tables_new ();
   swarm_requests_init (&self->requests);
+  self->time_at = swarm_clock_boottime (clock);
   self->watches = g_ptr_array_new_with_free_func (g_free);
   return self;
+}
+
+/* ---- time ---- */
+
+/* What the store's time has come to since the last stamp, whatever the wall clock says: nine tenths as fast, so that delays are hardly
+ * longer and the wall clock overtakes it. */
+static gint64
+time_at_least (SwarmStore *self)
+{
+  gint64 passed = swarm_clock_boottime (self->clock) - self->time_at;
+
+  return self->time + passed / 10 * 9;
+}
+
+void
+swarm_store_time_went_on (SwarmStore *self)
+{
+  self->time = MAX (time_at_least (self), self->requests.now);
+  self->time_at = swarm_clock_boottime (self->clock);
+}
+
+gint64
+swarm_store_now (SwarmStore *self)
+{
+  return MAX (swarm_clock_now (self->clock), time_at_least (self));
 }
 
 /* ---- reading ---- */

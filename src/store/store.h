@@ -40,12 +40,16 @@ guint swarm_store_count (SwarmStore *self, SwarmKind kind);
 GPtrArray *swarm_store_tasks_of_service (SwarmStore *self, const SwarmId *service);
 GPtrArray *swarm_store_tasks_of_slot (SwarmStore *self, const SwarmId *service, guint64 slot);
 GPtrArray *swarm_store_tasks_of_node (SwarmStore *self, const SwarmId *node);
+/* The wall clock, but never behind what is stamped already: after a leader whose clock was ahead it goes on from there, a little slower, until
+ * the two meet. Whatever is compared with a stamp is measured by it. */
+gint64 swarm_store_now (SwarmStore *self);
 /* Log index that the tables reflect. */
 guint64 swarm_store_index (SwarmStore *self);
 
 /* ---- writing ---- */
 SwarmTx *swarm_store_tx (SwarmStore *self);
-/* New object with a given id, or with a new one that is set in @object; versions and stamps are set when applied. From here on @object is the
+/* New object with a given id, or with a new one that is set in @object; versions and stamps are set when applied: each
+ * entry's stamp is later than all before it, on every manager the same. From here on @object is the
  * store's to share (it takes a reference): it must not be changed any more, but for another swarm_tx_update() with it in this transaction.
  * A name that exists already fails the transaction with ALREADY_EXISTS "name conflicts with an existing object: service x already exists". */
 void swarm_tx_create (SwarmTx *tx, gpointer object);

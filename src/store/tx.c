@@ -234,7 +234,7 @@ encode_entry (SwarmTx *tx, const char *request_id)
 {
   SwarmEntryHead head;
 
-  tx->stamp = swarm_clock_now (tx->store->clock);
+  tx->stamp = swarm_store_now (tx->store);
   tx->request_id = request_id != NULL && *request_id != '\0' ? g_strdup (request_id) : NULL;
   if (tx->result != NULL)
     tx->encoded_result = swarm_result_encode (tx->result);

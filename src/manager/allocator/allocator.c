@@ -22,7 +22,7 @@ allocate_task (SwarmAllocator *self, const SwarmTask *task, SwarmTx *tx)
   g_autoptr (GError) error = NULL;
   swarm_endpoint_spec_unref (copy->endpoint);
   copy->endpoint = service->spec->endpoint != NULL ? swarm_endpoint_spec_ref (service->spec->endpoint) : NULL;
-  if (swarm_task_set_state (copy, SWARM_TASK_PENDING, SWARM_WRITER_ALLOCATOR, swarm_clock_now (self->leader->clock),
+  if (swarm_task_set_state (copy, SWARM_TASK_PENDING, SWARM_WRITER_ALLOCATOR, swarm_store_now (self->leader->store),
                             "pending task scheduling", NULL, &error))
     swarm_tx_update (tx, copy);
   else

@@ -82,7 +82,7 @@ swarm_control_drain_node (SwarmControl *self, const SwarmId *id, SwarmDrainOrder
 {
   SwarmOperation *operation = swarm_operation_new (self, fill_drain, id, request_id, done, data);
   operation->number = order;
-  operation->version = deadline_us > 0 ? (guint64) (swarm_clock_now (self->clock) + deadline_us) : 0;
+  operation->version = deadline_us > 0 ? (guint64) (swarm_store_now (self->store) + deadline_us) : 0;
   swarm_operation_run (operation);
 }
 

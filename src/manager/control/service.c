@@ -150,7 +150,7 @@ begin_iteration (SwarmControl *self, SwarmService *service)
   SwarmJobStatus *old = service->job_status;
   service->job_status = swarm_job_status_new ();
   service->job_status->iteration = old != NULL ? old->iteration + 1 : 0;
-  service->job_status->last_execution = swarm_clock_now (self->clock);
+  service->job_status->last_execution = swarm_store_now (self->store);
   swarm_message_unref (old);
 }
 
@@ -368,7 +368,7 @@ fill_rollback (SwarmOperation *self, SwarmTx *tx, GError **error)
   if (kind == SWARM_SERVICE_REPLICATED || kind == SWARM_SERVICE_GLOBAL) { /* jobs begin anew, nothing is rolled */
     copy->update_status = swarm_update_status_new ();
     copy->update_status->state = SWARM_UPDATE_ROLLBACK_STARTED;
-    copy->update_status->started_at = swarm_clock_now (self->control->clock);
+    copy->update_status->started_at = swarm_store_now (self->control->store);
     swarm_string_set (&copy->update_status->text, "manually requested rollback");
   }
   swarm_tx_update (tx, copy);

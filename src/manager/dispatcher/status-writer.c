@@ -80,7 +80,7 @@ write_report (SwarmStatusWriter *self, const Report *report, SwarmTx *tx)
     return;
   g_autoptr (SwarmTask) copy = swarm_task_copy (task);
   g_autoptr (GError) error = NULL;
-  gint64 when = status->timestamp != 0 ? status->timestamp : swarm_clock_now (self->leader->clock);
+  gint64 when = status->timestamp != 0 ? status->timestamp : swarm_store_now (self->leader->store);
   if (!swarm_task_set_state (copy, status->state, SWARM_WRITER_DISPATCHER, when, status->text, status->err, &error)) {
     swarm_warning ("a node's report about a task is refused: %s", error->message);
     return;

@@ -130,7 +130,7 @@ reject (SwarmEnforcer *self, const SwarmTask *task, SwarmTx *tx)
   g_autoptr (SwarmTask) copy = swarm_task_copy (task);
   g_autoptr (GError) error = NULL;
   copy->lingers = task->status->state >= SWARM_TASK_ASSIGNED;
-  if (swarm_task_set_state (copy, SWARM_TASK_REJECTED, SWARM_WRITER_ENFORCER, swarm_clock_now (self->leader->clock), WHY, WHY, &error))
+  if (swarm_task_set_state (copy, SWARM_TASK_REJECTED, SWARM_WRITER_ENFORCER, swarm_store_now (self->leader->store), WHY, WHY, &error))
     swarm_tx_update (tx, copy);
   else
     swarm_error_log ("a task cannot be rejected: %s", error->message);

@@ -89,7 +89,7 @@ constraints_of (const SwarmService *service)
 gboolean
 swarm_global_reconcile (const SwarmLeader *leader, const SwarmId *id, SwarmTx *tx, gint64 *wake)
 {
-  SwarmLook look = { leader, swarm_store_get (leader->store, SWARM_KIND_SERVICE, id), tx, swarm_clock_now (leader->clock), wake, FALSE };
+  SwarmLook look = { leader, swarm_store_get (leader->store, SWARM_KIND_SERVICE, id), tx, swarm_store_now (leader->store), wake, FALSE };
   g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (leader->store, id);
   g_autoptr (GArray) slots = swarm_slots_by_node (tasks);
   g_autoptr (GArray) replicas = g_array_new (FALSE, FALSE, sizeof (SwarmReplica));
@@ -106,7 +106,7 @@ swarm_global_reconcile (const SwarmLeader *leader, const SwarmId *id, SwarmTx *t
 SwarmLookResult
 swarm_global_reconcile_node (const SwarmLeader *leader, const SwarmId *id, const SwarmId *node_id, SwarmTx *tx, gint64 *wake)
 {
-  SwarmLook look = { leader, swarm_store_get (leader->store, SWARM_KIND_SERVICE, id), tx, swarm_clock_now (leader->clock), wake, FALSE };
+  SwarmLook look = { leader, swarm_store_get (leader->store, SWARM_KIND_SERVICE, id), tx, swarm_store_now (leader->store), wake, FALSE };
   const SwarmNode *node = swarm_store_get (leader->store, SWARM_KIND_NODE, node_id);
   g_autoptr (GPtrArray) tasks = swarm_tasks_on_node (leader->store, id, node_id);
   g_autoptr (GPtrArray) constraints = constraints_of (look.service);

@@ -309,7 +309,7 @@ gboolean
 swarm_job_reconcile (const SwarmLeader *leader, const SwarmId *id, SwarmTx *tx, gint64 *wake)
 {
   SwarmService *service = swarm_store_get (leader->store, SWARM_KIND_SERVICE, id);
-  Look look = { leader, service, iteration_of (service), tx, swarm_clock_now (leader->clock), wake, FALSE };
+  Look look = { leader, service, iteration_of (service), tx, swarm_store_now (leader->store), wake, FALSE };
   g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (leader->store, id);
   g_autoptr (GArray) slots = job_slots (service, tasks);
   if (swarm_service_spec_kind (service->spec) == SWARM_SERVICE_GLOBAL_JOB)

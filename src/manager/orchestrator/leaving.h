@@ -10,7 +10,7 @@ typedef enum {
 } SwarmLeave;
 
 /* Whether, and how, @task (not over) leaves. A drain's own order comes before the service's update order; only a task that runs has
- * anything to wait for. @wake (wall clock µs) is lowered to the drain's deadline, when that changes the answer. */
+ * anything to wait for. @wake (store time) is lowered to the drain's deadline, when that changes the answer. */
 SwarmLeave swarm_task_leaves (SwarmStore *store, const SwarmService *service, const SwarmTask *task, gint64 now, gint64 *wake);
 
 /* Tasks of the service are still to be moved by a rebalance, or on their way: each that arrives lets the next one go. */

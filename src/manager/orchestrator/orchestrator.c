@@ -12,7 +12,7 @@ typedef struct {
   SwarmOrchestrator *owner;
   SwarmSlotKey slot;
   gboolean whole;
-  gint64 when; /* wall clock, as the tasks' not_before */
+  gint64 when; /* store time, as the tasks' not_before */
   SwarmTimer *timer;
 } Wake;
 
@@ -84,7 +84,7 @@ orchestrator_wake_at (SwarmOrchestrator *self, const SwarmSlotKey *slot, gboolea
   }
   wake->when = when;
   swarm_clock_clear_timer (self->leader->clock, &wake->timer);
-  gint64 delay = MAX (when - swarm_clock_now (self->leader->clock), 0);
+  gint64 delay = MAX (when - swarm_store_now (self->leader->store), 0);
   wake->timer = swarm_clock_timer (self->leader->clock, delay, SWARM_PRIORITY_NORMAL, wake_fired, wake);
 }
 

@@ -67,7 +67,7 @@ orphan_task (SwarmOrphans *self, const SwarmTask *task, gboolean node_removed, S
   g_autoptr (GError) error = NULL;
   SwarmWriter writer = node_removed ? SWARM_WRITER_NODE_REMOVAL : SWARM_WRITER_DISPATCHER;
   const char *text = node_removed ? "Task belonged to a node that has been deleted" : "Task belonged to a node that has been down for a day";
-  if (!swarm_task_set_state (copy, SWARM_TASK_ORPHANED, writer, swarm_clock_now (self->leader->clock), text, NULL, &error)) {
+  if (!swarm_task_set_state (copy, SWARM_TASK_ORPHANED, writer, swarm_store_now (self->leader->store), text, NULL, &error)) {
     swarm_error_log ("a task cannot be orphaned: %s", error->message);
     return FALSE;
   }

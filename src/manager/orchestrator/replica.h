@@ -9,7 +9,7 @@ typedef struct {
   const SwarmLeader *leader;
   SwarmService *service;
   SwarmTx *tx;
-  gint64 now;    /* wall clock µs */
+  gint64 now;    /* swarm_store_now() */
   gint64 *wake;  /* lowered to when the service wants to be looked at again */
   gboolean full; /* @tx has no room: the rest waits for the next transaction */
 } SwarmLook;

@@ -113,7 +113,7 @@ gboolean
 swarm_replicated_scale (const SwarmLeader *leader, const SwarmId *id, SwarmScaling *scaling, SwarmTx *tx)
 {
   gint64 wake = G_MAXINT64;
-  SwarmLook look = { leader, swarm_store_get (leader->store, SWARM_KIND_SERVICE, id), tx, swarm_clock_now (leader->clock), &wake, FALSE };
+  SwarmLook look = { leader, swarm_store_get (leader->store, SWARM_KIND_SERVICE, id), tx, swarm_store_now (leader->store), &wake, FALSE };
   if (look.service == NULL || look.service->object.version != scaling->version)
     return FALSE;
   return scale_on (&look, scaling);
@@ -124,7 +124,7 @@ swarm_replicated_reconcile (const SwarmLeader *leader, const SwarmId *id, SwarmS
 {
   g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (leader->store, id);
   g_autoptr (GArray) slots = swarm_slots_of (tasks);
-  SwarmLook look = { leader, swarm_store_get (leader->store, SWARM_KIND_SERVICE, id), tx, swarm_clock_now (leader->clock), wake, FALSE };
+  SwarmLook look = { leader, swarm_store_get (leader->store, SWARM_KIND_SERVICE, id), tx, swarm_store_now (leader->store), wake, FALSE };
   gboolean gone = look.service == NULL || look.service->pending_delete;
   guint64 want = gone ? 0 : swarm_service_spec_replicas (look.service->spec);
   g_autoptr (GArray) replicas = g_array_sized_new (FALSE, FALSE, sizeof (SwarmReplica), slots->len);
@@ -167,7 +167,7 @@ slot_was_dropped (const SwarmSlot *slot)
 SwarmLookResult
 swarm_replicated_reconcile_slot (const SwarmLeader *leader, const SwarmId *id, guint64 number, SwarmTx *tx, gint64 *wake)
 {
-  SwarmLook look = { leader, swarm_store_get (leader->store, SWARM_KIND_SERVICE, id), tx, swarm_clock_now (leader->clock), wake, FALSE };
+  SwarmLook look = { leader, swarm_store_get (leader->store, SWARM_KIND_SERVICE, id), tx, swarm_store_now (leader->store), wake, FALSE };
   g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_slot (leader->store, id, number);
   SwarmSlot slot = { number, (SwarmTask **) tasks->pdata, tasks->len };
   SwarmReplica replica = { 0 };

@@ -14,5 +14,5 @@ guint64 swarm_restart_failures (const SwarmTask *task, gint64 now);
  * 40 s …; no delay: 0, 0, 2, 4 s …) up to the policy's Backoff. A task that lost its node is replaced without delay: the delay spares a
  * failing task, not a failing host. */
 gint64 swarm_restart_delay (const SwarmTask *task, gboolean evicted, gint64 now);
-/* When @task's delay is over, wall clock µs. A stamp that lies further ahead than any delay comes from another clock: it counts as @now. */
+/* When @task's delay is over, store time. A stamp that lies further ahead than any delay comes from another clock: it counts as @now. */
 gint64 swarm_restart_due (const SwarmTask *task, gint64 now);

@@ -135,7 +135,7 @@ SwarmTask *
 swarm_task_make (const SwarmLeader *leader, const SwarmService *service, guint64 slot, gint64 not_before, gboolean wait)
 {
   SwarmTask *task = swarm_task_new ();
-  gint64 now = swarm_clock_now (leader->clock);
+  gint64 now = swarm_store_now (leader->store);
   task->object.id = swarm_random_id (leader->random);
   task->service_id = service->object.id;
   task->slot = slot;

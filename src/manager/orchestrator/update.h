@@ -24,7 +24,7 @@ typedef struct {
   guint busy;          /* … open ones, and those whose delay is not over */
   guint failures;
   const SwarmTask *culprit; /* the latest failure */
-  gint64 rests_at;     /* wall clock µs: the delay of the last step is over */
+  gint64 rests_at;     /* store time: the delay of the last step is over */
 } SwarmUpdate;
 
 void swarm_update_init (SwarmUpdate *self, SwarmLook *look, GArray *replicas);

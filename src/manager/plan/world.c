@@ -130,7 +130,7 @@ obey (gpointer data)
     if (task == NULL || next_state (self, task) == task->status->state)
       continue;
     g_autoptr (SwarmTask) copy = swarm_task_copy (task);
-    if (swarm_task_set_state (copy, next_state (self, task), SWARM_WRITER_DISPATCHER, swarm_clock_now (self->leader.clock), "", NULL, NULL))
+    if (swarm_task_set_state (copy, next_state (self, task), SWARM_WRITER_DISPATCHER, swarm_store_now (self->store), "", NULL, NULL))
       swarm_tx_update (tx, copy);
   }
   self->obeying = TRUE;
@@ -236,7 +236,7 @@ swarm_plan_world_new (const SwarmLeader *leader, SwarmSchedulerSet *schedulers, 
 {
   SwarmPlanWorld *self = g_new0 (SwarmPlanWorld, 1);
   self->real = leader->clock;
-  self->virtual = swarm_virtual_clock_new (swarm_clock_now (leader->clock));
+  self->virtual = swarm_virtual_clock_new (swarm_store_now (leader->store));
   self->snapshot = snapshot;
   self->schedulers = schedulers;
   self->leader = *leader;

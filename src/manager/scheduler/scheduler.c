@@ -34,7 +34,7 @@ assign_task (SwarmScheduler *self, const SwarmTask *task, SwarmNodeInfo *info, c
     g_clear_pointer (&copy->generic, g_ptr_array_unref);
     copy->generic = swarm_generic_claim (info, reserved->generic);
   }
-  if (!swarm_task_set_state (copy, SWARM_TASK_ASSIGNED, SWARM_WRITER_SCHEDULER, swarm_clock_now (self->leader->clock), text, NULL,
+  if (!swarm_task_set_state (copy, SWARM_TASK_ASSIGNED, SWARM_WRITER_SCHEDULER, swarm_store_now (self->leader->store), text, NULL,
                              &error)) {
     swarm_error_log ("a task cannot be assigned: %s", error->message);
     swarm_task_unref (copy);
@@ -61,7 +61,7 @@ explain_task (SwarmScheduler *self, const SwarmTask *task, const char *why, Swar
     return FALSE;
   g_autoptr (SwarmTask) copy = swarm_task_copy (task);
   g_autoptr (GError) error = NULL;
-  if (swarm_task_set_state (copy, SWARM_TASK_PENDING, SWARM_WRITER_SCHEDULER, swarm_clock_now (self->leader->clock),
+  if (swarm_task_set_state (copy, SWARM_TASK_PENDING, SWARM_WRITER_SCHEDULER, swarm_store_now (self->leader->store),
                             task->status->text, why, &error))
     swarm_tx_update (tx, copy);
   else
@@ -117,7 +117,7 @@ cancel_task (SwarmScheduler *self, const SwarmTask *task, SwarmTx *tx)
 {
   g_autoptr (SwarmTask) copy = swarm_task_copy (task);
   g_autoptr (GError) error = NULL;
-  if (swarm_task_set_state (copy, SWARM_TASK_SHUTDOWN, SWARM_WRITER_SCHEDULER, swarm_clock_now (self->leader->clock), "shutdown",
+  if (swarm_task_set_state (copy, SWARM_TASK_SHUTDOWN, SWARM_WRITER_SCHEDULER, swarm_store_now (self->leader->store), "shutdown",
                             NULL, &error))
     swarm_tx_update (tx, copy);
   else
