@@ -240,7 +240,7 @@ consensus_join (SwarmInvocation *invocation, gpointer object, GVariant *args)
 
 static const SwarmBusMethod consensus_methods[] = {
   { "Message", "ay:message", NULL, consensus_message, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MANAGER, .doc = "One message of the consensus engine." },
-  { "Join", "s:addr ay:node", "t:raft_id a(ays):members", consensus_join, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE,
+  { "Join", "s:addr ay:node u:feature_level", "t:raft_id a(ays):members", consensus_join, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE,
     .doc = "Adds the calling node, which has a manager's certificate, as standby, and as voter once it has caught up. node is empty but "
            "where a manager that does not lead passes the call on." },
   { NULL },

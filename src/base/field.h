@@ -139,6 +139,10 @@ void swarm_message_encode_to (SwarmBuffer *out, gconstpointer message);
 gboolean swarm_message_encode_changes (SwarmBuffer *out, gconstpointer base, gconstpointer message, guint64 *ret_fields);
 /* Are all @fields of such a set rows of @type? */
 gboolean swarm_type_has_fields (const SwarmType *type, guint64 fields);
+/* The highest feature level (rows' .since) anywhere in @type; 0: all of it was there from the start. */
+guint swarm_type_level (const SwarmType *type);
+/* The feature level that one must have to understand what @message says beyond @base (of the same type; NULL: nothing). */
+guint swarm_message_level (gconstpointer message, gconstpointer base);
 /* A copy of @base with @fields as they are in @changes: the inverse. NULL: it has a field that this version does not know. */
 gpointer swarm_message_merge (gconstpointer base, gconstpointer changes, guint64 fields);
 /* From the storage form; lenient about unknown fields, strict about everything else; nesting depth ≤ 16. */

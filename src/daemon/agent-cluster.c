@@ -507,7 +507,7 @@ join_issued (GVariant *reply, const GError *error, gpointer data)
   job->let_in = TRUE;
   if (self->membership->manager)
     swarm_oneshot_call_any (swarm_rpc_transport (self->rpc), self->membership->managers, "org.swarmagent1.Consensus", "Join",
-                            g_variant_new ("(s@ay)", self->membership->advertise, g_variant_new_array (G_VARIANT_TYPE_BYTE, NULL, 0)),
+                            swarm_agent_join_args (self),
                             "(ta(ays))", CALL_TIMEOUT_US, join_consensus, job);
   else
     join_finish (job);

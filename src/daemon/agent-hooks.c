@@ -36,8 +36,8 @@ forward_to (SwarmAgent *self, const SwarmId *leader, SwarmInvocation *invocation
     GVariant *node = g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, peer->node.bytes, sizeof peer->node.bytes, 1);
     GVariant *changed;
     if (strcmp (member, "Join") == 0) {
-      g_autoptr (GVariant) addr = g_variant_get_child_value (args, 0);
-      changed = g_variant_new ("(@s@ay)", addr, node);
+      g_autoptr (GVariant) addr = g_variant_get_child_value (args, 0), level = g_variant_get_child_value (args, 2);
+      changed = g_variant_new ("(@s@ay@u)", addr, node, level);
     } else
       changed = g_variant_new ("(@ay)", node);
     g_variant_unref (args);
@@ -202,7 +202,8 @@ hook_consensus_join (gpointer agent, SwarmInvocation *invocation)
   SwarmAgent *self = agent;
   MemberJoin *join = g_new0 (MemberJoin, 1);
   g_autoptr (GVariant) node = NULL;
-  g_variant_get (swarm_invocation_args (invocation), "(s@ay)", &join->addr, &node);
+  guint32 level, used = swarm_store_level_used (swarm_stack_store (self->stack));
+  g_variant_get (swarm_invocation_args (invocation), "(s@ayu)", &join->addr, &node, &level);
   join->agent = self;
   join->invocation = invocation;
   join->node = swarm_invocation_caller (invocation)->peer.node;
@@ -211,6 +212,14 @@ hook_consensus_join (gpointer agent, SwarmInvocation *invocation)
   const SwarmNode *object = swarm_store_get (swarm_stack_store (self->stack), SWARM_KIND_NODE, &join->node);
   if (object == NULL || object->spec->role != SWARM_ROLE_MANAGER) {
     swarm_invocation_fail_literal (invocation, SWARM_ERROR_ACCESS_DENIED, "this node is not to be a manager");
+    member_join_free (join);
+    return;
+  }
+  if (level < used) { /* it would stop at the first entry that it does not know */
+    g_autoptr (GError) error = g_error_new (SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED,
+                                            "the cluster's log needs feature level %u, and the swarm-agent of this node knows %u: upgrade it "
+                                            "before it can be a manager", used, level);
+    swarm_invocation_fail (invocation, error);
     member_join_free (join);
     return;
   }

@@ -109,7 +109,7 @@ swarm_agent_ensure_rpc (SwarmAgent *self)
   SwarmRpcSettings settings = {
     .clock = self->clock,
     .identify = swarm_cert_parse_der,
-    .feature_level = 1,
+    .feature_level = SWARM_FEATURE_LEVEL,
     .version = SWARM_VERSION,
     .accept_events = &accept_events,
     .check_peer = check_peer,
@@ -162,6 +162,13 @@ update_peers (SwarmAgent *self)
       add_peer (self, addresses, &node, parts[1]);
   }
   swarm_peers_set (self->peers, addresses);
+}
+
+GVariant *
+swarm_agent_join_args (SwarmAgent *self)
+{
+  return g_variant_new ("(s@ayu)", self->membership->advertise, g_variant_new_array (G_VARIANT_TYPE_BYTE, NULL, 0),
+                        (guint32) SWARM_FEATURE_LEVEL);
 }
 
 void

@@ -108,6 +108,8 @@ gboolean swarm_agent_start_cluster (SwarmAgent *self, GError **error);
 gboolean swarm_agent_start_manager (SwarmAgent *self, gboolean bootstrap, GError **error);
 gboolean swarm_agent_start_worker (SwarmAgent *self, GError **error);
 void swarm_agent_stop_manager (SwarmAgent *self);
+/* What this node says in Consensus.Join; floating. */
+GVariant *swarm_agent_join_args (SwarmAgent *self);
 /* Keeps what Consensus.Join answered: raft id and members. */
 void swarm_agent_take_members (SwarmAgent *self, GVariant *reply);
 /* Everything down; membership stays as it is. */

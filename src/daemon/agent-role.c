@@ -176,7 +176,7 @@ renewed (GVariant *reply, const GError *error, gpointer data)
   gboolean manager = info.peer.role == SWARM_PEER_MANAGER;
   if (manager && self->stack == NULL)
     swarm_oneshot_call_any (swarm_rpc_transport (self->rpc), self->membership->managers, "org.swarmagent1.Consensus", "Join",
-                            g_variant_new ("(s@ay)", self->membership->advertise, g_variant_new_array (G_VARIANT_TYPE_BYTE, NULL, 0)),
+                            swarm_agent_join_args (self),
                             "(ta(ays))", CALL_TIMEOUT_US, joined_consensus, role_call_new (self));
   else if (!manager && self->stack != NULL)
     step_down (self);

@@ -25,6 +25,7 @@ swarm_describe_node (const char *hostname, GHashTable *labels, GPtrArray *things
 
   self->engine = swarm_engine_description_new ();
   self->engine->engine_version = g_strdup (SWARM_VERSION);
+  self->feature_level = SWARM_FEATURE_LEVEL;
   if (g_hash_table_size (labels) > 0)
     self->engine->labels = g_hash_table_ref (labels);
   return self;

@@ -167,6 +167,28 @@ reflect_membership (const SwarmNode *node, const SwarmMember *member)
   return swarm_message_equal (copy, node) ? NULL : g_steal_pointer (&copy);
 }
 
+static guint64
+level_of (const SwarmNode *node)
+{
+  return node != NULL && node->description != NULL ? MAX (node->description->feature_level, 1) : 1;
+}
+
+/* The cluster's feature level is the lowest of its managers; of one that has not told its level it is the lowest there is. */
+static void
+keep_level (SwarmRoles *self, GArray *members, SwarmTx *tx)
+{
+  SwarmCluster *cluster = swarm_store_cluster (self->leader->store);
+  guint64 level = G_MAXUINT64;
+  for (guint i = 0; i < members->len; i++)
+    level = MIN (level, level_of (swarm_store_get (self->leader->store, SWARM_KIND_NODE, &g_array_index (members, SwarmMember, i).node)));
+  if (cluster == NULL || members->len == 0 || MAX (cluster->feature_level, 1) == level || !swarm_tx_has_room (tx, 1))
+    return;
+  swarm_notice ("The cluster's feature level is %" G_GUINT64_FORMAT " now, it was %" G_GUINT64_FORMAT, level, MAX (cluster->feature_level, 1));
+  g_autoptr (SwarmCluster) copy = swarm_cluster_copy (cluster);
+  copy->feature_level = level;
+  swarm_tx_update (tx, copy);
+}
+
 /* Nearly all nodes: nothing of them has to do with membership. */
 static gboolean
 is_plain_worker (const SwarmNode *node)
@@ -199,6 +221,7 @@ roles_pass (gpointer loop, SwarmTx *tx)
     if (copy != NULL)
       swarm_tx_update (tx, copy);
   }
+  keep_level (self, members, tx);
   remove_stray (self, members);
   promote_members (self, members);
   return swarm_dirty_n_waiting (&self->nodes) > 0;
@@ -223,7 +246,7 @@ roles_event (const SwarmEvent *event, gpointer data)
            || (event->event == SWARM_EVENT_UPDATE
                && ((SwarmNode *) event->object)->spec->role != ((SwarmNode *) event->previous)->spec->role))
     mark_node (event->object, self);
-  else if (event->event == SWARM_EVENT_REMOVE)
+  else if (event->event == SWARM_EVENT_REMOVE || level_of (event->object) != level_of (event->previous))
     swarm_runner_mark (self->leader->runner, self->loop);
 }
 

@@ -82,6 +82,7 @@ static const SwarmField swarm_node_description_fields[] = {
   SWARM_FIELD (2, "Platform", SwarmNodeDescription, platform, MESSAGE, .type = &swarm_platform_type),
   SWARM_FIELD (3, "Resources", SwarmNodeDescription, resources, MESSAGE, .type = &swarm_resources_type),
   SWARM_FIELD (4, "Engine", SwarmNodeDescription, engine, MESSAGE, .type = &swarm_engine_description_type),
+  SWARM_FIELD (5, "FeatureLevel", SwarmNodeDescription, feature_level, UINT),
   { 0 },
 };
 TYPE (swarm_node_description, SwarmNodeDescription);

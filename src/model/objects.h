@@ -4,6 +4,10 @@
 #include "model/object.h"
 #include "model/spec.h"
 
+/* What this program can read and write in the store (DESIGN "Versions"). Raise it with the first field, action or object kind of a release, and
+ * say so in the rows (.since) or with swarm_tx_need_level(). */
+#define SWARM_FEATURE_LEVEL 1
+
 /* ---- cluster ---- */
 typedef struct {
   SwarmMessage message;
@@ -34,7 +38,7 @@ typedef struct {
   SwarmClusterSpec *spec;
   SwarmRootCA *root_ca;
   GPtrArray *removed_nodes; /* SwarmRemovedNode */
-  guint64 feature_level;
+  guint64 feature_level;    /* what all managers know: no write may need more; 0: 1 */
 } SwarmCluster;
 SWARM_MESSAGE_DECLARE (SwarmCluster, swarm_cluster)
 
@@ -61,6 +65,7 @@ typedef struct {
   SwarmPlatform *platform;
   SwarmResources *resources; /* totals */
   SwarmEngineDescription *engine;
+  guint64 feature_level; /* SWARM_FEATURE_LEVEL of its program; 0: 1 */
 } SwarmNodeDescription;
 SWARM_MESSAGE_DECLARE (SwarmNodeDescription, swarm_node_description)
 

@@ -230,6 +230,7 @@ apply_own (SwarmStore *self, SwarmPending *pending, guint64 index)
   Applying entry = { tx->stamp, tx->request_id, tx->encoded_result, (const SwarmChange *) (gpointer) tx->changes->data,
                      tx->changes->len, FALSE, pending };
 
+  self->level_used = MAX (self->level_used, tx->level);
   apply_entry (self, &entry, index);
 }
 
@@ -237,10 +238,15 @@ static gboolean
 apply_decoded (SwarmStore *self, guint64 index, GBytes *bytes, GError **error)
 {
   g_autoptr (SwarmEntry) decoded = swarm_entry_decode (bytes, error);
-  g_autoptr (GArray) changes = decoded != NULL ? decode_changes (decoded, error) : NULL;
+  gboolean is_known = decoded != NULL && decoded->level <= self->level_known;
+  g_autoptr (GArray) changes = is_known ? decode_changes (decoded, error) : NULL;
+
+  if (decoded != NULL && !is_known)
+    swarm_level_error ("the log has an entry", decoded->level, self->level_known, error);
 
   if (changes == NULL)
     return FALSE;
+  self->level_used = MAX (self->level_used, (guint) decoded->level);
   Applying entry = { decoded->stamp, decoded->request_id, decoded->result, (const SwarmChange *) (gpointer) changes->data, changes->len,
                      TRUE, NULL };
   apply_entry (self, &entry, index);

@@ -28,6 +28,7 @@ static const SwarmField swarm_entry_fields[] = {
   SWARM_FIELD (5, "RequestID", SwarmEntry, request_id, STRING),
   SWARM_FIELD (6, "Result", SwarmEntry, result, BYTES),
   SWARM_FIELD (7, "Actions", SwarmEntry, actions, MESSAGES, .type = &swarm_action_type),
+  SWARM_FIELD (8, "Level", SwarmEntry, level, UINT),
   { 0 },
 };
 const SwarmType swarm_entry_type = { "SwarmEntry", sizeof (SwarmEntry), swarm_entry_fields, NULL };
@@ -52,11 +53,14 @@ swarm_entry_decode (GBytes *data, GError **error)
 {
   SwarmEntry *entry = swarm_message_decode (&swarm_entry_type, data, error);
 
+  if (entry == NULL)
+    g_prefix_error (error, "the log has an entry that this version of swarm-agent cannot read (a later one may): ");
   if (entry == NULL || is_understood (entry))
     return entry;
   g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED,
-               "the log has an entry (format %" G_GUINT64_FORMAT ") that this version of swarm-agent does not know; upgrade it",
-               entry->format);
+               "the log has an entry (format %" G_GUINT64_FORMAT ", feature level %" G_GUINT64_FORMAT
+               ") that this version of swarm-agent does not know; upgrade it",
+               entry->format, MAX (entry->level, 1));
   swarm_entry_unref (entry);
   return NULL;
 }
@@ -111,6 +115,8 @@ swarm_entry_encode (const SwarmEntryHead *head, const SwarmChange *changes, guin
     put_bytes (&out, 6, g_bytes_get_data (head->result, NULL), g_bytes_get_size (head->result));
   for (guint i = 0; i < n_changes; i++)
     put_change (&out, &scratch, &changes[i], forms);
+  if (head->level > 1)
+    put_number (&out, 8, head->level);
   g_free (scratch.data);
   /* It stays in memory until the next snapshot: no larger than it is. */
   return g_bytes_new_take (g_realloc (out.data, out.len), out.len);

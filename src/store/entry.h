@@ -30,6 +30,7 @@ typedef struct {
   char *request_id;
   GBytes *result;
   GPtrArray *actions; /* SwarmAction */
+  guint64 level; /* feature level that one must have to apply it; 0: 1 */
 } SwarmEntry;
 SWARM_MESSAGE_DECLARE (SwarmEntry, swarm_entry)
 
@@ -52,6 +53,7 @@ typedef struct {
   gint64 stamp;
   const char *request_id; /* may be NULL, as the next */
   GBytes *result;
+  guint level; /* 0 or 1: any reader understands it */
 } SwarmEntryHead;
 
 /* The storage form of a SwarmEntry; @forms holds the objects' forms. */

@@ -17,12 +17,14 @@ typedef struct {
   guint64 format;
   guint64 index;
   gint64 now;
+  guint64 level; /* the highest feature level that an entry before it needed; 0: 1 */
 } Head;
 
 static const SwarmField head_fields[] = {
   SWARM_FIELD (1, "Format", Head, format, UINT),
   SWARM_FIELD (2, "Index", Head, index, UINT),
   SWARM_FIELD (3, "Now", Head, now, TIME),
+  SWARM_FIELD (4, "Level", Head, level, UINT),
   { 0 },
 };
 static const SwarmType head_type = { "SnapshotHead", sizeof (Head), head_fields, NULL };
@@ -83,6 +85,7 @@ static const SwarmType *const record_types[] = {
 struct _SwarmSnapshot {
   guint64 index;
   gint64 now;
+  guint level;
   SwarmIdTable objects[_SWARM_KIND_MAX]; /* shared with the store's tables as far as these have not changed since */
   GPtrArray *requests;
   SwarmIdIter loading; /* of swarm_store_load() */
@@ -96,6 +99,7 @@ swarm_store_snapshot (SwarmStore *self)
 
   snapshot->index = self->index;
   snapshot->now = self->requests.now;
+  snapshot->level = self->level_used;
   for (guint kind = 0; kind < _SWARM_KIND_MAX; kind++)
     swarm_id_table_share (&self->tables->table[kind].by_id, &snapshot->objects[kind]);
   snapshot->requests = g_ptr_array_new_with_free_func (swarm_request_unref);
@@ -187,6 +191,7 @@ swarm_snapshot_encode (SwarmSnapshot *snapshot)
   head->format = SNAPSHOT_FORMAT;
   head->index = snapshot->index;
   head->now = snapshot->now;
+  head->level = snapshot->level > 1 ? snapshot->level : 0;
   append_record (out, RECORD_HEAD, head);
   for (guint kind = 0; kind < _SWARM_KIND_MAX; kind++) {
     SwarmIdIter iter;
@@ -209,6 +214,8 @@ swarm_snapshot_encode (SwarmSnapshot *snapshot)
 typedef struct {
   SwarmTables *tables;
   SwarmRequests requests;
+  guint64 level;
+  guint level_known;
   guint64 n_objects;
   guint64 n_requests;
   guint last; /* type of the last record */
@@ -238,7 +245,12 @@ restore_head (Restore *self, const Head *head, GError **error)
                  "a snapshot of format %" G_GUINT64_FORMAT " that this version of swarm-agent does not know; upgrade it", head->format);
     return FALSE;
   }
+  if (head->level > self->level_known) {
+    swarm_level_error ("a snapshot", head->level, self->level_known, error);
+    return FALSE;
+  }
   self->requests.now = head->now;
+  self->level = head->level;
   return TRUE;
 }
 
@@ -372,7 +384,7 @@ emit_differences (SwarmStore *self, SwarmTables *old)
 gboolean
 swarm_store_restore (SwarmStore *self, guint64 index, GBytes *snapshot, GError **error)
 {
-  g_auto (Restore) restore = { .tables = swarm_tables_new () };
+  g_auto (Restore) restore = { .tables = swarm_tables_new (), .level_known = self->level_known };
   g_autoptr (SwarmTables) old = NULL;
 
   swarm_requests_init (&restore.requests);
@@ -385,6 +397,7 @@ swarm_store_restore (SwarmStore *self, guint64 index, GBytes *snapshot, GError *
   restore.requests = (SwarmRequests){ 0 };
   self->index = index;
   swarm_store_time_went_on (self);
+  self->level_used = MAX (self->level_used, (guint) restore.level);
   /* The old tables live until watchers let go of what they borrowed. */
   swarm_store_emit (self, &(SwarmEvent){ .event = SWARM_EVENT_RESET });
   emit_differences (self, old);

@@ -40,6 +40,9 @@ struct _SwarmStore {
   gint64 time;    /* the store's time at @time_at, no earlier than any stamp */
   gint64 time_at; /* boot time */
   guint64 index;
+  guint level_known; /* see swarm_store_set_level_known() */
+  guint level_used;
+  guint8 kind_level[_SWARM_KIND_MAX]; /* swarm_type_level(): mostly 0, and then nothing is looked at */
   GPtrArray *watches; /* SwarmWatch; a cell is NULL when it left during a call */
   guint last_watch;
   guint emitting;
@@ -53,6 +56,9 @@ SwarmPending *swarm_store_find_pending (SwarmStore *self, GBytes *entry);
 /* What a local commit gets when its entry is applied: @result and @error are borrowed. */
 void swarm_pending_settle (SwarmPending *pending, guint64 index, GBytes *result, const GError *error);
 
+/* "the log has an entry of feature level 3, this version of swarm-agent knows 2: upgrade it" */
+void swarm_level_error (const char *what, guint64 level, guint known, GError **error);
+
 /* A transaction on its way. */
 struct _SwarmTx {
   SwarmStore *store;
@@ -61,6 +67,7 @@ struct _SwarmTx {
   guint16 heads[128];    /* hash of ids: 1 + position of the newest change, then along next */
   gsize bytes;
   gsize largest;
+  guint level; /* that its changes need */
   GVariant *result;
   /* Since it was committed: */
   char *request_id;

@@ -18,6 +18,10 @@ swarm_store_new (SwarmClock *clock, SwarmRandom *random, SwarmProposeFunc propos
   swarm_requests_init (&self->requests);
   self->time_at = swarm_clock_boottime (clock);
   self->watches = g_ptr_array_new_with_free_func (g_free);
+  self->level_known = SWARM_FEATURE_LEVEL;
+  self->level_used = 1;
+  for (SwarmKind kind = 0; kind < _SWARM_KIND_MAX; kind++)
+    self->kind_level[kind] = swarm_kind_type (kind) != NULL ? (guint8) swarm_type_level (swarm_kind_type (kind)) : 0;
   return self;
 }
 
@@ -44,6 +48,35 @@ gint64
 swarm_store_now (SwarmStore *self)
 {
   return MAX (swarm_clock_now (self->clock), time_at_least (self));
+}
+
+/* ---- feature levels ---- */
+
+guint
+swarm_store_cluster_level (SwarmStore *self)
+{
+  const SwarmCluster *cluster = swarm_store_cluster (self);
+
+  return cluster != NULL ? (guint) CLAMP (cluster->feature_level, 1, self->level_known) : self->level_known;
+}
+
+guint
+swarm_store_level_used (SwarmStore *self)
+{
+  return self->level_used;
+}
+
+void
+swarm_store_set_level_known (SwarmStore *self, guint level)
+{
+  self->level_known = level;
+}
+
+void
+swarm_level_error (const char *what, guint64 level, guint known, GError **error)
+{
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED,
+               "%s of feature level %" G_GUINT64_FORMAT "; this version of swarm-agent knows %u: upgrade it", what, level, known);
 }
 
 /* ---- reading ---- */

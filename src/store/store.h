@@ -46,6 +46,14 @@ gint64 swarm_store_now (SwarmStore *self);
 /* Log index that the tables reflect. */
 guint64 swarm_store_index (SwarmStore *self);
 
+/* ---- feature levels (DESIGN "Versions") ---- */
+/* What all managers know: no transaction may need more. 1 or above. */
+guint swarm_store_cluster_level (SwarmStore *self);
+/* The highest level that any entry applied so far needed (also before the snapshot): a program that knows less cannot be a manager any more. */
+guint swarm_store_level_used (SwarmStore *self);
+/* Tests of mixed versions: this store belongs to a program of another level than SWARM_FEATURE_LEVEL. */
+void swarm_store_set_level_known (SwarmStore *self, guint level);
+
 /* ---- writing ---- */
 SwarmTx *swarm_store_tx (SwarmStore *self);
 /* New object with a given id, or with a new one that is set in @object; versions and stamps are set when applied: each
@@ -60,6 +68,8 @@ void swarm_tx_remove (SwarmTx *tx, SwarmKind kind, const SwarmId *id, guint64 ve
 guint swarm_tx_n_changes (SwarmTx *tx);
 /* Room for @n more changes within the limits, when none is larger than the largest so far? */
 gboolean swarm_tx_has_room (SwarmTx *tx, guint n);
+/* What this transaction means is known from feature level @level on: for what no row's .since tells (a new enum value, a new rule). */
+void swarm_tx_need_level (SwarmTx *tx, guint level);
 /* Result bytes kept with the request id and given back on a repeat (e.g. the new id). */
 void swarm_tx_set_result (SwarmTx *tx, GVariant *result);
 /* All or nothing. @result: what set_result gave, or the first time's result when @request_id was seen already (then nothing is done again).
@@ -67,7 +77,7 @@ void swarm_tx_set_result (SwarmTx *tx, GVariant *result);
 typedef void (*SwarmTxDone) (guint64 index, GVariant *result, const GError *error, gpointer data);
 /* @request_id NULL or "": none; at most 128 characters. Only success is remembered: a refused transaction changed nothing, so the same id may
  * be tried again. Consumes @tx; @done may be NULL. Commits that wait when the store is freed fail with CANCELLED from within. Limits:
- * LIMIT_EXCEEDED. */
+ * LIMIT_EXCEEDED. NOT_SUPPORTED: it needs a feature level that not all managers have. */
 void swarm_tx_commit (SwarmTx *tx, const char *request_id, SwarmTxDone done, gpointer data);
 void swarm_tx_free (SwarmTx *tx);
 /* A request with this id was done already: swarm_tx_commit() with it gives the first result, whatever the transaction holds. NULL or "": no. */

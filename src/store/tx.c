@@ -55,6 +55,12 @@ swarm_tx_has_room (SwarmTx *tx, guint n)
 }
 
 void
+swarm_tx_need_level (SwarmTx *tx, guint level)
+{
+  tx->level = MAX (tx->level, level);
+}
+
+void
 swarm_tx_set_result (SwarmTx *tx, GVariant *result)
 {
   g_variant_ref_sink (result);
@@ -100,6 +106,8 @@ encode_object (SwarmTx *tx, SwarmChange *change, gpointer object)
 {
   const SwarmObject *base = change->action == SWARM_ACTION_UPDATE ? swarm_store_get (tx->store, change->kind, &change->id) : NULL;
 
+  if (tx->store->kind_level[change->kind] > 1)
+    tx->level = MAX (tx->level, swarm_message_level (object, base));
   change->fields = 0;
   change->start = tx->forms.len;
   if (base == NULL || base == object || base->version != change->version
@@ -238,7 +246,8 @@ encode_entry (SwarmTx *tx, const char *request_id)
   tx->request_id = request_id != NULL && *request_id != '\0' ? g_strdup (request_id) : NULL;
   if (tx->result != NULL)
     tx->encoded_result = swarm_result_encode (tx->result);
-  head = (SwarmEntryHead){ tx->store->proposer, tx->store->sequence + 1, tx->stamp, tx->request_id, tx->encoded_result };
+  head = (SwarmEntryHead){ tx->store->proposer, tx->store->sequence + 1, tx->stamp, tx->request_id, tx->encoded_result,
+                            tx->level };
   return swarm_entry_encode (&head, (const SwarmChange *) (gpointer) tx->changes->data, tx->changes->len, tx->forms.data);
 }
 
@@ -255,6 +264,10 @@ check_limits (SwarmTx *tx, GBytes *bytes)
     return g_error_new (SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a request id has at most %d characters", SWARM_REQUEST_ID_MAX);
   if (tx->encoded_result != NULL && g_bytes_get_size (tx->encoded_result) > SWARM_RESULT_MAX)
     return g_error_new (SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "a result of more than %d bytes", SWARM_RESULT_MAX);
+  if (tx->level > 1 && tx->level > swarm_store_cluster_level (tx->store))
+    return g_error_new (SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED,
+                        "this needs feature level %u, and not all managers of the cluster know more than %u: upgrade them first", tx->level,
+                        swarm_store_cluster_level (tx->store));
   return NULL;
 }
 

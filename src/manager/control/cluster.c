@@ -37,6 +37,7 @@ make_cluster (SwarmControl *self, const SwarmInitCluster *init)
 {
   SwarmCluster *cluster = swarm_cluster_new ();
   cluster->object.id = init->cluster;
+  cluster->feature_level = SWARM_FEATURE_LEVEL;
   cluster->spec = complete_cluster_spec (init->spec);
   cluster->root_ca = swarm_root_ca_new ();
   cluster->root_ca->cert = g_strdup (init->root_cert_pem);
