@@ -27,6 +27,9 @@ swarm_consensus_new (const SwarmConsensusConfig *config, const SwarmConsensusEve
   self->data = data;
   self->seal.crypto = config->crypto;
   self->seal.key = config->key != NULL ? g_bytes_ref (config->key) : NULL;
+  self->seal.key_number = config->key_number;
+  self->seal.old_key = config->old_key != NULL ? g_bytes_ref (config->old_key) : NULL;
+  self->seal.old_key_number = config->old_key_number;
   self->seal.random = config->random;
   self->seal.cluster = config->cluster;
   self->log = raft_log_new (&self->seal, self->config.segment_bytes);
@@ -50,6 +53,7 @@ consensus_unref (SwarmConsensus *self)
   raft_log_free (self->log);
   raft_snapshot_clear (&self->snapshot);
   g_clear_pointer (&self->seal.key, g_bytes_unref);
+  g_clear_pointer (&self->seal.old_key, g_bytes_unref);
   g_clear_error (&self->failure);
   g_free (self);
 }

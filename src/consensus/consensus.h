@@ -62,6 +62,9 @@ typedef struct {
   SwarmDisk *disk;
   SwarmCrypto *crypto;
   GBytes *key; /* 32 bytes, seals records and snapshots; NULL: in clear (tests only) */
+  guint32 key_number; /* stands in each file; @old_key opens files of the key before */
+  GBytes *old_key;    /* NULL: none */
+  guint32 old_key_number;
   SwarmId node;
   SwarmId cluster;
   guint election_timeout_ms;   /* 0: 300; drawn between this and its double */

@@ -430,7 +430,7 @@ raft_log_append (RaftLog *self, guint64 index, const LogEntry *entries, guint n,
 
     if (self->segments->len > 0)
       segment = segment_at (self, self->segments->len - 1);
-    if (segment == NULL || segment->size + out->len >= self->segment_bytes) {
+    if (segment == NULL || segment->size + out->len >= self->segment_bytes || segment->header.key_number != self->seal->key_number) {
       if (segment != NULL)
         flush (segment, g_steal_pointer (&out), ops);
       if (out == NULL)

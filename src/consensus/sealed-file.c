@@ -4,7 +4,7 @@
 #include "consensus/codec.h"
 #include "consensus/crc32c.h"
 
-#define VERSION 1
+#define VERSION 2
 #define RECORD_MAGIC 0x43455253u /* "SREC" */
 #define RECORD_FORMAT 1
 #define FILLER 0xa55aa55au
@@ -53,6 +53,9 @@ file_header_append (const SealContext *seal, const char magic[8], FileHeader *he
   put_u64 (out, ~header->nonce);
   put_u32 (out, header->mark.segment);
   put_u32 (out, header->mark.offset);
+  header->key_number = seal->key_number;
+  put_u32 (out, header->key_number);
+  put_u32 (out, FILLER);
   put_u32 (out, swarm_crc32c (0, out->data + start, out->len - start));
   put_u32 (out, FILLER);
 }
@@ -72,6 +75,8 @@ file_header_parse (const SealContext *seal, const char magic[8], const char *nam
   get_u64 (&in);
   ret->mark.segment = get_u32 (&in);
   ret->mark.offset = get_u32 (&in);
+  ret->key_number = get_u32 (&in);
+  get_u32 (&in);
   crc = get_u32 (&in);
   if (get_u32 (&in) != FILLER || in.bad || swarm_crc32c (0, data, FILE_HEADER_SIZE - 8) != crc || memcmp (found, magic, 8) != 0)
     return looks_torn (data, size, 0, FILE_HEADER_SIZE) ? PARSE_TORN : PARSE_BAD;
@@ -90,6 +95,15 @@ file_header_parse (const SealContext *seal, const char magic[8], const char *nam
 }
 
 /* ---- records ---- */
+
+/* The data key with that number; NULL: this node has not got it. */
+static GBytes *
+key_of (const SealContext *seal, const FileHeader *header)
+{
+  if (header->key_number == seal->key_number)
+    return seal->key;
+  return header->key_number == seal->old_key_number ? seal->old_key : NULL;
+}
 
 static GBytes *
 record_aad (const SealContext *seal, guint64 nonce, guint64 offset)
@@ -110,7 +124,7 @@ record_append (const SealContext *seal, const FileHeader *file, guint64 base, Fi
   guint64 offset = base + start;
   g_autoptr (GBytes) aad = record_aad (seal, file->nonce, offset);
   g_autoptr (GBytes) sealed
-    = seal->key != NULL ? seal->crypto->seal (seal->crypto, seal->key, body, aad) : g_bytes_ref (body);
+    = seal->key != NULL ? seal->crypto->seal (seal->crypto, key_of (seal, file), body, aad) : g_bytes_ref (body);
   gsize len;
   const guint8 *data = g_bytes_get_data (sealed, &len);
 
@@ -197,10 +211,15 @@ record_parse (const SealContext *seal, const FileHeader *header, const char *nam
   }
   if (ret_body != NULL) {
     g_autoptr (GError) why = NULL;
+    GBytes *key = key_of (seal, header);
 
+    if (seal->key != NULL && key == NULL) {
+      g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "%s is sealed with data key %u, which this node has not got", name, header->key_number);
+      return PARSE_ERROR;
+    }
     aad = record_aad (seal, header->nonce, *offset);
     sealed = g_bytes_new_from_bytes (file, *offset + RECORD_HEADER_SIZE, record.length);
-    *ret_body = seal->key != NULL ? seal->crypto->unseal (seal->crypto, seal->key, sealed, aad, &why) : g_bytes_ref (sealed);
+    *ret_body = seal->key != NULL ? seal->crypto->unseal (seal->crypto, key, sealed, aad, &why) : g_bytes_ref (sealed);
     if (*ret_body == NULL) {
       g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "the record at %" G_GUINT64_FORMAT " of %s cannot be unsealed: %s", *offset, name,
                    why->message);

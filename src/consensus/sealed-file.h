@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The common form of the log's files: a header of 64 bytes (magic, version, cluster id, nonce, checksum), then records.
+/* The common form of the log's files: a header of 72 bytes (magic, version, cluster id, nonce, number of the data key, checksum), then records.
  * A record is a header of 32 bytes (length, format, checksums, mark), the sealed body and padding to 8 bytes.
  *
  * Checksums are CRC-32C seeded with the file's nonce and the record's offset, and the body is sealed with both as associated data: a record
@@ -9,7 +9,7 @@
 #include "base/crypto.h"
 #include "base/random.h"
 
-#define FILE_HEADER_SIZE 64
+#define FILE_HEADER_SIZE 72
 #define RECORD_HEADER_SIZE 32
 
 typedef struct {
@@ -17,6 +17,9 @@ typedef struct {
   GBytes *key; /* NULL: not sealed (tests) */
   SwarmRandom *random;
   SwarmId cluster;
+  guint32 key_number;     /* of @key: it is written into each file, so that the data key can be changed while files of the one before are left */
+  GBytes *old_key;        /* the one before; NULL: none */
+  guint32 old_key_number;
 } SealContext;
 
 /* A place in the log. */
@@ -29,6 +32,7 @@ typedef struct {
   guint32 number;
   guint64 nonce;
   FileMark mark;
+  guint32 key_number; /* of the data key that seals its records */
 } FileHeader;
 
 typedef enum {

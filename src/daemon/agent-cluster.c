@@ -363,7 +363,7 @@ found_cluster (SwarmAgentJob *job, GError **error)
   membership->node = swarm_random_id (self->random);
   membership->cluster = swarm_random_id (self->random);
   membership->manager = TRUE;
-  membership->log_key = swarm_membership_new_key (self->random);
+  swarm_membership_make_keys (membership, self->random);
   if (!self->crypto->create_root (self->crypto, swarm_clock_now (self->clock), &membership->root_cert, &job->root_key, error)
       || (membership->key = swarm_cert_create_key (error)) == NULL || (csr = swarm_cert_create_csr (membership->key, error)) == NULL)
     return FALSE;
@@ -489,7 +489,7 @@ take_certificate (SwarmAgentJob *job, GVariant *reply, SwarmCertInfo *info, GErr
   membership->cluster = info->peer.cluster;
   membership->manager = info->peer.role == SWARM_PEER_MANAGER;
   if (membership->manager)
-    membership->log_key = swarm_membership_new_key (job->agent->random);
+    swarm_membership_make_keys (membership, job->agent->random);
   return swarm_agent_use_credentials (job->agent, error);
 }
 

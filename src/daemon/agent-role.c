@@ -99,8 +99,7 @@ joined_consensus (GVariant *reply, const GError *error, gpointer data)
   }
   swarm_agent_take_members (self, reply);
   self->membership->manager = TRUE;
-  if (self->membership->log_key == NULL)
-    self->membership->log_key = swarm_membership_new_key (self->random);
+  swarm_membership_make_keys (self->membership, self->random);
   if (!swarm_agent_start_manager (self, FALSE, &local)) {
     self->membership->manager = FALSE;
     retry (self, "The manager cannot start", local);
@@ -126,6 +125,7 @@ step_down (SwarmAgent *self)
   swarm_agent_stop_manager (self);
   self->membership->manager = FALSE;
   self->membership->raft_id = 0;
+  g_clear_pointer (&self->membership->keys, swarm_keys_free);
   swarm_notice ("This node is a worker now");
   if (self->worker != NULL) {
     g_autoptr (GPtrArray) managers = g_ptr_array_new_with_free_func ((GDestroyNotify) swarm_manager_address_free);

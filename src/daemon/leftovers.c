@@ -96,7 +96,7 @@ swarm_leftovers_forget (const char *state_dir)
 {
   if (exists (state_dir, "node/node.conf"))
     return;
-  if (exists (state_dir, "node/node.key") && (has_files (state_dir, "log") || has_files (state_dir, "worker"))) {
+  if ((exists (state_dir, "node/node.key") || exists (state_dir, "node/keys")) && (has_files (state_dir, "log") || has_files (state_dir, "worker"))) {
     set_aside (state_dir);
     return;
   }

@@ -6,9 +6,8 @@
 #define FILE_CONF "node.conf"
 #define FILE_ROOT "root.crt"
 #define FILE_CERT "node.crt"
-#define FILE_KEY "node.key"
-#define FILE_LOG_KEY "log.key" /* data key, sealed by the key-encryption key */
-#define FILE_KEK "seal.key"    /* key-encryption key; autolock keeps it off the disk */
+#define FILE_KEY "node.key" /* of a worker */
+#define FILE_KEYS "keys"    /* of a manager */
 #define GROUP "Node"
 #define KEY_BYTES 32
 
@@ -33,32 +32,8 @@ swarm_membership_free (SwarmMembership *self)
   g_free (self->root_cert);
   g_free (self->cert);
   g_clear_pointer (&self->key, g_bytes_unref);
-  g_clear_pointer (&self->log_key, g_bytes_unref);
-  g_clear_pointer (&self->seal_key, g_bytes_unref);
+  swarm_keys_free (self->keys);
   g_free (self);
-}
-
-/* A key's bytes are overwritten when the last one lets go of them. */
-typedef struct {
-  gsize len;
-  char data[];
-} Secret;
-
-static void
-secret_free (gpointer data)
-{
-  Secret *secret = data;
-  explicit_bzero (secret->data, secret->len);
-  g_free (secret);
-}
-
-static GBytes *
-secret_bytes (gconstpointer data, gsize len)
-{
-  Secret *secret = g_malloc (sizeof *secret + len);
-  secret->len = len;
-  memcpy (secret->data, data, len);
-  return g_bytes_new_with_free_func (secret->data, len, secret_free, secret);
 }
 
 /* ---- reading ---- */
@@ -121,16 +96,49 @@ parse_conf (SwarmMembership *self, const char *text, GError **error)
   return TRUE;
 }
 
-static gboolean
-read_log_key (SwarmMembership *self, SwarmDisk *disk, SwarmCrypto *crypto, GError **error)
+gboolean
+swarm_membership_is_open (const SwarmMembership *self)
 {
-  self->seal_key = disk->read (disk, FILE_KEK, error);
-  g_autoptr (GBytes) sealed = self->seal_key != NULL ? disk->read (disk, FILE_LOG_KEY, error) : NULL;
-  if (sealed != NULL)
-    self->log_key = crypto->unseal (crypto, self->seal_key, sealed, NULL, error);
-  if (self->log_key == NULL)
-    g_prefix_error (error, "node state files " FILE_KEK " and " FILE_LOG_KEY ": ");
-  return self->log_key != NULL;
+  return self->key != NULL;
+}
+
+gboolean
+swarm_membership_open (SwarmMembership *self, SwarmCrypto *crypto, GBytes *kek, GError **error)
+{
+  if (!swarm_keys_open (self->keys, crypto, kek, error))
+    return FALSE;
+  self->key = g_bytes_ref (self->keys->node_key);
+  return TRUE;
+}
+
+static gboolean
+read_keys (SwarmMembership *self, SwarmDisk *disk, SwarmCrypto *crypto, GError **error)
+{
+  g_autoptr (GBytes) file = disk->read (disk, FILE_KEYS, error);
+  self->keys = file != NULL ? swarm_keys_parse (crypto, file, error) : NULL;
+  if (self->keys == NULL) {
+    g_prefix_error (error, "node state file " FILE_KEYS ": ");
+    return FALSE;
+  }
+  if (!swarm_id_equal (&self->keys->cluster, &self->cluster) || !swarm_id_equal (&self->keys->node, &self->node)) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, "node state file " FILE_KEYS " belongs to another node (%s)",
+                 swarm_id_string (&self->keys->node).str);
+    return FALSE;
+  }
+  if (swarm_keys_is_open (self->keys))
+    self->key = g_bytes_ref (self->keys->node_key);
+  return TRUE;
+}
+
+static gboolean
+read_key (SwarmMembership *self, SwarmDisk *disk, GError **error)
+{
+  g_autofree char *key = NULL;
+  if (!read_text (disk, FILE_KEY, &key, error))
+    return FALSE;
+  self->key = swarm_keys_secret (key, strlen (key));
+  explicit_bzero (key, strlen (key));
+  return TRUE;
 }
 
 SwarmMembership *
@@ -138,18 +146,15 @@ swarm_membership_load (SwarmDisk *disk, SwarmCrypto *crypto, GError **error)
 {
   g_autoptr (SwarmMembership) self = swarm_membership_new ();
   g_autoptr (GError) local = NULL;
-  g_autofree char *conf = NULL, *key = NULL;
+  g_autofree char *conf = NULL;
   if (!read_text (disk, FILE_CONF, &conf, &local)) {
     if (!g_error_matches (local, G_FILE_ERROR, G_FILE_ERROR_NOENT))
       g_propagate_error (error, g_steal_pointer (&local));
     return NULL;
   }
   if (!parse_conf (self, conf, error) || !read_text (disk, FILE_ROOT, &self->root_cert, error)
-      || !read_text (disk, FILE_CERT, &self->cert, error) || !read_text (disk, FILE_KEY, &key, error))
-    return NULL;
-  self->key = secret_bytes (key, strlen (key));
-  explicit_bzero (key, strlen (key));
-  if (self->manager && !read_log_key (self, disk, crypto, error))
+      || !read_text (disk, FILE_CERT, &self->cert, error)
+      || !(self->manager ? read_keys (self, disk, crypto, error) : read_key (self, disk, error)))
     return NULL;
   return g_steal_pointer (&self);
 }
@@ -161,9 +166,33 @@ swarm_membership_new_key (SwarmRandom *random)
 {
   guint8 raw[KEY_BYTES];
   random->fill (random, raw, sizeof raw);
-  GBytes *key = secret_bytes (raw, sizeof raw);
+  GBytes *key = swarm_keys_secret (raw, sizeof raw);
   explicit_bzero (raw, sizeof raw);
   return key;
+}
+
+void
+swarm_membership_make_keys (SwarmMembership *self, SwarmRandom *random)
+{
+  if (self->keys != NULL)
+    return;
+  self->keys = swarm_keys_new ();
+  self->keys->cluster = self->cluster;
+  self->keys->node = self->node;
+  self->keys->kek = swarm_membership_new_key (random);
+  self->keys->data_key = swarm_membership_new_key (random);
+  self->keys->data_number = 1;
+}
+
+void
+swarm_membership_new_data_key (SwarmMembership *self, SwarmRandom *random)
+{
+  SwarmKeys *keys = self->keys;
+  g_clear_pointer (&keys->old_data_key, g_bytes_unref);
+  keys->old_data_key = g_steal_pointer (&keys->data_key);
+  keys->old_data_number = keys->data_number;
+  keys->data_key = swarm_membership_new_key (random);
+  keys->data_number++;
 }
 
 static char *
@@ -206,22 +235,27 @@ swarm_membership_store (SwarmMembership *self, SwarmDisk *disk, SwarmCrypto *cry
   g_autofree char *conf = format_conf (self);
   replace_text (ops, FILE_ROOT, self->root_cert);
   replace_text (ops, FILE_CERT, self->cert);
-  replace (ops, FILE_KEY, self->key);
-  if (self->log_key != NULL) {
-    if (self->seal_key == NULL)
-      self->seal_key = swarm_membership_new_key (random);
-    g_autoptr (GBytes) sealed = crypto->seal (crypto, self->seal_key, self->log_key, NULL);
-    replace (ops, FILE_KEK, self->seal_key);
-    replace (ops, FILE_LOG_KEY, sealed);
+  if (self->manager) {
+    swarm_membership_make_keys (self, random);
+    if (self->keys->node_key != self->key) {
+      g_clear_pointer (&self->keys->node_key, g_bytes_unref);
+      self->keys->node_key = g_bytes_ref (self->key);
+    }
+    g_autoptr (GBytes) keys = swarm_keys_format (self->keys, crypto);
+    replace (ops, FILE_KEYS, keys);
+  } else {
+    replace (ops, FILE_KEY, self->key);
   }
   replace_text (ops, FILE_CONF, conf);
+  /* Only now nobody needs the other form any more. */
+  swarm_disk_ops_unlink (ops, self->manager ? FILE_KEY : FILE_KEYS);
   disk->submit (disk, ops, done, data);
 }
 
 void
 swarm_membership_erase (SwarmDisk *disk, SwarmDiskDoneFunc done, gpointer data)
 {
-  static const char *const names[] = { FILE_CONF, FILE_KEY, FILE_KEK, FILE_LOG_KEY, FILE_CERT, FILE_ROOT }; /* see leftovers.h: without its key nothing is kept */
+  static const char *const names[] = { FILE_CONF, FILE_KEY, FILE_KEYS, FILE_CERT, FILE_ROOT }; /* see leftovers.h: without its key nothing is kept */
   GArray *ops = swarm_disk_ops_new ();
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     swarm_disk_ops_unlink (ops, names[i]);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What this host keeps about its membership: <state>/node/{node.conf, root.crt, node.crt, node.key, dek, kek}, all 0600.
- * Read at start; written through the writer thread, all files of one change in one batch. */
+/* What this host keeps about its membership: <state>/node/{node.conf, root.crt, node.crt} and a worker's node.key or a manager's keys (see
+ * keys.h), all 0600. Read at start; written through the writer thread, all files of one change in one batch. */
 #pragma once
 #include "base/disk.h"
 #include "base/id.h"
 #include "base/crypto.h"
 #include "base/random.h"
+#include "daemon/keys.h"
 
 typedef struct {
   SwarmId node;
@@ -18,18 +19,24 @@ typedef struct {
   GPtrArray *members;    /* char *: "ID HOST:PORT" of the log's members when this manager joined: its way to them until its log tells */
   char *root_cert;       /* PEM */
   char *cert;            /* PEM */
-  GBytes *key;           /* PEM */
-  GBytes *log_key;       /* data key of the log, 32 bytes; managers only */
-  GBytes *seal_key;      /* seals log_key on disk; made at the first store and kept */
+  GBytes *key;           /* PEM; NULL while a manager's keys are closed */
+  SwarmKeys *keys;       /* managers only */
 } SwarmMembership;
-
 
 SwarmMembership *swarm_membership_new (void);
 void swarm_membership_free (SwarmMembership *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmMembership, swarm_membership_free)
-/* NULL without error: in no cluster. Damage is an error that names the file. Synchronous. */
+/* NULL without error: in no cluster. Damage is an error that names the file. Synchronous. A manager whose keys are not open
+ * (swarm_membership_is_open()) comes without its key. */
 SwarmMembership *swarm_membership_load (SwarmDisk *disk, SwarmCrypto *crypto, GError **error);
-/* Writes all files; @done when they are on stable storage. */
+gboolean swarm_membership_is_open (const SwarmMembership *self);
+/* Opens a manager's keys; see swarm_keys_open(). */
+gboolean swarm_membership_open (SwarmMembership *self, SwarmCrypto *crypto, GBytes *kek, GError **error);
+/* This node becomes a manager: keys of its own, if it has none yet. */
+void swarm_membership_make_keys (SwarmMembership *self, SwarmRandom *random);
+/* A new data key comes into use, the one before stays for what is sealed with it. */
+void swarm_membership_new_data_key (SwarmMembership *self, SwarmRandom *random);
+/* Writes all files; @done when they are on stable storage. A manager's keys must be open. */
 void swarm_membership_store (SwarmMembership *self, SwarmDisk *disk, SwarmCrypto *crypto, SwarmRandom *random, SwarmDiskDoneFunc done, gpointer data);
 /* 32 random bytes; caller owns. */
 GBytes *swarm_membership_new_key (SwarmRandom *random);

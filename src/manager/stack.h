@@ -13,6 +13,9 @@ typedef struct {
   SwarmCrypto *crypto;
   SwarmDisk *disk;  /* the log's directory */
   GBytes *log_key;
+  guint32 log_key_number; /* see SwarmConsensusConfig */
+  GBytes *old_log_key;    /* NULL: none */
+  guint32 old_log_key_number;
   SwarmId node;
   SwarmId cluster;
   SwarmSchedulerSet *schedulers;

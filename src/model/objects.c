@@ -56,6 +56,10 @@ static const SwarmField swarm_cluster_fields[] = {
   SWARM_FIELD (6, "RootCA", SwarmCluster, root_ca, MESSAGE, .type = &swarm_root_ca_type),
   SWARM_FIELD (7, "RemovedNodes", SwarmCluster, removed_nodes, MESSAGES, .type = &swarm_removed_node_type),
   SWARM_FIELD (8, "FeatureLevel", SwarmCluster, feature_level, UINT),
+  SWARM_FIELD (9, "UnlockKey", SwarmCluster, unlock_key, BYTES, .flags = SWARM_FIELD_SECRET),
+  SWARM_FIELD (10, "UnlockKeyVersion", SwarmCluster, unlock_key_version, UINT),
+  SWARM_FIELD (11, "Epoch", SwarmCluster, epoch, UINT),
+  SWARM_FIELD (12, "RestoredFrom", SwarmCluster, restored_from, ID),
   { 0 },
 };
 TYPE (swarm_cluster, SwarmCluster);

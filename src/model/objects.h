@@ -39,6 +39,10 @@ typedef struct {
   SwarmRootCA *root_ca;
   GPtrArray *removed_nodes; /* SwarmRemovedNode */
   guint64 feature_level;    /* what all managers know: no write may need more; 0: 1 */
+  GBytes *unlock_key;         /* SECRET: with autolock the key-encryption key of all managers, 32 bytes; else NULL */
+  guint64 unlock_key_version; /* grows with each change of it */
+  guint64 epoch;              /* grows when one manager makes the cluster anew: members of an earlier one have no say any more */
+  SwarmId restored_from;      /* id of the cluster whose backup this one began with; nil: none */
 } SwarmCluster;
 SWARM_MESSAGE_DECLARE (SwarmCluster, swarm_cluster)
 

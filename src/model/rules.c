@@ -112,6 +112,21 @@ swarm_rule_cluster_name (const SwarmField *field, const SwarmMessage *message, G
   return name == NULL || g_str_equal (name, "default") || refuse_verbatim (error, "swarm spec must be named \"default\"");
 }
 
+gboolean
+swarm_rule_seal (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  const SwarmEncryptionConfig *config = (const SwarmEncryptionConfig *) message;
+
+  if (config->seal == NULL || *config->seal == '\0')
+    return TRUE;
+  if (!g_str_equal (config->seal, "systemd-creds")) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "unknown seal \"%s\": only systemd-creds is supported", config->seal);
+    return FALSE;
+  }
+  return !config->auto_lock_managers
+         || refuse_verbatim (error, "autolock keeps the key off the disk, so that there is nothing to seal: give either autolock or a seal");
+}
+
 /* ---- containers ---- */
 
 gboolean

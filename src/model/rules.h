@@ -13,6 +13,7 @@ gboolean swarm_rule_replicas (const SwarmField *field, const SwarmMessage *messa
 gboolean swarm_rule_not_negative (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_service_name (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_cluster_name (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_seal (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_image (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_env (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_mounts (const SwarmField *field, const SwarmMessage *message, GError **error);

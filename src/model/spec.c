@@ -377,6 +377,15 @@ static const SwarmField swarm_ca_config_fields[] = {
 };
 TYPE (swarm_ca_config, SwarmCAConfig);
 
+static const SwarmField swarm_encryption_config_fields[] = {
+  SWARM_FIELD (1, "AutoLockManagers", SwarmEncryptionConfig, auto_lock_managers, BOOL, .flags = SWARM_FIELD_ALWAYS,
+               .doc = "Managers wait for the unlock key when they start."),
+  SWARM_FIELD (2, "Seal", SwarmEncryptionConfig, seal, STRING, .validate = swarm_rule_seal,
+               .doc = "What seals a manager's keys on its disk: empty (a file beside them) or \"systemd-creds\" (TPM2 or the host's key)."),
+  { 0 },
+};
+TYPE (swarm_encryption_config, SwarmEncryptionConfig);
+
 static const SwarmField swarm_cluster_spec_fields[] = {
   SWARM_FIELD (1, "Name", SwarmClusterSpec, name, STRING, .flags = SWARM_FIELD_ALWAYS, .validate = swarm_rule_cluster_name,
                .doc = "Always \"default\"."),
@@ -386,6 +395,8 @@ static const SwarmField swarm_cluster_spec_fields[] = {
   SWARM_FIELD (4, "Raft", SwarmClusterSpec, raft, MESSAGE, .type = &swarm_raft_config_type, .doc = "The replicated log."),
   SWARM_FIELD (5, "Dispatcher", SwarmClusterSpec, dispatcher, MESSAGE, .type = &swarm_dispatcher_config_type, .doc = "Heartbeats."),
   SWARM_FIELD (6, "CAConfig", SwarmClusterSpec, ca_config, MESSAGE, .type = &swarm_ca_config_type, .doc = "Certificates."),
+  SWARM_FIELD (7, "EncryptionConfig", SwarmClusterSpec, encryption, MESSAGE, .type = &swarm_encryption_config_type,
+               .doc = "Keys at rest."),
   { 0 },
 };
 TYPE (swarm_cluster_spec, SwarmClusterSpec);

@@ -298,6 +298,14 @@ typedef struct {
 } SwarmCAConfig;
 SWARM_MESSAGE_DECLARE (SwarmCAConfig, swarm_ca_config)
 
+/* How managers keep the key that seals their state at rest. At most one of the two is set. */
+typedef struct {
+  SwarmMessage message;
+  gboolean auto_lock_managers; /* not on disk at all: a manager that starts waits for `unlock` */
+  char *seal;                  /* "" or NULL: a file beside the state; "systemd-creds": sealed to the host */
+} SwarmEncryptionConfig;
+SWARM_MESSAGE_DECLARE (SwarmEncryptionConfig, swarm_encryption_config)
+
 typedef struct {
   SwarmMessage message;
   char *name; /* always "default" */
@@ -306,5 +314,6 @@ typedef struct {
   SwarmRaftConfig *raft;
   SwarmDispatcherConfig *dispatcher;
   SwarmCAConfig *ca_config;
+  SwarmEncryptionConfig *encryption;
 } SwarmClusterSpec;
 SWARM_MESSAGE_DECLARE (SwarmClusterSpec, swarm_cluster_spec)

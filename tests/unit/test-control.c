@@ -520,6 +520,40 @@ test_withdraw (void)
   g_clear_error (&answer.error);
 }
 
+/* Autolock gives the cluster an unlock key, takes it away again, and each change is a version of its own. */
+static void
+test_unlock_key (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  SwarmControl *control = swarm_manager_control (brain->manager);
+  const SwarmCluster *cluster = swarm_store_cluster (brain->store);
+  g_autofree char *refused = NULL, *rotated = NULL;
+  g_autoptr (SwarmClusterSpec) spec = swarm_cluster_spec_copy (cluster->spec), off = swarm_cluster_spec_copy (cluster->spec);
+  g_assert_null (cluster->unlock_key);
+  swarm_control_rotate_unlock_key (control, NULL, keep_text, &refused);
+  swarm_encryption_config_unref (spec->encryption);
+  spec->encryption = swarm_encryption_config_new ();
+  spec->encryption->auto_lock_managers = TRUE;
+  swarm_control_update_cluster (control, cluster->object.version, spec, NULL, NULL, NULL);
+  brain_run (brain, 20 * MS);
+  g_assert_cmpstr (refused, ==, "cannot rotate because autolock is not turned on");
+  cluster = swarm_store_cluster (brain->store);
+  g_assert_cmpuint (g_bytes_get_size (cluster->unlock_key), ==, 32);
+  g_assert_cmpuint (cluster->unlock_key_version, ==, 1);
+  g_autoptr (GBytes) first = g_bytes_ref (cluster->unlock_key);
+  swarm_control_rotate_unlock_key (control, NULL, keep_text, &rotated);
+  brain_run (brain, 20 * MS);
+  cluster = swarm_store_cluster (brain->store);
+  g_assert_true (g_str_has_prefix (rotated, "SWMKEY-1-"));
+  g_assert_false (g_bytes_equal (first, cluster->unlock_key));
+  g_assert_cmpuint (cluster->unlock_key_version, ==, 2);
+  swarm_control_update_cluster (control, cluster->object.version, off, NULL, NULL, NULL);
+  brain_run (brain, 20 * MS);
+  cluster = swarm_store_cluster (brain->store);
+  g_assert_null (cluster->unlock_key);
+  g_assert_cmpuint (cluster->unlock_key_version, ==, 3);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -537,6 +571,7 @@ main (int argc, char **argv)
   g_test_add_func ("/control/standbys", test_standbys);
   g_test_add_func ("/control/may-leave", test_may_leave);
   g_test_add_func ("/control/tokens", test_tokens);
+  g_test_add_func ("/control/unlock-key", test_unlock_key);
   g_test_add_func ("/control/issue", test_issue);
   g_test_add_func ("/control/withdraw", test_withdraw);
   return g_test_run ();

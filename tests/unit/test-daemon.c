@@ -154,7 +154,7 @@ test_membership (void)
   membership->root_cert = g_strdup ("root");
   membership->cert = g_strdup ("cert");
   membership->key = g_bytes_new ("key", 3);
-  membership->log_key = swarm_membership_new_key (random);
+  swarm_membership_make_keys (membership, random);
   g_ptr_array_add (membership->managers, g_strdup ("10.0.0.2:2377"));
   gboolean done = FALSE;
   swarm_membership_store (membership, disk, crypto, random, batch_done, &done);
@@ -166,10 +166,13 @@ test_membership (void)
   g_autoptr (SwarmMembership) loaded = swarm_membership_load (disk, crypto, &error);
   g_assert_no_error (error);
   g_assert_true (swarm_id_equal (&loaded->node, &membership->node));
-  g_assert_true (g_bytes_equal (loaded->log_key, membership->log_key));
+  g_assert_true (swarm_membership_is_open (loaded));
+  g_assert_true (g_bytes_equal (loaded->keys->data_key, membership->keys->data_key));
+  g_assert_true (g_bytes_equal (loaded->keys->kek, membership->keys->kek));
+  g_assert_true (g_bytes_equal (loaded->key, membership->key));
   g_assert_cmpuint (loaded->raft_id, ==, 7);
   g_assert_cmpstr (loaded->managers->pdata[0], ==, "10.0.0.2:2377");
-  g_autofree char *sealed_path = g_build_filename (dir, "log.key", NULL);
+  g_autofree char *sealed_path = g_build_filename (dir, "keys", NULL);
   g_autofree char *sealed = NULL;
   gsize len;
   g_assert_true (g_file_get_contents (sealed_path, &sealed, &len, NULL));
@@ -178,7 +181,7 @@ test_membership (void)
   g_assert_true (g_file_set_contents (sealed_path, sealed, len, NULL));
   g_autoptr (SwarmMembership) damaged = swarm_membership_load (disk, crypto, &error);
   g_assert_null (damaged);
-  g_assert_nonnull (strstr (error->message, "log.key"));
+  g_assert_nonnull (strstr (error->message, "keys"));
 
   done = FALSE;
   swarm_membership_erase (disk, batch_done, &done);

@@ -29,6 +29,8 @@ complete_cluster_spec (const SwarmClusterSpec *given)
     spec->dispatcher = swarm_dispatcher_config_new ();
   if (spec->ca_config == NULL)
     spec->ca_config = swarm_ca_config_new ();
+  if (spec->encryption == NULL)
+    spec->encryption = swarm_encryption_config_new ();
   return spec;
 }
 
@@ -46,6 +48,7 @@ make_cluster (SwarmControl *self, const SwarmInitCluster *init)
   cluster->root_ca->tokens = swarm_join_tokens_new ();
   cluster->root_ca->tokens->worker = swarm_control_make_token (self->random, init->root_digest_bytes);
   cluster->root_ca->tokens->manager = swarm_control_make_token (self->random, init->root_digest_bytes);
+  swarm_control_follow_encryption (self, cluster);
   return cluster;
 }
 
@@ -109,6 +112,8 @@ merge_cluster_spec (const SwarmClusterSpec *given, const SwarmClusterSpec *old)
     swarm_message_set_pointer (&spec->dispatcher, old->dispatcher);
   if (spec->ca_config == NULL)
     swarm_message_set_pointer (&spec->ca_config, old->ca_config);
+  if (spec->encryption == NULL)
+    swarm_message_set_pointer (&spec->encryption, old->encryption);
   return spec;
 }
 
@@ -145,6 +150,7 @@ fill_update_cluster (SwarmOperation *self, SwarmTx *tx, GError **error)
     return FALSE;
   g_autoptr (SwarmCluster) copy = swarm_cluster_copy (cluster);
   swarm_message_set_pointer (&copy->spec, spec);
+  swarm_control_follow_encryption (self->control, copy);
   swarm_tx_update (tx, copy);
   return TRUE;
 }

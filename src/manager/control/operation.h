@@ -41,6 +41,9 @@ struct _SwarmOperation {
   GPtrArray *remove;
 };
 
+/* keys.c: gives a fresh copy of the cluster an unlock key, or takes it away, as its spec says. */
+void swarm_control_follow_encryption (SwarmControl *self, SwarmCluster *cluster);
+
 SwarmOperation *swarm_operation_new (SwarmControl *control, SwarmOperationFill fill, const SwarmId *id, const char *request_id,
                                      SwarmControlFunc done, gpointer data);
 void swarm_control_unref (SwarmControl *self);
