@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "consensus/consensus-private.h"
 
+#define SNAPSHOT_ENTRIES 1000
+
 static void
 set_default (guint *value, guint def)
 {
@@ -17,7 +19,7 @@ swarm_consensus_new (const SwarmConsensusConfig *config, const SwarmConsensusEve
   self->config = *config;
   set_default (&self->config.election_timeout_ms, 300);
   set_default (&self->config.heartbeat_ms, 60);
-  set_default (&self->config.snapshot_entries, 1000);
+  set_default (&self->config.snapshot_entries, SNAPSHOT_ENTRIES);
   set_default (&self->config.trailing_entries, 250);
   if (self->config.snapshot_bytes == 0)
     self->config.snapshot_bytes = 4 * 1024 * 1024;
@@ -34,6 +36,14 @@ swarm_consensus_new (const SwarmConsensusConfig *config, const SwarmConsensusEve
   self->seal.cluster = config->cluster;
   self->log = raft_log_new (&self->seal, self->config.segment_bytes);
   return self;
+}
+
+void
+swarm_consensus_set_snapshots (SwarmConsensus *self, guint64 entries, guint64 trailing)
+{
+  self->config.snapshot_entries = (guint) MIN (entries, G_MAXUINT);
+  self->config.trailing_entries = (guint) MIN (trailing, G_MAXUINT);
+  set_default (&self->config.snapshot_entries, SNAPSHOT_ENTRIES);
 }
 
 SwarmConsensus *

@@ -141,6 +141,8 @@ guint64 swarm_consensus_commit_index (SwarmConsensus *self);
 guint64 swarm_consensus_raft_id (SwarmConsensus *self);
 /* Array of SwarmConsensusMember in joining order; caller frees. Never NULL. */
 GArray *swarm_consensus_members (SwarmConsensus *self);
+/* From now on a snapshot is taken after @entries (0: the default), and @trailing are kept behind it. Also from within apply and restore. */
+void swarm_consensus_set_snapshots (SwarmConsensus *self, guint64 entries, guint64 trailing);
 /* Takes a snapshot now, whatever the thresholds say (before a stop, in tests). */
 void swarm_consensus_compact (SwarmConsensus *self);
 

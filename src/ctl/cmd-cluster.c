@@ -261,9 +261,13 @@ changed_spec (CtlContext *context, JsonObject *cluster, GError **error)
     return NULL;
   CTL_FIELDS_OWN (spec->orchestration, swarm_orchestration_config);
   CTL_FIELDS_OWN (spec->ca_config, swarm_ca_config);
+  CTL_FIELDS_OWN (spec->dispatcher, swarm_dispatcher_config);
+  CTL_FIELDS_OWN (spec->raft, swarm_raft_config);
   ctl_fields_set_string (args, "strategy", &spec->orchestration->strategy);
   ctl_fields_set_int (args, "task-history-limit", &spec->orchestration->task_history_limit);
   ctl_fields_set_int (args, "cert-expiry", &spec->ca_config->node_cert_expiry);
+  ctl_fields_set_int (args, "dispatcher-heartbeat", &spec->dispatcher->heartbeat_period);
+  ctl_fields_set_uint (args, "snapshot-interval", &spec->raft->snapshot_interval);
   if (spec->orchestration->strategy != NULL && *spec->orchestration->strategy == 0)
     g_clear_pointer (&spec->orchestration->strategy, g_free);
   return g_steal_pointer (&spec);

@@ -91,6 +91,8 @@ static const CtlOption *const leave_tables[] = { leave_options, NULL };
 
 static const CtlOption update_options[] = {
   { "cert-expiry", 0, CTL_DURATION, N_ ("Validity period for node certificates (ns|us|ms|s|m|h)"), .fallback = "2160h0m0s" },
+  { "dispatcher-heartbeat", 0, CTL_DURATION, N_ ("Dispatcher heartbeat period (ns|us|ms|s|m|h)"), .fallback = "1s" },
+  { "snapshot-interval", 0, CTL_UINT, N_ ("Number of log entries between Raft snapshots"), .fallback = "10000" },
   { "strategy", 0, CTL_STRING, N_ ("Scheduler plugin that places the tasks of services that name none; \"\": spread"),
     .choices = "spread binpack random" },
   { "task-history-limit", 0, CTL_INT, N_ ("Task history retention limit"), .fallback = "5" },
@@ -98,7 +100,7 @@ static const CtlOption update_options[] = {
 };
 static const CtlOption *const swarm_update_tables[] = { update_options, NULL };
 static const char *const swarm_update_unsupported[]
-    = { "autolock", "dispatcher-heartbeat", "external-ca", "max-snapshots", "snapshot-interval", NULL };
+    = { "autolock", "external-ca", "max-snapshots", NULL };
 
 static const CtlOption info_options[] = {
   { "format", 'f', CTL_STRING, N_ ("Format of the output: \"json\""), .choices = "json", .check = ctl_check_format },

@@ -10,7 +10,12 @@ struct _SwarmStack {
   SwarmConsensus *consensus;
   SwarmManager *manager;
   gboolean running;
+  guint watch;
 };
+
+/* So much of the log, beside the state, is worth a snapshot before its time. */
+#define SNAPSHOT_BYTES (2 * 1024 * 1024)
+#define DEFAULT_SNAPSHOT_INTERVAL 10000
 
 /* ---- the log calls the store ---- */
 
@@ -163,6 +168,25 @@ members_transfer (SwarmMembersDone done, gpointer done_data, gpointer data)
   swarm_consensus_transfer (self->consensus, NULL, members_done, call);
 }
 
+/* ---- what the cluster's spec says about the log ---- */
+
+static void
+read_spec (SwarmStack *self)
+{
+  const SwarmCluster *cluster = swarm_store_cluster (self->store);
+  const SwarmRaftConfig *raft = cluster != NULL ? cluster->spec->raft : NULL;
+  if (raft != NULL)
+    swarm_consensus_set_snapshots (self->consensus, raft->snapshot_interval > 0 ? raft->snapshot_interval : DEFAULT_SNAPSHOT_INTERVAL,
+                                   raft->slow_followers);
+}
+
+static void
+cluster_event (const SwarmEvent *event, gpointer data)
+{
+  if (event->event != SWARM_EVENT_COMMIT)
+    read_spec (data);
+}
+
 /* ---- life ---- */
 
 SwarmStack *
@@ -184,9 +208,12 @@ swarm_stack_new (const SwarmStackConfig *config, const SwarmStackEvents *events,
     .old_key_number = config->old_log_key_number,
     .node = config->node,
     .cluster = config->cluster,
+    .snapshot_bytes = SNAPSHOT_BYTES,
   };
-  if (config->propose == NULL)
+  if (config->propose == NULL) {
     self->consensus = swarm_consensus_new (&log_config, &log_events, self);
+    self->watch = swarm_store_watch (self->store, 1 << SWARM_KIND_CLUSTER, cluster_event, self);
+  }
   SwarmManagerConfig manager_config = {
     .store = self->store,
     .clock = config->clock,

@@ -11,6 +11,7 @@
 #define MIN_NANO_CPUS (1000 * 1000)
 #define MIN_MEMORY (4 * 1024 * 1024)
 #define MIN_CERT_EXPIRY (G_GINT64_CONSTANT (3600) * 1000 * 1000 * 1000)
+#define MIN_HEARTBEAT (G_GINT64_CONSTANT (100) * 1000 * 1000)
 #define MIN_HEALTH_TIME (1000 * 1000)
 #define MAX_NAME 63
 
@@ -416,8 +417,11 @@ swarm_check_service_spec (const SwarmMessage *message, GError **error)
 gboolean
 swarm_rule_heartbeat (const SwarmField *field, const SwarmMessage *message, GError **error)
 {
-  return MEMBER (gint64, message, field) >= 0
-         || refuse_verbatim (error, "heartbeat time period cannot be a negative duration");
+  gint64 period = MEMBER (gint64, message, field);
+
+  if (period < 0)
+    return refuse_verbatim (error, "heartbeat time period cannot be a negative duration");
+  return period == 0 || period >= MIN_HEARTBEAT || refuse_verbatim (error, "minimum heartbeat time period is: 100ms");
 }
 
 gboolean

@@ -357,7 +357,9 @@ TYPE (swarm_orchestration_config, SwarmOrchestrationConfig);
 
 static const SwarmField swarm_raft_config_fields[] = {
   SWARM_FIELD (1, "SnapshotInterval", SwarmRaftConfig, snapshot_interval, UINT, .fallback = 10000, .flags = SWARM_FIELD_ALWAYS,
-               .doc = "Log entries between snapshots."),
+               .doc = "Log entries between snapshots, at most; 0: 10000. Two MiB of entries, or as much as the state has, make one due, too."),
+  SWARM_FIELD (2, "LogEntriesForSlowFollowers", SwarmRaftConfig, slow_followers, UINT, .fallback = 500, .flags = SWARM_FIELD_ALWAYS,
+               .doc = "Log entries kept behind a snapshot, for managers that lag; no more than a MiB of them."),
   { 0 },
 };
 TYPE (swarm_raft_config, SwarmRaftConfig);
@@ -365,7 +367,7 @@ TYPE (swarm_raft_config, SwarmRaftConfig);
 static const SwarmField swarm_dispatcher_config_fields[] = {
   SWARM_FIELD (1, "HeartbeatPeriod", SwarmDispatcherConfig, heartbeat_period, DURATION, .fallback = SECOND,
                .flags = SWARM_FIELD_ALWAYS, .validate = swarm_rule_heartbeat,
-               .doc = "Time between a node's heartbeats; it is down after three missed ones."),
+               .doc = "Time between a node's heartbeats, at least 100 ms (0: 1 s); it is down after three missed ones."),
   { 0 },
 };
 TYPE (swarm_dispatcher_config, SwarmDispatcherConfig);

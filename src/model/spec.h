@@ -282,13 +282,14 @@ SWARM_MESSAGE_DECLARE (SwarmOrchestrationConfig, swarm_orchestration_config)
 
 typedef struct {
   SwarmMessage message;
-  guint64 snapshot_interval; /* entries, default 10000 */
+  guint64 snapshot_interval; /* entries; 0: the default, 10000 */
+  guint64 slow_followers;    /* entries kept behind a snapshot; default 500 */
 } SwarmRaftConfig;
 SWARM_MESSAGE_DECLARE (SwarmRaftConfig, swarm_raft_config)
 
 typedef struct {
   SwarmMessage message;
-  gint64 heartbeat_period; /* ns, default 1 s; down after 3 */
+  gint64 heartbeat_period; /* ns; 0: the default, 1 s; down after 3 */
 } SwarmDispatcherConfig;
 SWARM_MESSAGE_DECLARE (SwarmDispatcherConfig, swarm_dispatcher_config)
 

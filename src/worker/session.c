@@ -220,6 +220,20 @@ lost (SwarmWorkerSession *self, const GError *error)
 static void
 next_beat (SwarmWorkerSession *self);
 
+/* The leader has told the time until the next beat, which is a little different each time. One that is much shorter holds from now on: the
+ * leader waits for no more than three of them. */
+static void
+take_period (SwarmWorkerSession *self, gint64 period_ns)
+{
+  gint64 old = self->period_us;
+
+  self->period_us = CLAMP (period_ns / 1000, PERIOD_MIN_US, PERIOD_MAX_US);
+  if (self->period_us >= old / 2)
+    return;
+  swarm_clock_clear_timer (self->worker->config.clock, &self->timer);
+  next_beat (self);
+}
+
 static void
 on_beat_answered (GVariant *reply, const GError *error, gpointer data)
 {
@@ -238,8 +252,8 @@ on_beat_answered (GVariant *reply, const GError *error, gpointer data)
   if (error != NULL || !g_variant_is_of_type (reply, G_VARIANT_TYPE ("(x)")))
     return; /* the next one may do; too many and the timer gives up */
   g_variant_get (reply, "(x)", &period_ns);
-  self->period_us = CLAMP (period_ns / 1000, PERIOD_MIN_US, PERIOD_MAX_US);
   self->answered_at = swarm_clock_boottime (self->worker->config.clock);
+  take_period (self, period_ns);
 }
 
 static void

@@ -299,6 +299,32 @@ test_remove (void)
 
 /* ---- the real log ---- */
 
+/* Every manager goes by the cluster's spec at once: how often it takes a snapshot, and how much of the log it keeps behind it. */
+static void
+test_snapshot_settings (void)
+{
+  g_autoptr (SimCluster) cluster = cluster_of (3, 1, FALSE);
+  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", 1);
+  g_autoptr (SwarmClusterSpec) change = swarm_cluster_spec_new ();
+  SwarmId id = create (cluster, spec);
+  Outcome out = { 0 };
+  change->raft = swarm_raft_config_new ();
+  change->raft->snapshot_interval = 50;
+  change->raft->slow_followers = 7;
+  swarm_control_update_cluster (control_of (cluster), swarm_store_cluster (sim_cluster_store (cluster))->object.version, change, NULL, outcome,
+                                &out);
+  finish (cluster, &out);
+  for (guint i = 0; i < 60; i++)
+    scale (cluster, &id, 1 + i % 2);
+  sim_cluster_run (cluster, 5 * SECOND);
+  for (guint i = 0; i < 3; i++) {
+    SwarmConsensusStats stats;
+    swarm_consensus_stats (sim_cluster_machine (cluster, i)->consensus, &stats);
+    g_assert_cmpuint (stats.snapshots_taken, >=, 2);
+    g_assert_cmpuint (stats.snapshot_index - stats.first_index, <=, 7);
+  }
+}
+
 static void
 test_power_cut_of_the_only_manager (void)
 {
@@ -398,6 +424,7 @@ main (int argc, char **argv)
   g_test_add_func ("/brain/manager-restart", test_manager_restart);
   g_test_add_func ("/brain/drain", test_drain);
   g_test_add_func ("/brain/host-ports", test_host_ports);
+  g_test_add_func ("/brain/snapshot-settings", test_snapshot_settings);
   g_test_add_func ("/brain/remove", test_remove);
   g_test_add_func ("/brain/power-cut-of-the-only-manager", test_power_cut_of_the_only_manager);
   g_test_add_func ("/brain/leader-change", test_leader_change);

@@ -118,19 +118,11 @@ merge_cluster_spec (const SwarmClusterSpec *given, const SwarmClusterSpec *old)
 }
 
 static gboolean
-check_cluster_spec (SwarmControl *self, const SwarmClusterSpec *spec, const SwarmClusterSpec *old, GError **error)
+check_cluster_spec (SwarmControl *self, const SwarmClusterSpec *spec, GError **error)
 {
   if (!swarm_message_validate (spec, error))
     return FALSE;
-  if (self->schedulers != NULL && !swarm_scheduler_set_check (self->schedulers, spec->orchestration->strategy, error))
-    return FALSE;
-  if (!swarm_message_equal (spec->dispatcher, old->dispatcher))
-    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED, "changing the heartbeat period is not available yet");
-  else if (!swarm_message_equal (spec->raft, old->raft))
-    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED, "changing the snapshot interval is not available yet");
-  else
-    return TRUE;
-  return FALSE;
+  return self->schedulers == NULL || swarm_scheduler_set_check (self->schedulers, spec->orchestration->strategy, error);
 }
 
 static gboolean
@@ -146,7 +138,7 @@ fill_update_cluster (SwarmOperation *self, SwarmTx *tx, GError **error)
     return FALSE;
   }
   g_autoptr (SwarmClusterSpec) spec = merge_cluster_spec ((SwarmClusterSpec *) self->spec, cluster->spec);
-  if (!check_cluster_spec (self->control, spec, cluster->spec, error))
+  if (!check_cluster_spec (self->control, spec, error))
     return FALSE;
   g_autoptr (SwarmCluster) copy = swarm_cluster_copy (cluster);
   swarm_message_set_pointer (&copy->spec, spec);

@@ -46,8 +46,8 @@ typedef struct {
 /* The very first transaction: cluster with join tokens, and the founding node. Fails with ALREADY_EXISTS on a second go. */
 void swarm_control_init_cluster (SwarmControl *self, const SwarmInitCluster *init, const char *request_id, SwarmControlFunc done,
                                  gpointer data);
-/* Replaces the cluster's spec. @version: what the caller read (`update out of sequence` when stale). What the agents do not follow while
- * they run (heartbeats, snapshots) is refused. */
+/* Replaces the cluster's spec. @version: what the caller read (`update out of sequence` when stale). All of it is followed at once, but
+ * for heartbeats: each node hears of a new period with its next beat. */
 void swarm_control_update_cluster (SwarmControl *self, guint64 version, const SwarmClusterSpec *spec, const char *request_id,
                                    SwarmControlFunc done, gpointer data);
 /* @role: "worker" or "manager" (`unknown role x`). reply->text is the new token. */

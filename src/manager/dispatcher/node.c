@@ -6,6 +6,8 @@
 #define DEFAULT_PERIOD_US (1 * G_TIME_SPAN_SECOND)
 #define MISSED_BEATS 3
 #define UNKNOWN_BEATS 6
+/* To find out that the leader is gone, and who is the next one, takes a node some time whatever its period. */
+#define UNKNOWN_MIN_US (3 * G_TIME_SPAN_SECOND)
 #define GRACE_US (60 * G_TIME_SPAN_SECOND)
 /* swarm: 8 s at a heartbeat period of 5 s. It must stay below the time after which a silent node is down. */
 #define REGISTRATION_WINDOW(period) ((period) * 8 / 5)
@@ -111,7 +113,9 @@ gint64
 swarm_node_record_beat (SwarmNodeRecord *self)
 {
   gint64 period = swarm_heartbeat_period (self->leader->store);
-  record_wait (self, SWARM_WAIT_HEARTBEAT, MISSED_BEATS * period);
+  /* It goes by the period that it was told last until it hears of a new one, in the answer to this beat. */
+  record_wait (self, SWARM_WAIT_HEARTBEAT, MISSED_BEATS * MAX (period, self->told));
+  self->told = period;
   guint32 jitter = (guint32) MIN (period / 5, G_MAXINT32);
   return jitter > 0 ? period - jitter / 2 + swarm_random_below (self->leader->random, jitter) : period;
 }
@@ -176,7 +180,8 @@ swarm_node_record_inherit (SwarmNodeRecord *self, const SwarmNode *node)
     record_wait (self, SWARM_WAIT_GRACE, GRACE_US);
     return;
   }
-  record_wait (self, SWARM_WAIT_UNKNOWN, UNKNOWN_BEATS * swarm_heartbeat_period (self->leader->store));
+  gint64 period = swarm_heartbeat_period (self->leader->store);
+  record_wait (self, SWARM_WAIT_UNKNOWN, MAX (UNKNOWN_BEATS * period, UNKNOWN_MIN_US));
   if (node->status->state != SWARM_NODE_UNKNOWN)
     swarm_node_writer_set (self->writer, &self->id, SWARM_NODE_UNKNOWN,
                            "Node moved to \"unknown\" state due to leadership change in cluster", NULL, NULL, NULL);

@@ -20,6 +20,7 @@ typedef struct {
   gboolean link_up;      /* of the session */
   SwarmWait wait;
   gint64 deadline; /* boottime */
+  gint64 told;     /* the heartbeat period it goes by, µs; 0: none yet */
   SwarmTimer *timer;
   gint64 registrations[3]; /* boottime of the last ones, a ring */
   guint n_registrations;
