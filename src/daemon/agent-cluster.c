@@ -660,20 +660,21 @@ leave_forgotten (gpointer data)
 }
 
 static void
-leave_drained (gpointer data)
+leave_said (gpointer data)
 {
   SwarmAgentJob *job = data;
   forget_cluster (job->agent, leave_forgotten, job);
 }
 
+/* The tasks are replaced from now on, and not before: none runs twice. */
 static void
-leave_said (gpointer data)
+leave_drained (gpointer data)
 {
   SwarmAgentJob *job = data;
   if (job->agent->worker != NULL)
-    swarm_worker_drain (job->agent->worker, LEAVE_DRAIN_US, leave_drained, job);
+    swarm_worker_goodbye (job->agent->worker, TRUE, leave_said, job);
   else
-    swarm_agent_purge_tasks (job->agent, LEAVE_DRAIN_US, leave_drained, job);
+    leave_said (job);
 }
 
 void
@@ -702,7 +703,7 @@ swarm_agent_leave (gpointer agent, gboolean force, SwarmInvocation *invocation)
   }
   SwarmAgentJob *job = job_new (self, JOB_LEAVE, invocation);
   if (self->worker != NULL)
-    swarm_worker_goodbye (self->worker, TRUE, leave_said, job);
+    swarm_worker_drain (self->worker, LEAVE_DRAIN_US, leave_drained, job);
   else
-    leave_said (job);
+    swarm_agent_purge_tasks (self, LEAVE_DRAIN_US, leave_drained, job);
 }

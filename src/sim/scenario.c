@@ -11,11 +11,11 @@
 
 ENUM (sim_do, "event", { SIM_DO_NODE_DOWN, "node-down" }, { SIM_DO_NODE_SHUTDOWN, "node-shutdown" }, { SIM_DO_NODE_UP, "node-up" },
       { SIM_DO_AGENT_KILL, "agent-kill" }, { SIM_DO_AGENT_STOP, "agent-stop" }, { SIM_DO_AGENT_START, "agent-start" },
-      { SIM_DO_NODE_CUT, "node-cut" }, { SIM_DO_NODE_STALL, "node-stall" }, { SIM_DO_NODE_RESET, "node-reset" }, { SIM_DO_HEAL, "heal" },
+      { SIM_DO_NODE_CUT, "node-cut" }, { SIM_DO_NODE_STALL, "node-stall" }, { SIM_DO_NODE_RESET, "node-reset" }, { SIM_DO_NODE_NOISE, "node-noise" }, { SIM_DO_HEAL, "heal" },
       { SIM_DO_DISK_DELAY, "disk-delay" }, { SIM_DO_NODE_ACTIVATE, "node-activate" }, { SIM_DO_NODE_PAUSE, "node-pause" },
       { SIM_DO_NODE_DRAIN, "node-drain" }, { SIM_DO_NODE_LABELS, "node-labels" }, { SIM_DO_NODE_RESOURCES, "node-resources" },
       { SIM_DO_NODE_JOIN, "node-join" }, { SIM_DO_NODE_LEAVE, "node-leave" }, { SIM_DO_NODE_REMOVE, "node-remove" },
-      { SIM_DO_NODE_DEMOTE, "node-demote" }, { SIM_DO_CLUSTER_UPDATE, "cluster-update" }, { SIM_DO_CLOCK_STEP, "clock-step" }, { SIM_DO_LEADER_KILL, "leader-kill" },
+      { SIM_DO_NODE_DEMOTE, "node-demote" }, { SIM_DO_NODE_PROMOTE, "node-promote" }, { SIM_DO_CLUSTER_UPDATE, "cluster-update" }, { SIM_DO_CLOCK_STEP, "clock-step" }, { SIM_DO_LEADER_KILL, "leader-kill" },
       { SIM_DO_LEADER_DOWN, "leader-down" }, { SIM_DO_LEADER_CUT, "leader-cut" }, { SIM_DO_TASK_EXIT, "task-exit" },
       { SIM_DO_SERVICE_CREATE, "service-create" }, { SIM_DO_SERVICE_UPDATE, "service-update" }, { SIM_DO_SERVICE_SCALE, "service-scale" },
       { SIM_DO_SERVICE_ROLLBACK, "service-rollback" }, { SIM_DO_SERVICE_REBALANCE, "service-rebalance" }, { SIM_DO_SERVICE_REMOVE, "service-remove" });
@@ -113,7 +113,7 @@ check_node (const SwarmMessage *message, GError **error)
 static gboolean
 is_node_event (SimDo what)
 {
-  return (what >= SIM_DO_NODE_DOWN && what <= SIM_DO_NODE_RESET)
+  return (what >= SIM_DO_NODE_DOWN && what <= SIM_DO_NODE_NOISE)
          || (what >= SIM_DO_DISK_DELAY && what <= SIM_DO_CLOCK_STEP && what != SIM_DO_CLUSTER_UPDATE);
 }
 
@@ -127,6 +127,8 @@ check_action (const SwarmMessage *message, GError **error)
     return invalid (error, "Node is missing");
   if (self->what == SIM_DO_CLUSTER_UPDATE && self->cluster == NULL)
     return invalid (error, "Cluster is missing");
+  if (self->loss > 100)
+    return invalid (error, "Loss is 0 to 100");
   if (self->what == SIM_DO_SERVICE_CREATE ? self->spec == NULL && self->spec_text == NULL : self->what >= SIM_DO_TASK_EXIT && self->service == NULL)
     return invalid (error, self->what == SIM_DO_SERVICE_CREATE ? "Spec is missing" : "Service is missing");
   return TRUE;
@@ -216,7 +218,7 @@ static const SwarmField sim_action_fields[] = {
   SWARM_FIELD (20, "Error", SimAction, error, STRING,
                .doc = "The call must fail with exactly this text; absent: it must succeed. * in it stands for any characters; \"*\": it may also succeed."),
   SWARM_FIELD (21, "Delay", SimAction, delay, DOUBLE, .validate = rule_time,
-               .doc = "Of disk-delay: the longest time that a write takes."),
+               .doc = "Of disk-delay: the longest time that a write takes. Of node-noise: how late a message may be."),
   SWARM_FIELD (22, "SpecText", SimAction, spec_text, STRING, .doc = "Spec as a text that is parsed when the event happens. A Spec beside an Error becomes one."),
   SWARM_FIELD (23, "Cluster", SimAction, cluster, MESSAGE, .type = &swarm_cluster_spec_type, .doc = "Of cluster-update: the new Spec of the cluster."),
   SWARM_FIELD (24, "Order", SimAction, order, ENUM, .enumeration = &swarm_drain_order_enum, .doc = "Of node-drain: in which order tasks are replaced."),
@@ -224,6 +226,7 @@ static const SwarmField sim_action_fields[] = {
   SWARM_FIELD (26, "Platform", SimAction, platform, MESSAGE, .type = &swarm_platform_type, .doc = "Of node-resources: the new platform."),
   SWARM_FIELD (27, "Plugins", SimAction, plugins, MESSAGES, .type = &swarm_engine_plugin_type, .doc = "Of node-resources: the new plugins."),
   SWARM_FIELD (28, "MaxMoves", SimAction, moves, UINT, .doc = "Of service-rebalance: so many moves at most; 0: all."),
+  SWARM_FIELD (29, "Loss", SimAction, loss, UINT, .doc = "Of node-noise: so many of 100 messages are lost."),
   { 0 },
 };
 TYPE (sim_action, SimAction, check_action);

@@ -50,6 +50,7 @@ typedef enum {
   SIM_DO_NODE_CUT,
   SIM_DO_NODE_STALL,
   SIM_DO_NODE_RESET,
+  SIM_DO_NODE_NOISE,
   SIM_DO_HEAL,
   SIM_DO_DISK_DELAY,
   SIM_DO_NODE_ACTIVATE,
@@ -61,6 +62,7 @@ typedef enum {
   SIM_DO_NODE_LEAVE,
   SIM_DO_NODE_REMOVE,
   SIM_DO_NODE_DEMOTE,
+  SIM_DO_NODE_PROMOTE,
   SIM_DO_CLUSTER_UPDATE,
   SIM_DO_CLOCK_STEP,
   SIM_DO_LEADER_KILL,
@@ -102,6 +104,7 @@ typedef struct {
   SwarmPlatform *platform;
   GPtrArray *plugins; /* SwarmEnginePlugin */
   guint64 moves;
+  guint64 loss; /* percent */
 } SimAction;
 SWARM_MESSAGE_DECLARE (SimAction, sim_action)
 

@@ -84,6 +84,7 @@ call_judge (Call *call, const GError *error)
     call->run->figures.refused++;
   else
     call->run->figures.acknowledged++;
+  call->run->figures.rebalances += error == NULL && call->what == SIM_DO_SERVICE_REBALANCE;
   if (g_strcmp0 (want, got) == 0 || g_strcmp0 (want, "*") == 0 || (want != NULL && got != NULL && g_pattern_match_simple (want, got)) || (want == NULL && !call->run->options.strict))
     return;
   sim_run_fail (call->run, "%s of %s: %s%s%s%s%s", swarm_enum_to_string (&sim_do_enum, call->what), call_name (call),
@@ -102,7 +103,7 @@ call_answered (const SwarmControlReply *reply, const GError *error, gpointer dat
     return;
   }
   if (error == NULL) {
-    gboolean node = call->action != NULL && call->what >= SIM_DO_NODE_ACTIVATE && call->what <= SIM_DO_NODE_DEMOTE;
+    gboolean node = call->action != NULL && call->what >= SIM_DO_NODE_ACTIVATE && call->what <= SIM_DO_NODE_PROMOTE;
     gboolean removed = call->what == SIM_DO_SERVICE_REMOVE || call->what == SIM_DO_NODE_REMOVE;
     SwarmKind kind = call->what == SIM_DO_CLUSTER_UPDATE ? SWARM_KIND_CLUSTER : node ? SWARM_KIND_NODE : SWARM_KIND_SERVICE;
     SwarmId id = call->what == SIM_DO_SERVICE_CREATE ? reply->id : call->id;
@@ -183,8 +184,9 @@ call_node (Call *call, SwarmControl *control)
   } else if (call->what == SIM_DO_NODE_REMOVE) {
     sim_promises_may_go (call->run->cluster->promises, &call->id);
     swarm_control_remove_node (control, &call->id, action->force, call->request, call_answered, call);
-  } else if (call->what == SIM_DO_NODE_DEMOTE) {
-    swarm_control_set_role (control, &call->id, SWARM_ROLE_WORKER, call->request, call_answered, call);
+  } else if (call->what == SIM_DO_NODE_DEMOTE || call->what == SIM_DO_NODE_PROMOTE) {
+    SwarmRole role = call->what == SIM_DO_NODE_PROMOTE ? SWARM_ROLE_MANAGER : SWARM_ROLE_WORKER;
+    swarm_control_set_role (control, &call->id, role, call->request, call_answered, call);
   } else if (call->what == SIM_DO_NODE_DRAIN && (action->order != 0 || action->deadline > 0)) {
     swarm_control_drain_node (control, &call->id, action->order, (gint64) (action->deadline * G_USEC_PER_SEC), call->request, call_answered, call);
   } else {
@@ -338,6 +340,9 @@ mend (gpointer data)
   case SIM_DO_NODE_STALL:
     set_paths (job->run, job);
     break;
+  case SIM_DO_NODE_NOISE:
+    sim_host_set_noise (job->machine->host, 0, 0);
+    break;
   case SIM_DO_DISK_DELAY:
     sim_disk_set_delay (job->machine->log_disk, 100, DISK_US);
     sim_disk_set_delay (job->machine->worker_disk, 100, DISK_US);
@@ -354,7 +359,7 @@ heal (SimRun *self)
 {
   for (guint i = 0; i < self->faults->len; i++) {
     Fault *fault = g_ptr_array_index (self->faults, i);
-    if (is_cut (fault) || fault->what == SIM_DO_DISK_DELAY)
+    if (is_cut (fault) || fault->what == SIM_DO_DISK_DELAY || fault->what == SIM_DO_NODE_NOISE)
       mend (fault);
   }
 }
@@ -402,6 +407,9 @@ do_fault (SimRun *self, const SimAction *action, const Fault *fault)
     return TRUE;
   case SIM_DO_DISK_DELAY:
     slow_disks (machine, action->delay);
+    return TRUE;
+  case SIM_DO_NODE_NOISE:
+    sim_host_set_noise (machine->host, (guint) action->loss, (gint64) (action->delay * G_USEC_PER_SEC));
     return TRUE;
   case SIM_DO_NODE_RESET:
     reset_links (self, machine, fault->other);

@@ -35,7 +35,7 @@ typedef struct {
 SimCluster *sim_cluster_new (const SimClusterConfig *config);
 void sim_cluster_free (SimCluster *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimCluster, sim_cluster_free)
-/* An absent worker joins, as soon as somebody leads. */
+/* An absent machine joins, as soon as somebody leads. */
 void sim_cluster_join (SimCluster *self, SimMachine *machine);
 /* For sim-form.c: SimWorld.store_opened. */
 void sim_cluster_store_opened (SimMachine *machine, gpointer data);

@@ -20,7 +20,7 @@ typedef struct {
   gboolean verbose, print, lie, twin;
   /* Found: */
   guint64 passed, failed, counted;
-  SimRunFigures sum;
+  SimRunFigures sum, least; /* least: of counted seeds */
 } Fuzz;
 
 /* What a child tells. */
@@ -126,12 +126,35 @@ failed (Fuzz *self, guint64 seed, const char *why)
   save (self, least, seed);
 }
 
+/* What a seed must have reached at every moment (managers, nodes), or on the whole. */
+static gboolean
+counts (const SimRunFigures *f)
+{
+  return f->least_managers >= 3 && f->least_nodes >= 20 && f->services >= 10 && f->seconds >= 300 && f->faults >= 50;
+}
+
+static void
+add_least (SimRunFigures *least, const SimRunFigures *f, gboolean first)
+{
+  least->least_managers = first ? f->least_managers : MIN (least->least_managers, f->least_managers);
+  least->least_nodes = first ? f->least_nodes : MIN (least->least_nodes, f->least_nodes);
+  least->services = first ? f->services : MIN (least->services, f->services);
+  least->seconds = first ? f->seconds : MIN (least->seconds, f->seconds);
+  least->faults = first ? f->faults : MIN (least->faults, f->faults);
+}
+
 static void
 count (Fuzz *self, guint64 seed, const SimRunFigures *f)
 {
   SimRunFigures *sum = &self->sum;
+  gboolean counted = counts (f);
   self->passed++;
-  self->counted += f->nodes >= 20 && f->services >= 10 && f->seconds >= 300 && f->faults >= 50;
+  if (counted)
+    add_least (&self->least, f, self->counted == 0);
+  else
+    printf ("seed %" G_GUINT64_FORMAT ": not counted: at least %u managers, %u nodes; %u services, %.0f s, %u faults\n", seed, f->least_managers,
+            f->least_nodes, f->services, f->seconds, f->faults);
+  self->counted += counted;
   sum->elections += f->elections;
   sum->crashes += f->crashes;
   sum->faults += f->faults;
@@ -142,9 +165,14 @@ count (Fuzz *self, guint64 seed, const SimRunFigures *f)
   sum->updates += f->updates;
   sum->rollbacks += f->rollbacks;
   sum->seconds += f->seconds;
+  sum->services += f->services;
+  sum->joins += f->joins;
+  sum->promotions += f->promotions;
+  sum->demotions += f->demotions;
+  sum->rebalances += f->rebalances;
   if (self->verbose)
-    printf ("seed %" G_GUINT64_FORMAT ": ok; %u nodes, %u services, %.0f s, %u faults, %u elections, %u tasks, %u moved\n", seed, f->nodes, f->services,
-            f->seconds, f->faults, f->elections, f->tasks, f->moved);
+    printf ("seed %" G_GUINT64_FORMAT ": ok; %u managers, %u nodes, %u services, %.0f s, %u faults, %u elections, %u tasks, %u moved\n", seed,
+            f->least_managers, f->least_nodes, f->services, f->seconds, f->faults, f->elections, f->tasks, f->moved);
 }
 
 static void
@@ -181,10 +209,14 @@ print_summary (Fuzz *self, double took)
 {
   const SimRunFigures *sum = &self->sum;
   guint64 n = self->passed + self->failed;
-  printf ("%" G_GUINT64_FORMAT " seeds clean, %" G_GUINT64_FORMAT " failed; %" G_GUINT64_FORMAT " counted (at least 3 managers, 20 nodes, 10 services, "
-          "300 s, 50 faults)\n", self->passed, self->failed, self->counted);
-  printf ("%.0f simulated seconds, %u faults, %u crashes, %u elections, %u calls (%u acknowledged), %u tasks, %u moved, %u updates, %u rollbacks\n",
-          sum->seconds, sum->faults, sum->crashes, sum->elections, sum->calls, sum->acknowledged, sum->tasks, sum->moved, sum->updates, sum->rollbacks);
+  printf ("%" G_GUINT64_FORMAT " seeds clean, %" G_GUINT64_FORMAT " failed; %" G_GUINT64_FORMAT " counted (at every moment at least 3 managers and 20 nodes; "
+          "10 services, 300 s, 50 faults), %" G_GUINT64_FORMAT " not counted\n", self->passed, self->failed, self->counted, self->passed - self->counted);
+  if (self->counted > 0)
+    printf ("least of a counted seed: %u managers, %u nodes, %u services, %.0f s, %u faults\n", self->least.least_managers, self->least.least_nodes,
+            self->least.services, self->least.seconds, self->least.faults);
+  printf ("%.0f simulated seconds, %u faults, %u crashes, %u elections, %u calls (%u acknowledged), %u services, %u tasks, %u moved, %u updates, "
+          "%u rollbacks, %u rebalances, %u joins, %u promotions, %u demotions\n", sum->seconds, sum->faults, sum->crashes, sum->elections, sum->calls,
+          sum->acknowledged, sum->services, sum->tasks, sum->moved, sum->updates, sum->rollbacks, sum->rebalances, sum->joins, sum->promotions, sum->demotions);
   printf ("%.1f s, %.3f s per seed\n", took, n > 0 ? took / (double) n : 0);
 }
 

@@ -453,6 +453,17 @@ sim_disk_kill (SimDisk *self)
 }
 
 void
+sim_disk_wipe (SimDisk *self)
+{
+  fail_pending (self);
+  g_queue_clear_full (&self->unsynced, (GDestroyNotify) batch_free);
+  g_ptr_array_set_size (self->lingering, 0);
+  g_hash_table_remove_all (self->live);
+  g_hash_table_remove_all (self->platter);
+  self->last_due = 0;
+}
+
+void
 sim_disk_fail (SimDisk *self, const char *message)
 {
   g_free (self->failure);

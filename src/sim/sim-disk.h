@@ -24,6 +24,8 @@ void sim_disk_crash (SimDisk *self);
 /* The process is killed but the kernel lives: a prefix of the operations under way is done, and can be read, but is not synced: a later power cut
  * treats it as above, unless a batch touched the same files meanwhile. */
 void sim_disk_kill (SimDisk *self);
+/* Everything is unlinked and synced; batches under way fail. */
+void sim_disk_wipe (SimDisk *self);
 /* The next batch that is submitted fails with @message, and all after it, until sim_disk_repair() or a crash; half of it is written. */
 void sim_disk_fail (SimDisk *self, const char *message);
 void sim_disk_repair (SimDisk *self);

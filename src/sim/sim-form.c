@@ -104,7 +104,7 @@ ask_to_join (SimCluster *self, SimMachine *leader, SimMachine *machine, SwarmCAF
   g_autofree char *csr = sim_crypto_csr (&self->world.crypto);
   if (!swarm_id_is_nil (&machine->wish))
     self->world.random.next_id = &machine->wish;
-  swarm_ca_server_issue (swarm_manager_ca_server (leader->brain), csr, machine->manager ? tokens->manager : tokens->worker,
+  swarm_ca_server_issue (swarm_manager_ca_server (leader->brain), csr, machine->manager || machine->to_manage ? tokens->manager : tokens->worker,
                          swarm_availability_to_string (machine->availability), machine->address, done, data);
   self->world.random.next_id = NULL;
 }
@@ -157,7 +157,7 @@ late_join (gpointer data)
 void
 sim_cluster_join (SimCluster *self, SimMachine *machine)
 {
-  if (!machine->absent || machine->manager || machine->joining)
+  if (!machine->absent || machine->joining)
     return;
   machine->joining = TRUE;
   late_join (machine);

@@ -4,6 +4,8 @@
 #include "runtime-sim.h"
 #include "sim/sim-wire.h"
 
+#define LEAVE_DRAIN_US (20 * G_TIME_SPAN_SECOND)
+
 static SwarmNodeDescription *
 big_description (void)
 {
@@ -20,7 +22,8 @@ sim_machine_new (SimWorld *world, guint number, const SimMachineConfig *config)
   SimMachine *self = g_new0 (SimMachine, 1);
   self->world = world;
   g_strlcpy (self->name, config->name, sizeof self->name);
-  self->manager = config->manager;
+  self->manager = config->manager && !config->absent;
+  self->to_manage = config->manager && config->absent;
   self->availability = config->availability;
   self->absent = config->absent;
   if (config->id != NULL)
@@ -101,6 +104,12 @@ session_changed (SwarmSessionState state, const GError *error, gpointer data)
   ((SimMachine *) data)->session = state;
 }
 
+static void
+node_changed (const SwarmNode *node, gpointer data)
+{
+  sim_machine_node_changed (data, node);
+}
+
 static const char *
 plugin_config (const char *plugin, const char *key, gpointer data)
 {
@@ -132,6 +141,7 @@ start_worker (SimMachine *self)
     .boot_id = self->boot_id,
     .listen_address = self->address,
     .describe = describe,
+    .node_changed = node_changed,
     .session_changed = session_changed,
     .data = self,
   };
@@ -167,6 +177,10 @@ end_process (SimMachine *self, gboolean power_cut)
   if (!self->running)
     return;
   self->running = FALSE;
+  self->asking = FALSE;
+  self->leaving = self->left;
+  self->process++;
+  swarm_clock_clear_timer (self->clock, &self->role_timer);
   self->session = SWARM_SESSION_NONE;
   sim_host_crash (self->host, power_cut);
   g_clear_pointer (&self->worker, swarm_worker_free);
@@ -257,26 +271,29 @@ left (gpointer data)
 
 /* In a turn of its own, as above. */
 static void
-leaving_drained (gpointer data)
+leaving_said (gpointer data)
 {
   SimMachine *self = data;
   swarm_clock_timer (self->clock, 0, SWARM_PRIORITY_NORMAL, left, self);
 }
 
 static void
-leaving_said (gpointer data)
+leaving_drained (gpointer data)
 {
   SimMachine *self = data;
   if (self->worker != NULL)
-    swarm_worker_drain (self->worker, G_TIME_SPAN_MINUTE, leaving_drained, self);
+    swarm_worker_goodbye (self->worker, TRUE, leaving_said, self);
 }
 
 void
 sim_machine_leave (SimMachine *self)
 {
+  if (self->manager || self->absent)
+    return; /* it is to be demoted first */
+  if (!self->running || self->worker == NULL)
+    return; /* nobody there to ask */
   self->leaving = TRUE;
-  if (self->running && self->worker != NULL)
-    swarm_worker_goodbye (self->worker, TRUE, leaving_said, self);
+  swarm_worker_drain (self->worker, LEAVE_DRAIN_US, leaving_drained, self);
 }
 
 void

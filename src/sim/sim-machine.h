@@ -38,7 +38,7 @@ typedef struct {
   const SwarmId *id;                 /* NULL: by chance */
   const char *ip;                    /* NULL: by its number */
   SwarmNodeDescription *description; /* NULL: a big one; without host name */
-  gboolean absent;                   /* joins later: sim_cluster_join() */
+  gboolean absent;                   /* joins later, a worker or a manager: sim_cluster_join() */
 } SimMachineConfig;
 
 struct _SimMachine {
@@ -48,6 +48,7 @@ struct _SimMachine {
   SwarmId id;       /* nil until it joined */
   SwarmId wish;     /* what the id is to be; nil: by chance */
   gboolean manager; /* has a brain */
+  gboolean to_manage; /* absent: joins with the managers' token */
   SwarmAvailability availability; /* to join with */
   SwarmNodeDescription *description;
   gboolean absent, joining, leaving, left; /* not yet, or no more, of the cluster */
@@ -60,13 +61,16 @@ struct _SimMachine {
   char boot_id[16];
   /* The agent's process, while it runs: */
   gboolean running;
+  guint process; /* how many there were */
+  SwarmTimer *role_timer; /* sim-role.c */
+  gboolean asking; /* to become a member of the consensus */
   GPtrArray *accepted; /* SwarmLink */
   SwarmRuntimeHost *runtime;
   SwarmNetworkHost *network;
   SwarmWorker *worker;
   SwarmSessionState session;
   /* A manager's part: */
-  guint64 raft_id; /* to join with; 0: founder, or joined already */
+  guint64 raft_id; /* joined with; 0: the founder, or no member */
   gboolean founder;
   SwarmStack *stack; /* NULL: no manager, or off; the store, log and brain are its */
   SwarmStore *store;
@@ -98,6 +102,12 @@ void sim_machine_leave (SimMachine *self);
 gboolean sim_machine_leads (SimMachine *self);
 /* Which managers its worker is to ask; to be set before the first start. */
 GPtrArray *sim_machine_manager_addresses (SimWorld *world);
+
+/* ---- sim-role.c ---- */
+/* The cluster told the node about itself: it becomes a manager, or is one no more. */
+void sim_machine_node_changed (SimMachine *self, const SwarmNode *node);
+/* The consensus let go of it. */
+void sim_machine_step_down_later (SimMachine *self);
 
 /* ---- sim-manager.c: the manager's part ---- */
 void sim_machine_start_brain (SimMachine *self);

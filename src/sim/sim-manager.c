@@ -44,6 +44,18 @@ peer_down (SwarmLink *link, const GError *error, gpointer data)
 
 static const SwarmLinkEvents peer_events = { peer_up, peer_down, NULL };
 
+/* How often a message arrives; lost and doubled ones are what consensus must bear. */
+static guint
+copies (SimMachine *self)
+{
+  guint loss = sim_host_loss (self->host);
+  if (loss == 0)
+    return 1;
+  if (sim_random_chance (&self->world->random, loss))
+    return 0;
+  return sim_random_chance (&self->world->random, loss) ? 2 : 1;
+}
+
 static void
 stack_send (const SwarmId *to, GBytes *message, gpointer data)
 {
@@ -57,7 +69,7 @@ stack_send (const SwarmId *to, GBytes *message, gpointer data)
     link = transport->dial (transport, other->address, SWARM_LINK_CONSENSUS, &peer_events, self);
     g_hash_table_insert (self->peers, other, link);
   }
-  if (link->is_up)
+  for (guint times = link->is_up ? copies (self) : 0; times > 0; times--)
     swarm_link_send (link, "org.swarmagent1.Consensus", "Message",
                      g_variant_new ("(@ay)", g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, message, TRUE)));
 }
@@ -103,21 +115,10 @@ stack_changed (gpointer data)
 {
 }
 
-/* In a turn of its own: consensus is on the stack. */
-static void
-step_down (gpointer data)
-{
-  SimMachine *self = data;
-  if (self->running && self->manager)
-    sim_machine_stop_brain (self);
-  self->manager = FALSE;
-  sim_host_set_identity (self->host, SWARM_PEER_WORKER, &self->id, &self->world->cluster);
-}
-
 static void
 stack_removed (gpointer data)
 {
-  swarm_clock_timer (((SimMachine *) data)->clock, 0, SWARM_PRIORITY_NORMAL, step_down, data);
+  sim_machine_step_down_later (data);
 }
 
 static void

@@ -16,6 +16,8 @@ struct _SimHost {
   SimAcceptFunc accept;
   gpointer accept_data;
   GHashTable *cut_to; /* set of SimHost: nothing reaches them from here */
+  guint loss;         /* of 100 messages */
+  gint64 late_us;
 };
 
 struct _SimNet {
@@ -188,6 +190,27 @@ accept_dial (Wire *wire)
   host->accept (end, host->accept_data);
 }
 
+/* Does the connection break with this message, as sent by the end opposite to @i? */
+static gboolean
+breaks (Wire *wire, guint i)
+{
+  SimHost *from = wire->host[1 - i];
+  return from != NULL && from->loss > 0 && wire->end[0] != NULL && wire->end[0]->kind != SWARM_LINK_CONSENSUS
+         && sim_random_chance (wire->net->random, from->loss);
+}
+
+/* Before or after it came: its sender cannot tell. */
+static void
+deliver_and_break (Wire *wire, SwarmPairEvent *event)
+{
+  if (sim_random_chance (wire->net->random, 50))
+    swarm_pair_event_drop (event);
+  else
+    swarm_pair_event_run (event);
+  wire_die (wire, "connection reset by peer");
+}
+
+/* Somebody holds end @i. */
 static void
 deliver (Wire *wire, guint i, Item *item)
 {
@@ -199,6 +222,8 @@ deliver (Wire *wire, guint i, Item *item)
   if (event != NULL) {
     if (lost)
       swarm_pair_event_drop (event);
+    else if (breaks (wire, i))
+      deliver_and_break (wire, event);
     else
       swarm_pair_event_run (event);
   } else if (i == 1 && !wire->dead) {
@@ -237,6 +262,12 @@ lane_arm (Wire *wire, guint i)
                                    lane_due, lane);
 }
 
+static gint64
+lateness (const SimHost *from)
+{
+  return from != NULL && from->late_us > 0 ? sim_random_range (from->net->random, 0, from->late_us) : 0;
+}
+
 static void
 pair_post (SwarmPairEvent *event, SwarmLink *to, gpointer data)
 {
@@ -247,7 +278,7 @@ pair_post (SwarmPairEvent *event, SwarmLink *to, gpointer data)
 
   item->event = event;
   item->muted = wire->dead || !end_alive (wire, 1 - i);
-  item->due = MAX (lane->last_due, sim_clock_time (wire->net->clock) + delay (wire->net));
+  item->due = MAX (lane->last_due, sim_clock_time (wire->net->clock) + delay (wire->net) + lateness (wire->host[1 - i]));
   lane->last_due = item->due;
   g_queue_push_tail (&lane->items, item);
   lane_arm (wire, i);
@@ -513,6 +544,19 @@ void
 sim_net_reset (SimNet *self, SimHost *a, SimHost *b)
 {
   each_wire (self, a, b, wire_end, NULL);
+}
+
+void
+sim_host_set_noise (SimHost *host, guint loss, gint64 late_us)
+{
+  host->loss = loss;
+  host->late_us = late_us;
+}
+
+guint
+sim_host_loss (SimHost *host)
+{
+  return host->loss;
 }
 
 guint64

@@ -38,5 +38,9 @@ void sim_net_heal (SimNet *self, SimHost *from, SimHost *to);
 void sim_net_heal_all (SimNet *self);
 /* Breaks every link between two hosts at once, as a reset of the connection does. */
 void sim_net_reset (SimNet *self, SimHost *a, SimHost *b);
+/* What @host sends is late by up to @late_us from now on, @loss of 100 messages are lost, and their connection with them; connections of the
+ * consensus only lose and double the message itself: for their sender to do (sim_host_loss()). */
+void sim_host_set_noise (SimHost *host, guint loss, gint64 late_us);
+guint sim_host_loss (SimHost *host);
 /* Messages delivered so far. */
 guint64 sim_net_delivered (SimNet *self);

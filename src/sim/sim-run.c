@@ -113,10 +113,8 @@ machines_check (Machines *self, const SimScenario *scenario, GHashTable *names, 
     const SimMachineConfig *config = &g_array_index (self->configs, SimMachineConfig, i);
     if (!g_hash_table_add (names, (gpointer) config->name))
       return refuse (error, "Nodes", "there are two nodes", config->name);
-    if (config->manager && config->absent)
-      return refuse (error, "Nodes", "only workers can be absent, not", config->name);
   }
-  if (self->configs->len == 0 || !g_array_index (self->configs, SimMachineConfig, 0).manager)
+  if (self->configs->len == 0 || !g_array_index (self->configs, SimMachineConfig, 0).manager || g_array_index (self->configs, SimMachineConfig, 0).absent)
     return refuse (error, "Managers", "the first node must be a manager, not", self->configs->len > 0 ? g_array_index (self->configs, SimMachineConfig, 0).name : "");
   for (guint i = 0; scenario->events != NULL && i < scenario->events->len; i++) {
     const SimAction *action = g_ptr_array_index (scenario->events, i);
@@ -158,6 +156,19 @@ label_nodes (SimRun *self, const SimScenario *scenario)
   sim_cluster_run (self->cluster, G_TIME_SPAN_SECOND);
 }
 
+/* Those of the beginning. */
+static void
+count_nodes (SimRun *self, GArray *configs)
+{
+  for (guint i = 0; i < configs->len; i++) {
+    const SimMachineConfig *config = &g_array_index (configs, SimMachineConfig, i);
+    self->figures.nodes += !config->absent;
+    self->figures.managers += config->manager && !config->absent;
+  }
+  self->figures.least_nodes = self->figures.nodes;
+  self->figures.least_managers = self->figures.managers;
+}
+
 SimRun *
 sim_run_new (const SimScenario *scenario, const SimRunOptions *options, GError **error)
 {
@@ -183,7 +194,7 @@ sim_run_new (const SimScenario *scenario, const SimRunOptions *options, GError *
   self->cluster = sim_cluster_new (&config);
   self->cluster->lenient = TRUE;
   label_nodes (self, scenario);
-  self->figures.nodes = machines.configs->len;
+  count_nodes (self, machines.configs);
   self->cluster->on_commit = sim_trace_commit;
   self->cluster->on_commit_data = self;
   self->cluster->on_change = cluster_changed;

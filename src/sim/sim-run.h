@@ -17,7 +17,9 @@ typedef struct {
 
 typedef struct {
   guint elections, crashes, faults, calls, acknowledged, refused;
-  guint tasks, moved, updates, rollbacks, services, nodes;
+  guint tasks, moved, updates, rollbacks, services;
+  guint nodes, managers, least_nodes, least_managers; /* now, and the least there were */
+  guint joins, promotions, demotions, rebalances;
   double seconds;
 } SimRunFigures;
 

@@ -20,6 +20,9 @@ check_settled_container (const RuntimeSimTask *container, gpointer data)
   SwarmId id;
   if (!container->exists || !machine->powered || settled->why != NULL || !swarm_id_parse (container->task_id, &id))
     return;
+  /* It was removed by force while its agent was away: nobody can tell it anything. */
+  if (swarm_store_get (settled->store, SWARM_KIND_NODE, &machine->id) == NULL)
+    return;
   const SwarmTask *task = swarm_store_get (settled->store, SWARM_KIND_TASK, &id);
   if (!container->running) {
     if (task == NULL)
@@ -84,14 +87,37 @@ check_global_node (gpointer object, gpointer data)
   return FALSE;
 }
 
+/* Each node that takes a global job has completed it once. */
+static gboolean
+check_global_job_node (gpointer object, gpointer data)
+{
+  GlobalCheck *check = data;
+  const SwarmNode *node = object;
+  guint64 iteration = check->service->job_status != NULL ? check->service->job_status->iteration : 0;
+  guint done = 0;
+  if (node->spec->availability != SWARM_AVAILABILITY_ACTIVE || node->status->state != SWARM_NODE_READY
+      || !swarm_constraints_match (check->constraints, node))
+    return TRUE;
+  for (guint i = 0; i < check->tasks->len; i++) {
+    const SwarmTask *task = g_ptr_array_index (check->tasks, i);
+    done += swarm_id_equal (&task->node_id, &node->object.id) && task->job_iteration == iteration && task->status->state == SWARM_TASK_COMPLETE;
+  }
+  if (done == 1)
+    return TRUE;
+  check->why = g_strdup_printf ("%s: was completed %u times on %s", check->service->spec->name, done,
+                                node->description != NULL ? node->description->hostname : "?");
+  return FALSE;
+}
+
 static char *
 check_global (const Settled *settled, const SwarmService *service, GPtrArray *tasks)
 {
+  gboolean job = swarm_service_spec_kind (service->spec) == SWARM_SERVICE_GLOBAL_JOB;
   const SwarmPlacement *placement = service->spec->task->placement;
   g_autoptr (GPtrArray) constraints = swarm_constraints_parse (placement != NULL ? placement->constraints : NULL, NULL);
   GlobalCheck check = { settled, service, tasks, constraints, NULL };
   if (constraints != NULL)
-    swarm_store_foreach (settled->store, SWARM_KIND_NODE, check_global_node, &check);
+    swarm_store_foreach (settled->store, SWARM_KIND_NODE, job ? check_global_job_node : check_global_node, &check);
   return check.why;
 }
 
@@ -126,6 +152,43 @@ check_history (const Settled *settled, const SwarmService *service, GPtrArray *t
   return NULL;
 }
 
+/* ---- managers ---- */
+
+/* Who is to be a manager votes and has a brain, nobody else. */
+static char *
+check_role (const SimCluster *cluster, const SimMachine *machine, const SwarmNode *node, GArray *members)
+{
+  const SwarmConsensusMember *member = NULL;
+  gboolean wanted = node->spec->role == SWARM_ROLE_MANAGER;
+  for (guint i = 0; i < members->len; i++) {
+    const SwarmConsensusMember *one = &g_array_index (members, SwarmConsensusMember, i);
+    if (swarm_id_equal (&one->node, &machine->id))
+      member = one;
+  }
+  if (wanted ? member == NULL || !member->voter || node->manager_status == NULL : member != NULL || node->manager_status != NULL)
+    return g_strdup_printf ("%s is to be a %s: %s", machine->name, swarm_role_to_string (node->spec->role),
+                            member == NULL ? "no member" : member->voter ? "it votes" : "a standby");
+  if (machine->running && wanted != (machine->stack != NULL))
+    return g_strdup_printf ("%s is to be a %s, and has %s brain", machine->name, swarm_role_to_string (node->spec->role), wanted ? "no" : "a");
+  return NULL;
+}
+
+static char *
+check_roles (const Settled *settled, const SimMachine *leader)
+{
+  if (leader->consensus == NULL)
+    return NULL;
+  char *why = NULL;
+  g_autoptr (GArray) members = swarm_consensus_members (leader->consensus);
+  for (guint i = 0; i < sim_cluster_n_machines (settled->cluster) && why == NULL; i++) {
+    const SimMachine *machine = sim_cluster_machine (settled->cluster, i);
+    const SwarmNode *node = swarm_store_get (settled->store, SWARM_KIND_NODE, &machine->id);
+    if (node != NULL)
+      why = check_role (settled->cluster, machine, node, members);
+  }
+  return why;
+}
+
 static gboolean
 check_settled_service (gpointer object, gpointer data)
 {
@@ -138,7 +201,7 @@ check_settled_service (gpointer object, gpointer data)
     run += is_good (settled, service, g_ptr_array_index (tasks, i));
   if (kind == SWARM_SERVICE_REPLICATED && run != swarm_service_spec_replicas (service->spec))
     settled->why = g_strdup_printf ("%s: %u tasks of %" G_GUINT64_FORMAT " run", service->spec->name, run, swarm_service_spec_replicas (service->spec));
-  else if (kind == SWARM_SERVICE_GLOBAL)
+  else if (kind == SWARM_SERVICE_GLOBAL || kind == SWARM_SERVICE_GLOBAL_JOB)
     settled->why = check_global (settled, service, tasks);
   else if (kind == SWARM_SERVICE_REPLICATED_JOB)
     settled->why = check_job (service, tasks);
@@ -155,6 +218,8 @@ sim_cluster_is_settled (SimCluster *self, char **why)
   Settled settled = { self, leader != NULL ? leader->store : NULL, 0, NULL };
   if (leader == NULL)
     settled.why = g_strdup ("nobody leads");
+  else
+    settled.why = check_roles (&settled, leader);
   if (settled.why == NULL)
     runtime_sim_foreach (NULL, check_settled_container, &settled);
   if (settled.why == NULL)

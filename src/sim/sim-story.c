@@ -6,6 +6,7 @@
 #define SERVICES 12
 #define GLOBAL_PERCENT 20
 #define JOB_PERCENT 15
+#define GLOBAL_JOB_PERCENT 8
 #define REST 900.0 /* how long everything may take to come to rest */
 
 typedef struct {
@@ -15,11 +16,21 @@ typedef struct {
   double created, removed; /* 0: never */
 } Service;
 
+/* As the story means it; whether and when it comes about, the cluster decides. */
+typedef struct {
+  const char *name;
+  gboolean manager;
+  double since; /* has its role */
+  double until; /* leaves; 0: stays */
+} Node;
+
 typedef struct {
   const SimStoryOptions *options;
   SimRandom dice;
   SimScenario *scenario;
-  GPtrArray *managers, *workers; /* char * */
+  GPtrArray *managers, *workers; /* char *: as they begin */
+  GArray *nodes;                 /* Node */
+  guint spare;                   /* so many may leave */
   Service services[SERVICES];
   guint made;
   double calm; /* when nothing fails any more */
@@ -79,7 +90,7 @@ add_call (Story *self, double at, SimDo what)
 /* ---- nodes ---- */
 
 static void
-add_node (Story *self, const char *prefix, guint number, gboolean manager)
+add_node (Story *self, const char *prefix, guint number, gboolean manager, gboolean late)
 {
   static const char *const zones[] = { "a", "b", "c" };
   SimNodeSpec *node = sim_node_spec_new ();
@@ -90,23 +101,29 @@ add_node (Story *self, const char *prefix, guint number, gboolean manager)
   node->resources = swarm_resources_new ();
   node->resources->nano_cpus = roll (self, 4, 32) * SECOND_NS;
   node->resources->memory_bytes = roll (self, 8, 64) << 30;
-  node->absent = !manager && number > 4 && chance (self, 8);
-  if (node->absent)
-    add_event (self, roll_time (self, 5, self->calm - 10), SIM_DO_NODE_JOIN)->node = g_strdup (node->name);
+  node->absent = late;
+  Node what = { node->name, manager, late ? roll_time (self, 5, self->calm - 30) : 0, 0 };
+  if (late)
+    add_event (self, what.since, SIM_DO_NODE_JOIN)->node = g_strdup (node->name);
   g_ptr_array_add (self->scenario->nodes, node);
   g_ptr_array_add (manager ? self->managers : self->workers, node->name);
+  g_array_append_val (self->nodes, what);
 }
 
+/* So many as asked for stay; some more come late or may leave. */
 static void
 add_nodes (Story *self)
 {
-  guint managers = chance (self, 30) ? 5 : 3;
+  guint managers = chance (self, 30) ? 5 : 3, workers = self->options->nodes - managers;
+  guint late_managers = chance (self, 50) ? (guint) roll (self, 1, 2) : 0, late_workers = (guint) roll (self, 0, 2);
+  self->spare = (guint) roll (self, 0, 2);
   self->scenario->managers = 0;
   self->scenario->nodes = swarm_messages_new ();
-  for (guint i = 1; i <= managers; i++)
-    add_node (self, "m", i, TRUE);
-  for (guint i = 1; i + managers <= self->options->nodes; i++)
-    add_node (self, "w", i, FALSE);
+  workers += self->spare;
+  for (guint i = 1; i <= managers + late_managers; i++)
+    add_node (self, "m", i, TRUE, i > managers);
+  for (guint i = 1; i <= workers + late_workers; i++)
+    add_node (self, "w", i, FALSE, i > workers);
 }
 
 /* ---- services ---- */
@@ -124,17 +141,24 @@ make_update (Story *self, gboolean rollback)
   return update;
 }
 
+static gboolean
+is_job (const Service *service)
+{
+  return service->kind == SWARM_SERVICE_REPLICATED_JOB || service->kind == SWARM_SERVICE_GLOBAL_JOB;
+}
+
+/* A job must come to its end, however often it fails before: any number of attempts. */
 static SwarmRestartPolicy *
-make_policy (Story *self)
+make_policy (Story *self, gboolean job)
 {
   SwarmRestartPolicy *policy = swarm_restart_policy_new ();
   policy->delay = roll (self, 0, 4) * SECOND_NS / 2;
   policy->backoff = roll (self, 1, 20) * SECOND_NS;
-  if (chance (self, 20))
+  if (!job && chance (self, 20))
     policy->max_attempts = (guint64) roll (self, 1, 6);
   if (policy->max_attempts > 0 && chance (self, 50))
     policy->window = roll (self, 5, 30) * SECOND_NS;
-  if (chance (self, 20))
+  if (job || chance (self, 20))
     policy->condition = SWARM_RESTART_ON_FAILURE;
   return policy;
 }
@@ -158,7 +182,7 @@ fill_task (Story *self, Service *service, SwarmTaskSpec *task)
   task->container = swarm_container_spec_new ();
   task->container->image = g_strdup ("nginx:1");
   if (chance (self, 70))
-    task->restart_policy = make_policy (self);
+    task->restart_policy = make_policy (self, is_job (service));
   service->labels = chance (self, 20);
   if (service->labels || chance (self, 30))
     task->placement = swarm_placement_new ();
@@ -171,7 +195,7 @@ fill_task (Story *self, Service *service, SwarmTaskSpec *task)
   } else if (task->placement != NULL && chance (self, 30)) {
     task->placement->strategy = g_strdup (chance (self, 50) ? "binpack" : "random");
   }
-  if (service->kind != SWARM_SERVICE_REPLICATED_JOB && chance (self, 20))
+  if (!is_job (service) && chance (self, 20))
     task->container->healthcheck = make_healthcheck (self);
   if (service->labels) {
     task->placement->constraints = swarm_strings_new ();
@@ -191,6 +215,8 @@ fill_mode (Story *self, const Service *service, SwarmServiceSpec *spec)
   spec->mode = swarm_service_mode_new ();
   if (service->kind == SWARM_SERVICE_GLOBAL) {
     spec->mode->global = swarm_global_new ();
+  } else if (service->kind == SWARM_SERVICE_GLOBAL_JOB) {
+    spec->mode->global_job = swarm_global_job_new ();
   } else if (service->kind == SWARM_SERVICE_REPLICATED_JOB) {
     spec->mode->replicated_job = swarm_replicated_job_new ();
     spec->mode->replicated_job->total_completions = (guint64) roll (self, 1, 12);
@@ -207,18 +233,19 @@ make_service (Story *self, double at)
   Service *service = &self->services[self->made++];
   g_snprintf (service->name, sizeof service->name, "s%u", self->made);
   service->created = at;
-  service->kind = chance (self, GLOBAL_PERCENT) ? SWARM_SERVICE_GLOBAL
-                  : chance (self, JOB_PERCENT)  ? SWARM_SERVICE_REPLICATED_JOB
-                                                : SWARM_SERVICE_REPLICATED;
-  service->host_port = service->kind != SWARM_SERVICE_REPLICATED_JOB && chance (self, 25);
+  service->kind = chance (self, GLOBAL_PERCENT)       ? SWARM_SERVICE_GLOBAL
+                  : chance (self, JOB_PERCENT)        ? SWARM_SERVICE_REPLICATED_JOB
+                  : chance (self, GLOBAL_JOB_PERCENT) ? SWARM_SERVICE_GLOBAL_JOB
+                                                      : SWARM_SERVICE_REPLICATED;
+  service->host_port = !is_job (service) && chance (self, 25);
   SwarmServiceSpec *spec = swarm_service_spec_new ();
   spec->name = g_strdup (service->name);
   spec->task = swarm_task_spec_new ();
   fill_task (self, service, spec->task);
   fill_mode (self, service, spec);
-  if (service->kind != SWARM_SERVICE_REPLICATED_JOB && chance (self, 60))
+  if (!is_job (service) && chance (self, 60))
     spec->update = make_update (self, FALSE);
-  if (service->kind != SWARM_SERVICE_REPLICATED_JOB && chance (self, 40))
+  if (!is_job (service) && chance (self, 40))
     spec->rollback = make_update (self, TRUE);
   if (service->host_port) {
     SwarmPortConfig *port = swarm_port_config_new ();
@@ -247,7 +274,7 @@ add_behaviour (Story *self, const Service *service)
   behaviour->stop_time = roll_time (self, 0.001, 1.5);
   if (chance (self, 20))
     behaviour->healthy_after = roll_time (self, 0.1, 3);
-  if (service->kind == SWARM_SERVICE_REPLICATED_JOB)
+  if (is_job (service))
     behaviour->exit_after = roll_time (self, 0.1, 10);
   g_ptr_array_add (self->scenario->behaviours, behaviour);
   if (!(self->options->faults & SIM_FAULT_TASK) || !chance (self, 35))
@@ -300,10 +327,10 @@ add_service_call (Story *self, double at)
   if (service == NULL)
     return;
   SimAction *action;
-  if (what < 35 && service->kind != SWARM_SERVICE_GLOBAL) {
+  if (what < 30 && service->kind != SWARM_SERVICE_GLOBAL && service->kind != SWARM_SERVICE_GLOBAL_JOB) {
     action = add_call (self, at, SIM_DO_SERVICE_SCALE);
     action->replicas = (guint64) roll (self, 0, service->host_port ? 6 : 12);
-  } else if (what < 85) {
+  } else if (what < 80) {
     action = add_call (self, at, SIM_DO_SERVICE_UPDATE);
     if ((self->options->faults & SIM_FAULT_TASK) && chance (self, 15))
       action->image = g_strdup ("no-such-image");
@@ -311,8 +338,11 @@ add_service_call (Story *self, double at)
       action->image = g_strdup_printf ("nginx:%d", (int) roll (self, 2, 9));
     else
       action->force = TRUE;
-  } else if (what < 95) {
+  } else if (what < 88) {
     action = add_call (self, at, SIM_DO_SERVICE_ROLLBACK);
+  } else if (what < 95) {
+    action = add_call (self, at, SIM_DO_SERVICE_REBALANCE);
+    action->moves = (guint64) roll (self, 0, 4);
   } else {
     action = add_call (self, at, SIM_DO_SERVICE_REMOVE);
     service->removed = at;
@@ -323,18 +353,66 @@ add_service_call (Story *self, double at)
 static void
 add_node_call (Story *self, double at)
 {
-  static const SimDo what[] = { SIM_DO_NODE_DRAIN, SIM_DO_NODE_PAUSE, SIM_DO_NODE_ACTIVATE, SIM_DO_NODE_ACTIVATE, SIM_DO_NODE_LABELS };
+  static const SimDo what[] = { SIM_DO_NODE_DRAIN, SIM_DO_NODE_DRAIN, SIM_DO_NODE_PAUSE, SIM_DO_NODE_ACTIVATE, SIM_DO_NODE_ACTIVATE, SIM_DO_NODE_LABELS };
   const char *node = pick_node (self);
-  SimAction *action = add_call (self, at, what[roll (self, 0, 4)]);
+  SimAction *action = add_call (self, at, what[roll (self, 0, G_N_ELEMENTS (what) - 1)]);
   action->node = g_strdup (node);
-  /* Always in the services' own order: an update during a drain with the replacement first is known to run a slot twice
-   * (scenario update/update-during-a-drain-with-replacement-first). */
+  if (action->what == SIM_DO_NODE_DRAIN) {
+    action->order = (SwarmDrainOrder) roll (self, SWARM_DRAIN_UPDATE_ORDER, SWARM_DRAIN_START_FIRST);
+    action->deadline = chance (self, 30) ? roll_time (self, 1, 30) : 0;
+  }
   if (action->what == SIM_DO_NODE_LABELS) {
     action->labels = swarm_map_new ();
     g_hash_table_insert (action->labels, g_strdup ("zone"), g_strdup (chance (self, 50) ? "a" : "c"));
   } else {
     add_call (self, self->calm + 1, SIM_DO_NODE_ACTIVATE)->node = g_strdup (node);
   }
+}
+
+/* ---- who is a manager, who leaves ---- */
+
+static guint
+count_managers (Story *self, double at)
+{
+  guint n = 0;
+  for (guint i = 0; i < self->nodes->len; i++) {
+    const Node *node = &g_array_index (self->nodes, Node, i);
+    n += node->manager && (node->since == 0 || node->since + 40 < at);
+  }
+  return n;
+}
+
+static void
+add_leave (Story *self, Node *node, double at)
+{
+  if (self->spare == 0 || at > self->calm - 20)
+    return;
+  self->spare--;
+  node->until = at;
+  add_event (self, at, SIM_DO_NODE_LEAVE)->node = g_strdup (node->name);
+  SimAction *removal = add_call (self, at + roll_time (self, 0.5, 20), SIM_DO_NODE_REMOVE);
+  removal->node = g_strdup (node->name);
+  removal->force = chance (self, 50);
+}
+
+/* Three managers stay; one that is demoted may leave. */
+static void
+add_role_call (Story *self, double at)
+{
+  Node *node = &g_array_index (self->nodes, Node, roll (self, 0, self->nodes->len - 1));
+  if (node->until > 0 || node->since > at || (node->manager && count_managers (self, at) <= 3))
+    return;
+  if (!node->manager && chance (self, 30)) {
+    add_leave (self, node, at);
+    return;
+  }
+  if (!node->manager && count_managers (self, at) >= 5)
+    return;
+  add_call (self, at, node->manager ? SIM_DO_NODE_DEMOTE : SIM_DO_NODE_PROMOTE)->node = g_strdup (node->name);
+  node->manager = !node->manager;
+  node->since = at;
+  if (!node->manager && chance (self, 40))
+    add_leave (self, node, at + roll_time (self, 5, 60));
 }
 
 /* ---- what fails ---- */
@@ -377,23 +455,31 @@ add_partition (Story *self, double at)
   if (action->what == SIM_DO_NODE_CUT)
     action->node = g_strdup (pick_node (self));
   if (action->node != NULL && chance (self, 40))
-    action->other = g_strdup (pick (self, self->managers));
+    action->other = g_strdup (chance (self, 70) ? pick (self, self->managers) : pick_node (self));
   if (g_strcmp0 (action->node, action->other) == 0)
     g_clear_pointer (&action->other, g_free);
   action->seconds = mend_time (self, at, 40);
 }
 
+/* Connections break, one direction is cut, single messages are lost, come twice or late. */
 static void
 add_loss (Story *self, double at)
 {
-  SimAction *action = add_event (self, at, chance (self, 50) ? SIM_DO_NODE_RESET : SIM_DO_NODE_STALL);
-  action->node = g_strdup (pick_node (self));
+  static const SimDo what[] = { SIM_DO_NODE_RESET, SIM_DO_NODE_STALL, SIM_DO_NODE_STALL, SIM_DO_NODE_NOISE, SIM_DO_NODE_NOISE };
+  SimAction *action = add_event (self, at, what[roll (self, 0, G_N_ELEMENTS (what) - 1)]);
+  action->node = g_strdup (chance (self, 50) ? pick (self, self->managers) : pick_node (self));
+  if (action->what == SIM_DO_NODE_NOISE) {
+    action->loss = chance (self, 70) ? (guint64) roll (self, 1, 15) : 0;
+    action->delay = action->loss == 0 || chance (self, 50) ? roll_time (self, 0.002, 0.6) : 0;
+    action->seconds = mend_time (self, at, 20);
+    return;
+  }
   if (chance (self, 50))
-    action->other = g_strdup (pick (self, self->managers));
+    action->other = g_strdup (chance (self, 70) ? pick (self, self->managers) : pick_node (self));
   if (g_strcmp0 (action->node, action->other) == 0)
     g_clear_pointer (&action->other, g_free);
   if (action->what == SIM_DO_NODE_STALL)
-    action->seconds = mend_time (self, at, 8);
+    action->seconds = mend_time (self, at, 20);
 }
 
 static void
@@ -470,7 +556,8 @@ add_end (Story *self)
 SimScenario *
 sim_story_new (const SimStoryOptions *options)
 {
-  Story self = { .options = options, .scenario = sim_scenario_new (), .managers = g_ptr_array_new (), .workers = g_ptr_array_new () };
+  Story self = { .options = options, .scenario = sim_scenario_new (), .managers = g_ptr_array_new (), .workers = g_ptr_array_new (),
+                 .nodes = g_array_new (FALSE, FALSE, sizeof (Node)) };
   sim_random_init (&self.dice, options->seed * 977 + 13);
   self.scenario->seed = options->seed;
   self.scenario->rule = g_strdup_printf ("fuzz seed %" G_GUINT64_FORMAT, options->seed);
@@ -480,12 +567,15 @@ sim_story_new (const SimStoryOptions *options)
   for (double at = roll_time (&self, 1, 5); at < self.calm - 1; at += roll_time (&self, 0.2, 4.5)) {
     if (chance (&self, 70))
       add_fault (&self, at);
-    else if (chance (&self, 70))
+    else if (chance (&self, 65))
       add_service_call (&self, at);
-    else
+    else if (chance (&self, 75))
       add_node_call (&self, at);
+    else
+      add_role_call (&self, at);
   }
   add_end (&self);
+  g_array_unref (self.nodes);
   g_ptr_array_unref (self.managers);
   g_ptr_array_unref (self.workers);
   return self.scenario;

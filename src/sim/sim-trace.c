@@ -124,10 +124,27 @@ trace_service (SimRun *self, const SwarmEvent *event)
 }
 
 static void
+count_node (SimRun *self, const SwarmNode *was, const SwarmNode *is)
+{
+  SimRunFigures *figures = &self->figures;
+  gboolean managed = was != NULL && was->spec->role == SWARM_ROLE_MANAGER, manages = is != NULL && is->spec->role == SWARM_ROLE_MANAGER;
+  figures->nodes = figures->nodes + (is != NULL) - (was != NULL);
+  figures->managers = figures->managers + manages - managed;
+  figures->joins += was == NULL;
+  figures->promotions += was != NULL && manages && !managed;
+  figures->demotions += is != NULL && managed && !manages;
+  figures->least_nodes = MIN (figures->least_nodes, figures->nodes);
+  figures->least_managers = MIN (figures->least_managers, figures->managers);
+}
+
+static void
 trace_node (SimRun *self, const SwarmEvent *event)
 {
   const SwarmNode *node = event->object, *before = event->previous;
-  self->figures.nodes += event->event == SWARM_EVENT_CREATE;
+  if (event->event == SWARM_EVENT_REMOVE)
+    count_node (self, node, NULL);
+  else
+    count_node (self, before, node);
   if (!self->options.trace
       || (before != NULL && before->status->state == node->status->state && before->spec->availability == node->spec->availability))
     return;

@@ -346,7 +346,8 @@ registered (SwarmWorkerSession *self, GVariant *session, gint64 period_ns)
   swarm_info ("Registered with the leader at %s", self->address);
   swarm_worker_session_began (self->worker);
   set_state (self, SWARM_SESSION_REGISTERED, NULL);
-  swarm_worker_reports_set_session (self->worker->reports, self->link, self->session);
+  if (!self->worker->draining)
+    swarm_worker_reports_set_session (self->worker->reports, self->link, self->session);
   if (self->beat_link == NULL && self->beat_link_timer == NULL)
     dial_beat_link (self);
   next_beat (self);

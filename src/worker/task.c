@@ -605,7 +605,9 @@ step_over (SwarmWorkerTask *self)
       self->call = swarm_runtime_host_remove (worker->config.runtime, &self->id, STOP_LIMIT_US + grace_us (self), on_removed,
                                               answer_to (self));
   } else if (self->clean && may_go) {
-    swarm_worker_unkeep (worker, &self->id);
+    /* An agent that is killed in the middle of leaving must know what it has stopped already. */
+    if (!worker->draining)
+      swarm_worker_unkeep (worker, &self->id);
     g_hash_table_remove (worker->tasks, &self->id);
     swarm_worker_task_gone (worker);
   }

@@ -187,7 +187,7 @@ swarm_worker_drain (SwarmWorker *self, gint64 timeout_us, void (*func) (gpointer
   self->draining = TRUE;
   self->drain_func = func;
   self->drain_data = data;
-  swarm_worker_session_stop (self->session);
+  swarm_worker_reports_set_session (self->reports, NULL, NULL);
   self->drain_limit = swarm_clock_timer (self->config.clock, timeout_us, SWARM_PRIORITY_NORMAL, drain_takes_too_long, self);
   if (g_hash_table_size (self->tasks) == 0)
     swarm_worker_task_gone (self);
@@ -336,6 +336,8 @@ assign (SwarmWorker *self, GVariant *args, GError **error)
   guint64 sequence;
   gboolean full;
 
+  if (self->draining)
+    return TRUE; /* the goodbye that follows ends it all */
   g_variant_get (args, "(@aytb@aay@aay)", &session, &sequence, &full, &values, &removed);
   if (!swarm_worker_session_is (self->session, session)) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "no such session");

@@ -75,7 +75,9 @@ gboolean swarm_worker_start (SwarmWorker *self, GPtrArray *managers, GError **er
 void swarm_worker_set_managers (SwarmWorker *self, GPtrArray *managers);
 /* Ends the session with a goodbye; @func when it was said or could not be (two seconds at most). Tasks stay as they are. */
 void swarm_worker_goodbye (SwarmWorker *self, gboolean host_shutdown, void (*func) (gpointer data), gpointer data);
-/* Stops and removes every task here (leave); @func when all are gone or @timeout_us is over. No session is kept or made. */
+/* Stops and removes every task here (leave); @func when all are gone or @timeout_us is over. The session stays as it is and the leader hears
+ * nothing of it: so that nothing of this runs twice, it begins to replace the tasks only with the goodbye that is to follow. What is
+ * kept on disk stays, for the caller to wipe. */
 void swarm_worker_drain (SwarmWorker *self, gint64 timeout_us, void (*func) (gpointer data), gpointer data);
 
 /* An incoming call on a link that the worker dialled, or that the daemon routes here: org.swarmagent1.Worker. */

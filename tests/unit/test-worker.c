@@ -391,10 +391,36 @@ test_goodbye_and_drain (void)
   sim_clock_run (bed->clock, SECOND);
   g_assert_cmpuint (bed->goodbyes_done, ==, 2);
   g_assert_cmpuint (count_of (&id).running, ==, 0);
-  g_assert_cmpuint (files (bed), ==, 0);
+  g_assert_cmpint (status_of (bed, &id)->state, ==, SWARM_TASK_RUNNING); /* the leader hears nothing of it before the goodbye */
   swarm_worker_get_status (bed->worker, &status);
   g_assert_cmpuint (status.tasks, ==, 0);
+  g_assert_cmpint (status.session, ==, SWARM_SESSION_REGISTERED);
+  swarm_worker_goodbye (bed->worker, TRUE, goodbye_done, bed);
+  sim_clock_run (bed->clock, SECOND);
+  g_assert_cmpuint (bed->goodbyes_done, ==, 3);
+  swarm_worker_get_status (bed->worker, &status);
   g_assert_cmpint (status.session, ==, SWARM_SESSION_NONE);
+}
+
+/* Killed in the middle of a leave: what was stopped is not started again. */
+static void
+test_killed_while_leaving (void)
+{
+  g_autoptr (Bed) bed = bed_new (17);
+  SwarmId id;
+
+  sim_clock_run (bed->clock, SECOND);
+  id = add_task (bed, SWARM_TASK_RUNNING, NULL);
+  tell (bed, &id);
+  sim_clock_run (bed->clock, SECOND);
+  swarm_worker_drain (bed->worker, 30 * SECOND, goodbye_done, bed);
+  sim_clock_run (bed->clock, SECOND);
+  g_assert_cmpuint (count_of (&id).running, ==, 0);
+  agent_kill (bed);
+  agent_start (bed);
+  sim_clock_run (bed->clock, 5 * SECOND);
+  g_assert_cmpuint (count_of (&id).running, ==, 0);
+  g_assert_cmpint (status_of (bed, &id)->state, >, SWARM_TASK_RUNNING);
 }
 
 static void
@@ -500,6 +526,7 @@ main (int argc, char **argv)
   g_test_add_func ("/worker/leaders", test_leaders);
   g_test_add_func ("/worker/backs-off", test_backs_off);
   g_test_add_func ("/worker/goodbye-and-drain", test_goodbye_and_drain);
+  g_test_add_func ("/worker/killed-while-leaving", test_killed_while_leaving);
   g_test_add_func ("/worker/many", test_many);
   g_test_add_func ("/worker/troubles", test_troubles);
   return g_test_run ();
