@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "base/log.h"
+#include "base/log-ids.h"
+#include "base/log-journal.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <systemd/sd-journal.h>
 #include <unistd.h>
+
+#define TEXT_MAX 4096
+#define FLUSH_MS 200
 
 static SwarmLogFunc handler;
 static gpointer handler_data;
 static int max_level = LOG_INFO;
+static GMutex journal_lock;
+static SwarmJournal *journal; /* NULL: none yet */
+static guint flush_source;
 
 void
 swarm_log_set_handler (SwarmLogFunc func, gpointer data)
@@ -49,23 +57,104 @@ write_stderr (int priority, const char *message)
     fprintf (stderr, "%s: %s\n", words[priority], message);
 }
 
+/* ---- the journal ---- */
+
+static void flush_later (void);
+
 static void
-add_field (GPtrArray *lines, const char *name, const char *value)
+append_head (GString *entry, int priority, const char *message, const char *message_id)
 {
-  if (value != NULL)
-    g_ptr_array_add (lines, g_strconcat (name, "=", value, NULL));
+  char digits[] = { (char) ('0' + priority), '\0' };
+
+  swarm_journal_field (entry, "MESSAGE", message);
+  swarm_journal_field (entry, "MESSAGE_ID", message_id);
+  swarm_journal_field (entry, "PRIORITY", digits);
+  swarm_journal_field (entry, "SYSLOG_IDENTIFIER", program_invocation_short_name);
+}
+
+static void
+tell_lost (void)
+{
+  guint lost = swarm_journal_take_lost (journal);
+  g_autoptr (GString) entry = g_string_new (NULL);
+  g_autofree char *message = g_strdup_printf ("The journal did not read: %u lines of the agent are missing", lost);
+
+  if (lost == 0)
+    return;
+  append_head (entry, LOG_WARNING, message, swarm_log_id_lines_lost);
+  swarm_journal_send (journal, entry);
 }
 
 static gboolean
-write_journal (int priority, GPtrArray *lines)
+flush_due (gpointer data)
 {
-  g_autofree struct iovec *iov = g_new0 (struct iovec, lines->len);
+  g_mutex_lock (&journal_lock);
+  flush_source = 0;
+  if (swarm_journal_flush (journal))
+    tell_lost ();
+  else
+    flush_later ();
+  g_mutex_unlock (&journal_lock);
+  return G_SOURCE_REMOVE;
+}
 
-  for (guint i = 0; i < lines->len; i++) {
-    iov[i].iov_base = lines->pdata[i];
-    iov[i].iov_len = strlen (lines->pdata[i]);
-  }
-  return sd_journal_sendv (iov, (int) lines->len) >= 0;
+static void
+flush_later (void)
+{
+  if (flush_source == 0)
+    flush_source = g_timeout_add (FLUSH_MS, flush_due, NULL);
+}
+
+/* Texts of other nodes may be long. Not in the middle of a character: the journal would take it for a blob. */
+static gsize
+cut_length (const char *text)
+{
+  gsize len = strlen (text);
+
+  if (len <= TEXT_MAX)
+    return len;
+  for (len = TEXT_MAX; len > 0 && ((guint8) text[len] & 0xc0) == 0x80;)
+    len--;
+  return len;
+}
+
+static void
+append_cut (GString *entry, const char *name, const char *value)
+{
+  g_autofree char *cut = value != NULL ? g_strndup (value, cut_length (value)) : NULL;
+
+  swarm_journal_field (entry, name, cut);
+}
+
+static gboolean
+write_journal (const GString *entry)
+{
+  gboolean ok;
+
+  g_mutex_lock (&journal_lock);
+  if (journal == NULL)
+    journal = swarm_journal_new (SWARM_JOURNAL_SOCKET);
+  ok = journal != NULL && swarm_journal_send (journal, entry);
+  if (journal != NULL && !swarm_journal_flush (journal))
+    flush_later ();
+  g_mutex_unlock (&journal_lock);
+  return ok;
+}
+
+/* ---- */
+
+/* With the MESSAGE_ID as the last field. */
+static void
+call_handler (int priority, const SwarmLogField *fields, const char *message_id, const char *message)
+{
+  g_autoptr (GArray) all = g_array_new (TRUE, TRUE, sizeof (SwarmLogField));
+  SwarmLogField id = { "MESSAGE_ID", message_id };
+
+  for (guint i = 0; fields != NULL && fields[i].name != NULL; i++)
+    g_array_append_val (all, fields[i]);
+  if (message_id != NULL)
+    g_array_append_val (all, id);
+  handler (priority, all->len > 0 ? (const SwarmLogField *) all->data : NULL, message, handler_data);
 }
 
 void
@@ -73,7 +162,7 @@ swarm_log_full (int priority, const char *file, int line, const char *func, cons
                 const SwarmLogField *fields, const char *format, ...)
 {
   g_autofree char *message = NULL;
-  g_autoptr (GPtrArray) lines = NULL;
+  g_autoptr (GString) entry = NULL;
   va_list args;
 
   priority &= LOG_PRIMASK;
@@ -82,23 +171,20 @@ swarm_log_full (int priority, const char *file, int line, const char *func, cons
   va_start (args, format);
   message = g_strdup_vprintf (format, args);
   va_end (args);
+  message[cut_length (message)] = '\0';
   if (handler != NULL) {
-    handler (priority, fields, message, handler_data);
+    call_handler (priority, fields, message_id, message);
     return;
   }
   if (!stderr_is_journal ()) {
     write_stderr (priority, message);
     return;
   }
-  lines = g_ptr_array_new_with_free_func (g_free);
-  add_field (lines, "MESSAGE", message);
-  add_field (lines, "MESSAGE_ID", message_id);
-  add_field (lines, "CODE_FILE", file);
-  add_field (lines, "CODE_FUNC", func);
-  g_ptr_array_add (lines, g_strdup_printf ("CODE_LINE=%d", line));
-  g_ptr_array_add (lines, g_strdup_printf ("PRIORITY=%d", priority));
+  entry = g_string_new (NULL);
+  append_head (entry, priority, message, message_id);
+  g_string_append_printf (entry, "CODE_FILE=%s\nCODE_LINE=%d\nCODE_FUNC=%s\n", file, line, func);
   for (guint i = 0; fields != NULL && fields[i].name != NULL; i++)
-    add_field (lines, fields[i].name, fields[i].value);
-  if (!write_journal (priority, lines))
+    append_cut (entry, fields[i].name, fields[i].value);
+  if (!write_journal (entry))
     write_stderr (priority, message);
 }

@@ -10,13 +10,15 @@ typedef struct {
   const char *value; /* may be NULL: the field is left out */
 } SwarmLogField;
 
-/* Where lines go; the default writes to the journal when stderr is connected to it, else to stderr. For tests and the simulator. */
+/* Where lines go; the default writes to the journal when stderr is connected to it, else to stderr. For tests and the simulator. The last of
+ * @fields is the MESSAGE_ID, if the line has one. */
 typedef void (*SwarmLogFunc) (int priority, const SwarmLogField *fields, const char *message, gpointer data);
 void swarm_log_set_handler (SwarmLogFunc func, gpointer data);
 /* Highest priority number that is written (LOG_INFO unless set). */
 void swarm_log_set_level (int priority);
 
-/* @fields may be NULL or ends with {NULL}. @message_id may be NULL (32 hex digits, see base/log-ids.h). */
+/* Never waits: lines that the journal does not take at once are kept for a while (1 MiB of them), then counted. Texts are cut at 4 KiB.
+ * @fields may be NULL or ends with {NULL}. @message_id may be NULL (a constant of base/log-ids.h). */
 void swarm_log_full (int priority, const char *file, int line, const char *func, const char *message_id,
                      const SwarmLogField *fields, const char *format, ...) G_GNUC_PRINTF (7, 8);
 

@@ -2,6 +2,7 @@
 /* Between the files of rpc/ only: what a link is made of. link.c: its life; call.c: calls and answers; stream.c:
  * streams; rpc.c: all links, the listener. */
 #pragma once
+#include "base/log-limit.h"
 #include "rpc/conn.h"
 #include "rpc/rpc.h"
 #include "rpc/wire.h"
@@ -118,9 +119,7 @@ struct _SwarmRpc {
   GHashTable *anonymous; /* set of SwarmRpcLink: accepted, without certificate (yet) */
   guint n_accepted;
   guint64 n_refused;
-  gint64 told_since; /* of the rate limit for `refused` */
-  guint told;
-  guint suppressed;
+  SwarmLogLimit told; /* of `refused` and `call_refused` */
 };
 
 /* A connection that did not come up is told to the settings' `refused`. */

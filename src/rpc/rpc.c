@@ -11,8 +11,6 @@
 #define ACCEPTS_PER_TURN 16
 /* After the process ran out of descriptors, so long nothing is accepted. */
 #define ACCEPT_PAUSE_US G_USEC_PER_SEC
-#define TOLD_PER_PERIOD 10
-#define TOLD_PERIOD_US (10 * G_USEC_PER_SEC)
 
 typedef struct {
   SwarmRpc *rpc;
@@ -54,43 +52,28 @@ fill_limits (SwarmRpcLimits *limits)
 
 /* ---- who may ---- */
 
-/* Ten in ten seconds; the others are counted. */
-static gboolean
-may_tell (SwarmRpc *self)
-{
-  gint64 now = swarm_clock_boottime (self->settings.clock);
-
-  if (now - self->told_since >= TOLD_PERIOD_US) {
-    self->told_since = now;
-    self->told = 0;
-  }
-  if (self->told >= TOLD_PER_PERIOD) {
-    self->suppressed++;
-    return FALSE;
-  }
-  self->told++;
-  return TRUE;
-}
-
 void
 swarm_rpc_refused (SwarmRpc *self, const char *address, const GError *error)
 {
+  const char *colon = strrchr (address, ':'); /* each connection has another port */
+  g_autofree char *host = g_strndup (address, colon != NULL ? (gsize) (colon - address) : strlen (address));
+  guint suppressed;
+
   self->n_refused++;
-  if (self->settings.refused == NULL || !may_tell (self))
-    return;
-  self->settings.refused (address, error, self->suppressed, self->settings.data);
-  self->suppressed = 0;
+  if (self->settings.refused != NULL && swarm_log_limit_take (&self->told, host, swarm_clock_boottime (self->settings.clock), &suppressed))
+    self->settings.refused (address, error, suppressed, self->settings.data);
 }
 
 void
 swarm_rpc_call_refused (SwarmRpcLink *link, const char *member, const GError *error)
 {
   SwarmRpc *self = link->rpc;
+  guint suppressed;
 
-  if (self == NULL || self->settings.call_refused == NULL || !may_tell (self))
+  if (self == NULL || self->settings.call_refused == NULL)
     return;
-  self->settings.call_refused (&link->base.peer, member, error, self->suppressed, self->settings.data);
-  self->suppressed = 0;
+  if (swarm_log_limit_take (&self->told, swarm_id_string (&link->base.peer.node).str, swarm_clock_boottime (self->settings.clock), &suppressed))
+    self->settings.call_refused (&link->base.peer, member, error, suppressed, self->settings.data);
 }
 
 gboolean
@@ -314,7 +297,6 @@ swarm_rpc_new (const SwarmRpcSettings *settings)
   self->settings = *settings;
   fill_limits (&self->settings.limits);
   self->version = g_strdup (settings->version != NULL ? settings->version : "");
-  self->told_since = swarm_clock_boottime (settings->clock);
   self->pool = swarm_conn_pool_new (settings->clock);
   self->unverified = swarm_tls_new (NULL, settings->identify, NULL);
   self->listeners = g_ptr_array_new_with_free_func (listener_free);
@@ -369,6 +351,7 @@ swarm_rpc_free (SwarmRpc *self)
   swarm_tls_unref (self->tls);
   swarm_tls_unref (self->unverified);
   swarm_conn_pool_unref (self->pool);
+  swarm_log_limit_clear (&self->told);
   g_free (self->version);
   g_free (self);
 }

@@ -46,10 +46,10 @@ typedef struct {
   gboolean (*check_peer) (const SwarmPeer *peer, SwarmLinkKind kind, gboolean accepted, gpointer data, GError **error);
   /* The log index to stamp on frames; NULL: 0. */
   guint64 (*applied_index) (gpointer data);
-  /* A connection to us was refused or broke before it was up. At most ten calls in ten seconds; @suppressed more were
-   * not told since the last call. For the journal. */
+  /* A connection to us was refused or broke before it was up. At most ten calls in ten seconds for each address; @suppressed more
+   * were not told since the last call. For the journal. */
   void (*refused) (const char *address, const GError *error, guint suppressed, gpointer data);
-  /* A call was answered with ACCESS_DENIED: the caller may not do that. Counted together with `refused`. */
+  /* A call was answered with ACCESS_DENIED: the caller may not do that. As many for each node. */
   void (*call_refused) (const SwarmPeer *peer, const char *member, const GError *error, guint suppressed, gpointer data);
   gpointer data; /* for all of the above */
   SwarmRpcLimits limits;
