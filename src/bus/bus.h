@@ -26,9 +26,9 @@ gint64 swarm_bus_last_activity (SwarmBus *self);
 /* A hook before a handler runs, after authorisation: TRUE when it took the invocation over (relay to the leader). */
 typedef gboolean (*SwarmBusFilter) (SwarmInvocation *invocation, gpointer data);
 void swarm_bus_set_filter (SwarmBus *self, SwarmBusFilter filter, gpointer data);
-/* Called once for each authorised (@refused NULL, before the handler) or refused call that is neither public nor `.read`: the audit
- * trail. Bus calls only: a relayed one was audited where it came in. */
-typedef void (*SwarmBusAudit) (SwarmInvocation *invocation, const GError *refused, gpointer data);
+/* The audit trail: told once of each call that may change something or is answered with a secret (neither public nor `.read`; of those
+ * between nodes the writes), when it is refused by polkit or answered. @value is the answer, @error why there is none; borrowed. A call whose
+ * caller vanished before it was let in leaves no trail, for nothing happened. */
 void swarm_bus_set_audit (SwarmBus *self, SwarmBusAudit audit, gpointer data);
 
 /* Says that properties changed; coalesced to at most ten signals per object and second. @now: caused by a call, does not wait

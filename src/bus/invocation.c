@@ -50,6 +50,7 @@ swarm_invocation_drop (SwarmInvocation *self)
   g_clear_object (&self->fds);
   g_free (self->sender);
   g_free (self->request_id);
+  g_free (self->details_text);
   g_free (self);
 }
 
@@ -101,6 +102,12 @@ swarm_invocation_link (SwarmInvocation *self)
   return self->call != NULL ? self->call->link : NULL;
 }
 
+gboolean
+swarm_invocation_is_relayed (SwarmInvocation *self)
+{
+  return self->door == SWARM_DOOR_RELAY;
+}
+
 void
 swarm_invocation_set_request_id (SwarmInvocation *self, const char *request_id)
 {
@@ -114,6 +121,64 @@ swarm_invocation_run (SwarmInvocation *self, gboolean here)
   if (here)
     self->filter = NULL;
   swarm_bus_run (self);
+}
+
+/* ---- the audit trail ---- */
+
+static gboolean
+is_audited (const SwarmBusMethod *method)
+{
+  if (method->action == SWARM_ACTION_WIRE_ONLY)
+    return (method->flags & SWARM_METHOD_WRITE) != 0;
+  return method->action != SWARM_ACTION_PUBLIC && method->action != SWARM_ACTION_READ;
+}
+
+void
+swarm_invocation_audit (SwarmInvocation *self, SwarmAuditResult result, GVariant *value, const GError *error)
+{
+  SwarmBusAudit audit = self->audit;
+
+  self->audit = NULL;
+  if (audit != NULL)
+    audit (self, result, value, error, self->audit_data);
+}
+
+void
+swarm_invocation_set_audit (SwarmInvocation *self, SwarmBusAudit audit, gpointer data)
+{
+  self->audit = is_audited (self->method) ? audit : NULL;
+  self->audit_data = data;
+}
+
+GHashTable *
+swarm_invocation_details (SwarmInvocation *self, gpointer object)
+{
+  GHashTable *details = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+
+  if (self->method->details != NULL)
+    self->method->details (object, self->args, details);
+  return details;
+}
+
+static char *
+make_details_text (SwarmInvocation *self)
+{
+  gpointer object = self->kind->find (self->tail, self->data);
+  g_autoptr (GHashTable) details = object != NULL ? swarm_invocation_details (self, object) : NULL;
+  g_autoptr (GList) keys = details != NULL ? g_list_sort (g_hash_table_get_keys (details), (GCompareFunc) strcmp) : NULL;
+  GString *text = g_string_new (NULL);
+
+  for (GList *at = keys; at != NULL; at = at->next)
+    g_string_append_printf (text, "%s%s=%s", at == keys ? "" : " ", (char *) at->data, (char *) g_hash_table_lookup (details, at->data));
+  return g_string_free (text, FALSE);
+}
+
+const char *
+swarm_invocation_details_text (SwarmInvocation *self)
+{
+  if (self->details_text == NULL)
+    self->details_text = make_details_text (self);
+  return self->details_text;
 }
 
 /* ---- answers ---- */
@@ -152,6 +217,7 @@ answer_bus (SwarmInvocation *self, GVariant *value, GUnixFDList *fds, const GErr
 static void
 answer (SwarmInvocation *self, GVariant *value, GUnixFDList *fds, const GError *error)
 {
+  swarm_invocation_audit (self, error != NULL ? SWARM_AUDIT_FAILED : SWARM_AUDIT_DONE, value, error);
   switch (self->door) {
   case SWARM_DOOR_BUS:
     answer_bus (self, value, fds, error);
@@ -211,6 +277,8 @@ swarm_invocation_fail_name (SwarmInvocation *self, const char *name, int code, c
     swarm_invocation_fail_literal (self, code, message);
     return;
   }
+  g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, code, message);
+  swarm_invocation_audit (self, SWARM_AUDIT_FAILED, NULL, error);
   if (self->bus != NULL && !self->no_reply)
     send_error (self, name, message);
   swarm_invocation_drop (self);

@@ -88,23 +88,9 @@ drop_parked (Parked *parked)
 static void
 refuse (SwarmInvocation *invocation, const char *name, GError *error)
 {
-  SwarmBus *bus = invocation->bus;
-  gboolean read = invocation->method->action == SWARM_ACTION_READ;
-
-  if (bus->audit != NULL && !read)
-    bus->audit (invocation, error, bus->audit_data);
+  swarm_invocation_audit (invocation, SWARM_AUDIT_REFUSED, NULL, error);
   swarm_invocation_fail_name (invocation, name != NULL ? name : swarm_error_to_name (error), error->code, error->message);
   g_error_free (error);
-}
-
-static void
-let_in (SwarmInvocation *invocation)
-{
-  SwarmBus *bus = invocation->bus;
-
-  if (bus->audit != NULL && invocation->method->action != SWARM_ACTION_READ)
-    bus->audit (invocation, NULL, bus->audit_data);
-  swarm_bus_run (invocation);
 }
 
 /* ---- senders ---- */
@@ -236,7 +222,7 @@ got_answer (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer dat
   refusal = judge (reply, error, swarm_action_to_string (invocation->method->action), &challenge);
   free_parked (parked);
   if (refusal == NULL)
-    let_in (invocation);
+    swarm_bus_run (invocation);
   else
     refuse (invocation, challenge ? DBUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED : NULL, refusal);
 }
@@ -244,13 +230,11 @@ got_answer (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer dat
 static GVariant *
 details_of (SwarmInvocation *invocation, gpointer object)
 {
-  g_autoptr (GHashTable) details = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  g_autoptr (GHashTable) details = swarm_invocation_details (invocation, object);
   GVariantBuilder builder;
   GHashTableIter iter;
   gpointer key, value;
 
-  if (invocation->method->details != NULL)
-    invocation->method->details (object, invocation->args, details);
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a{ss}"));
   g_hash_table_iter_init (&iter, details);
   while (g_hash_table_iter_next (&iter, &key, &value))
@@ -326,7 +310,7 @@ proceed (Parked *parked)
   unpark (parked);
   free_parked (parked);
   if (root)
-    let_in (invocation);
+    swarm_bus_run (invocation);
   else
     refuse (invocation, NULL, too_many ());
 }

@@ -123,6 +123,9 @@ struct _SwarmInvocation {
   gpointer data;
   SwarmBusFilter filter;
   gpointer filter_data;
+  SwarmBusAudit audit; /* NULL: told already, or nobody wants to know */
+  gpointer audit_data;
+  char *details_text; /* NULL: not looked at yet */
   /* bus */
   SwarmBus *bus; /* NULL: gone */
   char *sender;
@@ -141,6 +144,12 @@ SwarmInvocation *swarm_invocation_new (SwarmDoor door, const SwarmBusKind *kind,
                                        const char *tail, GVariant *args, gpointer data);
 /* Without an answer: whoever asked is gone. */
 void swarm_invocation_drop (SwarmInvocation *self);
+/* Of rows that leave a trail. */
+void swarm_invocation_set_audit (SwarmInvocation *self, SwarmBusAudit audit, gpointer data);
+/* Tells the audit trail, once. */
+void swarm_invocation_audit (SwarmInvocation *self, SwarmAuditResult result, GVariant *value, const GError *error);
+/* The row's details (string → string), of @object. */
+GHashTable *swarm_invocation_details (SwarmInvocation *self, gpointer object);
 /* Answers with an error of the D-Bus specification on the bus, of @code elsewhere. */
 void swarm_invocation_fail_name (SwarmInvocation *self, const char *name, int code, const char *message);
 

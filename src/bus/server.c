@@ -272,6 +272,8 @@ swarm_bus_run (SwarmInvocation *invocation)
     swarm_invocation_fail_name (invocation, DBUS_ERROR_UNKNOWN_OBJECT, SWARM_ERROR_NOT_FOUND, text);
     return;
   }
+  if (invocation->audit != NULL)
+    swarm_invocation_details_text (invocation); /* a removed object cannot be asked for its name afterwards */
   if (invocation->filter != NULL && invocation->filter (invocation, invocation->filter_data))
     return;
   invocation->method->handler (invocation, object, invocation->args);
@@ -304,6 +306,7 @@ new_invocation (SwarmBus *self, DBusMessage *call, const SwarmBusKind *kind, con
   invocation->fds = fds != NULL ? g_object_ref (fds) : NULL;
   invocation->filter = self->filter;
   invocation->filter_data = self->filter_data;
+  swarm_invocation_set_audit (invocation, self->audit, self->audit_data);
   own = GPOINTER_TO_UINT (g_hash_table_lookup (self->pending_by_sender, invocation->sender));
   g_hash_table_insert (self->pending_by_sender, g_strdup (invocation->sender), GUINT_TO_POINTER (own + 1));
   g_hash_table_add (self->invocations, invocation);

@@ -98,6 +98,13 @@ typedef struct {
   GError *(*absent) (gpointer data);
 } SwarmBusKind;
 
+typedef enum {
+  SWARM_AUDIT_DONE,
+  SWARM_AUDIT_FAILED,  /* was let in */
+  SWARM_AUDIT_REFUSED, /* was not */
+} SwarmAuditResult;
+typedef void (*SwarmBusAudit) (SwarmInvocation *invocation, SwarmAuditResult result, GVariant *value, const GError *error, gpointer data);
+
 /* Who calls, whichever door. */
 typedef struct {
   gboolean on_bus;
@@ -120,6 +127,10 @@ void swarm_invocation_set_request_id (SwarmInvocation *self, const char *request
 gpointer swarm_invocation_data (SwarmInvocation *self);
 /* NULL on the bus; the calling link over rpc (borrowed). */
 SwarmLink *swarm_invocation_link (SwarmInvocation *self);
+/* Another manager passed it on: the caller's peer is that manager. */
+gboolean swarm_invocation_is_relayed (SwarmInvocation *self);
+/* The row's details for polkit's rules and the audit trail, "node=n1 service=web", as the object was when the call came (borrowed). */
+const char *swarm_invocation_details_text (SwarmInvocation *self);
 /* For a filter that took the call over: it runs after all. @here: the filter is not asked again. */
 void swarm_invocation_run (SwarmInvocation *self, gboolean here);
 /* Answers and frees the invocation. @value: tuple matching the row's out signature, sunk; NULL for none. */

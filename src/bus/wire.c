@@ -47,7 +47,8 @@ check_roles (const SwarmBusMethod *method, const SwarmPeer *peer, GError **error
 }
 
 void
-swarm_bus_wire_call (const SwarmBusKind *const *kinds, gpointer data, const SwarmPeer *peer, SwarmCall *call, SwarmBusFilter filter)
+swarm_bus_wire_call (const SwarmBusKind *const *kinds, gpointer data, const SwarmPeer *peer, SwarmCall *call, SwarmBusFilter filter,
+                     SwarmBusAudit audit)
 {
   const SwarmBusKind *kind;
   const char *tail = "", *path = call->path != NULL ? call->path : SWARM_LINK_PATH;
@@ -66,6 +67,7 @@ swarm_bus_wire_call (const SwarmBusKind *const *kinds, gpointer data, const Swar
   invocation->call = call;
   invocation->filter = filter;
   invocation->filter_data = data;
+  swarm_invocation_set_audit (invocation, audit, data);
   swarm_bus_run (invocation);
 }
 
@@ -86,7 +88,8 @@ check_relay (const SwarmBusMethod *method, const SwarmCaller *caller, GError **e
 
 void
 swarm_bus_relay_call (const SwarmBusKind *const *kinds, gpointer data, const char *path, const char *iface, const char *member,
-                      GVariant *args, const SwarmCaller *caller, SwarmBusFilter filter, SwarmReplyFunc func, gpointer func_data)
+                      GVariant *args, const SwarmCaller *caller, SwarmBusFilter filter, SwarmBusAudit audit, SwarmReplyFunc func,
+                      gpointer func_data)
 {
   const SwarmBusKind *kind;
   const char *tail = "";
@@ -104,6 +107,7 @@ swarm_bus_relay_call (const SwarmBusKind *const *kinds, gpointer data, const cha
   swarm_invocation_set_request_id (invocation, caller->request_id != NULL ? caller->request_id : "");
   invocation->filter = filter;
   invocation->filter_data = data;
+  swarm_invocation_set_audit (invocation, audit, data);
   invocation->func = func;
   invocation->func_data = func_data;
   swarm_bus_run (invocation);

@@ -3,6 +3,7 @@
  * cut leaves this host either in the cluster or in none. */
 #include "api/private.h"
 #include "base/error.h"
+#include "base/log-ids.h"
 #include "base/log.h"
 #include "ca/cert.h"
 #include "ca/token.h"
@@ -177,7 +178,9 @@ job_succeed (SwarmAgentJob *job)
   SwarmIdString node = self->membership != NULL ? swarm_id_string (&self->membership->node) : swarm_id_string (&SWARM_ID_NIL);
   if (job->kind != JOB_LEAVE) {
     swarm_api_set_state (self->api, SWARM_LOCAL_ACTIVE, NULL);
-    swarm_notice ("This node is %s %s of cluster %s", role, node.str, swarm_id_string (&self->membership->cluster).str);
+    SwarmIdString cluster = swarm_id_string (&self->membership->cluster);
+    swarm_log (LOG_NOTICE, swarm_log_id_joined, SWARM_LOG_FIELDS ({ "SWARM_NODE_ID", node.str }, { "SWARM_CLUSTER_ID", cluster.str }),
+               "This node is %s %s of cluster %s", role, node.str, cluster.str);
   }
   if (job->invocation != NULL && job->kind == JOB_INIT)
     swarm_invocation_return (job->invocation, g_variant_new ("(s)", node.str));
@@ -655,7 +658,7 @@ end_join (SwarmAgentJob *job)
 static void
 leave_forgotten (gpointer data)
 {
-  swarm_notice ("This node left its cluster");
+  swarm_log (LOG_NOTICE, swarm_log_id_left, NULL, "This node left its cluster");
   job_succeed (data);
 }
 

@@ -88,7 +88,7 @@ swarm_agent_wire_call (SwarmLink *link, SwarmCall *call, gpointer agent)
   if (self->stack != NULL && link->peer.role == SWARM_PEER_MANAGER && !g_str_equal (call->iface, "org.swarmagent1.Consensus")
       && swarm_ca_effective_role (swarm_stack_store (self->stack), &link->peer) == SWARM_PEER_WORKER)
     link->peer.role = SWARM_PEER_WORKER;
-  swarm_bus_wire_call (swarm_api_wire_kinds (), self->api, NULL, call, swarm_agent_filter);
+  swarm_bus_wire_call (swarm_api_wire_kinds (), self->api, NULL, call, swarm_agent_filter, swarm_agent_audit);
 }
 
 /* ---- consensus ---- */
@@ -309,20 +309,6 @@ hook_local_task (gpointer agent, const SwarmId *id)
 {
   SwarmAgent *self = agent;
   return self->worker != NULL ? swarm_worker_find_task (self->worker, id) : NULL;
-}
-
-/* ---- audit ---- */
-
-void
-swarm_agent_audit (SwarmInvocation *invocation, const GError *refused, gpointer data)
-{
-  const SwarmCaller *caller = swarm_invocation_caller (invocation);
-  const char *action = swarm_action_to_string (swarm_invocation_method (invocation)->action);
-  g_autofree char *uid = g_strdup_printf ("%u", caller->uid);
-  swarm_log (refused != NULL ? LOG_WARNING : LOG_NOTICE, NULL,
-             SWARM_LOG_FIELDS ({ "SWARM_UID", uid }, { "SWARM_ACTION", action }, { "SWARM_OBJECT", swarm_invocation_path (invocation) }),
-             "%s on %s by uid %s: %s", swarm_invocation_method (invocation)->name, swarm_invocation_path (invocation), uid,
-             refused != NULL ? refused->message : "allowed");
 }
 
 const SwarmApiHooks *

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Brings the cluster's parts of this agent up and down. */
 #include "base/error.h"
+#include "base/log-ids.h"
 #include "base/log.h"
 #include "ca/cert.h"
 #include <config.h>
@@ -83,24 +84,6 @@ applied_index (gpointer data)
   return self->stack != NULL ? swarm_store_index (swarm_stack_store (self->stack)) : 0;
 }
 
-static void
-refused (const char *address, const GError *error, guint suppressed, gpointer data)
-{
-  if (suppressed > 0)
-    swarm_warning ("Refused a connection from %s: %s (%u more not shown)", address, error->message, suppressed);
-  else
-    swarm_warning ("Refused a connection from %s: %s", address, error->message);
-}
-
-static void
-call_refused (const SwarmPeer *peer, const char *member, const GError *error, guint suppressed, gpointer data)
-{
-  g_autofree char *who = peer->role == SWARM_PEER_NONE ? g_strdup ("a node without a certificate")
-                                                       : g_strdup_printf ("node %s", swarm_id_string (&peer->node).str);
-  g_autofree char *more = suppressed > 0 ? g_strdup_printf (" (%u more not shown)", suppressed) : g_strdup ("");
-  swarm_warning ("Refused a call of %s at %s, %s: %s%s", who, peer->address, member, error->message, more);
-}
-
 void
 swarm_agent_ensure_rpc (SwarmAgent *self)
 {
@@ -114,8 +97,8 @@ swarm_agent_ensure_rpc (SwarmAgent *self)
     .accept_events = &accept_events,
     .check_peer = check_peer,
     .applied_index = applied_index,
-    .refused = refused,
-    .call_refused = call_refused,
+    .refused = swarm_agent_audit_connection,
+    .call_refused = swarm_agent_audit_call,
     .data = self,
   };
   self->rpc = swarm_rpc_new (&settings);
@@ -225,7 +208,7 @@ static void
 stack_fatal (const GError *error, gpointer data)
 {
   SwarmAgent *self = data;
-  swarm_log (LOG_CRIT, NULL, NULL, "The manager stops: %s", error->message);
+  swarm_log (LOG_CRIT, swarm_log_id_manager_stops, NULL, "The manager stops: %s", error->message);
   swarm_api_set_state (self->api, SWARM_LOCAL_ERROR, error->message);
   /* Tasks go on; the worker goes on with other managers. Not from within the log's callback. */
   if (self->teardown_source == 0)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The agent's inside, for the agent-*.c files only. */
 #pragma once
+#include "base/log-limit.h"
 #include "ca/authority.h"
 #include "daemon/agent.h"
 #include "daemon/oneshot.h"
@@ -69,6 +70,7 @@ struct _SwarmAgent {
   gint64 no_leader_since;  /* boottime; 0: one is known */
   guint teardown_source;
   guint role_source;
+  SwarmLogLimit audit_limit; /* of failures and refusals */
   char *plugin_error; /* why this host cannot run tasks */
 };
 
@@ -138,10 +140,15 @@ void swarm_agent_unwatch_standing (SwarmAgent *self);
 const SwarmApiHooks *swarm_agent_hooks (void);
 /* Refuses, relays or lets pass: the filter of both doors. */
 gboolean swarm_agent_filter (SwarmInvocation *invocation, gpointer data);
-/* One line in the journal for each call that may change something. */
-void swarm_agent_audit (SwarmInvocation *invocation, const GError *refused, gpointer data);
 /* A call that came over a link (accepted or in process). */
 void swarm_agent_wire_call (SwarmLink *link, SwarmCall *call, gpointer agent);
+
+/* ---- agent-audit.c ---- */
+/* A line in the journal for each call that changes something or tells a secret: SwarmBusAudit of both doors, data: the SwarmApi. */
+void swarm_agent_audit (SwarmInvocation *invocation, SwarmAuditResult result, GVariant *value, const GError *error, gpointer data);
+/* What rpc turned away: SwarmRpcSettings. */
+void swarm_agent_audit_connection (const char *address, const GError *error, guint suppressed, gpointer data);
+void swarm_agent_audit_call (const SwarmPeer *peer, const char *member, const GError *error, guint suppressed, gpointer data);
 
 /* ---- agent-relay.c ---- */
 #define SWARM_NO_LEADER_TEXT \

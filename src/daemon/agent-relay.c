@@ -295,5 +295,6 @@ swarm_agent_relay_hook (gpointer agent, SwarmInvocation *invocation)
   caller.request_id = (char *) request_id;
   Relayed *call = g_new (Relayed, 1);
   *call = (Relayed){ self, invocation };
-  swarm_bus_relay_call (swarm_api_bus_kinds (), self->api, path, iface, member, args, &caller, NULL, relayed, call);
+  swarm_bus_relay_call (swarm_api_bus_kinds (), self->api, path, iface, member, args, &caller, NULL, swarm_agent_audit, relayed,
+                        call);
 }

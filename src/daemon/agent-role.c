@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* This node's next certificate: when its time has come, or when the node is promoted or demoted; then the manager's part comes up or goes. */
 #include "base/error.h"
+#include "base/log-ids.h"
 #include "base/log.h"
 #include "ca/authority.h"
 #include "ca/cert.h"
@@ -105,7 +106,7 @@ joined_consensus (GVariant *reply, const GError *error, gpointer data)
     retry (self, "The manager cannot start", local);
     return;
   }
-  swarm_notice ("This node is a manager now");
+  swarm_log (LOG_NOTICE, swarm_log_id_became_manager, NULL, "This node is a manager now");
   write_state (self);
 }
 
@@ -126,7 +127,7 @@ step_down (SwarmAgent *self)
   self->membership->manager = FALSE;
   self->membership->raft_id = 0;
   g_clear_pointer (&self->membership->keys, swarm_keys_free);
-  swarm_notice ("This node is a worker now");
+  swarm_log (LOG_NOTICE, swarm_log_id_became_worker, NULL, "This node is a worker now");
   if (self->worker != NULL) {
     g_autoptr (GPtrArray) managers = g_ptr_array_new_with_free_func ((GDestroyNotify) swarm_manager_address_free);
     for (guint i = 0; i < self->membership->managers->len; i++)

@@ -2,6 +2,7 @@
 #include "daemon/agent.h"
 #include "base/clock-glib.h"
 #include "base/error.h"
+#include "base/log-ids.h"
 #include "base/log.h"
 #include "base/random-system.h"
 #include "ca/crypto.h"
@@ -88,6 +89,7 @@ swarm_agent_free (SwarmAgent *self)
   g_free (self->hostname);
   g_free (self->boot_id);
   g_free (self->plugin_error);
+  swarm_log_limit_clear (&self->audit_limit);
   g_free (self->renewal_serial);
   swarm_config_free (self->config);
   g_free (self);
@@ -172,7 +174,7 @@ start_bus (SwarmAgent *self, GError **error)
     return FALSE;
   swarm_bus_set_lost_func (self->bus, bus_lost, self);
   swarm_bus_set_filter (self->bus, swarm_agent_filter, self->api);
-  swarm_bus_set_audit (self->bus, swarm_agent_audit, self);
+  swarm_bus_set_audit (self->bus, swarm_agent_audit, self->api);
   self->api->bus = self->bus;
   self->units = swarm_units_new (self->bus);
   return TRUE;
@@ -191,7 +193,7 @@ start_membership (SwarmAgent *self)
     return;
   }
   /* The agent stays up to tell: `swarmctl info` shows the reason, `swarmctl leave --force` starts over. */
-  swarm_log (LOG_CRIT, NULL, NULL, "This node cannot take its place in the cluster: %s", error->message);
+  swarm_log (LOG_CRIT, swarm_log_id_not_in_place, NULL, "This node cannot take its place in the cluster: %s", error->message);
   swarm_agent_stop_cluster (self);
   swarm_api_set_state (self->api, SWARM_LOCAL_ERROR, error->message);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "manager/roles.h"
+#include "base/log-ids.h"
 #include "base/log.h"
 #include "manager/dirty.h"
 
@@ -67,7 +68,7 @@ change_done (const GError *error, gpointer data)
   g_autofree char *node = swarm_id_dup_string (&change->node);
   if (error == NULL) {
     if (change->promotion)
-      swarm_log (LOG_NOTICE, NULL, SWARM_LOG_FIELDS ({ "SWARM_NODE_ID", node }), "manager %s votes now", node);
+      swarm_log (LOG_NOTICE, swarm_log_id_manager_votes, SWARM_LOG_FIELDS ({ "SWARM_NODE_ID", node }), "manager %s votes now", node);
     self->retry_after = RETRY_FIRST_US;
     swarm_roles_look (self);
     return;

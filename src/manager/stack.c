@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "manager/stack.h"
+#include "base/log-ids.h"
 #include "base/log.h"
 
 struct _SwarmStack {
@@ -59,7 +60,9 @@ log_role_changed (gboolean is_leader, const SwarmId *leader, guint64 term, gpoin
 {
   SwarmStack *self = data;
   if (is_leader != swarm_manager_leads (self->manager)) {
-    swarm_info ("%s in term %" G_GUINT64_FORMAT, is_leader ? "This manager leads" : "This manager does not lead any more", term);
+    g_autofree char *number = g_strdup_printf ("%" G_GUINT64_FORMAT, term);
+    swarm_log (LOG_INFO, is_leader ? swarm_log_id_leads : swarm_log_id_leads_no_more, SWARM_LOG_FIELDS ({ "SWARM_TERM", number }), "%s in term %s",
+               is_leader ? "This manager leads" : "This manager does not lead any more", number);
     swarm_manager_lead (self->manager, is_leader);
   }
   swarm_manager_members_changed (self->manager);

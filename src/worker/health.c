@@ -3,6 +3,7 @@
  * one interval after the start; until the first yes the task is "starting", and failures within the start period do not count; so many
  * failures in a row as "retries" says make it unhealthy. */
 #include "base/error.h"
+#include "base/log-ids.h"
 #include "base/log.h"
 #include "worker/private.h"
 #include <string.h>
@@ -247,7 +248,7 @@ said_no (SwarmWorkerHealth *self, gboolean was_starting, const char *output)
   if (was_starting)
     return FALSE;
   self->failures++;
-  swarm_log (LOG_INFO, NULL, SWARM_LOG_FIELDS ({ "SWARM_TASK_ID", id.str }), "Task %s: health command failed (%u of %" G_GINT64_FORMAT ")",
+  swarm_log (LOG_INFO, swarm_log_id_health_failed, SWARM_LOG_FIELDS ({ "SWARM_TASK_ID", id.str }), "Task %s: health command failed (%u of %" G_GINT64_FORMAT ")",
              id.str, self->failures, self->config->retries);
   /* What a probe prints may hold what it was given: it is in the task's status, for those who may read that. */
   if (self->failures < self->config->retries)

@@ -2,6 +2,7 @@
 /* The machine of one task. The observed state moves up only, gated by the desired state as swarmkit's agent does it (exec.Do): preparing,
  * starting and running may go past the desired state to their next state, all others wait for it. */
 #include "base/error.h"
+#include "base/log-ids.h"
 #include "base/log.h"
 #include "worker/private.h"
 #include <string.h>
@@ -199,7 +200,7 @@ swarm_worker_task_set (SwarmWorkerTask *self, SwarmTaskState state, const char *
   if (state == SWARM_TASK_ACCEPTED || is_over (self))
     swarm_worker_keep (self);
   if (is_over (self) || state == SWARM_TASK_RUNNING)
-    swarm_log (LOG_INFO, NULL, SWARM_LOG_FIELDS ({ "SWARM_TASK_ID", swarm_id_string (&self->id).str }), "Task %s: %s%s%s",
+    swarm_log (LOG_INFO, swarm_log_id_task_changed, SWARM_LOG_FIELDS ({ "SWARM_TASK_ID", swarm_id_string (&self->id).str }), "Task %s: %s%s%s",
                swarm_id_string (&self->id).str, swarm_task_state_to_string (state), short_err != NULL ? ": " : "",
                short_err != NULL ? short_err : "");
   swarm_worker_reports_add (worker->reports, self, state == SWARM_TASK_RUNNING || is_over (self));

@@ -236,6 +236,7 @@ static const SwarmBusInterface node_iface = { "org.swarmagent1.Node", node_metho
 
 static const SwarmBusMethod wire_methods[] = {
   { "Secret", NULL, "s:text", wire_secret, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MANAGER, 0, NULL, "Between nodes." },
+  { "Write", NULL, "s:text", wire_secret, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE, NULL, "Changes something." },
   { NULL },
 };
 static const SwarmBusInterface wire_iface = { "org.swarmagent1.Wire", wire_methods, NULL, NULL, "Between nodes." };

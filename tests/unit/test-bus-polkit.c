@@ -32,7 +32,8 @@ typedef struct {
   GDBusMethodInvocation *held; /* the last that waits for its answer */
   GPtrArray *all_held;
   guint registered;
-  guint audited, audited_refused;
+  guint audited[3]; /* by SwarmAuditResult */
+  char *about;
 } Fixture;
 
 static void
@@ -95,12 +96,14 @@ start_polkit (Fixture *self)
 }
 
 static void
-audit (SwarmInvocation *invocation, const GError *refused, gpointer data)
+audit (SwarmInvocation *invocation, SwarmAuditResult result, GVariant *value, const GError *error, gpointer data)
 {
   Fixture *self = data;
 
-  self->audited++;
-  self->audited_refused += refused != NULL;
+  g_assert_true ((result == SWARM_AUDIT_DONE) == (error == NULL));
+  self->audited[result]++;
+  g_free (self->about);
+  self->about = g_strdup (swarm_invocation_details_text (invocation));
 }
 
 static void
@@ -147,6 +150,7 @@ teardown (Fixture *self, gconstpointer data)
     ;
   world_clear (&self->world);
   test_bus_stop (self->bus);
+  g_free (self->about);
   g_free (self->subject);
   g_free (self->action);
   g_free (self->detail);
@@ -177,14 +181,15 @@ test_allow (Fixture *self, gconstpointer data)
   g_assert_cmpstr (self->action, ==, "org.swarmagent1.manage-nodes");
   g_assert_cmpstr (self->detail, ==, "one");
   g_assert_cmpuint (self->flags, ==, 0);
-  g_assert_cmpuint (self->audited, ==, 1);
+  g_assert_cmpuint (self->audited[SWARM_AUDIT_DONE], ==, 1);
+  g_assert_cmpstr (self->about, ==, "node=one");
   /* Each call is asked about anew; the uid is not. */
   test_bus_expect (self->client, ROOT "/node/two", NODE, "Remove", state ("gone"), "()");
   g_assert_cmpstr (self->action, ==, "org.swarmagent1.promote-node");
   g_assert_cmpuint (self->asked, ==, 2);
   test_bus_expect (self->client, ROOT, "org.swarmagent1.Manager", "ListNodes", NULL, "('hello',)");
   g_assert_cmpstr (self->action, ==, "org.swarmagent1.read");
-  g_assert_cmpuint (self->audited, ==, 2); /* reading leaves no trail */
+  g_assert_cmpuint (self->audited[SWARM_AUDIT_DONE], ==, 2); /* reading leaves no trail */
 }
 
 static void
@@ -198,7 +203,8 @@ test_deny (Fixture *self, gconstpointer data)
   self->mood = GARBLE;
   test_bus_expect_error (self->client, ROOT "/node/one", NODE, "Update", state ("busy"), DENIED, "did not answer");
   g_assert_cmpuint (self->world.ran, ==, 0);
-  g_assert_cmpuint (self->audited_refused, ==, 3);
+  g_assert_cmpuint (self->audited[SWARM_AUDIT_REFUSED], ==, 3);
+  g_assert_cmpuint (self->audited[SWARM_AUDIT_DONE] + self->audited[SWARM_AUDIT_FAILED], ==, 0);
   /* What is public stays so. */
   test_bus_expect (self->client, ROOT, "org.swarmagent1.Manager", "Info", NULL, "('hello',)");
   test_bus_expect (self->client, ROOT "/node/one", "org.freedesktop.DBus.Properties", "Get", g_variant_new ("(ss)", NODE, "State"),
@@ -237,9 +243,10 @@ test_root (Fixture *self, gconstpointer data)
   test_bus_expect (self->root, ROOT "/node/one", NODE, "Update", state ("busy"), "()");
   g_assert_cmpuint (self->asked, ==, 0);
   g_assert_cmpuint (self->world.last_uid, ==, 0);
-  g_assert_cmpuint (self->audited, ==, 1);
+  g_assert_cmpuint (self->audited[SWARM_AUDIT_DONE], ==, 1);
   test_bus_expect_error (self->root, ROOT "/node/one", NODE, "Update", state (""), "org.swarmagent1.Error.InvalidArgument",
                          "no state given");
+  g_assert_cmpuint (self->audited[SWARM_AUDIT_FAILED], ==, 1);
 }
 
 /* While one call waits for a person, others are answered. */

@@ -19,7 +19,16 @@ typedef struct {
   SwarmInvocation *kept; /* taken over, to run after all */
   gboolean keep;
   guint filtered;
+  GString *trail;
 } Fixture;
+
+static void
+audit (SwarmInvocation *invocation, SwarmAuditResult result, GVariant *value, const GError *error, gpointer data)
+{
+  Fixture *self = (Fixture *) ((char *) data - G_STRUCT_OFFSET (Fixture, world));
+
+  g_string_append_printf (self->trail, "%s %d %s\n", swarm_invocation_method (invocation)->name, result, error != NULL ? error->message : "-");
+}
 
 static gboolean
 filter (SwarmInvocation *invocation, gpointer data)
@@ -42,7 +51,7 @@ incoming (SwarmLink *link, SwarmCall *call, gpointer data)
 {
   Fixture *self = data;
 
-  swarm_bus_wire_call (test_kinds, &self->world, NULL, call, filter);
+  swarm_bus_wire_call (test_kinds, &self->world, NULL, call, filter, audit);
 }
 
 static const SwarmLinkEvents served_events = { NULL, NULL, incoming };
@@ -53,6 +62,7 @@ setup (Fixture *self, gconstpointer role)
   SwarmPeer caller = { .role = (SwarmPeerRole) GPOINTER_TO_UINT (role) }, server = { .role = SWARM_PEER_MANAGER };
 
   world_init (&self->world);
+  self->trail = g_string_new (NULL);
   world_add (&self->world, "one");
   swarm_link_pair (swarm_clock_glib (), &caller, &server, &self->caller, &self->served);
   swarm_link_set_events (self->served, &served_events, self);
@@ -69,6 +79,7 @@ teardown (Fixture *self, gconstpointer data)
   swarm_link_unref (self->served);
   world_clear (&self->world);
   g_free (self->answer);
+  g_string_free (self->trail, TRUE);
 }
 
 static void
@@ -171,7 +182,7 @@ relay (Fixture *self, const char *path, const char *iface, const char *member, G
   g_autoptr (GVariant) sunk = g_variant_ref_sink (args);
   SwarmCaller caller = { .uid = 1000, .action = action, .request_id = (char *) "request-1" };
 
-  swarm_bus_relay_call (test_kinds, &self->world, path, iface, member, sunk, &caller, NULL, answered, self);
+  swarm_bus_relay_call (test_kinds, &self->world, path, iface, member, sunk, &caller, NULL, audit, answered, self);
   wait_answer (self);
   g_assert_cmpint (self->code, ==, code);
   if (strstr (self->answer, part) == NULL)
@@ -195,6 +206,19 @@ test_relay (Fixture *self, gconstpointer role)
   relay (self, "/org/swarmagent1", MANAGER, "Info", g_variant_new ("()"), SWARM_ACTION_PUBLIC, SWARM_ERROR_NOT_SUPPORTED, "relayed");
   relay (self, "/org/swarmagent1", MANAGER, "Open", g_variant_new ("()"), SWARM_ACTION_PUBLIC, SWARM_ERROR_NOT_SUPPORTED, "relayed");
   relay (self, SWARM_LINK_PATH, WIRE, "Secret", g_variant_new ("()"), SWARM_ACTION_WIRE_ONLY, SWARM_ERROR_NOT_SUPPORTED, "relayed");
+  /* Once for each that was run. */
+  g_assert_cmpstr (self->trail->str, ==, "Update 0 -\nUpdate 1 no state given\nUpdate 1 no such object: /org/swarmagent1/node/two\n");
+}
+
+/* Between nodes only what writes leaves a trail. */
+static void
+test_trail (Fixture *self, gconstpointer role)
+{
+  expect (self, SWARM_LINK_PATH, WIRE, "Secret", NULL, -1, "");
+  g_assert_cmpstr (self->trail->str, ==, "");
+  expect (self, SWARM_LINK_PATH, WIRE, "Write", NULL, -1, "");
+  expect (self, SWARM_LINK_PATH, WIRE, "Write", NULL, -1, "");
+  g_assert_cmpstr (self->trail->str, ==, "Write 0 -\nWrite 0 -\n");
 }
 
 int
@@ -208,5 +232,6 @@ main (int argc, char **argv)
   ADD ("joining", SWARM_PEER_NONE, test_joining);
   ADD ("late", SWARM_PEER_MANAGER, test_late);
   ADD ("relay", SWARM_PEER_MANAGER, test_relay);
+  ADD ("trail", SWARM_PEER_MANAGER, test_trail);
   return g_test_run ();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "manager/dispatcher/node.h"
 #include "base/error.h"
+#include "base/log-ids.h"
 #include "base/log.h"
 
 #define DEFAULT_PERIOD_US (1 * G_TIME_SPAN_SECOND)
@@ -103,7 +104,7 @@ record_expired (gpointer data)
   else if (self->wait == SWARM_WAIT_GRACE)
     why = "agent did not return";
   g_autofree char *node = swarm_id_dup_string (&self->id);
-  swarm_log (LOG_WARNING, NULL, SWARM_LOG_FIELDS ({ "SWARM_NODE_ID", node }), "node %s is down: %s", node, why);
+  swarm_log (LOG_WARNING, swarm_log_id_node_down, SWARM_LOG_FIELDS ({ "SWARM_NODE_ID", node }), "node %s is down: %s", node, why);
   g_autoptr (GError) reason = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_TIMED_OUT, why);
   swarm_node_record_close (self, reason);
   swarm_node_writer_set (self->writer, &self->id, SWARM_NODE_DOWN, why, NULL, NULL, NULL);

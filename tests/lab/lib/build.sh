@@ -21,6 +21,7 @@ need_build() {
 install_into() { # ROOT
   DESTDIR=$1 meson install -C "$BUILD" --no-rebuild --quiet > "$D/install.log" 2>&1 || { tail -20 "$D/install.log" >&2; die "meson install failed"; }
   in_root "$1" "" systemd-sysusers > "$D/sysusers.log" 2>&1 || { cat "$D/sysusers.log" >&2; die "systemd-sysusers failed"; }
+  in_root "$1" "" journalctl --update-catalog > "$D/catalog.log" 2>&1 || { cat "$D/catalog.log" >&2; die "journalctl --update-catalog failed"; }
 }
 
 has_agent_unit() { [ -e "$1/usr/lib/systemd/system/swarm-agent.service" ]; }
