@@ -350,8 +350,13 @@ membership_work (SwarmConsensus *self)
   Change *change = self->change;
   const struct raft_server *server;
 
-  if (change == NULL || change->index != 0)
+  if (change == NULL)
     return;
+  if (change->index != 0) {
+    if (!raft_leads (self) || raft_current_term (&self->raft) != change->term)
+      membership_lost (self);
+    return;
+  }
   if (!raft_leads (self)) {
     SwarmId leader = swarm_consensus_leader (self);
 
