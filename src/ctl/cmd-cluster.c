@@ -267,6 +267,7 @@ changed_spec (CtlContext *context, JsonObject *cluster, GError **error)
   ctl_fields_set_int (args, "task-history-limit", &spec->orchestration->task_history_limit);
   ctl_fields_set_int (args, "cert-expiry", &spec->ca_config->node_cert_expiry);
   ctl_fields_set_int (args, "dispatcher-heartbeat", &spec->dispatcher->heartbeat_period);
+  ctl_fields_set_int (args, "node-down-grace", &spec->dispatcher->down_grace);
   ctl_fields_set_uint (args, "snapshot-interval", &spec->raft->snapshot_interval);
   if (spec->orchestration->strategy != NULL && *spec->orchestration->strategy == 0)
     g_clear_pointer (&spec->orchestration->strategy, g_free);

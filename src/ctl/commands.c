@@ -92,6 +92,8 @@ static const CtlOption *const leave_tables[] = { leave_options, NULL };
 static const CtlOption update_options[] = {
   { "cert-expiry", 0, CTL_DURATION, N_ ("Validity period for node certificates (ns|us|ms|s|m|h)"), .fallback = "2160h0m0s" },
   { "dispatcher-heartbeat", 0, CTL_DURATION, N_ ("Dispatcher heartbeat period (ns|us|ms|s|m|h)"), .fallback = "1s" },
+  { "node-down-grace", 0, CTL_DURATION,
+    N_ ("Tasks of a node that is down for its silence move only after so long (ns|us|ms|s|m|h)"), .fallback = "0s" },
   { "snapshot-interval", 0, CTL_UINT, N_ ("Number of log entries between Raft snapshots"), .fallback = "10000" },
   { "strategy", 0, CTL_STRING, N_ ("Scheduler plugin that places the tasks of services that name none; \"\": spread"),
     .choices = "spread binpack random" },

@@ -377,6 +377,7 @@ ctl_pretty_service (JsonObject *service)
   update_config_part (out, "UpdateConfig", ctl_json_object (service, "Spec.UpdateConfig"), " Update order:      ");
   update_config_part (out, "RollbackConfig", ctl_json_object (service, "Spec.RollbackConfig"), " Rollback order:    ");
   restart_part (out, ctl_json_object (task, "RestartPolicy"));
+  duration_line (out, "On disconnect, wait:\t", ctl_json_int (service, "Spec.DisconnectWait"));
   container_part (out, container);
   mounts_part (out, ctl_json_array (container, "Mounts"));
   resources_part (out, task);

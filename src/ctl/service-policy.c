@@ -3,6 +3,9 @@
 #include "ctl/service-policy.h"
 #include "ctl/service-fields.h"
 #include "ctl/values.h"
+#include <string.h>
+
+#define DISCONNECT_WAIT_NS (G_GINT64_CONSTANT (600) * 1000000000) /* of --on-disconnect=wait without a time */
 
 gboolean
 ctl_check_positive_duration (const char *text, GError **error)
@@ -40,6 +43,39 @@ ctl_check_update_order (const char *text, GError **error)
   SwarmUpdateOrder order;
 
   return swarm_update_order_from_string (text, &order) || ctl_invalid (error, "unrecognized update order %s", text);
+}
+
+/* "move", "wait", "wait=DURATION". */
+static gboolean
+parse_on_disconnect (const char *text, gint64 *ret_ns, GError **error)
+{
+  *ret_ns = 0;
+  if (g_str_equal (text, "move"))
+    return TRUE;
+  if (g_str_equal (text, "wait")) {
+    *ret_ns = DISCONNECT_WAIT_NS;
+    return TRUE;
+  }
+  if (!g_str_has_prefix (text, "wait="))
+    return ctl_invalid (error, "unrecognized action on disconnect %s: move, wait or wait=DURATION", text);
+  if (!ctl_value_duration (text + strlen ("wait="), ret_ns, error))
+    return FALSE;
+  return *ret_ns > 0 || ctl_invalid (error, "the time to wait for a node that is cut off must be positive");
+}
+
+gboolean
+ctl_check_on_disconnect (const char *text, GError **error)
+{
+  gint64 ns;
+
+  return parse_on_disconnect (text, &ns, error);
+}
+
+void
+ctl_policy_on_disconnect (CtlArgs *args, SwarmServiceSpec *spec)
+{
+  if (ctl_args_given (args, "on-disconnect"))
+    parse_on_disconnect (ctl_args_string (args, "on-disconnect"), &spec->disconnect_wait, NULL);
 }
 
 void

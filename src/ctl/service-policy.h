@@ -10,6 +10,7 @@ gboolean ctl_check_positive_duration (const char *text, GError **error);
 gboolean ctl_check_failure_action (const char *text, GError **error);
 gboolean ctl_check_rollback_action (const char *text, GError **error);
 gboolean ctl_check_update_order (const char *text, GError **error);
+gboolean ctl_check_on_disconnect (const char *text, GError **error);
 /* "spread=node.labels.zone" */
 gboolean ctl_check_placement_pref (const char *text, GError **error);
 /* "gpu=2" */
@@ -20,6 +21,8 @@ gboolean ctl_policy_mode_create (CtlArgs *args, SwarmServiceSpec *spec, GError *
 /* --replicas, --max-concurrent of one that is there. */
 gboolean ctl_policy_mode_update (CtlArgs *args, SwarmServiceSpec *spec, GError **error);
 
+/* --on-disconnect. */
+void ctl_policy_on_disconnect (CtlArgs *args, SwarmServiceSpec *spec);
 void ctl_policy_restart (CtlArgs *args, SwarmTaskSpec *task);
 /* --update-*, --rollback-*; jobs have none. */
 gboolean ctl_policy_update (CtlArgs *args, SwarmServiceSpec *spec, GError **error);

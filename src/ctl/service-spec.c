@@ -28,6 +28,7 @@ apply_common (CtlArgs *args, SwarmServiceSpec *spec, GError **error)
   ctl_policy_resources (args, spec->task);
   ctl_policy_restart (args, spec->task);
   ctl_policy_placement (args, spec->task);
+  ctl_policy_on_disconnect (args, spec);
   return ctl_policy_update (args, spec, error) && ctl_policy_health (args, spec->task->container, error);
 }
 

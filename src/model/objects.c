@@ -95,6 +95,7 @@ static const SwarmField swarm_node_status_fields[] = {
   SWARM_FIELD (1, "State", SwarmNodeStatus, state, ENUM, .enumeration = &swarm_node_state_enum, .flags = SWARM_FIELD_ALWAYS),
   SWARM_FIELD (2, "Message", SwarmNodeStatus, text, STRING),
   SWARM_FIELD (3, "Addr", SwarmNodeStatus, addr, STRING, .flags = SWARM_FIELD_ALWAYS),
+  SWARM_FIELD (4, "SilentSince", SwarmNodeStatus, silent_since, TIME),
   { 0 },
 };
 TYPE (swarm_node_status, SwarmNodeStatus);

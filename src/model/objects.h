@@ -81,6 +81,7 @@ typedef struct {
   SwarmNodeState state;
   char *text; /* "Message": why */
   char *addr; /* IP without port */
+  gint64 silent_since; /* it went down because it was not heard any more, then (µs): its tasks may run on; 0: not so */
 } SwarmNodeStatus;
 SWARM_MESSAGE_DECLARE (SwarmNodeStatus, swarm_node_status)
 

@@ -349,6 +349,12 @@ swarm_rule_update_monitor (const SwarmField *field, const SwarmMessage *message,
 }
 
 gboolean
+swarm_rule_disconnect_wait (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  return MEMBER (gint64, message, field) >= 0 || refuse_verbatim (error, "the time to wait for a node that is cut off cannot be negative");
+}
+
+gboolean
 swarm_rule_failure_ratio (const SwarmField *field, const SwarmMessage *message, GError **error)
 {
   double ratio = MEMBER (double, message, field);
@@ -422,6 +428,12 @@ swarm_rule_heartbeat (const SwarmField *field, const SwarmMessage *message, GErr
   if (period < 0)
     return refuse_verbatim (error, "heartbeat time period cannot be a negative duration");
   return period == 0 || period >= MIN_HEARTBEAT || refuse_verbatim (error, "minimum heartbeat time period is: 100ms");
+}
+
+gboolean
+swarm_rule_down_grace (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  return MEMBER (gint64, message, field) >= 0 || refuse_verbatim (error, "the grace for nodes that are down cannot be negative");
 }
 
 gboolean

@@ -35,6 +35,8 @@ gboolean swarm_rule_spread_descriptor (const SwarmField *field, const SwarmMessa
 gboolean swarm_rule_strategy (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_update_delay (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_update_monitor (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_disconnect_wait (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_down_grace (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_failure_ratio (const SwarmField *field, const SwarmMessage *message, GError **error);
 
 /* Rules of whole messages. */

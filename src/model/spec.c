@@ -291,6 +291,8 @@ static const SwarmField swarm_service_spec_fields[] = {
                .doc = "How tasks are replaced when the spec changes."),
   SWARM_FIELD (7, "RollbackConfig", SwarmServiceSpec, rollback, MESSAGE, .type = &swarm_update_config_type,
                .doc = "How tasks are replaced when the spec goes back to the one before."),
+  SWARM_FIELD (8, "DisconnectWait", SwarmServiceSpec, disconnect_wait, DURATION, .validate = swarm_rule_disconnect_wait,
+               .doc = "Tasks on a node that is cut off stay there for so long after it went down; 0: they move at once."),
   { 0 },
 };
 TYPE (swarm_service_spec, SwarmServiceSpec, swarm_check_service_spec);
@@ -368,6 +370,8 @@ static const SwarmField swarm_dispatcher_config_fields[] = {
   SWARM_FIELD (1, "HeartbeatPeriod", SwarmDispatcherConfig, heartbeat_period, DURATION, .fallback = SECOND,
                .flags = SWARM_FIELD_ALWAYS, .validate = swarm_rule_heartbeat,
                .doc = "Time between a node's heartbeats, at least 100 ms (0: 1 s); it is down after three missed ones."),
+  SWARM_FIELD (9, "DownGrace", SwarmDispatcherConfig, down_grace, DURATION, .validate = swarm_rule_down_grace,
+               .doc = "Tasks of a node that is down for its silence move only after so long: one that comes and goes moves nothing."),
   { 0 },
 };
 TYPE (swarm_dispatcher_config, SwarmDispatcherConfig);

@@ -230,6 +230,7 @@ typedef struct {
   SwarmEndpointSpec *endpoint;  /* EndpointSpec */
   SwarmUpdateConfig *update;    /* UpdateConfig; NULL: the defaults */
   SwarmUpdateConfig *rollback;  /* RollbackConfig; NULL: the defaults */
+  gint64 disconnect_wait;       /* DisconnectWait, ns: so long its tasks stay on a node that is not heard any more; 0: as the cluster says */
 } SwarmServiceSpec;
 SWARM_MESSAGE_DECLARE (SwarmServiceSpec, swarm_service_spec)
 
@@ -290,6 +291,7 @@ SWARM_MESSAGE_DECLARE (SwarmRaftConfig, swarm_raft_config)
 typedef struct {
   SwarmMessage message;
   gint64 heartbeat_period; /* ns; 0: the default, 1 s; down after 3 */
+  gint64 down_grace;       /* ns, default 0: tasks stay for so long on a node that is down */
 } SwarmDispatcherConfig;
 SWARM_MESSAGE_DECLARE (SwarmDispatcherConfig, swarm_dispatcher_config)
 

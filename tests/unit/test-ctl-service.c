@@ -118,6 +118,9 @@ test_placement (void)
                NULL,
                "\"Placement\":{\"Preferences\":[{\"Spread\":{\"SpreadDescriptor\":\"node.labels.zone\"}},"
                "{\"Spread\":{\"SpreadDescriptor\":\"engine.labels.rack\"}}],\"Strategy\":\"binpack\"}");
+  assert_spec ("--on-disconnect wait nginx", NULL, "\"DisconnectWait\":600000000000");
+  assert_spec ("--on-disconnect wait=90s nginx", NULL, "\"DisconnectWait\":90000000000");
+  assert_spec ("--name w --on-disconnect wait=90s nginx", "--on-disconnect wait=1h w", "\"DisconnectWait\":3600000000000");
   assert_spec ("--restart-backoff 1m nginx", NULL, "\"Backoff\":60000000000");
   assert_spec ("--name w --placement-pref spread=node.labels.a --placement-pref spread=node.labels.b nginx",
                "--placement-pref-rm spread=node.labels.a --placement-pref-add spread=node.labels.c w",
@@ -187,6 +190,8 @@ test_texts (void)
     { "--update-failure-action stop nginx", NULL, "unrecognized update failure action stop" },
     { "--rollback-failure-action rollback nginx", NULL, "unrecognized rollback failure action rollback" },
     { "--update-order random nginx", NULL, "unrecognized update order random" },
+    { "--on-disconnect stay nginx", NULL, "unrecognized action on disconnect stay: move, wait or wait=DURATION" },
+    { "--on-disconnect wait=0s nginx", NULL, "the time to wait for a node that is cut off must be positive" },
     { "--update-max-failure-ratio much nginx", NULL, "strconv.ParseFloat: parsing \"much\": invalid syntax" },
   };
 

@@ -64,6 +64,16 @@ swarm_node_writer_set (SwarmNodeWriter *self, const SwarmId *node, SwarmNodeStat
   swarm_runner_mark (self->leader->runner, self->loop);
 }
 
+/* From when on a node is silent is kept while it stays down. */
+static void
+set_state (SwarmNodeWriter *self, SwarmNode *node, const Wish *wish)
+{
+  gboolean silent = wish->state == SWARM_NODE_DOWN && g_strcmp0 (wish->text, SWARM_TEXT_SHUTDOWN) != 0;
+  gint64 since = node->status != NULL ? node->status->silent_since : 0;
+  swarm_node_set_state (node, wish->state, wish->text); /* with a status of its own */
+  node->status->silent_since = !silent ? 0 : since != 0 ? since : swarm_store_now (self->leader->store);
+}
+
 static void
 write_wish (SwarmNodeWriter *self, Wish *wish, SwarmTx *tx)
 {
@@ -72,7 +82,7 @@ write_wish (SwarmNodeWriter *self, Wish *wish, SwarmTx *tx)
   if (wish->missing)
     return;
   g_autoptr (SwarmNode) copy = swarm_node_copy (node);
-  swarm_node_set_state (copy, wish->state, wish->text);
+  set_state (self, copy, wish);
   if (wish->addr != NULL && g_strcmp0 (copy->status->addr, wish->addr) != 0) {
     SwarmNodeStatus *status = swarm_node_status_copy (copy->status);
     g_free (status->addr);

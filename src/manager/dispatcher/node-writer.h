@@ -6,6 +6,9 @@
 
 typedef struct _SwarmNodeWriter SwarmNodeWriter;
 
+/* The text of a node that said so: down, but not silent. */
+#define SWARM_TEXT_SHUTDOWN "host is shutting down"
+
 SwarmNodeWriter *swarm_node_writer_new (const SwarmLeader *leader);
 /* What was not written is answered with CANCELLED. */
 void swarm_node_writer_free (SwarmNodeWriter *self);

@@ -165,7 +165,7 @@ swarm_node_record_goodbye (SwarmNodeRecord *self, gboolean host_shutdown, SwarmT
   if (host_shutdown) {
     swarm_clock_clear_timer (self->leader->clock, &self->timer);
     self->wait = SWARM_WAIT_NONE;
-    swarm_node_writer_set (self->writer, &self->id, SWARM_NODE_DOWN, "host is shutting down", NULL, NULL, ticket);
+    swarm_node_writer_set (self->writer, &self->id, SWARM_NODE_DOWN, SWARM_TEXT_SHUTDOWN, NULL, NULL, ticket);
   } else {
     record_wait (self, SWARM_WAIT_GRACE, GRACE_US);
     swarm_node_writer_set (self->writer, &self->id, SWARM_NODE_DISCONNECTED, SWARM_TEXT_STOPPED, NULL, NULL, ticket);

@@ -10,11 +10,12 @@ typedef struct {
   GArray *replicas;
 } Survey;
 
-/* Down and drained nodes have no task of a global service: it does not move, it ends there and begins anew. */
+/* Lost and drained nodes have no task of a global service: it does not move, it ends there and begins anew. */
 static gboolean
 node_fits (const Survey *survey, const SwarmNode *node)
 {
-  return node->status->state != SWARM_NODE_DOWN && node->spec->availability != SWARM_AVAILABILITY_DRAIN
+  const SwarmLook *look = survey->look;
+  return !swarm_node_is_lost (look->leader->store, node, look->service->spec, look->wake) && node->spec->availability != SWARM_AVAILABILITY_DRAIN
          && swarm_constraints_match (survey->constraints, node);
 }
 
@@ -33,7 +34,7 @@ survey_fitting_node (Survey *survey, const SwarmNode *node, const SwarmSlot *slo
 {
   SwarmReplica replica;
   swarm_replica_init (&replica, survey->look, slot, &node->object.id);
-  replica.held = node->spec->availability == SWARM_AVAILABILITY_PAUSE;
+  replica.held = node->spec->availability == SWARM_AVAILABILITY_PAUSE || node->status->state == SWARM_NODE_DOWN;
   if (replica.live != NULL || replica_stays_ended (&replica))
     g_array_append_val (survey->replicas, replica);
   else if (!replica.held)

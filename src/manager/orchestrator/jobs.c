@@ -107,7 +107,7 @@ swarm_job_completed (SwarmStore *store, const SwarmService *service)
 static void
 fill_slot (Look *look, const SwarmSlot *slot, const SwarmId *node, gint64 delay, guint64 failures)
 {
-  gboolean wait = slot->n > 0 && swarm_slot_may_run (look->leader->store, slot, NULL);
+  gboolean wait = slot->n > 0 && swarm_slot_may_run (look->leader->store, slot, NULL, look->wake);
   gint64 not_before = delay > 0 ? look->now + delay : 0;
   if (!look_has_room (look))
     return;
@@ -125,7 +125,7 @@ retire_old (Look *look, const SwarmSlot *slot, guint n_old)
   guint running = 0;
   for (guint i = 0; i < n_old; i++) {
     const SwarmTask *task = slot->tasks[i];
-    running += swarm_task_may_run (look->leader->store, task);
+    running += swarm_task_may_run (look->leader->store, task, look->wake);
     if (!swarm_task_state_is_terminal (task->status->state) && look_has_room (look))
       swarm_task_want (look->tx, task, SWARM_TASK_REMOVE);
   }
@@ -176,7 +176,7 @@ promote (Look *look, const SwarmSlot *slot, const SwarmTask *task)
   gint64 due = swarm_restart_due (task, look->now);
   if (due > look->now)
     *look->wake = MIN (*look->wake, due);
-  else if (!swarm_slot_may_run (look->leader->store, slot, task) && look_has_room (look))
+  else if (!swarm_slot_may_run (look->leader->store, slot, task, look->wake) && look_has_room (look))
     swarm_task_want (look->tx, task, SWARM_TASK_COMPLETE);
 }
 
@@ -193,7 +193,7 @@ tend_slot (Look *look, const SwarmSlot *slot, const SwarmSlot *run, const SwarmI
   SwarmTask *task = live_task (run);
   if (task == NULL) /* the policy gave it up, or (global) its node was away */
     return swarm_restart_wanted (run, run->tasks[run->n - 1]) ? RUN_ABSENT : RUN_GIVEN_UP;
-  gboolean evicted = swarm_task_is_evicted (look->leader->store, task);
+  gboolean evicted = swarm_task_is_evicted (look->leader->store, task, look->wake);
   if (evicted || swarm_task_state_is_terminal (task->status->state))
     return restart (look, slot, run, task, node, evicted);
   if (task->desired_state < SWARM_TASK_COMPLETE)
@@ -280,7 +280,7 @@ static void
 leave_node (Look *look, const SwarmSlot *slot, const SwarmNode *node)
 {
   SwarmSlot run = present_run (slot, look->iteration);
-  gboolean stays = node != NULL && node->status->state != SWARM_NODE_DOWN && node->spec->availability != SWARM_AVAILABILITY_DRAIN;
+  gboolean stays = !swarm_node_is_lost (look->leader->store, node, look->service->spec, look->wake) && node->spec->availability != SWARM_AVAILABILITY_DRAIN;
   if (!stays)
     stop_live (look, &run);
 }

@@ -75,7 +75,7 @@ swarm_task_leaves (SwarmStore *store, const SwarmService *service, const SwarmTa
   if (swarm_id_is_nil (&task->node_id))
     return SWARM_LEAVE_NO;
   const SwarmNode *node = swarm_store_get (store, SWARM_KIND_NODE, &task->node_id);
-  if (node == NULL || node->status->state == SWARM_NODE_DOWN)
+  if (swarm_node_is_lost (store, node, service->spec, wake))
     return SWARM_LEAVE_NOW;
   gboolean runs = task->status->state == SWARM_TASK_RUNNING && task->desired_state == SWARM_TASK_RUNNING;
   if (node->spec->availability == SWARM_AVAILABILITY_DRAIN)

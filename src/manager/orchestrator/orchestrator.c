@@ -251,7 +251,8 @@ node_keeps_tasks_alike (const SwarmNode *a, const SwarmNode *b)
 {
   return (a->status->state == SWARM_NODE_DOWN) == (b->status->state == SWARM_NODE_DOWN)
          && (a->spec->availability == SWARM_AVAILABILITY_DRAIN) == (b->spec->availability == SWARM_AVAILABILITY_DRAIN)
-         && a->spec->drain_order == b->spec->drain_order && a->spec->drain_deadline == b->spec->drain_deadline;
+         && a->status->silent_since == b->status->silent_since && a->spec->drain_order == b->spec->drain_order
+         && a->spec->drain_deadline == b->spec->drain_deadline;
 }
 
 /* What services with a task on each node ask of it: everything that they and their constraints can see. */
@@ -288,12 +289,20 @@ mark_node (SwarmOrchestrator *self, const SwarmEvent *event)
     mark_task (self, g_ptr_array_index (tasks, i));
 }
 
+/* A shorter grace may be over at once. */
+static gboolean
+grace_differs (const SwarmEvent *event)
+{
+  const SwarmCluster *now = event->object, *before = event->previous;
+  return event->event == SWARM_EVENT_UPDATE && !swarm_message_equal (now->spec->dispatcher, before->spec->dispatcher);
+}
+
 /* Its node went while the transaction that put it there was under way: the node's own event did not find it there. */
 static gboolean
 task_is_stranded (SwarmOrchestrator *self, const SwarmTask *task, const SwarmTask *before)
 {
   gboolean put = before == NULL || !swarm_id_equal (&task->node_id, &before->node_id);
-  return put && task->desired_state <= SWARM_TASK_COMPLETE && swarm_task_is_evicted (self->leader->store, task);
+  return put && task->desired_state <= SWARM_TASK_COMPLETE && swarm_task_is_evicted (self->leader->store, task, NULL);
 }
 
 /* A change of a task that may ask for action: it ended, it runs (the next one may be updated), or what is wanted of it changed. Whoever made
@@ -333,6 +342,8 @@ orchestrator_event (const SwarmEvent *event, gpointer data)
       mark_task (self, event->object);
     } else if (event->kind == SWARM_KIND_NODE) {
       mark_node (self, event);
+    } else if (event->kind == SWARM_KIND_CLUSTER && grace_differs (event)) {
+      mark_everything (self);
     }
   }
 }
@@ -350,7 +361,7 @@ swarm_orchestrator_new (const SwarmLeader *leader)
   self->moving = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   self->everywhere = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   self->loop = swarm_runner_add (leader->runner, &orchestrator_ops, self);
-  self->watch = swarm_store_watch (leader->store, 1 << SWARM_KIND_SERVICE | 1 << SWARM_KIND_TASK | 1 << SWARM_KIND_NODE,
+  self->watch = swarm_store_watch (leader->store, 1 << SWARM_KIND_SERVICE | 1 << SWARM_KIND_TASK | 1 << SWARM_KIND_NODE | 1 << SWARM_KIND_CLUSTER,
                                    orchestrator_event, self);
   mark_everything (self);
   return self;

@@ -65,10 +65,10 @@ swarm_replica_has_ended (const SwarmReplica *self)
 
 /* A task of the slot is on its way out and may still run. */
 static gboolean
-slot_is_stopping (SwarmStore *store, const SwarmSlot *slot)
+slot_is_stopping (SwarmLook *look, const SwarmSlot *slot)
 {
   for (guint i = 0; i < slot->n; i++) {
-    if (slot->tasks[i]->desired_state > SWARM_TASK_RUNNING && swarm_task_may_run (store, slot->tasks[i]))
+    if (slot->tasks[i]->desired_state > SWARM_TASK_RUNNING && swarm_task_may_run (look->leader->store, slot->tasks[i], look->wake))
       return TRUE;
   }
   return FALSE;
@@ -94,7 +94,7 @@ typedef struct {
 static void
 replica_fill (SwarmLook *look, const SwarmReplica *self, const Fill *fill)
 {
-  gboolean wait = fill->wait || self->dropped || slot_is_stopping (look->leader->store, &self->slot);
+  gboolean wait = fill->wait || self->dropped || slot_is_stopping (look, &self->slot);
   gint64 not_before = fill->delay > 0 ? look->now + fill->delay : 0;
   g_autoptr (SwarmTask) task = swarm_task_make (look->leader, look->service, self->slot.number, not_before, wait);
   task->node_id = swarm_id_is_nil (&fill->node) ? self->node : fill->node;
@@ -118,7 +118,7 @@ replica_exchange (SwarmLook *look, const SwarmReplica *self, Fill fill)
   if (!swarm_look_has_room (look))
     return;
   if (self->live != NULL) {
-    fill.wait = swarm_task_may_run (look->leader->store, self->live);
+    fill.wait = swarm_task_may_run (look->leader->store, self->live, look->wake);
     swarm_task_want (look->tx, self->live, SWARM_TASK_SHUTDOWN);
     fill.node = move_target (look->leader->store, self->live);
   }
@@ -173,7 +173,7 @@ replica_promote (SwarmLook *look, const SwarmReplica *self)
   gint64 due = swarm_restart_due (self->live, look->now);
   if (due > look->now)
     swarm_look_wake_at (look, due);
-  else if (!slot_is_stopping (look->leader->store, &self->slot) && swarm_look_has_room (look))
+  else if (!slot_is_stopping (look, &self->slot) && swarm_look_has_room (look))
     swarm_task_want (look->tx, self->live, SWARM_TASK_RUNNING);
 }
 

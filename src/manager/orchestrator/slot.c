@@ -62,31 +62,54 @@ swarm_tasks_on_node (SwarmStore *store, const SwarmId *service, const SwarmId *n
 }
 
 gboolean
-swarm_task_is_evicted (SwarmStore *store, const SwarmTask *task)
+swarm_node_is_lost (SwarmStore *store, const SwarmNode *node, const SwarmServiceSpec *spec, gint64 *wake)
+{
+  if (node == NULL)
+    return TRUE;
+  if (node->status->state != SWARM_NODE_DOWN)
+    return FALSE;
+  const SwarmCluster *cluster = swarm_store_cluster (store);
+  gint64 grace = cluster != NULL && cluster->spec->dispatcher != NULL ? cluster->spec->dispatcher->down_grace : 0;
+  gint64 wait = MAX (grace, spec != NULL ? spec->disconnect_wait : 0) / 1000;
+  gint64 until = node->status->silent_since + wait;
+  if (node->status->silent_since == 0 || wait <= 0 || node->spec->availability == SWARM_AVAILABILITY_DRAIN || until <= swarm_store_now (store))
+    return TRUE;
+  if (wake != NULL)
+    *wake = MIN (*wake, until);
+  return FALSE;
+}
+
+static gboolean
+node_of_task_is_lost (SwarmStore *store, const SwarmTask *task, const SwarmNode *node, gint64 *wake)
+{
+  const SwarmService *service = swarm_store_get (store, SWARM_KIND_SERVICE, &task->service_id);
+  return swarm_node_is_lost (store, node, service != NULL ? service->spec : NULL, wake);
+}
+
+gboolean
+swarm_task_is_evicted (SwarmStore *store, const SwarmTask *task, gint64 *wake)
 {
   if (swarm_id_is_nil (&task->node_id))
     return FALSE;
   const SwarmNode *node = swarm_store_get (store, SWARM_KIND_NODE, &task->node_id);
-  if (node == NULL)
-    return TRUE;
-  return node->status->state == SWARM_NODE_DOWN || node->spec->availability == SWARM_AVAILABILITY_DRAIN;
+  return node_of_task_is_lost (store, task, node, wake) || node->spec->availability == SWARM_AVAILABILITY_DRAIN;
 }
 
 gboolean
-swarm_task_may_run (SwarmStore *store, const SwarmTask *task)
+swarm_task_may_run (SwarmStore *store, const SwarmTask *task, gint64 *wake)
 {
   gboolean over = swarm_task_state_is_terminal (task->status->state) && !task->lingers;
   if (swarm_id_is_nil (&task->node_id) || task->status->state < SWARM_TASK_ASSIGNED || over)
     return FALSE;
   const SwarmNode *node = swarm_store_get (store, SWARM_KIND_NODE, &task->node_id);
-  return node != NULL && node->status->state != SWARM_NODE_DOWN;
+  return !node_of_task_is_lost (store, task, node, wake);
 }
 
 gboolean
-swarm_slot_may_run (SwarmStore *store, const SwarmSlot *slot, const SwarmTask *except)
+swarm_slot_may_run (SwarmStore *store, const SwarmSlot *slot, const SwarmTask *except, gint64 *wake)
 {
   for (guint i = 0; i < slot->n; i++) {
-    if (slot->tasks[i] != except && swarm_task_may_run (store, slot->tasks[i]))
+    if (slot->tasks[i] != except && swarm_task_may_run (store, slot->tasks[i], wake))
       return TRUE;
   }
   return FALSE;

@@ -17,12 +17,16 @@ GArray *swarm_slots_by_node (GPtrArray *tasks);
 /* The tasks of one such slot, oldest first (borrowed); caller frees the array. */
 GPtrArray *swarm_tasks_on_node (SwarmStore *store, const SwarmId *service, const SwarmId *node);
 
-/* The task's node was removed, is down or drained: the task cannot stay there. FALSE while it has no node. */
-gboolean swarm_task_is_evicted (SwarmStore *store, const SwarmTask *task);
-/* A process of the task may exist now, as far as anyone can know: assigned, not over, its node not known to be down. */
-gboolean swarm_task_may_run (SwarmStore *store, const SwarmTask *task);
+/* Nobody waits (any longer) for the node's tasks: it is removed (NULL), or down. A node that is down for its silence may only be cut off, and its
+ * tasks may run on: they are left there for the cluster's grace, or for the service's own wait when that is longer (@spec; NULL: the grace),
+ * unless it is drained. @wake (may be NULL) is lowered to the end of the wait. */
+gboolean swarm_node_is_lost (SwarmStore *store, const SwarmNode *node, const SwarmServiceSpec *spec, gint64 *wake);
+/* The task's node was removed, is lost or drained: the task cannot stay there. FALSE while it has no node. @wake as above. */
+gboolean swarm_task_is_evicted (SwarmStore *store, const SwarmTask *task, gint64 *wake);
+/* A process of the task may exist now, as far as anyone can know: assigned, not over, its node not lost. @wake as above. */
+gboolean swarm_task_may_run (SwarmStore *store, const SwarmTask *task, gint64 *wake);
 /* Any task of the slot but @except may run. */
-gboolean swarm_slot_may_run (SwarmStore *store, const SwarmSlot *slot, const SwarmTask *except);
+gboolean swarm_slot_may_run (SwarmStore *store, const SwarmSlot *slot, const SwarmTask *except, gint64 *wake);
 
 /* The task is not what the service declares now: it has to be replaced. A new placement alone leaves a task where it still fits. */
 gboolean swarm_task_is_dirty (SwarmStore *store, const SwarmTask *task, const SwarmService *service);
