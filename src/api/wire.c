@@ -89,6 +89,16 @@ dispatcher_done (const GError *error, gpointer data)
 }
 
 static void
+status_stored (GVariant *refused, const GError *error, gpointer data)
+{
+  SwarmInvocation *invocation = data;
+  if (error != NULL)
+    swarm_invocation_fail (invocation, error);
+  else
+    swarm_invocation_return (invocation, g_variant_new ("(@a(ays))", refused));
+}
+
+static void
 dispatcher_update_status (SwarmInvocation *invocation, gpointer object, GVariant *args)
 {
   SwarmDispatcher *dispatcher = dispatcher_of (invocation);
@@ -96,7 +106,7 @@ dispatcher_update_status (SwarmInvocation *invocation, gpointer object, GVariant
     return;
   g_autoptr (GBytes) session = bytes_child (args, 0);
   g_autoptr (GVariant) updates = g_variant_get_child_value (args, 1);
-  swarm_dispatcher_update_status (dispatcher, peer_of (invocation), session, updates, dispatcher_done, invocation);
+  swarm_dispatcher_update_status (dispatcher, peer_of (invocation), session, updates, status_stored, invocation);
 }
 
 static void
@@ -116,8 +126,8 @@ static const SwarmBusMethod dispatcher_methods[] = {
     SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER, .doc = "Opens the calling node's session; an empty session: this manager does not lead." },
   { "Heartbeat", "ay:session", "x:period_ns", dispatcher_heartbeat, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER,
     .doc = "Proves that the node lives; answers when the next one is due." },
-  { "UpdateTaskStatus", "ay:session a(ayay):updates", NULL, dispatcher_update_status, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER,
-    .doc = "Reports states of the node's own tasks; answers after they are stored." },
+  { "UpdateTaskStatus", "ay:session a(ayay):updates", "a(ays):refused", dispatcher_update_status, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER,
+    .doc = "Reports states of the node's own tasks; answers after they are stored, with those that were not taken and why." },
   { "Goodbye", "ay:session b:host_shutdown", NULL, dispatcher_goodbye, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER,
     .doc = "The agent stops on purpose." },
   { NULL },

@@ -68,11 +68,20 @@ done (const GError *error, gpointer data)
 }
 
 static void
+status_stored (GVariant *refused, const GError *error, gpointer data)
+{
+  if (error != NULL)
+    swarm_call_fail (data, error);
+  else
+    swarm_call_return (data, g_variant_new ("(@a(ays))", refused));
+}
+
+static void
 call_update_status (SwarmDispatcher *dispatcher, SwarmCall *call)
 {
   g_autoptr (GBytes) session = bytes_child (call->args, 0);
   g_autoptr (GVariant) updates = g_variant_get_child_value (call->args, 1);
-  swarm_dispatcher_update_status (dispatcher, &call->link->peer, session, updates, done, call);
+  swarm_dispatcher_update_status (dispatcher, &call->link->peer, session, updates, status_stored, call);
 }
 
 static void

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "worker/private.h"
+#include <string.h>
 
 #define DISPATCHER "org.swarmagent1.Dispatcher"
 #define BATCH_MAX 500
@@ -102,10 +103,32 @@ call_failed (SwarmWorkerReports *self, GArray *sent, const GError *error)
   schedule (self, delay, FALSE);
 }
 
+/* What the leader has not taken it does not know: it is not told again before it changes, or the next session. */
 static void
-call_done (SwarmWorkerReports *self, GArray *sent)
+forget_refused (GArray *sent, GVariant *refused)
 {
+  for (gsize i = 0; i < g_variant_n_children (refused); i++) {
+    g_autoptr (GVariant) id = NULL;
+    const char *why;
+    gsize len;
+
+    g_variant_get_child (refused, i, "(@ay&s)", &id, &why);
+    const guint8 *bytes = g_variant_get_fixed_array (id, &len, 1);
+    for (guint j = 0; len == sizeof (SwarmId) && j < sent->len; j++)
+      if (memcmp (g_array_index (sent, Sent, j).task.bytes, bytes, len) == 0) {
+        swarm_notice ("The leader does not take the state of a task: %s", why);
+        g_array_remove_index_fast (sent, j--);
+      }
+  }
+}
+
+static void
+call_done (SwarmWorkerReports *self, GVariant *reply, GArray *sent)
+{
+  g_autoptr (GVariant) refused = g_variant_get_child_value (reply, 0);
+
   self->failures = 0;
+  forget_refused (sent, refused);
   for (guint i = 0; i < sent->len; i++) {
     const Sent *one = &g_array_index (sent, Sent, i);
     SwarmWorkerTask *task = swarm_worker_task_of (self->worker, &one->task);
@@ -121,15 +144,18 @@ on_reply (GVariant *reply, const GError *error, gpointer data)
   SwarmWorkerOp op;
   SwarmWorkerReports *self;
   g_autoptr (GArray) sent = NULL;
+  g_autoptr (GError) odd = NULL;
 
   if (!swarm_worker_op_take (data, &op) || op.worker->reports->generation != op.tag)
     return;
   self = op.worker->reports;
   sent = g_steal_pointer (&self->sent);
-  if (error != NULL)
-    call_failed (self, sent, error);
+  if (error == NULL && !g_variant_is_of_type (reply, G_VARIANT_TYPE ("(a(ays))")))
+    odd = g_error_new (SWARM_ERROR, SWARM_ERROR_FAILED, "it answers UpdateTaskStatus with %s", g_variant_get_type_string (reply));
+  if (error != NULL || odd != NULL)
+    call_failed (self, sent, error != NULL ? error : odd);
   else
-    call_done (self, sent);
+    call_done (self, reply, sent);
 }
 
 static GVariant *

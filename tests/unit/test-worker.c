@@ -292,6 +292,33 @@ test_status_is_retried (void)
   g_assert_cmpstr (status_of (bed, &id)->err, ==, "task: non-zero exit (137)");
 }
 
+/* What the leader does not take of one task holds up no other, and is not repeated without end; the next session hears it anew. */
+static void
+test_status_is_refused (void)
+{
+  g_autoptr (Bed) bed = bed_new (10);
+  SwarmId bad, good;
+  guint reports;
+
+  sim_clock_run (bed->clock, SECOND);
+  bad = add_task (bed, SWARM_TASK_RUNNING, "sim.exit-after-ms=3000", NULL);
+  good = add_task (bed, SWARM_TASK_RUNNING, "sim.exit-after-ms=3000", NULL);
+  leader_of (bed)->refused_task = bad;
+  tell (bed, &bad);
+  tell (bed, &good);
+  sim_clock_run (bed->clock, 10 * SECOND);
+  g_assert_cmpint (status_of (bed, &good)->state, ==, SWARM_TASK_COMPLETE);
+  g_assert_cmpint (status_of (bed, &bad)->state, ==, SWARM_TASK_ASSIGNED);
+  reports = leader_of (bed)->reports;
+  g_assert_cmpuint (reports, <, 12);
+  sim_clock_run (bed->clock, 60 * SECOND);
+  g_assert_cmpuint (leader_of (bed)->reports, ==, reports);
+  leader_of (bed)->refused_task = SWARM_ID_NIL;
+  leader_of (bed)->forgets_session = TRUE;
+  sim_clock_run (bed->clock, 10 * SECOND);
+  g_assert_cmpint (status_of (bed, &bad)->state, ==, SWARM_TASK_COMPLETE);
+}
+
 static void
 send_managers (Bed *bed, Manager *to)
 {
@@ -523,6 +550,7 @@ main (int argc, char **argv)
   g_test_add_func ("/worker/full-is-truth", test_full_is_truth);
   g_test_add_func ("/worker/bad-calls", test_bad_calls);
   g_test_add_func ("/worker/status-is-retried", test_status_is_retried);
+  g_test_add_func ("/worker/status-is-refused", test_status_is_refused);
   g_test_add_func ("/worker/leaders", test_leaders);
   g_test_add_func ("/worker/backs-off", test_backs_off);
   g_test_add_func ("/worker/goodbye-and-drain", test_goodbye_and_drain);

@@ -28,6 +28,8 @@ typedef struct {
   gboolean forgets_session; /* answers beats and status with NotFound, once */
   guint registrations;
   guint beats;
+  guint reports;
+  SwarmId refused_task; /* what is said about it is not taken; nil: none */
   guint goodbyes;
   SwarmLink *control;
   GPtrArray *links;
@@ -205,6 +207,8 @@ take_status (Manager *self, SwarmCall *call)
     swarm_call_fail (call, error);
     return;
   }
+  GVariantBuilder refused;
+  g_variant_builder_init (&refused, G_VARIANT_TYPE ("a(ays)"));
   g_variant_get (call->args, "(@ay@a(ayay))", &session, &updates);
   for (gsize i = 0; i < g_variant_n_children (updates); i++) {
     g_autoptr (GVariant) id = NULL;
@@ -218,9 +222,13 @@ take_status (Manager *self, SwarmCall *call)
     bytes = g_variant_get_data_as_bytes (value);
     status = swarm_message_decode (&swarm_task_status_type, bytes, NULL);
     g_assert_nonnull (status);
-    commit_status (self->bed, &key, status);
+    self->reports++;
+    if (swarm_id_equal (&key, &self->refused_task))
+      g_variant_builder_add (&refused, "(@ays)", id, "it is not believed");
+    else
+      commit_status (self->bed, &key, status);
   }
-  swarm_call_return (call, NULL);
+  swarm_call_return (call, g_variant_new ("(a(ays))", &refused));
 }
 
 static void

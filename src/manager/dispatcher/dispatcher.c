@@ -3,12 +3,13 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "manager/dispatcher/node.h"
+#include "manager/dispatcher/status-report.h"
 #include "manager/dispatcher/status-writer.h"
 #include <string.h>
 
 /* What an agent sends is far below; what is far above would fit into no transaction. */
-#define MAX_STATUS_BYTES (64 * 1024)
 #define MAX_DESCRIPTION_BYTES (256 * 1024)
+#define REFUSED_PAUSE_US G_TIME_SPAN_MINUTE
 #define MAX_ADDRESS 300
 
 struct _SwarmDispatcher {
@@ -295,76 +296,58 @@ swarm_dispatcher_n_sessions (SwarmDispatcher *self)
 
 /* ---- task status ---- */
 
+/* An UpdateStatus that waits for its commit. */
 typedef struct {
-  SwarmId task;
-  SwarmTaskStatus *status;
-} Update;
+  GVariant *refused;
+  SwarmStatusDone done;
+  gpointer data;
+} StatusCall;
 
 static void
-update_clear (gpointer data)
+status_stored (const GError *error, gpointer data)
 {
-  swarm_task_status_unref (((Update *) data)->status);
+  StatusCall *call = data;
+  call->done (error == NULL ? call->refused : NULL, error, call->data);
+  g_variant_unref (call->refused);
+  g_free (call);
 }
 
-/* Checks one pair of the message. FALSE: the whole call is refused. */
-static gboolean
-parse_update (SwarmDispatcher *self, const SwarmPeer *peer, GVariant *pair, GArray *updates, GError **error)
+/* A node that goes on like that is heard of now and then. */
+static void
+tell_refused (SwarmNodeRecord *record, GVariant *refused)
 {
-  g_autoptr (GVariant) id = g_variant_get_child_value (pair, 0);
-  g_autoptr (GVariant) data = g_variant_get_child_value (pair, 1);
-  gsize len;
-  const guint8 *bytes = g_variant_get_fixed_array (id, &len, 1);
-  Update update = { 0 };
-  if (len != sizeof update.task.bytes) {
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a task id has %" G_GSIZE_FORMAT " bytes", len);
-    return FALSE;
-  }
-  memcpy (update.task.bytes, bytes, len);
-  const SwarmTask *task = swarm_store_get (self->store, SWARM_KIND_TASK, &update.task);
-  if (task == NULL)
-    return TRUE; /* removed meanwhile */
-  if (!swarm_id_equal (&task->node_id, &peer->node)) {
-    g_autofree char *name = swarm_id_dup_string (&update.task);
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "task %s does not belong to this node", name);
-    return FALSE;
-  }
-  g_autoptr (GBytes) encoded = g_variant_get_data_as_bytes (data);
-  update.status = swarm_message_decode (&swarm_task_status_type, encoded, error);
-  if (update.status == NULL)
-    return FALSE;
-  g_array_append_val (updates, update);
-  if (g_bytes_get_size (encoded) > MAX_STATUS_BYTES) {
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a task's status of %" G_GSIZE_FORMAT " bytes, at most %d are allowed",
-                 g_bytes_get_size (encoded), MAX_STATUS_BYTES);
-    return FALSE;
-  }
-  if (update.status->state < SWARM_TASK_ACCEPTED || update.status->state > SWARM_TASK_REJECTED) {
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a node may not report the state %d", update.status->state);
-    return FALSE;
-  }
-  return TRUE;
+  gint64 now = swarm_clock_boottime (record->leader->clock);
+  gsize n = g_variant_n_children (refused);
+  if (n == 0 || (record->refused_at != 0 && now - record->refused_at < REFUSED_PAUSE_US))
+    return;
+  const char *why;
+  g_autofree char *node = swarm_id_dup_string (&record->id);
+  g_variant_get_child (refused, 0, "(@ay&s)", NULL, &why);
+  record->refused_at = now;
+  swarm_log (LOG_WARNING, NULL, SWARM_LOG_FIELDS ({ "SWARM_NODE_ID", node }),
+             "node %s: %" G_GSIZE_FORMAT " of its reports about tasks refused, the first: %s", node, n, why);
 }
 
 void
-swarm_dispatcher_update_status (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, GVariant *updates,
-                                SwarmDispatcherDone done, gpointer data)
+swarm_dispatcher_update_status (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, GVariant *updates, SwarmStatusDone done,
+                                gpointer data)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GArray) list = g_array_new (FALSE, FALSE, sizeof (Update));
-  g_array_set_clear_func (list, update_clear);
-  gboolean ok = dispatcher_find (self, &peer->node, session, &error) != NULL;
-  for (gsize i = 0; ok && i < g_variant_n_children (updates); i++) {
-    g_autoptr (GVariant) pair = g_variant_get_child_value (updates, i);
-    ok = parse_update (self, peer, pair, list, &error);
-  }
-  if (!ok) {
-    done (error, data);
+  SwarmNodeRecord *record = dispatcher_find (self, &peer->node, session, &error);
+  if (error == NULL && g_variant_n_children (updates) > SWARM_REPORTS_MAX)
+    g_set_error (&error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "at most %d reports in a call", SWARM_REPORTS_MAX);
+  if (error != NULL) {
+    done (NULL, error, data);
     return;
   }
-  SwarmTicket *ticket = swarm_ticket_new (done, data);
-  for (guint i = 0; i < list->len; i++) {
-    const Update *update = &g_array_index (list, Update, i);
-    swarm_status_writer_report (self->status_writer, &update->task, update->status, ticket);
+  StatusCall *call = g_new0 (StatusCall, 1);
+  *call = (StatusCall){ NULL, done, data };
+  g_autoptr (GArray) reports = swarm_status_reports_read (self->store, &peer->node, updates, &call->refused);
+  tell_refused (record, call->refused);
+  SwarmTicket *ticket = swarm_ticket_new (status_stored, call);
+  for (guint i = 0; i < reports->len; i++) {
+    const SwarmReport *report = &g_array_index (reports, SwarmReport, i);
+    swarm_status_writer_report (self->status_writer, &report->task, report->status, ticket);
   }
   swarm_ticket_settle (ticket, NULL);
 }

@@ -31,9 +31,13 @@ void swarm_dispatcher_register (SwarmDispatcher *self, SwarmLink *link, const Sw
                                 SwarmRegisteredFunc done, gpointer data);
 /* Returns the period until the next beat in ns; -1 with NOT_FOUND: register again. @peer: who sent it. */
 gint64 swarm_dispatcher_heartbeat (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, GError **error);
-/* @updates: a(ayay) of task id and SwarmTaskStatus. @done after commit. A task of another node: ACCESS_DENIED, nothing is done. */
+/* @refused: a(ays), task id and reason of what was not taken, borrowed; NULL when @error is set. May be called from within, always with an
+ * error or when there is nothing to write. */
+typedef void (*SwarmStatusDone) (GVariant *refused, const GError *error, gpointer data);
+/* @updates: a(ayay) of task id and SwarmTaskStatus. @done after commit. What is wrong with one (a task of another node, a state that no node
+ * reports) holds up no other. */
 void swarm_dispatcher_update_status (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, GVariant *updates,
-                                     SwarmDispatcherDone done, gpointer data);
+                                     SwarmStatusDone done, gpointer data);
 /* The agent stops; @host_shutdown: its tasks die with it, so they move at once; else after 60 s. Answers after commit. */
 void swarm_dispatcher_goodbye (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, gboolean host_shutdown,
                                SwarmDispatcherDone done, gpointer data);

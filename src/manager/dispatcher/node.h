@@ -24,6 +24,7 @@ typedef struct {
   SwarmTimer *timer;
   gint64 registrations[3]; /* boottime of the last ones, a ring */
   guint n_registrations;
+  gint64 refused_at; /* boottime: when it was last said that reports were refused; 0: never */
 } SwarmNodeRecord;
 
 #define SWARM_TEXT_DISCONNECTED "node is currently trying to find new manager"
