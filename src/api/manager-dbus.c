@@ -309,6 +309,15 @@ static const SwarmBusSignal manager_signals[] = {
   { NULL },
 };
 
+static void
+new_service_details (gpointer object, GVariant *args, GHashTable *details)
+{
+  g_autoptr (GVariant) spec = g_variant_get_child_value (args, 0);
+  const char *name;
+  if (g_variant_lookup (spec, "Name", "&s", &name))
+    g_hash_table_replace (details, g_strdup ("service"), g_strdup (name));
+}
+
 static const SwarmBusMethod manager_methods[] = {
   { "Init", "a{sv}:options", "s:node_id", manager_init, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL,
     .doc = "Starts a new cluster with this host as its first manager. Options: AdvertiseAddr s, ListenAddr s, Availability s "
@@ -322,7 +331,7 @@ static const SwarmBusMethod manager_methods[] = {
   { "Info", NULL, "a{sv}:info", manager_info, SWARM_ACTION_READ, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL,
     .doc = "This host's standing and, on a manager, the cluster's: the Swarm part of docker info under the Engine API's names." },
   { "CreateService", "a{sv}:spec a{sv}:options", "s:id as:warnings", swarm_api_create_service, SWARM_ACTION_MANAGE_SERVICES, SWARM_ROLES_MANAGER,
-    SWARM_METHOD_WRITE | SWARM_METHOD_SENSITIVE_ARGS,
+    SWARM_METHOD_WRITE | SWARM_METHOD_SENSITIVE_ARGS, new_service_details,
     .doc = "Creates a service from a ServiceSpec with the Engine API's names (nanoseconds, NanoCPUs; any integer type that fits). "
            "Options: RequestId s (a repeated request is done once), RegistryAuth s, NoResolveImage b." },
   { "PlanService", "a{sv}:spec a{sv}:options", "aa{sv}:steps b:truncated", swarm_api_plan_service, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,

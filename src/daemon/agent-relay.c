@@ -161,10 +161,12 @@ relay_context (SwarmAgent *self, SwarmInvocation *invocation)
   g_variant_dict_init (&context, NULL);
   g_variant_dict_insert (&context, "uid", "u", caller->uid);
   g_variant_dict_insert (&context, "action", "u", (guint32) caller->action);
-  /* One id over the whole way: should the transport repeat the call, it is done once. */
-  SwarmId fresh = swarm_random_id (self->random);
-  gboolean given = caller->request_id != NULL && *caller->request_id != '\0';
-  g_variant_dict_insert (&context, "request_id", "s", given ? caller->request_id : swarm_id_string (&fresh).str);
+  /* One id over the whole way, also when it is sent to the next leader: should the call be repeated, it is done once. */
+  if (caller->request_id == NULL || *caller->request_id == '\0') {
+    SwarmId fresh = swarm_random_id (self->random);
+    swarm_invocation_set_request_id (invocation, swarm_id_string (&fresh).str);
+  }
+  g_variant_dict_insert (&context, "request_id", "s", caller->request_id);
   return g_variant_dict_end (&context);
 }
 
