@@ -23,3 +23,6 @@ JsonNode *sim_bench_pending (guint tasks);
 JsonNode *sim_bench_takeover (guint nodes, guint tasks, guint services);
 /* Creates, updates and looks up @n nodes in a store without a log. */
 JsonNode *sim_bench_store (guint n);
+/* Turns and costs of the large events, in a cluster of so many nodes, tasks and services, and about one more service of @large tasks that are
+ * updated @parallelism at a time: it is created, scaled down and up, updated; a job of as many completions; nodes drained and lost; removal. */
+JsonNode *sim_bench_events (guint nodes, guint tasks, guint services, guint large, guint parallelism);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The speed of placement, as JSON. Without arguments the shapes that are compared with swarmkit's own benchmark; with arguments one shape:
  *   bench-scheduler NODES TASKS SERVICES [constraints] [preference] [strategy=NAME] [lost=N] [failures=N]
- *   bench-scheduler store N | pending TASKS | takeover NODES TASKS SERVICES */
+ *   bench-scheduler store N | pending TASKS | takeover NODES TASKS SERVICES | events NODES TASKS SERVICES LARGE PARALLELISM */
 #include "sim/bench-scheduler.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +47,8 @@ run_all (void)
   printf (",\n");
   print ("takeover", sim_bench_takeover (10000, 1000000, 1000));
   printf (",\n");
+  print ("events", sim_bench_events (10000, 1000000, 1000, 100000, 1000));
+  printf (",\n");
   print ("store", sim_bench_store (100000));
   printf ("\n}\n");
 }
@@ -73,6 +75,9 @@ main (int argc, char **argv)
     print ("pending", sim_bench_pending (number (argc, argv, 2, 10000)));
   } else if (strcmp (argv[1], "takeover") == 0) {
     print ("takeover", sim_bench_takeover (number (argc, argv, 2, 1000), number (argc, argv, 3, 100000), number (argc, argv, 4, 1000)));
+  } else if (strcmp (argv[1], "events") == 0) {
+    print ("events", sim_bench_events (number (argc, argv, 2, 1000), number (argc, argv, 3, 100000), number (argc, argv, 4, 100),
+                                       number (argc, argv, 5, 10000), number (argc, argv, 6, 100)));
   } else {
     shape.nodes = (guint) atoi (argv[1]);
     shape.tasks = argc > 2 ? (guint) atoi (argv[2]) : 0;
