@@ -144,6 +144,12 @@ swarm_store_tasks_of_slot (SwarmStore *self, const SwarmId *service, guint64 slo
 }
 
 GPtrArray *
+swarm_store_tasks_from_slot (SwarmStore *self, const SwarmId *service, guint64 first, guint n)
+{
+  return swarm_tables_tasks_from_slot (self->tables, service, first, n);
+}
+
+GPtrArray *
 swarm_store_tasks_of_node (SwarmStore *self, const SwarmId *node)
 {
   return swarm_tables_tasks_of_node (self->tables, node);

@@ -39,6 +39,8 @@ guint swarm_store_count (SwarmStore *self, SwarmKind kind);
 /* Index look-ups: arrays of borrowed SwarmTask *, sorted by slot then creation; caller frees the array only. Never NULL. */
 GPtrArray *swarm_store_tasks_of_service (SwarmStore *self, const SwarmId *service);
 GPtrArray *swarm_store_tasks_of_slot (SwarmStore *self, const SwarmId *service, guint64 slot);
+/* Those of the slots from @first on: at least @n, but no slot in part, unless there are no more. For walks in parts. */
+GPtrArray *swarm_store_tasks_from_slot (SwarmStore *self, const SwarmId *service, guint64 first, guint n);
 GPtrArray *swarm_store_tasks_of_node (SwarmStore *self, const SwarmId *node);
 /* The wall clock, but never behind what is stamped already: after a leader whose clock was ahead it goes on from there, a little slower, until
  * the two meet. Whatever is compared with a stamp is measured by it. */

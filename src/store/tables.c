@@ -185,6 +185,14 @@ swarm_tables_tasks_of_service (SwarmTables *self, const SwarmId *service, const 
 }
 
 GPtrArray *
+swarm_tables_tasks_from_slot (SwarmTables *self, const SwarmId *service, guint64 first, guint n)
+{
+  const SwarmTaskList *list = swarm_id_table_get (&self->tasks_of_service, service);
+
+  return list != NULL ? swarm_task_list_get_from (list, first, n) : g_ptr_array_new ();
+}
+
+GPtrArray *
 swarm_tables_tasks_of_node (SwarmTables *self, const SwarmId *node)
 {
   const SwarmTaskList *list = swarm_id_table_get (&self->tasks_of_node, node);

@@ -183,3 +183,23 @@ swarm_task_list_get (const SwarmTaskList *self, const guint64 *slot)
   }
   return tasks;
 }
+
+GPtrArray *
+swarm_task_list_get_from (const SwarmTaskList *self, guint64 first, guint n)
+{
+  GPtrArray *tasks = g_ptr_array_sized_new (MIN (n + 1, self->n));
+  SwarmTask from = { .slot = first, .object.created_at = G_MININT64 };
+  guint64 last = first;
+
+  for (guint i = self->n_pieces > 0 ? find_piece (self, &from) : 0; i < self->n_pieces; i++) {
+    const SwarmTaskPiece *piece = &self->pieces[i];
+
+    for (guint k = find_entry (piece, &from); k < piece->n; k++) {
+      if (tasks->len >= n && piece->entries[k].slot != last)
+        return tasks;
+      last = piece->entries[k].slot;
+      g_ptr_array_add (tasks, piece->entries[k].task);
+    }
+  }
+  return tasks;
+}

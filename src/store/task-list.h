@@ -31,3 +31,5 @@ void swarm_task_list_remove (SwarmTaskList *self, const SwarmTask *task);
 void swarm_task_list_replace (SwarmTaskList *self, const SwarmTask *previous, SwarmTask *task);
 /* Those of one slot, NULL: all. Caller frees the array only. */
 GPtrArray *swarm_task_list_get (const SwarmTaskList *self, const guint64 *slot);
+/* Those of the slots from @first on: at least @n, but no slot in part, unless there are no more. Caller frees the array only. */
+GPtrArray *swarm_task_list_get_from (const SwarmTaskList *self, guint64 first, guint n);

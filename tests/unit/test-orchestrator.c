@@ -578,17 +578,17 @@ static guint
 changes_left (Brain *brain, const SwarmId *id)
 {
   const SwarmService *service = swarm_store_get (brain->store, SWARM_KIND_SERVICE, id);
-  SwarmScaling *scaling = swarm_scaling_new ();
+  SwarmRoll *roll = swarm_roll_new (service);
   SwarmTx *tx = swarm_store_tx (brain->store);
   gint64 wake = G_MAXINT64;
   SwarmLeader leader = { .store = brain->store, .clock = brain->manager_clock, .random = &brain->random.iface };
   if (service->spec->mode->replicated != NULL)
-    swarm_replicated_reconcile (&leader, id, scaling, tx, &wake);
+    swarm_replicated_look (&leader, id, roll, tx, NULL, &wake);
   else
     swarm_global_reconcile (&leader, id, tx, &wake);
   guint n = swarm_tx_n_changes (tx);
   swarm_tx_free (tx);
-  swarm_scaling_free (scaling);
+  swarm_roll_free (roll);
   return n;
 }
 

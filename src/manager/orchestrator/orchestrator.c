@@ -23,7 +23,7 @@ struct _SwarmOrchestrator {
   SwarmScan all_tasks; /* the first look: tasks of services that are gone, moves */
   SwarmDirtySlots services;
   GArray *again; /* ids of services to look at in whole, but not in the pass under way: it has changed some of their slots already */
-  GHashTable *scalings;      /* service id → SwarmScaling under way */
+  GHashTable *rolls;         /* service id → SwarmRoll: of services that are looked at in whole, or are being updated */
   GHashTable *service_wakes; /* service id → Wake */
   GHashTable *slot_wakes;    /* SwarmSlotKey → Wake */
   GHashTable *everywhere; /* ids of services with a task on each node: they follow every node */
@@ -45,10 +45,27 @@ orchestrator_mark (SwarmOrchestrator *self, const SwarmId *service)
   swarm_runner_mark (self->leader->runner, self->loop);
 }
 
+/* What is known of the slot is out of date. */
+static void
+touch_slot (SwarmOrchestrator *self, const SwarmSlotKey *slot)
+{
+  SwarmRoll *roll = g_hash_table_size (self->rolls) > 0 ? g_hash_table_lookup (self->rolls, &slot->service) : NULL;
+  if (roll != NULL)
+    swarm_roll_touch (roll, slot->number);
+}
+
+static void
+touch_task (SwarmOrchestrator *self, const SwarmTask *task)
+{
+  SwarmSlotKey key = { .service = task->service_id, .number = task->slot };
+  touch_slot (self, &key);
+}
+
 static void
 orchestrator_mark_slot (SwarmOrchestrator *self, const SwarmSlotKey *slot)
 {
   swarm_dirty_slots_mark_slot (&self->services, slot);
+  touch_slot (self, slot);
   swarm_runner_mark (self->leader->runner, self->loop);
 }
 
@@ -98,24 +115,30 @@ living_service (SwarmOrchestrator *self, const SwarmId *id)
   return service != NULL && !service->pending_delete ? service : NULL;
 }
 
-/* A whole look, or more of what the last one began. */
+static void
+wake_slot (const SwarmId *service, guint64 number, gint64 when, gpointer data)
+{
+  SwarmSlotKey key = { .service = *service, .number = number };
+  orchestrator_wake_at (data, &key, FALSE, when);
+}
+
+/* More of the look that is under way, or a new one. While an update goes on its count is kept: each step costs the same then, however many slots
+ * there are. */
 static gboolean
 look_at_replicated (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx, gint64 *wake)
 {
-  SwarmScaling *scaling = g_hash_table_lookup (self->scalings, id);
-  if (scaling != NULL && swarm_replicated_scale (self->leader, id, scaling, tx))
-    return TRUE;
-  if (scaling != NULL) {
-    g_hash_table_remove (self->scalings, id);
-    return TRUE;
+  const SwarmService *service = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, id);
+  const SwarmSlotWaker waker = { wake_slot, self };
+  SwarmRoll *roll = g_hash_table_lookup (self->rolls, id);
+  if (roll == NULL || !swarm_roll_is_of (roll, service)) {
+    roll = swarm_roll_new (service);
+    g_hash_table_replace (self->rolls, g_memdup2 (id, sizeof *id), roll);
   }
-  scaling = swarm_scaling_new ();
-  gboolean more = swarm_replicated_reconcile (self->leader, id, scaling, tx, wake);
-  if (scaling->missing > 0 || scaling->surplus->len > 0)
-    g_hash_table_insert (self->scalings, g_memdup2 (id, sizeof *id), scaling);
-  else
-    swarm_scaling_free (scaling);
-  return more;
+  if (swarm_replicated_look (self->leader, id, roll, tx, &waker, wake))
+    return TRUE;
+  if (!roll->update.under_way || g_hash_table_contains (self->moving, id))
+    g_hash_table_remove (self->rolls, id);
+  return FALSE;
 }
 
 static void
@@ -165,7 +188,8 @@ static void
 look_at (SwarmOrchestrator *self, const SwarmDirtyService *dirty, SwarmTx *tx)
 {
   const SwarmService *service = living_service (self, &dirty->service);
-  if (dirty->whole || (service != NULL && swarm_service_is_job (service))) {
+  gboolean rolled = g_hash_table_contains (self->rolls, &dirty->service);
+  if (dirty->whole || rolled || (service != NULL && swarm_service_is_job (service))) {
     /* Parts of it that wait must not have it looked at a second time: the pass does not see what it has done itself. */
     swarm_dirty_slots_take_rest (&self->services, &dirty->service);
     look_at_service (self, &dirty->service, tx);
@@ -205,7 +229,7 @@ orchestrator_settle (gpointer loop, guint64 index, const GError *error)
   SwarmOrchestrator *self = loop;
   swarm_dirty_slots_settle (&self->services, error == NULL);
   if (error != NULL) /* what it believes to have done was not */
-    g_hash_table_remove_all (self->scalings);
+    g_hash_table_remove_all (self->rolls);
 }
 
 static const SwarmLoopOps orchestrator_ops = { "orchestrator", orchestrator_pass, orchestrator_settle };
@@ -282,11 +306,16 @@ mark_node (SwarmOrchestrator *self, const SwarmEvent *event)
   gboolean update = event->event == SWARM_EVENT_UPDATE;
   if (!update || !node_looks_alike (event->object, event->previous))
     mark_everywhere (self, &SWARM_OBJECT (event->object)->id);
-  if (event->event == SWARM_EVENT_CREATE || (update && node_keeps_tasks_alike (event->object, event->previous)))
+  gboolean alike = update && node_keeps_tasks_alike (event->object, event->previous);
+  if (event->event == SWARM_EVENT_CREATE || (alike && g_hash_table_size (self->rolls) == 0))
     return;
   g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_node (self->leader->store, &SWARM_OBJECT (event->object)->id);
-  for (guint i = 0; i < tasks->len; i++)
-    mark_task (self, g_ptr_array_index (tasks, i));
+  for (guint i = 0; i < tasks->len; i++) {
+    if (alike) /* whether a task still fits where it is may have changed */
+      touch_task (self, g_ptr_array_index (tasks, i));
+    else
+      mark_task (self, g_ptr_array_index (tasks, i));
+  }
 }
 
 /* A shorter grace may be over at once. */
@@ -332,14 +361,17 @@ orchestrator_event (const SwarmEvent *event, gpointer data)
   SwarmOrchestrator *self = data;
   if (event->event == SWARM_EVENT_RESET) {
     g_hash_table_remove_all (self->everywhere);
+    g_hash_table_remove_all (self->rolls);
     mark_everything (self);
   } else if (event->event != SWARM_EVENT_COMMIT) {
     if (event->kind == SWARM_KIND_SERVICE) {
       mark_service (event->object, self);
       if (event->event == SWARM_EVENT_REMOVE)
         g_hash_table_remove (self->everywhere, &SWARM_OBJECT (event->object)->id);
-    } else if (event->kind == SWARM_KIND_TASK && task_matters (self, event)) {
-      mark_task (self, event->object);
+    } else if (event->kind == SWARM_KIND_TASK) {
+      touch_task (self, event->object);
+      if (task_matters (self, event))
+        mark_task (self, event->object);
     } else if (event->kind == SWARM_KIND_NODE) {
       mark_node (self, event);
     } else if (event->kind == SWARM_KIND_CLUSTER && grace_differs (event)) {
@@ -355,7 +387,7 @@ swarm_orchestrator_new (const SwarmLeader *leader)
   self->leader = leader;
   swarm_dirty_slots_init (&self->services);
   self->again = g_array_new (FALSE, FALSE, sizeof (SwarmId));
-  self->scalings = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, swarm_scaling_free);
+  self->rolls = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, swarm_roll_free);
   self->service_wakes = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, wake_free);
   self->slot_wakes = g_hash_table_new_full (swarm_slot_key_hash, swarm_slot_key_equal, NULL, wake_free);
   self->moving = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
@@ -373,7 +405,7 @@ swarm_orchestrator_free (SwarmOrchestrator *self)
   if (self == NULL)
     return;
   swarm_store_unwatch (self->leader->store, self->watch);
-  g_hash_table_unref (self->scalings);
+  g_hash_table_unref (self->rolls);
   g_hash_table_unref (self->service_wakes);
   g_hash_table_unref (self->slot_wakes);
   g_hash_table_unref (self->everywhere);

@@ -203,9 +203,24 @@ replica_drop_surplus (SwarmLook *look, const SwarmReplica *self, gboolean start_
   return dropped;
 }
 
-/* TRUE: nothing is to be done for it but an update, if it is dirty. */
-static gboolean
-replica_tend (SwarmLook *look, SwarmReplica *self, const SwarmUpdate *update)
+gboolean
+swarm_replica_is_calm (const SwarmLook *look, const SwarmReplica *self)
+{
+  const SwarmTask *live = self->live;
+  gint64 wake = G_MAXINT64;
+  if (live == NULL)
+    return TRUE;
+  if (live->desired_state < SWARM_TASK_RUNNING || swarm_task_state_is_terminal (live->status->state) || !swarm_id_is_nil (&live->move_to))
+    return FALSE;
+  for (guint i = 0; i < self->slot.n; i++) {
+    if (self->slot.tasks[i] != live && self->slot.tasks[i]->desired_state <= SWARM_TASK_RUNNING)
+      return FALSE;
+  }
+  return swarm_task_leaves (look->leader->store, look->service, live, look->now, &wake) == SWARM_LEAVE_NO;
+}
+
+gboolean
+swarm_replica_tend (SwarmLook *look, SwarmReplica *self, const SwarmUpdate *update)
 {
   if (self->live == NULL)
     return TRUE;
@@ -239,7 +254,7 @@ swarm_replicas_tend (SwarmLook *look, GArray *replicas)
     return;
   for (guint i = 0; i < replicas->len; i++) {
     SwarmReplica *replica = &g_array_index (replicas, SwarmReplica, i);
-    if (!replica->held && replica_tend (look, replica, &update) && replica->dirty && replica->step == NULL)
+    if (!replica->held && swarm_replica_tend (look, replica, &update) && replica->dirty && replica->step == NULL)
       g_ptr_array_add (ready, replica);
   }
   swarm_update_advance (&update, look, ready);
@@ -271,6 +286,6 @@ swarm_replica_tend_alone (SwarmLook *look, const SwarmReplica *self)
   if (update_goes_on (&update))
     return SWARM_LOOK_WHOLE;
   if (!self->held)
-    replica_tend (look, &g_array_index (replicas, SwarmReplica, 0), &update);
+    swarm_replica_tend (look, &g_array_index (replicas, SwarmReplica, 0), &update);
   return look->full ? SWARM_LOOK_FULL : SWARM_LOOK_DONE;
 }

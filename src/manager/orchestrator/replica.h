@@ -49,7 +49,12 @@ void swarm_replica_replace (SwarmLook *look, const SwarmReplica *self, gboolean 
 /* All tasks of the slot are to go, SHUTDOWN or REMOVE. */
 void swarm_look_drop_slot (SwarmLook *look, const SwarmSlot *slot, SwarmTaskState desired);
 
-/* Restarts, moves and updates. */
+typedef struct _SwarmUpdate SwarmUpdate;
+/* Nothing is to be done for it but an update, if it is dirty. May be wrong about what asks for something, never about what asks for nothing. */
+gboolean swarm_replica_is_calm (const SwarmLook *look, const SwarmReplica *self);
+/* Restarts and moves: does what is to be done. TRUE: it may also be updated, if it is dirty. */
+gboolean swarm_replica_tend (SwarmLook *look, SwarmReplica *self, const SwarmUpdate *update);
+/* Restarts, moves and updates of all of them. */
 void swarm_replicas_tend (SwarmLook *look, GArray *replicas);
 /* The same for a single slot: what a look at all of them would do about this one. */
 SwarmLookResult swarm_replica_tend_alone (SwarmLook *look, const SwarmReplica *self);

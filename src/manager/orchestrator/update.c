@@ -51,70 +51,100 @@ step_failed (const SwarmUpdate *self, const SwarmTask *step)
   return status->started_at == 0 || status->timestamp - status->started_at <= self->monitor;
 }
 
-static gboolean
-is_later_failure (const SwarmTask *task, const SwarmTask *other)
-{
-  if (other == NULL || task->status->timestamp != other->status->timestamp)
-    return other == NULL || task->status->timestamp > other->status->timestamp;
-  return swarm_id_compare (&task->object.id, &other->object.id) > 0;
-}
-
-/* The step waits for a task that takes longer to stop than it may: the others need not. */
-static gboolean
-step_is_overdue (SwarmLook *look, const SwarmReplica *replica)
+/* When the step, which waits for a task that takes longer to stop than it may, holds up the others no more. 0: now. */
+static gint64
+overdue_at (const SwarmReplica *replica, gint64 now)
 {
   const SwarmTask *step = replica->step;
   if (step->desired_state >= SWARM_TASK_RUNNING)
-    return FALSE;
+    return G_MAXINT64;
   gint64 grace = 0;
   for (guint i = 0; i < replica->slot.n; i++)
     grace = MAX (grace, replica->slot.tasks[i]->spec->container->stop_grace_period / 1000);
   gint64 due = step->object.created_at + grace + STOP_LIMIT_US;
-  if (due > look->now)
-    swarm_look_wake_at (look, due);
-  return due <= look->now;
+  return due > now ? due : 0;
 }
 
 static void
-count_step (SwarmUpdate *self, SwarmLook *look, const SwarmReplica *replica)
+share_step (const SwarmUpdate *self, const SwarmReplica *replica, gint64 now, SwarmUpdateShare *share)
 {
   const SwarmTask *step = replica->step;
-  self->steps++;
+  share->step = 1;
   if (step->status->state < SWARM_TASK_RUNNING && step->desired_state <= SWARM_TASK_RUNNING) {
-    self->open++;
-    self->busy += !step_is_overdue (look, replica);
+    gint64 overdue = overdue_at (replica, now);
+    share->open = 1;
+    share->busy = overdue > 0;
+    share->due = overdue > 0 ? overdue : G_MAXINT64;
     return;
   }
   gint64 rests_at = step_done_at (step) + self->delay;
   /* A stamp that lies ahead is of a clock that was set back since: what it tells is over. */
-  if (rests_at <= look->now + self->delay)
-    self->rests_at = MAX (self->rests_at, rests_at);
-  if (rests_at > look->now && rests_at <= look->now + self->delay) {
-    self->busy++;
-    swarm_look_wake_at (look, rests_at);
+  if (rests_at <= now + self->delay)
+    share->rests_at = rests_at;
+  if (rests_at > now && rests_at <= now + self->delay) {
+    share->busy = 1;
+    share->due = rests_at;
   }
   if (!step_failed (self, step))
     return;
-  self->failures++;
-  if (is_later_failure (step, self->culprit))
-    self->culprit = step;
+  share->failed = 1;
+  share->failed_at = step->status->timestamp;
+  share->culprit = step->object.id;
 }
 
 void
-swarm_update_init (SwarmUpdate *self, SwarmLook *look, GArray *replicas)
+swarm_update_begin (SwarmUpdate *self, const SwarmService *service)
 {
-  const SwarmService *service = look->service;
   *self = (SwarmUpdate){ .state = service->update_status != NULL ? service->update_status->state : SWARM_UPDATE_NONE };
   self->rollback = self->state == SWARM_UPDATE_ROLLBACK_STARTED || self->state == SWARM_UPDATE_ROLLBACK_PAUSED;
   self->paused = self->state == SWARM_UPDATE_PAUSED || self->state == SWARM_UPDATE_ROLLBACK_PAUSED;
   self->under_way = self->state == SWARM_UPDATE_UPDATING || self->state == SWARM_UPDATE_ROLLBACK_STARTED;
   read_config (self, service->spec);
+}
+
+SwarmUpdateShare
+swarm_update_share (const SwarmUpdate *self, const SwarmReplica *replica, gint64 now)
+{
+  SwarmUpdateShare share = { .due = G_MAXINT64 };
+  if (replica->step != NULL)
+    share_step (self, replica, now, &share);
+  else
+    share.waiting = replica->dirty && !replica->held;
+  return share;
+}
+
+static gboolean
+is_later_failure (const SwarmUpdate *self, const SwarmUpdateShare *share)
+{
+  if (swarm_id_is_nil (&self->culprit) || share->failed_at != self->culprit_at)
+    return swarm_id_is_nil (&self->culprit) || share->failed_at > self->culprit_at;
+  return swarm_id_compare (&share->culprit, &self->culprit) > 0;
+}
+
+void
+swarm_update_count (SwarmUpdate *self, const SwarmUpdateShare *share, int by)
+{
+  self->waiting += by * share->waiting;
+  self->steps += by * share->step;
+  self->open += by * share->open;
+  self->busy += by * share->busy;
+  self->failures += by * share->failed;
+  self->rests_at = MAX (self->rests_at, share->rests_at);
+  if (!share->failed || !is_later_failure (self, share))
+    return;
+  self->culprit = share->culprit;
+  self->culprit_at = share->failed_at;
+}
+
+void
+swarm_update_init (SwarmUpdate *self, SwarmLook *look, GArray *replicas)
+{
+  swarm_update_begin (self, look->service);
   for (guint i = 0; i < replicas->len; i++) {
-    const SwarmReplica *replica = &g_array_index (replicas, SwarmReplica, i);
-    if (replica->step != NULL)
-      count_step (self, look, replica);
-    else
-      self->waiting += replica->dirty && !replica->held;
+    SwarmUpdateShare share = swarm_update_share (self, &g_array_index (replicas, SwarmReplica, i), look->now);
+    swarm_update_count (self, &share, 1);
+    if (share.due != G_MAXINT64)
+      swarm_look_wake_at (look, share.due);
   }
 }
 
@@ -154,7 +184,7 @@ update_pause (SwarmUpdate *self, SwarmLook *look)
   /* A rollback never rolls back: that it was to do so is said. */
   gboolean twice = self->rollback && self->action == SWARM_FAILURE_ROLLBACK;
   g_autofree char *text = g_strdup_printf ("%s paused due to failure or early termination of task %s", twice ? "rollback" : "update",
-                                           swarm_id_string (&self->culprit->object.id).str);
+                                           swarm_id_string (&self->culprit).str);
   update_tell (look, self->rollback ? SWARM_UPDATE_ROLLBACK_PAUSED : SWARM_UPDATE_PAUSED, text);
   self->paused = TRUE;
   self->under_way = FALSE;
@@ -165,7 +195,7 @@ update_roll_back (SwarmUpdate *self, SwarmLook *look)
 {
   g_autoptr (SwarmService) copy = swarm_service_copy (look->service);
   g_autofree char *text = g_strdup_printf ("update rolled back due to failure or early termination of task %s",
-                                           swarm_id_string (&self->culprit->object.id).str);
+                                           swarm_id_string (&self->culprit).str);
   swarm_message_set_pointer (&copy->spec, look->service->previous_spec);
   swarm_message_clear_pointer (&copy->previous_spec);
   copy->spec_version++;
@@ -213,18 +243,26 @@ update_complete (SwarmUpdate *self, SwarmLook *look)
     update_tell (look, SWARM_UPDATE_COMPLETED, "update completed");
 }
 
-void
-swarm_update_advance (SwarmUpdate *self, SwarmLook *look, GPtrArray *ready)
+gboolean
+swarm_update_goes_on (SwarmUpdate *self, SwarmLook *look)
 {
   if (self->paused || !swarm_look_has_room (look))
-    return;
+    return FALSE;
   if (self->waiting == 0 && self->open == 0) {
     if (self->under_way)
       update_complete (self, look);
-    return;
+    return FALSE;
   }
   if (!self->under_way)
     update_tell (look, SWARM_UPDATE_UPDATING, "update in progress");
+  return TRUE;
+}
+
+void
+swarm_update_advance (SwarmUpdate *self, SwarmLook *look, GPtrArray *ready)
+{
+  if (!swarm_update_goes_on (self, look))
+    return;
   g_ptr_array_sort (ready, compare_turns);
   for (guint i = 0; i < ready->len && self->busy < self->parallelism && swarm_look_has_room (look); i++, self->busy++)
     swarm_replica_replace (look, g_ptr_array_index (ready, i), self->start_first);

@@ -7,7 +7,7 @@
 #include "manager/orchestrator/replica.h"
 
 /* Where the update of a service stands. */
-typedef struct {
+struct _SwarmUpdate {
   SwarmUpdateState state;
   gboolean rollback;   /* it goes by the rollback's rules */
   gboolean paused;
@@ -23,12 +23,30 @@ typedef struct {
   guint open;          /* … whose new task has neither run nor failed */
   guint busy;          /* … open ones, and those whose delay is not over */
   guint failures;
-  const SwarmTask *culprit; /* the latest failure */
+  SwarmId culprit;     /* the latest failure */
+  gint64 culprit_at;
   gint64 rests_at;     /* store time: the delay of the last step is over */
-} SwarmUpdate;
+};
 
+/* What one slot adds to it. */
+typedef struct {
+  guint8 waiting, step, open, busy, failed; /* 0 or 1 each */
+  gint64 due;      /* store time: it is to be counted anew then; G_MAXINT64: when the slot changes */
+  gint64 rests_at;
+  gint64 failed_at;
+  SwarmId culprit;
+} SwarmUpdateShare;
+
+/* State and configuration; no slot is counted yet. */
+void swarm_update_begin (SwarmUpdate *self, const SwarmService *service);
+SwarmUpdateShare swarm_update_share (const SwarmUpdate *self, const SwarmReplica *replica, gint64 now);
+/* Counts a slot in (1) or out (-1). Latest moments and failures stay: a step that is over stays so. */
+void swarm_update_count (SwarmUpdate *self, const SwarmUpdateShare *share, int by);
+/* All of these at once. */
 void swarm_update_init (SwarmUpdate *self, SwarmLook *look, GArray *replicas);
 /* Too many failures pause it, or turn it back. FALSE: the service's spec has changed with that, the look is over. */
 gboolean swarm_update_judge (SwarmUpdate *self, SwarmLook *look);
-/* Replaces those of @ready (SwarmReplica *, dirty and without a step) whose turn it is, and says when it begins and when it is complete. */
+/* Says when the update begins and when it is complete. TRUE: slots are to be replaced, while fewer than the parallelism are busy. */
+gboolean swarm_update_goes_on (SwarmUpdate *self, SwarmLook *look);
+/* Replaces those of @ready (SwarmReplica *, dirty and without a step) whose turn it is, and tells people. */
 void swarm_update_advance (SwarmUpdate *self, SwarmLook *look, GPtrArray *ready);

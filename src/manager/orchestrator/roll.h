@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What each slot of a replicated service came to when it was last looked at, and what that adds up to: a whole look at a service, in parts that fit
+ * into turns of the main loop, and then kept up with the slots that change. Nothing in it but what could be read from the store again. */
+#pragma once
+#include "manager/orchestrator/heap.h"
+#include "manager/orchestrator/update.h"
+
+typedef struct {
+  guint64 number;
+  SwarmId node;     /* the live task's */
+  guint pass;       /* the roll's, when something was done about the slot last */
+  gboolean known;   /* it was looked at */
+  gboolean present; /* it stands for a replica */
+  gboolean running;
+  gboolean stale;   /* it has changed since */
+  gboolean untended;
+  SwarmUpdateShare share;
+} SwarmRollEntry;
+
+/* Slots that are too many are chosen entry by entry. */
+typedef struct {
+  GHashTable *seen;  /* node id → how many of the service's better slots are there */
+  GPtrArray *ranks;  /* GArray of slot numbers: with none better on their node, with one … */
+  GArray *homeless;  /* those without a node */
+  gboolean stopped;  /* those that run have been ranked */
+  guint at;
+  guint64 n_present; /* the roll's when it began */
+} SwarmRollChoice;
+
+typedef struct {
+  guint64 version;   /* of the service's object; 0: it is gone */
+  gboolean counted;  /* all slots were looked at */
+  guint64 cursor;    /* until then: the next one's number, at least */
+  GHashTable *blocks;
+  GPtrArray *order;  /* SwarmRollEntry, but for later ones by number */
+  guint64 n_present;
+  SwarmUpdate update;
+  SwarmHeap waiting; /* for the update: what does not run first, then by number */
+  SwarmHeap dues;    /* by when they are to be counted anew */
+  GArray *stale;     /* numbers */
+  GArray *untended;  /* numbers of slots that ask for something, in the order in which that was seen */
+  guint tended;      /* of them */
+  SwarmRollChoice *choice; /* NULL: none is under way */
+  GArray *surplus;   /* numbers of slots to remove, the last one first */
+  guint64 next;      /* slots are missing: numbers from here on may be free */
+  guint pass;
+} SwarmRoll;
+
+SwarmRoll *swarm_roll_new (const SwarmService *service);
+void swarm_roll_free (gpointer roll);
+/* It was begun for the service as it is. */
+gboolean swarm_roll_is_of (const SwarmRoll *self, const SwarmService *service);
+/* NULL: nothing is known of it. */
+SwarmRollEntry *swarm_roll_find (const SwarmRoll *self, guint64 number);
+/* Something about the slot has changed. */
+void swarm_roll_touch (SwarmRoll *self, guint64 number);
+/* Counts the slot as it is now. @calm: it asks for nothing. */
+void swarm_roll_count (SwarmRoll *self, const SwarmReplica *replica, gboolean present, gboolean calm, gint64 now);
+/* Touches what is to be counted anew by now. */
+void swarm_roll_touch_due (SwarmRoll *self, gint64 now);
+/* Ranks up to @n more slots; with the last one @surplus is what is there beyond @want. FALSE: there are more. */
+gboolean swarm_roll_choose_surplus (SwarmRoll *self, guint64 want, guint n);
