@@ -29,6 +29,8 @@ typedef struct {
   void (*init) (gpointer agent, GVariant *options, SwarmInvocation *invocation);
   void (*join) (gpointer agent, GVariant *options, SwarmInvocation *invocation);
   void (*leave) (gpointer agent, gboolean force, SwarmInvocation *invocation);
+  /* @key: the text of an unlock key. */
+  void (*unlock) (gpointer agent, const char *key, SwarmInvocation *invocation);
   /* Adds this host's part of Info: Name, ServerVersion, UnitEnabled, RemoteManagers. */
   void (*info) (gpointer agent, GVariantDict *info);
   /* Finds the digest of a normalised image. @func exactly once, not re-entrantly. */

@@ -77,6 +77,10 @@ static const SwarmBusMethod cluster_methods[] = {
     .doc = "Makes a new token for role worker or manager; the old one is refused from now on, members stay." },
   { "Update", "t:version a{sv}:spec", NULL, cluster_update, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE,
     .doc = "Replaces the spec; version is Version.Index as Inspect gave it: a stale one is OutOfSequence. What is left out stays." },
+  { "GetUnlockKey", NULL, "s:key", swarm_api_get_unlock_key, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_MANAGER,
+    .doc = "The key that unlocks managers after they start, SWMKEY-1-…; empty without autolock. Treat it as a password." },
+  { "RotateUnlockKey", NULL, "s:key", swarm_api_rotate_unlock_key, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE,
+    .doc = "Makes a new unlock key, which all managers take over; autolock must be on. A manager that is off meanwhile still needs the old one." },
   { NULL },
 };
 

@@ -321,13 +321,15 @@ new_service_details (gpointer object, GVariant *args, GHashTable *details)
 static const SwarmBusMethod manager_methods[] = {
   { "Init", "a{sv}:options", "s:node_id", manager_init, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL,
     .doc = "Starts a new cluster with this host as its first manager. Options: AdvertiseAddr s, ListenAddr s, Availability s "
-           "(active, pause, drain)." },
+           "(active, pause, drain), AutoLockManagers b, Seal s (\"systemd-creds\")." },
   { "Join", "a{sv}:options", "s:node_id s:role", manager_join, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_BUS_ONLY,
     SWARM_METHOD_LOCAL | SWARM_METHOD_SENSITIVE_ARGS,
     .doc = "Joins a cluster. Options: RemoteAddrs as (HOST:PORT of managers), JoinToken s (decides the role), AdvertiseAddr s, "
            "ListenAddr s, Availability s." },
   { "Leave", "b:force", NULL, manager_leave, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL,
     .doc = "Leaves the cluster: this host's tasks are stopped and its state is removed. A manager needs force." },
+  { "Unlock", "s:key", NULL, swarm_api_unlock, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL | SWARM_METHOD_SENSITIVE_ARGS,
+    .doc = "Opens the keys of a locked manager (LocalNodeState locked) with the cluster's unlock key; it then takes its place." },
   { "Info", NULL, "a{sv}:info", manager_info, SWARM_ACTION_READ, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL,
     .doc = "This host's standing and, on a manager, the cluster's: the Swarm part of docker info under the Engine API's names." },
   { "CreateService", "a{sv}:spec a{sv}:options", "s:id as:warnings", swarm_api_create_service, SWARM_ACTION_MANAGE_SERVICES, SWARM_ROLES_MANAGER,

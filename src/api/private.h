@@ -51,6 +51,11 @@ void swarm_api_plan (SwarmApi *self, SwarmInvocation *invocation, const SwarmPla
 /* Answers with the moves of a rebalance, in the same form. */
 void swarm_api_plan_rebalance (SwarmApi *self, SwarmInvocation *invocation, const SwarmService *service, guint max_moves);
 
+/* Handlers of Manager and Cluster in recovery.c. */
+void swarm_api_unlock (SwarmInvocation *invocation, gpointer object, GVariant *args);
+void swarm_api_get_unlock_key (SwarmInvocation *invocation, gpointer object, GVariant *args);
+void swarm_api_rotate_unlock_key (SwarmInvocation *invocation, gpointer object, GVariant *args);
+
 /* Handlers of Manager and Node that live in files of their own. */
 void swarm_api_plan_service (SwarmInvocation *invocation, gpointer object, GVariant *args);
 void swarm_api_plan_availability (SwarmInvocation *invocation, gpointer object, GVariant *args);

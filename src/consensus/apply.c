@@ -171,7 +171,8 @@ task_written (SwarmConsensus *self, gpointer unused)
     event.snapshot.metadata.term = self->snapshot.term;
     event.snapshot.metadata.configuration_index = self->snapshot.conf_index;
     conf_decode (self->snapshot.conf, &event.snapshot.metadata.configuration);
-    event.snapshot.trailing = trailing_entries (self, self->snapshot.index);
+    self->snapshot.key_number = self->writer.header.key_number;
+    event.snapshot.trailing = raft_log_uses_old_key (self->log) ? 0 : trailing_entries (self, self->snapshot.index);
     if (engine_step (self, &event)) {
       ops = swarm_disk_ops_new ();
       snapshot_remove_old (self, old, ops);
@@ -213,6 +214,8 @@ is_due (SwarmConsensus *self)
 {
   guint64 entries = self->applied - self->snapshot.index;
 
+  if (entries > 0 && (raft_log_uses_old_key (self->log) || (self->snapshot.index > 0 && self->snapshot.key_number != self->seal.key_number)))
+    return TRUE;
   return (entries >= self->config.snapshot_entries && self->bytes_since >= self->snapshot_size / 4)
          || entries >= (guint64) self->config.snapshot_entries * 16 || self->bytes_since >= MAX (self->config.snapshot_bytes, self->snapshot_size)
          || self->log->segments->len > MAX_SEGMENTS;
@@ -280,6 +283,28 @@ snapshot_cancel (SwarmConsensus *self)
   /* While it is being encoded, its callback frees it. */
   if (written)
     task_free (task);
+}
+
+void
+swarm_consensus_set_key (SwarmConsensus *self, guint32 number, GBytes *key)
+{
+  if (number == self->seal.key_number)
+    return;
+  g_clear_pointer (&self->seal.old_key, g_bytes_unref);
+  self->seal.old_key = g_steal_pointer (&self->seal.key);
+  self->seal.old_key_number = self->seal.key_number;
+  self->seal.key = g_bytes_ref (key);
+  self->seal.key_number = number;
+  if (is_running (self))
+    engine_save_meta (self, NULL);
+  swarm_consensus_compact (self);
+}
+
+gboolean
+swarm_consensus_uses_old_key (SwarmConsensus *self)
+{
+  return raft_log_uses_old_key (self->log) || (self->snapshot.index > 0 && self->snapshot.key_number != self->seal.key_number)
+         || (self->meta.raft_id != 0 && self->meta.key_number != self->seal.key_number);
 }
 
 void

@@ -146,6 +146,11 @@ void swarm_consensus_set_snapshots (SwarmConsensus *self, guint64 entries, guint
 /* Takes a snapshot now, whatever the thresholds say (before a stop, in tests). */
 void swarm_consensus_compact (SwarmConsensus *self);
 
+/* From here on everything is sealed with @key; what the present key sealed is written anew as soon as may be. The caller has brought both keys to
+ * stable storage. Only when nothing is left of the key before the present one (swarm_consensus_uses_old_key()). Nothing happens when @number is the present one. */
+void swarm_consensus_set_key (SwarmConsensus *self, guint32 number, GBytes *key);
+gboolean swarm_consensus_uses_old_key (SwarmConsensus *self);
+
 typedef struct {
   guint64 log_entries, log_bytes;       /* in memory */
   guint64 first_index, last_index, stored_index, snapshot_index;

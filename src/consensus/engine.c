@@ -108,7 +108,8 @@ engine_save_meta (SwarmConsensus *self, JobFunc func)
 static void
 update_meta (SwarmConsensus *self)
 {
-  if (self->meta.term == raft_current_term (&self->raft) && self->meta.vote == raft_voted_for (&self->raft))
+  if (self->meta.term == raft_current_term (&self->raft) && self->meta.vote == raft_voted_for (&self->raft)
+      && self->meta.key_number == self->seal.key_number)
     return;
   self->meta.term = raft_current_term (&self->raft);
   self->meta.vote = raft_voted_for (&self->raft);

@@ -254,6 +254,7 @@ installed (SwarmConsensus *self, gpointer unused)
   engine_submit (self, ops, NULL, NULL, NULL);
   raft_snapshot_clear (&self->snapshot);
   self->snapshot = self->installing;
+  self->snapshot.key_number = self->writer.header.key_number;
   self->installing = (RaftSnapshot){ 0 };
   self->bytes_since = 0;
   if (!self->events->restore (self->snapshot.index, self->snapshot.data, self->data, &error)) {

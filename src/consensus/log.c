@@ -475,6 +475,15 @@ raft_log_reset (RaftLog *self, guint64 last, GArray *ops)
   g_array_set_size (self->segments, 0);
 }
 
+gboolean
+raft_log_uses_old_key (const RaftLog *self)
+{
+  for (guint i = 0; i < self->segments->len; i++)
+    if (g_array_index (self->segments, LogSegment, i).header.key_number != self->seal->key_number)
+      return TRUE;
+  return FALSE;
+}
+
 void
 raft_log_prune (RaftLog *self, guint64 first, GArray *ops)
 {
@@ -489,8 +498,8 @@ raft_log_prune (RaftLog *self, guint64 first, GArray *ops)
     g_array_remove_range (self->entries, 0, drop);
     self->first = first;
   }
-  /* The newest stays: it is written to. */
-  while (n + 1 < self->segments->len && segment_at (self, n)->last < self->first) {
+  while (n < self->segments->len && segment_at (self, n)->last < self->first
+         && (n + 1 < self->segments->len || segment_at (self, n)->header.key_number != self->seal->key_number)) {
     segment_name (segment_at (self, n)->number, name);
     swarm_disk_ops_unlink (ops, name);
     n++;

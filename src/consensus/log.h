@@ -49,5 +49,7 @@ void raft_log_synced (RaftLog *self, FileMark mark);
 void raft_log_forget (RaftLog *self, guint64 last);
 /* Removes all segments; the log goes on behind @last. */
 void raft_log_reset (RaftLog *self, guint64 last, GArray *ops);
-/* Removes entries before @first. */
+/* Is there a segment that is sealed with another data key than the present one? */
+gboolean raft_log_uses_old_key (const RaftLog *self);
+/* Removes entries before @first, and segments that hold none any more but the newest: that is written to, unless its data key is an old one. */
 void raft_log_prune (RaftLog *self, guint64 first, GArray *ops);

@@ -57,11 +57,12 @@ raft_meta_load (const SealContext *seal, SwarmDisk *disk, RaftMeta *ret, GError 
                  offset);
     return FALSE;
   }
+  ret->key_number = header.key_number;
   return TRUE;
 }
 
 void
-raft_meta_save (const SealContext *seal, const RaftMeta *meta, GArray *ops)
+raft_meta_save (const SealContext *seal, RaftMeta *meta, GArray *ops)
 {
   FileHeader header = { 1 };
   GByteArray *body = g_byte_array_new ();
@@ -75,6 +76,7 @@ raft_meta_save (const SealContext *seal, const RaftMeta *meta, GArray *ops)
   g_byte_array_append (body, meta->node.bytes, sizeof meta->node.bytes);
   g_byte_array_append (body, (const guint8 *) meta->bootstrap, sizeof meta->bootstrap);
   plain = g_byte_array_free_to_bytes (body);
+  meta->key_number = seal->key_number;
   file_header_append (seal, MAGIC, &header, out);
   record_append (seal, &header, 0, header.mark, plain, out);
   file = g_byte_array_free_to_bytes (out);

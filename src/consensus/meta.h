@@ -10,6 +10,7 @@ typedef struct {
   guint64 raft_id; /* 0: no state */
   SwarmId node;
   char bootstrap[64]; /* own address, until the first entry of a new cluster's log is written; else "" */
+  guint32 key_number; /* of the data key that seals the file */
 } RaftMeta;
 
 #define RAFT_META_NAME "meta"
@@ -17,4 +18,4 @@ typedef struct {
 
 /* Leaves @ret zeroed when there is no file. */
 gboolean raft_meta_load (const SealContext *seal, SwarmDisk *disk, RaftMeta *ret, GError **error);
-void raft_meta_save (const SealContext *seal, const RaftMeta *meta, GArray *ops);
+void raft_meta_save (const SealContext *seal, RaftMeta *meta, GArray *ops);

@@ -66,6 +66,7 @@ parse_file (const SealContext *seal, const char *name, GBytes *file, RaftSnapsho
   *offset = 0;
   if (result != PARSE_OK)
     return result;
+  ret->key_number = header.key_number;
   *offset = FILE_HEADER_SIZE;
   while (TRUE) {
     g_autoptr (GBytes) body = NULL;

@@ -9,6 +9,7 @@ typedef struct {
   guint64 conf_index;
   GBytes *conf; /* libraft's encoding */
   GBytes *data;
+  guint32 key_number; /* of the data key that seals its file */
 } RaftSnapshot;
 
 #define RAFT_SNAPSHOT_NEW "snapshot.new"

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "ctl/client.h"
 #include "ctl/help.h"
+#include "ctl/secret.h"
 #include "ctl/service-fields.h"
 #include <stdio.h>
 #include <string.h>
@@ -86,6 +87,18 @@ print_join_command (CtlContext *context, const char *node_id, const char *role, 
   return TRUE;
 }
 
+static gboolean
+show_unlock_key (CtlContext *context, GError **error)
+{
+  char *key = ctl_get_unlock_key (context, error);
+
+  if (key == NULL)
+    return FALSE;
+  ctl_print_unlock_command (key);
+  ctl_secret_free (key);
+  return TRUE;
+}
+
 gboolean
 ctl_cmd_init (CtlContext *context, GError **error)
 {
@@ -96,6 +109,10 @@ ctl_cmd_init (CtlContext *context, GError **error)
 
   g_variant_dict_init (&dict, NULL);
   add_listen_options (&dict, context->args);
+  if (ctl_args_bool (context->args, "autolock"))
+    g_variant_dict_insert (&dict, "AutoLockManagers", "b", TRUE);
+  if (ctl_args_given (context->args, "seal"))
+    g_variant_dict_insert (&dict, "Seal", "s", ctl_args_string (context->args, "seal"));
   reply = ctl_call_write (context, CTL_PATH, CTL_MANAGER_IFACE, "Init",
                           g_variant_new ("(@a{sv})", g_variant_dict_end (&dict)), FALSE, &reason);
   if (reply == NULL) {
@@ -113,6 +130,11 @@ ctl_cmd_init (CtlContext *context, GError **error)
   if (!print_join_command (context, node_id, "worker", error))
     return FALSE;
   printf (_ ("To add a manager to this swarm, run 'swarmctl join-token manager' and follow the instructions.\n"));
+  if (ctl_args_bool (context->args, "autolock")) {
+    printf ("\n");
+    if (!show_unlock_key (context, error))
+      return FALSE;
+  }
   warn_if_disabled (context);
   return TRUE;
 }
@@ -263,6 +285,9 @@ changed_spec (CtlContext *context, JsonObject *cluster, GError **error)
   CTL_FIELDS_OWN (spec->ca_config, swarm_ca_config);
   CTL_FIELDS_OWN (spec->dispatcher, swarm_dispatcher_config);
   CTL_FIELDS_OWN (spec->raft, swarm_raft_config);
+  CTL_FIELDS_OWN (spec->encryption, swarm_encryption_config);
+  ctl_fields_set_bool (args, "autolock", &spec->encryption->auto_lock_managers);
+  ctl_fields_set_string (args, "seal", &spec->encryption->seal);
   ctl_fields_set_string (args, "strategy", &spec->orchestration->strategy);
   ctl_fields_set_int (args, "task-history-limit", &spec->orchestration->task_history_limit);
   ctl_fields_set_int (args, "cert-expiry", &spec->ca_config->node_cert_expiry);
@@ -282,6 +307,7 @@ ctl_cmd_update (CtlContext *context, GError **error)
   g_autoptr (SwarmClusterSpec) spec = NULL;
   g_autoptr (GVariant) reply = NULL;
   guint64 version;
+  gboolean locked;
 
   if (ctl_args_only (context->args, nothing)) {
     g_autofree char *help = ctl_help_command (context->command, ctl_terminal_width ());
@@ -292,11 +318,12 @@ ctl_cmd_update (CtlContext *context, GError **error)
   spec = cluster != NULL ? changed_spec (context, json_node_get_object (cluster), error) : NULL;
   if (spec == NULL)
     return FALSE;
+  locked = ctl_json_bool (json_node_get_object (cluster), "Spec.EncryptionConfig.AutoLockManagers");
   version = (guint64)ctl_json_int (json_node_get_object (cluster), "Version.Index");
   reply = ctl_call_write (context, CTL_CLUSTER_PATH, CTL_CLUSTER_IFACE, "Update",
                           g_variant_new ("(t@a{sv})", version, swarm_message_to_variant (spec, 0)), FALSE, error);
   if (reply == NULL)
     return FALSE;
   printf (_ ("Swarm updated.\n"));
-  return TRUE;
+  return locked || !spec->encryption->auto_lock_managers || show_unlock_key (context, error);
 }

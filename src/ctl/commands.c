@@ -51,9 +51,14 @@ static const CtlOption *const task_list_tables[] = { list_options, task_list_opt
 
 /* ---- cluster ---- */
 
-static const CtlOption *const init_tables[] = { listen_options, NULL };
+static const CtlOption keys_options[] = {
+  { "autolock", 0, CTL_BOOL, N_ ("Enable manager autolocking (requiring an unlock key to start a stopped manager)") },
+  { "seal", 0, CTL_STRING, N_ ("What seals the managers' keys on their disks: \"systemd-creds\" (TPM2 or the host's key), \"\": nothing"),
+    .choices = "systemd-creds" },
+  { NULL },
+};
+static const CtlOption *const init_tables[] = { keys_options, listen_options, NULL };
 static const char *const init_unsupported[] = {
-  "autolock",
   "cert-expiry",
   "data-path-addr",
   "data-path-port",
@@ -83,6 +88,13 @@ static const CtlOption join_token_options[] = {
 };
 static const CtlOption *const join_token_tables[] = { join_token_options, NULL };
 
+static const CtlOption unlock_key_options[] = {
+  { "quiet", 'q', CTL_BOOL, N_ ("Only display token") },
+  { "rotate", 0, CTL_BOOL, N_ ("Rotate unlock key") },
+  { NULL },
+};
+static const CtlOption *const unlock_key_tables[] = { unlock_key_options, NULL };
+
 static const CtlOption leave_options[] = {
   { "force", 'f', CTL_BOOL, N_ ("Force this node to leave the swarm, ignoring warnings") },
   { NULL },
@@ -100,9 +112,9 @@ static const CtlOption update_options[] = {
   { "task-history-limit", 0, CTL_INT, N_ ("Task history retention limit"), .fallback = "5" },
   { NULL },
 };
-static const CtlOption *const swarm_update_tables[] = { update_options, NULL };
+static const CtlOption *const swarm_update_tables[] = { keys_options, update_options, NULL };
 static const char *const swarm_update_unsupported[]
-    = { "autolock", "external-ca", "max-snapshots", NULL };
+    = { "external-ca", "max-snapshots", NULL };
 
 static const CtlOption info_options[] = {
   { "format", 'f', CTL_STRING, N_ ("Format of the output: \"json\""), .choices = "json", .check = ctl_check_format },
@@ -191,7 +203,7 @@ const CtlGroup ctl_groups[] = {
 };
 
 const char *const ctl_unsupported_commands[] = {
-  "ca",     "unlock", "unlock-key", "network", "secret",
+  "ca",     "network", "secret",
   "config", "stack",  "volume", "system",     "events",           "plugin",  NULL,
 };
 
@@ -218,6 +230,11 @@ const CtlCommand ctl_commands[] = {
     .examples = "leave\ton a worker\n"
                 "leave --force\ton a manager" },
 
+  { "unlock", NULL, "", 0, 0, N_ ("Unlock swarm"), NULL, NULL, .run = ctl_cmd_unlock,
+    .examples = "unlock\tafter a restart of a locked manager; asks for the key, or reads it from standard input" },
+  { "unlock-key", NULL, "[OPTIONS]", 0, 0, N_ ("Manage the unlock key"), unlock_key_tables, NULL, .run = ctl_cmd_unlock_key,
+    .examples = "unlock-key -q\tthe key alone\n"
+                "unlock-key --rotate\ta new key for all managers" },
   { "update", NULL, "[OPTIONS]", 0, 0, N_ ("Update the swarm"), swarm_update_tables, swarm_update_unsupported, .run = ctl_cmd_update,
     .examples = "update --task-history-limit 2\tkeep fewer of the tasks that have ended\n"
                 "update --strategy binpack\tfill one machine before the next" },

@@ -25,6 +25,7 @@ struct _SwarmAgentJob {
   gboolean from_command_line;
   guint timeout;
   char *availability;
+  SwarmEncryptionConfig *encryption; /* NULL: the default */
   char *token;
   char *csr;
   GPtrArray *remotes; /* char *: not asked yet */
@@ -48,6 +49,7 @@ job_free (SwarmAgentJob *job)
   if (job->agent->stopping)
     swarm_agent_quit (job->agent, 0); /* its end was waited for, or took the worker along that was to say goodbye */
   g_free (job->availability);
+  g_clear_pointer (&job->encryption, swarm_encryption_config_unref);
   if (job->token != NULL)
     explicit_bzero (job->token, strlen (job->token));
   g_free (job->token);
@@ -324,6 +326,10 @@ make_cluster (SwarmAgentJob *job)
     .description = description,
   };
   g_autofree char *digest = NULL;
+  g_autoptr (SwarmClusterSpec) spec = swarm_cluster_spec_new ();
+  if (job->encryption != NULL)
+    spec->encryption = swarm_encryption_config_ref (job->encryption);
+  init.spec = spec;
   if (!swarm_cert_parse (self->membership->cert, &info, &error)
       || !self->crypto->root_digest (self->crypto, init.root_cert_pem, init.root_digest_bytes, &error)) {
     job_fail (job, error);
@@ -423,20 +429,26 @@ begin_init (SwarmAgentJob *job, const char *listen, const char *advertise, const
 void
 swarm_agent_init (gpointer agent, GVariant *options, SwarmInvocation *invocation)
 {
-  static const char *const allowed[] = { "AdvertiseAddr:s", "ListenAddr:s", "Availability:s", NULL };
+  static const char *const allowed[]
+      = { "AdvertiseAddr:s", "ListenAddr:s", "Availability:s", "AutoLockManagers:b", "Seal:s", NULL };
   SwarmAgent *self = agent;
   const char *listen = NULL, *advertise = NULL, *availability = NULL;
+  g_autoptr (SwarmEncryptionConfig) encryption = swarm_encryption_config_new ();
   g_autoptr (GError) error = NULL;
   if (!may_begin (self, invocation))
     return;
-  if (!swarm_api_check_options (options, allowed, &error)) {
+  g_variant_lookup (options, "AutoLockManagers", "b", &encryption->auto_lock_managers);
+  g_variant_lookup (options, "Seal", "s", &encryption->seal);
+  if (!swarm_api_check_options (options, allowed, &error) || !swarm_message_validate (encryption, &error)) {
     swarm_invocation_fail (invocation, error);
     return;
   }
   g_variant_lookup (options, "ListenAddr", "&s", &listen);
   g_variant_lookup (options, "AdvertiseAddr", "&s", &advertise);
   g_variant_lookup (options, "Availability", "&s", &availability);
-  begin_init (job_new (self, JOB_INIT, invocation), listen, advertise, availability);
+  SwarmAgentJob *job = job_new (self, JOB_INIT, invocation);
+  job->encryption = g_steal_pointer (&encryption);
+  begin_init (job, listen, advertise, availability);
 }
 
 void
@@ -692,6 +704,9 @@ swarm_agent_leave (gpointer agent, gboolean force, SwarmInvocation *invocation)
   if (self->job != NULL)
     error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION,
                                  "Another init, join or leave is under way on this node; wait for it to end.");
+  else if (self->api->state == SWARM_LOCAL_LOCKED && !force)
+    error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_LOCKED,
+                                 "Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message.");
   else if (self->api->state == SWARM_LOCAL_ERROR && !force)
     error = g_error_new (SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION,
                          "The cluster state of this node cannot be used. Use `--force` to remove it and start over. The reason: %s",

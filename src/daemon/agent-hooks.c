@@ -318,6 +318,7 @@ swarm_agent_hooks (void)
     .init = swarm_agent_init,
     .join = swarm_agent_join,
     .leave = swarm_agent_leave,
+    .unlock = swarm_agent_unlock,
     .info = hook_info,
     .resolve_image = hook_resolve_image,
     .open_logs = swarm_agent_open_logs,

@@ -326,6 +326,7 @@ swarm_agent_start_manager (SwarmAgent *self, gboolean bootstrap, GError **error)
   }
   swarm_api_set_manager (self->api, swarm_stack_store (self->stack), swarm_stack_manager (self->stack));
   swarm_agent_watch_standing (self);
+  swarm_agent_watch_keys (self);
   update_peers (self);
   return TRUE;
 }
@@ -335,6 +336,7 @@ swarm_agent_stop_manager (SwarmAgent *self)
 {
   if (self->stack != NULL) {
     swarm_agent_unwatch_standing (self);
+    swarm_agent_unwatch_keys (self);
     swarm_agent_end_logs (self);
   }
   swarm_api_set_manager (self->api, NULL, NULL);

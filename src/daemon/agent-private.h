@@ -60,6 +60,9 @@ struct _SwarmAgent {
   char *renewal_serial;   /* of the certificate that renewal_at is about */
   gint64 renewal_at;      /* µs since 1970 */
   guint standing_watch;
+  guint keys_watch;       /* see agent-keys.c */
+  guint keys_source;
+  gboolean changing_keys;
   GArray *to_cut;         /* SwarmId; see agent-standing.c */
   guint cut_source;
   GPtrArray *log_sessions; /* see agent-logs.c */
@@ -75,6 +78,8 @@ struct _SwarmAgent {
 };
 
 /* ---- agent.c ---- */
+/* This node has no place in its cluster: the agent stays up to tell why. */
+void swarm_agent_no_place (SwarmAgent *self, const GError *error);
 /* Tells systemd, the bus and the journal how things stand. */
 void swarm_agent_update_status (SwarmAgent *self);
 
@@ -130,6 +135,14 @@ void swarm_agent_plan_renewal (SwarmAgent *self);
 void swarm_agent_forget_role_change (SwarmAgent *self);
 void swarm_agent_node_changed (SwarmAgent *self, const SwarmNode *node);
 void swarm_agent_demoted (SwarmAgent *self);
+
+/* ---- agent-keys.c: a manager's keys at rest ---- */
+/* Loaded, but not open: locked, or sealed to this host; goes on with swarm_agent_start_cluster() when they are. */
+void swarm_agent_open_keys (SwarmAgent *self);
+void swarm_agent_unlock (gpointer agent, const char *text, SwarmInvocation *invocation);
+/* Follows the cluster in the stack's store. */
+void swarm_agent_watch_keys (SwarmAgent *self);
+void swarm_agent_unwatch_keys (SwarmAgent *self);
 
 /* ---- agent-standing.c ---- */
 /* Follows the stack's store: nodes that are removed or demoted lose their open connections with this agent. */

@@ -109,6 +109,10 @@ swarm_agent_update_status (SwarmAgent *self)
     swarm_notify_status ("Not in its place in the cluster: %s", self->api->error != NULL ? self->api->error : "unknown reason");
     return;
   }
+  if (self->api->state == SWARM_LOCAL_LOCKED) {
+    swarm_notify_status ("Locked: waits for `swarmctl unlock`");
+    return;
+  }
   if (self->worker != NULL)
     swarm_worker_get_status (self->worker, &worker);
   const char *session = worker.session == SWARM_SESSION_REGISTERED ? "session open" : "looking for the leader";
@@ -187,11 +191,18 @@ start_membership (SwarmAgent *self)
   self->membership = swarm_membership_load (self->node_disk, self->crypto, &error);
   if (self->membership != NULL) {
     swarm_api_set_state (self->api, SWARM_LOCAL_PENDING, NULL);
-    if (swarm_agent_start_cluster (self, &error))
-      return;
-  } else if (error == NULL) {
-    return;
+    if (!swarm_membership_is_open (self->membership))
+      swarm_agent_open_keys (self);
+    else if (!swarm_agent_start_cluster (self, &error))
+      swarm_agent_no_place (self, error);
+  } else if (error != NULL) {
+    swarm_agent_no_place (self, error);
   }
+}
+
+void
+swarm_agent_no_place (SwarmAgent *self, const GError *error)
+{
   /* The agent stays up to tell: `swarmctl info` shows the reason, `swarmctl leave --force` starts over. */
   swarm_log (LOG_CRIT, swarm_log_id_not_in_place, NULL, "This node cannot take its place in the cluster: %s", error->message);
   swarm_agent_stop_cluster (self);

@@ -316,6 +316,47 @@ test_snapshots (Fixture *f, gconstpointer data)
   g_assert_cmpstr (f->state->str, ==, expect);
 }
 
+/* After a change of the data key nothing is left that the one before opens. */
+static void
+test_new_key (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GBytes) old = g_bytes_ref (f->key), next = g_bytes_new_static ("fedcba9876543210fedcba9876543210", 32);
+  g_autofree char *expect = numbers (20);
+  SwarmConsensusStart state;
+  g_autoptr (GError) error = NULL;
+
+  start_ok (f);
+  propose_numbers (f, 0, 20);
+  g_assert_false (swarm_consensus_uses_old_key (f->consensus));
+  swarm_consensus_set_key (f->consensus, 1, next);
+  g_assert_true (swarm_consensus_uses_old_key (f->consensus));
+  if (GPOINTER_TO_INT (data)) { /* the power goes before anything is written anew */
+    sim_disk_crash (f->disk);
+    forget_state (f);
+    f->config.old_key = old;
+  } else {
+    sim_clock_run (f->clock, 100000);
+    g_assert_false (swarm_consensus_uses_old_key (f->consensus));
+    forget_state (f);
+  }
+  f->config.key = next;
+  f->config.key_number = 1;
+  start_ok (f);
+  g_assert_cmpstr (f->state->str, ==, expect);
+  propose_numbers (f, 0, 1);
+  sim_clock_run (f->clock, 100000);
+  g_assert_false (swarm_consensus_uses_old_key (f->consensus));
+  forget_state (f);
+  f->config.old_key = NULL;
+  start_ok (f);
+  forget_state (f);
+  f->config.key = old;
+  f->config.key_number = 0;
+  f->consensus = swarm_consensus_new (&f->config, &events, f);
+  g_assert_false (swarm_consensus_start (f->consensus, &state, &error));
+  g_assert_nonnull (strstr (error->message, "is sealed with data key 1, which this node has not got"));
+}
+
 /* The process dies at any time, the disk loses power at any time: what was acknowledged is there. */
 static void
 test_power_cuts (Fixture *f, gconstpointer data)
@@ -607,6 +648,8 @@ main (int argc, char **argv)
   g_test_add_func ("/consensus/crc", test_crc);
   TEST ("/consensus/bootstrap-and-restart", test_bootstrap_and_restart);
   TEST ("/consensus/snapshots", test_snapshots);
+  TEST ("/consensus/new-key", test_new_key);
+  g_test_add ("/consensus/new-key-power-cut", Fixture, GINT_TO_POINTER (1), set_up, test_new_key, tear_down);
   TEST ("/consensus/power-cuts", test_power_cuts);
   TEST ("/consensus/torn-tail", test_torn_tail);
   TEST ("/consensus/torn-anywhere", test_torn_anywhere);

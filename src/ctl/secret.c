@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "ctl/secret.h"
+#include "ctl/client.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define MAX_SECRET 4096
+
+/* Up to the end of the first line. */
+static char *
+read_line (int fd, GError **error)
+{
+  char buffer[MAX_SECRET + 1];
+  gsize len = 0;
+  char *line;
+
+  while (len < MAX_SECRET) {
+    ssize_t n = read (fd, buffer + len, 1);
+
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0 || buffer[len] == '\n')
+      break;
+    len++;
+  }
+  buffer[len] = 0;
+  line = g_strdup (buffer);
+  explicit_bzero (buffer, sizeof buffer);
+  g_strchomp (line);
+  if (*line != 0 && len < MAX_SECRET && g_utf8_validate (line, -1, NULL))
+    return line;
+  ctl_secret_free (line);
+  g_set_error_literal (error, CTL_ERROR, CTL_ERROR_INVALID, _ ("nothing was given, or what was given is not one line of text"));
+  return NULL;
+}
+
+static char *
+read_terminal (const char *prompt, GError **error)
+{
+  struct termios before, silent;
+  char *line;
+
+  fputs (prompt, stderr);
+  fflush (stderr);
+  if (tcgetattr (STDIN_FILENO, &before) < 0)
+    return read_line (STDIN_FILENO, error);
+  silent = before;
+  silent.c_lflag &= ~(tcflag_t)ECHO;
+  tcsetattr (STDIN_FILENO, TCSAFLUSH, &silent);
+  line = read_line (STDIN_FILENO, error);
+  tcsetattr (STDIN_FILENO, TCSAFLUSH, &before);
+  fputs ("\n", stderr);
+  return line;
+}
+
+char *
+ctl_secret_read (const char *file, const char *prompt, GError **error)
+{
+  char *line;
+  int fd;
+
+  if (file == NULL)
+    return isatty (STDIN_FILENO) ? read_terminal (prompt, error) : read_line (STDIN_FILENO, error);
+  if (g_str_equal (file, "-"))
+    return read_line (STDIN_FILENO, error);
+  fd = open (file, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    g_set_error (error, CTL_ERROR, CTL_ERROR_INVALID, "open %s: %s", file, g_strerror (errno));
+    return NULL;
+  }
+  line = read_line (fd, error);
+  close (fd);
+  return line;
+}
+
+void
+ctl_secret_free (char *secret)
+{
+  if (secret != NULL)
+    explicit_bzero (secret, strlen (secret));
+  g_free (secret);
+}
+
+void
+ctl_print_unlock_command (const char *key)
+{
+  if (*key == 0)
+    return;
+  printf (_ ("To unlock a swarm manager after it restarts, run the `swarmctl unlock`\n"
+             "command and provide the following key:\n\n    %s\n\n"
+             "Please remember to store this key in a password manager, since without it you\n"
+             "will not be able to restart the manager.\n"),
+          key);
+}
+
+char *
+ctl_get_unlock_key (CtlContext *context, GError **error)
+{
+  g_autoptr (GVariant) reply
+      = ctl_call_write (context, CTL_CLUSTER_PATH, CTL_CLUSTER_IFACE, "GetUnlockKey", NULL, FALSE, error);
+  char *key = NULL;
+
+  if (reply != NULL)
+    g_variant_get (reply, "(s)", &key);
+  return key;
+}
