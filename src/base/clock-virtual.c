@@ -13,12 +13,12 @@ struct _SwarmVirtualClock {
   GPtrArray *views;
   gint64 now;
   guint64 sequence;
-  GSequence *timers; /* SwarmTimer, next first */
+  GPtrArray *timers; /* SwarmTimer: a heap, the next one at its top */
 };
 
 struct _SwarmTimer {
   View *view;
-  GSequenceIter *place;
+  guint place; /* in the heap */
   gint64 due;
   SwarmPriority priority;
   guint64 sequence;
@@ -26,17 +26,75 @@ struct _SwarmTimer {
   gpointer data;
 };
 
-static int
-timer_compare (gconstpointer a, gconstpointer b, gpointer unused)
+static gboolean
+comes_before (const SwarmTimer *x, const SwarmTimer *y)
 {
-  const SwarmTimer *x = a, *y = b;
-
   if (x->due != y->due)
-    return x->due < y->due ? -1 : 1;
+    return x->due < y->due;
   if (x->priority != y->priority)
-    return x->priority < y->priority ? -1 : 1;
-  return x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
+    return x->priority < y->priority;
+  return x->sequence < y->sequence;
 }
+
+/* ---- the heap ---- */
+
+static void
+put (SwarmVirtualClock *self, guint place, SwarmTimer *timer)
+{
+  self->timers->pdata[place] = timer;
+  timer->place = place;
+}
+
+static void
+sift_up (SwarmVirtualClock *self, SwarmTimer *timer)
+{
+  guint place = timer->place;
+  while (place > 0) {
+    SwarmTimer *parent = self->timers->pdata[(place - 1) / 2];
+    if (!comes_before (timer, parent))
+      break;
+    put (self, place, parent);
+    place = (place - 1) / 2;
+  }
+  put (self, place, timer);
+}
+
+static void
+sift_down (SwarmVirtualClock *self, SwarmTimer *timer)
+{
+  guint place = timer->place, child;
+  while ((child = 2 * place + 1) < self->timers->len) {
+    if (child + 1 < self->timers->len && comes_before (self->timers->pdata[child + 1], self->timers->pdata[child]))
+      child++;
+    if (!comes_before (self->timers->pdata[child], timer))
+      break;
+    put (self, place, self->timers->pdata[child]);
+    place = child;
+  }
+  put (self, place, timer);
+}
+
+static void
+heap_add (SwarmVirtualClock *self, SwarmTimer *timer)
+{
+  timer->place = self->timers->len;
+  g_ptr_array_add (self->timers, timer);
+  sift_up (self, timer);
+}
+
+static void
+heap_remove (SwarmVirtualClock *self, SwarmTimer *timer)
+{
+  SwarmTimer *last = g_ptr_array_steal_index_fast (self->timers, self->timers->len - 1);
+  if (last != timer) {
+    put (self, timer->place, last);
+    sift_up (self, last);
+    sift_down (self, last);
+  }
+  g_free (timer);
+}
+
+/* ---- the clock ---- */
 
 static gint64
 clock_now (SwarmClock *self)
@@ -64,14 +122,14 @@ clock_timer (SwarmClock *self, gint64 delay_us, SwarmPriority priority, SwarmTim
   timer->sequence = clock->sequence++;
   timer->func = func;
   timer->data = data;
-  timer->place = g_sequence_insert_sorted (clock->timers, timer, timer_compare, NULL);
+  heap_add (clock, timer);
   return timer;
 }
 
 static void
 clock_cancel (SwarmClock *self, SwarmTimer *timer)
 {
-  g_sequence_remove (timer->place);
+  heap_remove (((View *) self)->clock, timer);
 }
 
 static void
@@ -92,14 +150,14 @@ swarm_virtual_clock_new (gint64 start_us)
   view_init (&self->main, self, 0);
   self->views = g_ptr_array_new_with_free_func (g_free);
   self->now = start_us;
-  self->timers = g_sequence_new (g_free);
+  self->timers = g_ptr_array_new_with_free_func (g_free);
   return self;
 }
 
 void
 swarm_virtual_clock_free (SwarmVirtualClock *self)
 {
-  g_sequence_free (self->timers);
+  g_ptr_array_unref (self->timers);
   g_ptr_array_unref (self->views);
   g_free (self);
 }
@@ -148,14 +206,13 @@ static SwarmTimer *
 next_timer (SwarmVirtualClock *self)
 {
   while (TRUE) {
-    GSequenceIter *first = g_sequence_get_begin_iter (self->timers);
-    SwarmTimer *timer = g_sequence_iter_is_end (first) ? NULL : g_sequence_get (first);
+    SwarmTimer *timer = self->timers->len > 0 ? self->timers->pdata[0] : NULL;
 
     if (timer == NULL || timer->due >= timer->view->frozen_until)
       return timer;
     timer->due = timer->view->frozen_until;
     timer->sequence = self->sequence++;
-    g_sequence_sort_changed (first, timer_compare, NULL);
+    sift_down (self, timer);
   }
 }
 
@@ -171,7 +228,7 @@ swarm_virtual_clock_step (SwarmVirtualClock *self)
   func = timer->func;
   data = timer->data;
   self->now = timer->due;
-  g_sequence_remove (timer->place);
+  heap_remove (self, timer);
   func (data);
   return TRUE;
 }

@@ -94,6 +94,10 @@ swarm_link_close (SwarmLink *link, const GError *reason)
 void
 swarm_call_return (SwarmCall *call, GVariant *value)
 {
+  if (value == NULL && call->one_way) {
+    call->ops->reply (call, NULL, NULL); /* goes nowhere */
+    return;
+  }
   g_autoptr (GVariant) sunk = sink_args (value);
 
   call->ops->reply (call, sunk, NULL);

@@ -24,8 +24,8 @@ sim_cluster_leader (SimCluster *self)
 {
   SimMachine *leader = NULL;
   guint64 term = 0;
-  for (guint i = 0; i < self->world.machines->len; i++) {
-    SimMachine *machine = sim_cluster_machine (self, i);
+  for (guint i = 0; i < self->world.brains->len; i++) {
+    SimMachine *machine = g_ptr_array_index (self->world.brains, i);
     if (!sim_machine_leads (machine))
       continue;
     /* One that was cut off may believe in itself a little longer. */
@@ -51,8 +51,9 @@ SwarmStore *
 sim_cluster_truth (SimCluster *self)
 {
   SwarmStore *truth = NULL;
-  for (guint i = 0; i < self->world.machines->len; i++) {
-    SwarmStore *store = sim_cluster_machine (self, i)->store;
+  SimMachine **machines = (SimMachine **) self->world.brains->pdata;
+  for (guint i = 0; i < self->world.brains->len; i++) {
+    SwarmStore *store = machines[i]->store;
     if (store != NULL && (truth == NULL || swarm_store_index (store) > swarm_store_index (truth)))
       truth = store;
   }

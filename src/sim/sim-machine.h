@@ -25,6 +25,7 @@ typedef struct {
   SwarmPlugin *runtime, *network, *schedulers[3];
   SwarmId cluster;
   GPtrArray *machines; /* SimMachine */
+  GPtrArray *brains;   /* those of them that have a brain now */
   /* A manager's store is there, empty still: to watch it. */
   void (*store_opened) (SimMachine *machine, gpointer data);
   gpointer store_opened_data;

@@ -69,9 +69,10 @@ stack_send (const SwarmId *to, GBytes *message, gpointer data)
     link = transport->dial (transport, other->address, SWARM_LINK_CONSENSUS, &peer_events, self);
     g_hash_table_insert (self->peers, other, link);
   }
-  for (guint times = link->is_up ? copies (self) : 0; times > 0; times--)
-    swarm_link_send (link, "org.swarmagent1.Consensus", "Message",
-                     g_variant_new ("(@ay)", g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, message, TRUE)));
+  for (guint times = link->is_up ? copies (self) : 0; times > 0; times--) {
+    GVariant *bytes = g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, message, TRUE);
+    swarm_link_send (link, "org.swarmagent1.Consensus", "Message", g_variant_new_tuple (&bytes, 1)); /* many: no format is parsed */
+  }
 }
 
 void
@@ -184,6 +185,7 @@ sim_machine_start_brain (SimMachine *self)
   self->store = swarm_stack_store (self->stack);
   self->consensus = swarm_stack_consensus (self->stack);
   self->brain = swarm_stack_manager (self->stack);
+  g_ptr_array_add (world->brains, self);
   if (world->store_opened != NULL)
     world->store_opened (self, world->store_opened_data);
   start_log (self);
@@ -208,6 +210,7 @@ sim_machine_stop_brain (SimMachine *self)
     sim_log_attach (self->world->log, NULL);
   self->consensus = NULL;
   self->brain = NULL;
+  g_ptr_array_remove (self->world->brains, self);
   self->store = NULL;
   g_clear_pointer (&self->stack, swarm_stack_free);
   g_clear_pointer (&self->schedulers, swarm_scheduler_set_free);

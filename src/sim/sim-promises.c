@@ -247,12 +247,12 @@ waits_for_replacement (SimPromises *self, const Running *running)
 }
 
 static void
-check_slot (SimPromises *self, GPtrArray *slot)
+check_slot (SimPromises *self, SwarmStore *truth, GPtrArray *slot)
 {
   const Running *first = NULL;
   for (guint i = 0; i < slot->len; i++) {
     const Running *running = g_ptr_array_index (slot, i);
-    if (!running->machine->powered || running->machine->excused || task_of (self, &running->task) == NULL)
+    if (!running->machine->powered || running->machine->excused || swarm_store_get (truth, SWARM_KIND_TASK, &running->task) == NULL)
       continue;
     if (waits_for_replacement (self, running))
       continue;
@@ -336,11 +336,12 @@ sim_promises_check (SimPromises *self)
   gpointer key;
   if (self->cluster->changed)
     check_leader (self);
-  if (g_hash_table_size (self->doubled) == 0)
+  SwarmStore *truth = g_hash_table_size (self->doubled) > 0 ? sim_cluster_truth (self->cluster) : NULL;
+  if (truth == NULL)
     return;
   g_hash_table_iter_init (&iter, self->doubled);
   while (g_hash_table_iter_next (&iter, &key, NULL))
-    check_slot (self, g_hash_table_lookup (self->slots, key));
+    check_slot (self, truth, g_hash_table_lookup (self->slots, key));
 }
 
 const SimPromise *

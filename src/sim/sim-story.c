@@ -201,7 +201,8 @@ fill_task (Story *self, Service *service, SwarmTaskSpec *task)
     task->placement->constraints = swarm_strings_new ();
     g_ptr_array_add (task->placement->constraints, g_strdup ("node.labels.zone!=c"));
   }
-  if (chance (self, 30)) {
+  /* Where a global one has no room, it is not as declared: none is full by right. */
+  if (service->kind != SWARM_SERVICE_GLOBAL && service->kind != SWARM_SERVICE_GLOBAL_JOB && chance (self, 30)) {
     task->resources = swarm_resource_requirements_new ();
     task->resources->reservations = swarm_resources_new ();
     task->resources->reservations->nano_cpus = roll (self, 1, 20) * SECOND_NS / 20;
@@ -565,7 +566,7 @@ sim_story_new (const SimStoryOptions *options)
   add_nodes (&self);
   add_services (&self);
   for (double at = roll_time (&self, 1, 5); at < self.calm - 1; at += roll_time (&self, 0.2, 4.5)) {
-    if (chance (&self, 70))
+    if (chance (&self, 74))
       add_fault (&self, at);
     else if (chance (&self, 65))
       add_service_call (&self, at);
