@@ -71,7 +71,9 @@ dispatcher_heartbeat (SwarmInvocation *invocation, gpointer object, GVariant *ar
   if (dispatcher == NULL)
     return;
   g_autoptr (GBytes) session = bytes_child (args, 0);
-  gint64 period = swarm_dispatcher_heartbeat (dispatcher, peer_of (invocation), session, &error);
+  gint64 time_us;
+  g_variant_get_child (args, 1, "x", &time_us);
+  gint64 period = swarm_dispatcher_heartbeat (dispatcher, peer_of (invocation), session, time_us, &error);
   if (period < 0)
     swarm_invocation_fail (invocation, error);
   else
@@ -121,11 +123,28 @@ dispatcher_goodbye (SwarmInvocation *invocation, gpointer object, GVariant *args
   swarm_dispatcher_goodbye (dispatcher, peer_of (invocation), session, host_shutdown, dispatcher_done, invocation);
 }
 
+static void
+dispatcher_describe (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  SwarmDispatcher *dispatcher = dispatcher_of (invocation);
+  g_autoptr (GError) error = NULL;
+  if (dispatcher == NULL)
+    return;
+  g_autoptr (GBytes) session = bytes_child (args, 0), data = bytes_child (args, 1);
+  g_autoptr (SwarmNodeDescription) description = swarm_message_decode (&swarm_node_description_type, data, &error);
+  if (description == NULL)
+    swarm_invocation_fail (invocation, error);
+  else
+    swarm_dispatcher_describe (dispatcher, peer_of (invocation), session, description, dispatcher_done, invocation);
+}
+
 static const SwarmBusMethod dispatcher_methods[] = {
   { "Register", "ay:description s:addr ay:resume_session", "ay:session x:heartbeat_period_ns a(ays):managers ay:leader", dispatcher_register,
     SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER, .doc = "Opens the calling node's session; an empty session: this manager does not lead." },
-  { "Heartbeat", "ay:session", "x:period_ns", dispatcher_heartbeat, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER,
-    .doc = "Proves that the node lives; answers when the next one is due." },
+  { "Heartbeat", "ay:session x:time", "x:period_ns", dispatcher_heartbeat, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER,
+    .doc = "Proves that the node lives; answers when the next one is due. time is what its clock shows (µs since 1970)." },
+  { "Describe", "ay:session ay:description", NULL, dispatcher_describe, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER,
+    .doc = "What the node says of itself has changed (NodeDescription); answers after it is stored." },
   { "UpdateTaskStatus", "ay:session a(ayay):updates", "a(ays):refused", dispatcher_update_status, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER,
     .doc = "Reports states of the node's own tasks; answers after they are stored, with those that were not taken and why." },
   { "Goodbye", "ay:session b:host_shutdown", NULL, dispatcher_goodbye, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER,
@@ -143,7 +162,8 @@ ca_get_root (SwarmInvocation *invocation, gpointer object, GVariant *args)
   SwarmApi *self = swarm_api_of (invocation);
   if (!swarm_api_need_manager (self, invocation))
     return;
-  swarm_invocation_return (invocation, g_variant_new ("(s)", swarm_ca_server_root (swarm_manager_ca_server (self->manager))));
+  swarm_invocation_return (invocation, g_variant_new ("(sx)", swarm_ca_server_root (swarm_manager_ca_server (self->manager)),
+                                                      swarm_clock_now (self->clock)));
 }
 
 static void
@@ -217,13 +237,13 @@ ca_withdraw (SwarmInvocation *invocation, gpointer object, GVariant *args)
 }
 
 static const SwarmBusMethod ca_methods[] = {
-  { "GetRootCA", NULL, "s:pem", ca_get_root, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_JOINING | SWARM_ROLES_MEMBER,
-    .doc = "The root certificate, to be checked against the join token's digest." },
+  { "GetRootCA", NULL, "s:pem x:time", ca_get_root, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_JOINING | SWARM_ROLES_MEMBER | SWARM_ROLES_LAPSED,
+    .doc = "The root certificate, to be checked against the join token's digest, and what this manager's clock shows (µs since 1970)." },
   { "Issue", "s:csr s:token s:availability s:addr", "s:cert_pem s:root_pem ay:node_id", ca_issue, SWARM_ACTION_WIRE_ONLY,
     SWARM_ROLES_JOINING | SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE | SWARM_METHOD_SENSITIVE_ARGS,
     .doc = "Lets a node in: the token decides its role. A manager that does not lead passes the call on." },
-  { "Renew", "s:csr", "s:cert_pem s:root_pem", ca_renew, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER, SWARM_METHOD_WRITE,
-    .doc = "A new certificate for the calling node in the role that it is to have." },
+  { "Renew", "s:csr", "s:cert_pem s:root_pem", ca_renew, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER | SWARM_ROLES_LAPSED,
+    SWARM_METHOD_WRITE, .doc = "A new certificate for the calling node in the role that it is to have." },
   { "Withdraw", "ay:node", NULL, ca_withdraw, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER, SWARM_METHOD_WRITE,
     .doc = "The calling node was let in, but its join failed: it is forgotten, unless it has had a session. node as for Consensus.Join." },
   { NULL },

@@ -56,3 +56,6 @@ swarm_clock_clear_timer (SwarmClock *self, SwarmTimer **timer)
     self->ops->cancel (self, *timer);
   *timer = NULL;
 }
+
+/* The size of a difference (µs, either sign) for people: "1.5 s", "1 h 3 min", "90 days 2 h". Caller frees. */
+char *swarm_clock_difference_text (gint64 us);

@@ -166,3 +166,13 @@ swarm_base36_decode (const char *text, gssize text_len, guint8 *data, gsize len)
   memcpy (data, number, len);
   return TRUE;
 }
+
+char *
+swarm_hex_encode (const guint8 *data, gsize len)
+{
+  GString *hex = g_string_sized_new (2 * len);
+
+  for (gsize i = 0; i < len; i++)
+    g_string_append_printf (hex, "%02x", data[i]);
+  return g_string_free (hex, FALSE);
+}

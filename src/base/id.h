@@ -27,6 +27,8 @@ guint swarm_id_hash (gconstpointer id);
 gboolean swarm_id_equal (gconstpointer a, gconstpointer b);
 int swarm_id_compare (gconstpointer a, gconstpointer b);
 
+/* Lower-case hexadecimal, two digits a byte. Caller frees. */
+char *swarm_hex_encode (const guint8 *data, gsize len);
 /* Big-endian base 36 of any byte string, zero padded to @width characters (join tokens, digests). Caller frees. */
 char *swarm_base36_encode (const guint8 *data, gsize len, guint width);
 /* The inverse into exactly @len bytes; FALSE on a foreign character or a value that does not fit. */

@@ -13,6 +13,7 @@ typedef enum {
   SWARM_PEER_NONE, /* no certificate: a joining node, may call the CA only */
   SWARM_PEER_WORKER,
   SWARM_PEER_MANAGER,
+  SWARM_PEER_LAPSED, /* a certificate that was good once: expired, or of a root before the present one; may renew it, and nothing else */
 } SwarmPeerRole;
 
 /* Who is at the other end, from its certificate. */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include "base/clock.h"
 #include "base/field.h"
 #include <string.h>
 
@@ -103,4 +104,25 @@ swarm_time_from_string (const char *text, gint64 *ret_us)
     return FALSE;
   *ret_us = g_date_time_to_unix (time) * G_USEC_PER_SEC + fraction - zone;
   return TRUE;
+}
+
+char *
+swarm_clock_difference_text (gint64 us)
+{
+  static const struct {
+    gint64 from, large, small;
+    const char *large_unit, *small_unit;
+  } rows[] = {
+    { 2 * 86400, 86400, 3600, "days", "h" },
+    { 3600, 3600, 60, "h", "min" },
+    { 60, 60, 1, "min", "s" },
+  };
+  guint64 size = us < 0 ? -(guint64) us : (guint64) us;
+  gint64 seconds = (gint64) (size / G_USEC_PER_SEC);
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    if (seconds >= rows[i].from)
+      return g_strdup_printf ("%" G_GINT64_FORMAT " %s %" G_GINT64_FORMAT " %s", seconds / rows[i].large, rows[i].large_unit,
+                              seconds % rows[i].large / rows[i].small, rows[i].small_unit);
+  return g_strdup_printf ("%.1f s", size / (double) G_USEC_PER_SEC);
 }

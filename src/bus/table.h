@@ -31,6 +31,7 @@ typedef enum {
   SWARM_ROLES_JOINING = 1 << 1,  /* a peer without a certificate */
   SWARM_ROLES_WORKER = 1 << 2,
   SWARM_ROLES_MANAGER = 1 << 3,
+  SWARM_ROLES_LAPSED = 1 << 4, /* a peer whose certificate is past its time or its root */
 } SwarmRoles;
 #define SWARM_ROLES_MEMBER (SWARM_ROLES_WORKER | SWARM_ROLES_MANAGER)
 

@@ -35,9 +35,11 @@ static gboolean
 check_roles (const SwarmBusMethod *method, const SwarmPeer *peer, GError **error)
 {
   static const SwarmRoles needed[]
-    = { [SWARM_PEER_NONE] = SWARM_ROLES_JOINING, [SWARM_PEER_WORKER] = SWARM_ROLES_WORKER, [SWARM_PEER_MANAGER] = SWARM_ROLES_MANAGER };
+    = { [SWARM_PEER_NONE] = SWARM_ROLES_JOINING, [SWARM_PEER_WORKER] = SWARM_ROLES_WORKER, [SWARM_PEER_MANAGER] = SWARM_ROLES_MANAGER,
+        [SWARM_PEER_LAPSED] = SWARM_ROLES_LAPSED };
   static const char *const words[]
-    = { [SWARM_PEER_NONE] = "a node without a certificate", [SWARM_PEER_WORKER] = "a worker", [SWARM_PEER_MANAGER] = "a manager" };
+    = { [SWARM_PEER_NONE] = "a node without a certificate", [SWARM_PEER_WORKER] = "a worker", [SWARM_PEER_MANAGER] = "a manager",
+        [SWARM_PEER_LAPSED] = "a node whose certificate must be renewed first" };
 
   if ((guint) peer->role < G_N_ELEMENTS (needed) && (method->roles & needed[peer->role]))
     return TRUE;

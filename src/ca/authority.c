@@ -57,8 +57,14 @@ swarm_authority_issue (SwarmAuthority *self, const SwarmAuthorityState *state, c
   issued.cert_pem
     = self->crypto->issue (self->crypto, state->root_cert_pem, state->root_key_pem, csr_pem, &issued.info.peer,
                            issued.info.not_before, issued.info.not_after, issued.info.peer.serial, error);
-  if (issued.cert_pem == NULL)
+  if (issued.cert_pem == NULL || !self->crypto->request_key (self->crypto, csr_pem, issued.info.key, error)) {
+    swarm_issued_clear (&issued);
     return FALSE;
+  }
+  if (state->chain_pem != NULL) {
+    g_autofree char *alone = issued.cert_pem;
+    issued.cert_pem = g_strconcat (alone, state->chain_pem, NULL);
+  }
   *ret = issued;
   return TRUE;
 }
@@ -101,25 +107,46 @@ swarm_authority_join (SwarmAuthority *self, const SwarmAuthorityState *state, co
   return swarm_authority_issue (self, state, &node, role, csr_pem, ret, error);
 }
 
+static gboolean
+refuse_renewal (const SwarmPeer *peer, const char *reason, GError **error)
+{
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "cannot renew the certificate of node %s: %s",
+               swarm_id_string (&peer->node).str, reason);
+  return FALSE;
+}
+
+gboolean
+swarm_authority_may_return (const SwarmPeer *peer, const SwarmAuthorityNode *node, gint64 now_us, GError **error)
+{
+  if (g_strcmp0 (peer->serial, node->newest_serial) != 0 && g_strcmp0 (peer->serial, node->serial_before) != 0)
+    return refuse_renewal (peer, "the certificate was replaced by a newer one", error);
+  if (now_us >= node->not_after && now_us - node->not_after >= node->expired_renewal_us)
+    return refuse_renewal (peer, "it expired longer ago than this cluster allows; leave the cluster on that node (swarmctl leave --force), "
+                                 "remove the node here and join again", error);
+  return TRUE;
+}
+
 gboolean
 swarm_authority_renew (SwarmAuthority *self, const SwarmAuthorityState *state, const SwarmPeer *peer,
-                       SwarmPeerRole role, const char *newest_serial, const char *serial_before, const char *csr_pem,
-                       SwarmIssued *ret, GError **error)
+                       const SwarmAuthorityNode *node, const char *csr_pem, SwarmIssued *ret, GError **error)
 {
-  const char *reason = NULL;
+  char key[65];
 
-  if (peer->role == SWARM_PEER_NONE || role == SWARM_PEER_NONE)
-    reason = "only a node with a certificate may renew one";
-  else if (!swarm_id_equal (&peer->cluster, &state->cluster))
-    reason = "the certificate belongs to another cluster";
-  else if (g_strcmp0 (peer->serial, newest_serial) != 0 && g_strcmp0 (peer->serial, serial_before) != 0)
-    reason = "the certificate was replaced by a newer one";
-  if (reason != NULL) {
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "cannot renew the certificate of node %s: %s",
-                 swarm_id_string (&peer->node).str, reason);
-    return FALSE;
+  if (peer->role == SWARM_PEER_NONE || node->role == SWARM_PEER_NONE)
+    return refuse_renewal (peer, "only a node with a certificate may renew one", error);
+  if (!swarm_id_equal (&peer->cluster, &state->cluster))
+    return refuse_renewal (peer, "the certificate belongs to another cluster", error);
+  if (g_strcmp0 (peer->serial, node->newest_serial) != 0 && g_strcmp0 (peer->serial, node->serial_before) != 0)
+    return refuse_renewal (peer, "the certificate was replaced by a newer one", error);
+  if (peer->role == SWARM_PEER_LAPSED) {
+    if (!swarm_authority_may_return (peer, node, swarm_clock_now (self->clock), error)
+        || !self->crypto->request_key (self->crypto, csr_pem, key, error))
+      return FALSE;
+    /* A root is replaced because somebody else may have its key: what its signature says is not enough. */
+    if (g_strcmp0 (key, node->key) != 0)
+      return refuse_renewal (peer, "the request is not made with the node's own key", error);
   }
-  return swarm_authority_issue (self, state, &peer->node, role, csr_pem, ret, error);
+  return swarm_authority_issue (self, state, &peer->node, node->role, csr_pem, ret, error);
 }
 
 gboolean

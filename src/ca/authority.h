@@ -13,12 +13,23 @@
 /* What the store knows about the CA. All borrowed. */
 typedef struct {
   SwarmId cluster;
-  const char *root_cert_pem;
+  const char *root_cert_pem; /* to issue under: while the root changes, the next one */
   GBytes *root_key_pem;
+  const char *chain_pem;    /* to follow each certificate: the way from there to the roots before; NULL: none */
   const char *worker_token; /* the current join tokens, text form */
   const char *manager_token;
   gint64 validity_us; /* of node certificates; 0: the default */
 } SwarmAuthorityState;
+
+/* What the store knows about a node that asks for its next certificate. All borrowed. */
+typedef struct {
+  SwarmPeerRole role;        /* that it shall have now */
+  const char *newest_serial; /* of the certificate that it was last given */
+  const char *serial_before; /* of the one that it asked for that with (NULL: none): it still holds it when the answer was lost */
+  const char *key;           /* SwarmCertInfo.key of the newest; NULL: not known */
+  gint64 not_after;          /* of the newest, µs since 1970 */
+  gint64 expired_renewal_us; /* so long after its end a certificate may still be renewed with it */
+} SwarmAuthorityNode;
 
 /* The interfaces that the decisions are made with. */
 typedef struct {
@@ -49,12 +60,12 @@ gboolean swarm_authority_join (SwarmAuthority *self, const SwarmAuthorityState *
 /* The manager that makes the cluster signs its own first certificate, as the node that it chose to be. */
 gboolean swarm_authority_issue (SwarmAuthority *self, const SwarmAuthorityState *state, const SwarmId *node,
                                 SwarmPeerRole role, const char *csr_pem, SwarmIssued *ret, GError **error);
-/* A known node asks for its next certificate over a connection that @peer authenticated. @role and the serials come from
- * its node object: the role that it shall have now, the certificate it was last given, and the one it asked for that
- * with (NULL: none), which it still holds when the answer was lost. Older ones renew nothing: SWARM_ERROR_ACCESS_DENIED. */
+/* A known node asks for its next certificate over a connection that @peer authenticated. Certificates older than the last two renew
+ * nothing. A peer that lapsed has to ask with the key that its last certificate is for, and not too late: ACCESS_DENIED says what to do. */
 gboolean swarm_authority_renew (SwarmAuthority *self, const SwarmAuthorityState *state, const SwarmPeer *peer,
-                                SwarmPeerRole role, const char *newest_serial, const char *serial_before,
-                                const char *csr_pem, SwarmIssued *ret, GError **error);
+                                const SwarmAuthorityNode *node, const char *csr_pem, SwarmIssued *ret, GError **error);
+/* May a peer that lapsed (SWARM_PEER_LAPSED) still renew at @now_us? For its standing, before it asks. */
+gboolean swarm_authority_may_return (const SwarmPeer *peer, const SwarmAuthorityNode *node, gint64 now_us, GError **error);
 
 /* The joiner's side: whether @root_cert_pem, fetched over an unverified connection, is the root that @token speaks of.
  * "invalid join token", or SWARM_ERROR_ACCESS_DENIED "remote CA does not match fingerprint." */

@@ -140,8 +140,10 @@ cert_info (X509 *cert, SwarmCertInfo *ret, GError **error)
     return FALSE;
   }
   if (!serial_to_hex (cert, info.peer.serial) || !time_to_us (X509_get0_notBefore (cert), &info.not_before)
-      || !time_to_us (X509_get0_notAfter (cert), &info.not_after)) {
-    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "certificate: malformed serial or validity");
+      || !time_to_us (X509_get0_notAfter (cert), &info.not_after) || X509_get0_pubkey (cert) == NULL
+      || !swarm_pem_key_digest (X509_get0_pubkey (cert), info.key)) {
+    ERR_clear_error ();
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "certificate: malformed serial, validity or key");
     return FALSE;
   }
   *ret = info;
@@ -194,23 +196,49 @@ store_of_roots (const char *roots_pem, GError **error)
   return g_steal_pointer (&store);
 }
 
+/* What follows the first certificate of the text: no more trusted than it is. */
+static GPtrArray *
+rest_of_chain (const char *pem)
+{
+  GPtrArray *rest = g_ptr_array_new_with_free_func ((GDestroyNotify) X509_free);
+  g_autoptr (BIO) bio = BIO_new_mem_buf (pem, -1);
+  X509 *cert = PEM_read_bio_X509 (bio, NULL, NULL, NULL);
+
+  X509_free (cert);
+  while (cert != NULL && (cert = PEM_read_bio_X509 (bio, NULL, NULL, NULL)) != NULL)
+    g_ptr_array_add (rest, cert);
+  ERR_clear_error ();
+  return rest;
+}
+
+static gboolean
+verify_chain (X509 *cert, GPtrArray *rest, X509_STORE *store, gint64 now_us, GError **error)
+{
+  g_autoptr (X509_STORE_CTX) ctx = X509_STORE_CTX_new ();
+  STACK_OF (X509) *untrusted = sk_X509_new_null ();
+  gboolean ok;
+
+  for (guint i = 0; i < rest->len; i++)
+    sk_X509_push (untrusted, rest->pdata[i]);
+  X509_STORE_CTX_init (ctx, store, cert, untrusted);
+  X509_VERIFY_PARAM_set_time (X509_STORE_CTX_get0_param (ctx), now_us / G_USEC_PER_SEC);
+  ok = X509_verify_cert (ctx) == 1;
+  if (!ok)
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "certificate: %s",
+                 X509_verify_cert_error_string (X509_STORE_CTX_get_error (ctx)));
+  sk_X509_free (untrusted);
+  ERR_clear_error ();
+  return ok;
+}
+
 gboolean
 swarm_cert_verify (const char *cert_pem, const char *roots_pem, gint64 now_us, GError **error)
 {
   g_autoptr (X509) cert = swarm_pem_read_cert (cert_pem, "certificate", error);
   g_autoptr (X509_STORE) store = cert != NULL ? store_of_roots (roots_pem, error) : NULL;
-  g_autoptr (X509_STORE_CTX) ctx = X509_STORE_CTX_new ();
+  g_autoptr (GPtrArray) rest = store != NULL ? rest_of_chain (cert_pem) : NULL;
 
-  if (store == NULL)
-    return FALSE;
-  X509_STORE_CTX_init (ctx, store, cert, NULL);
-  X509_VERIFY_PARAM_set_time (X509_STORE_CTX_get0_param (ctx), now_us / G_USEC_PER_SEC);
-  if (X509_verify_cert (ctx) == 1)
-    return TRUE;
-  g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "certificate: %s",
-               X509_verify_cert_error_string (X509_STORE_CTX_get_error (ctx)));
-  ERR_clear_error ();
-  return FALSE;
+  return rest != NULL && verify_chain (cert, rest, store, now_us, error);
 }
 
 gboolean

@@ -21,8 +21,8 @@ char *swarm_cert_create_csr (GBytes *key_pem, GError **error);
  * one CN of 25 digits base 36, one OU that is a role, one O of 25 digits base 36. SWARM_ERROR_INVALID_ARGUMENT. */
 gboolean swarm_cert_parse (const char *pem, SwarmCertInfo *ret, GError **error);
 gboolean swarm_cert_parse_der (const guint8 *der, gsize len, SwarmCertInfo *ret, GError **error);
-/* Whether the certificate was issued by one of the roots and is valid at @now_us. SWARM_ERROR_ACCESS_DENIED says why
- * not. */
+/* Whether the first certificate was issued by one of the roots, or under those that follow it by one of the roots, and is
+ * valid at @now_us. SWARM_ERROR_ACCESS_DENIED says why not. */
 gboolean swarm_cert_verify (const char *cert_pem, const char *roots_pem, gint64 now_us, GError **error);
 /* Whether key and certificate belong together. */
 gboolean swarm_cert_matches_key (const char *cert_pem, GBytes *key_pem, GError **error);

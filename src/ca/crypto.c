@@ -239,6 +239,129 @@ crypto_root_digest (SwarmCrypto *self, const char *root_cert_pem, guint8 digest[
   return TRUE;
 }
 
+/* ---- roots that follow each other ---- */
+
+static GBytes *
+der_of (int (*encode) (gconstpointer, guint8 **), gconstpointer object)
+{
+  guint8 *der = NULL;
+  int len = encode (object, &der);
+  GBytes *bytes = len > 0 ? g_bytes_new (der, len) : NULL;
+
+  OPENSSL_free (der);
+  return bytes;
+}
+
+static int
+encode_name (gconstpointer name, guint8 **der)
+{
+  return i2d_X509_NAME (name, der);
+}
+
+static int
+encode_key (gconstpointer key, guint8 **der)
+{
+  return i2d_PUBKEY (key, der);
+}
+
+/* NULL: it can be a root. */
+static const char *
+root_problem (X509 *root, EVP_PKEY *key, gint64 now_us)
+{
+  time_t now = now_us / G_USEC_PER_SEC;
+
+  if (X509_check_ca (root) != 1)
+    return "it is not the certificate of a CA";
+  if (X509_self_signed (root, 1) != 1)
+    return "it is not self-signed";
+  if (X509_cmp_time (X509_get0_notBefore (root), &now) >= 0)
+    return "it is not valid yet";
+  if (X509_cmp_time (X509_get0_notAfter (root), &now) <= 0)
+    return "it has expired";
+  if (key != NULL && X509_check_private_key (root, key) != 1)
+    return "the key does not belong to it";
+  return NULL;
+}
+
+static gboolean
+crypto_inspect_root (SwarmCrypto *self, const char *root_cert_pem, GBytes *root_key_pem, gint64 now_us, SwarmRootInfo *ret,
+                     GError **error)
+{
+  g_auto (SwarmRootInfo) info = { 0 };
+  g_autoptr (EVP_PKEY) key = NULL;
+  g_autoptr (X509) root = NULL;
+  const char *problem;
+
+  if (!crypto_root_digest (self, root_cert_pem, info.digest, error))
+    return FALSE;
+  root = swarm_pem_read_cert (root_cert_pem, "root certificate", error);
+  if (root_key_pem != NULL && (key = swarm_pem_read_key (root_key_pem, "root key", error)) == NULL)
+    return FALSE;
+  problem = root_problem (root, key, now_us);
+  ERR_clear_error ();
+  if (problem != NULL) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "root certificate: %s", problem);
+    return FALSE;
+  }
+  info.subject = der_of (encode_name, X509_get_subject_name (root));
+  info.public_key = der_of (encode_key, X509_get0_pubkey (root));
+  if (info.subject == NULL || info.public_key == NULL) {
+    swarm_pem_error (error, SWARM_ERROR_FAILED, "root certificate");
+    return FALSE;
+  }
+  *ret = info;
+  info = (SwarmRootInfo){ 0 };
+  return TRUE;
+}
+
+static X509 *
+build_cross (X509 *root, X509 *next)
+{
+  g_autoptr (X509) cert = X509_new ();
+
+  if (!X509_set_version (cert, X509_VERSION_3) || !set_serial (cert, NULL)
+      || !X509_set_subject_name (cert, X509_get_subject_name (next))
+      || !X509_set_issuer_name (cert, X509_get_subject_name (root))
+      || !X509_set1_notBefore (cert, X509_get0_notBefore (next)) || !X509_set1_notAfter (cert, X509_get0_notAfter (root))
+      || !X509_set_pubkey (cert, X509_get0_pubkey (next))
+      || !add_extension (cert, root, NID_key_usage, "critical,keyCertSign,cRLSign")
+      || !add_extension (cert, root, NID_basic_constraints, "critical,CA:TRUE")
+      || !add_extension (cert, root, NID_subject_key_identifier, "hash")
+      || (X509_get0_subject_key_id (root) != NULL && !add_extension (cert, root, NID_authority_key_identifier, "keyid")))
+    return NULL;
+  return g_steal_pointer (&cert);
+}
+
+static char *
+crypto_cross_sign (SwarmCrypto *self, const char *root_cert_pem, GBytes *root_key_pem, const char *next_root_pem, GError **error)
+{
+  g_autoptr (X509) root = swarm_pem_read_cert (root_cert_pem, "root certificate", error);
+  g_autoptr (EVP_PKEY) key = root != NULL ? swarm_pem_read_key (root_key_pem, "root key", error) : NULL;
+  g_autoptr (X509) next = key != NULL ? swarm_pem_read_cert (next_root_pem, "next root certificate", error) : NULL;
+  g_autoptr (X509) cross = next != NULL ? build_cross (root, next) : NULL;
+
+  if (next == NULL)
+    return NULL;
+  if (cross == NULL || X509_check_private_key (root, key) != 1 || !X509_sign (cross, key, EVP_sha256 ())) {
+    swarm_pem_error (error, SWARM_ERROR_FAILED, "cannot sign the next root certificate");
+    return NULL;
+  }
+  return swarm_pem_write_cert (cross);
+}
+
+static gboolean
+crypto_request_key (SwarmCrypto *self, const char *csr_pem, char ret[65], GError **error)
+{
+  g_autoptr (EVP_PKEY) key = csr_key (csr_pem, error);
+
+  if (key == NULL)
+    return FALSE;
+  if (swarm_pem_key_digest (key, ret))
+    return TRUE;
+  swarm_pem_error (error, SWARM_ERROR_FAILED, "certificate request");
+  return FALSE;
+}
+
 SwarmCrypto *
 swarm_crypto_openssl (void)
 {
@@ -249,6 +372,9 @@ swarm_crypto_openssl (void)
     .create_root = crypto_create_root,
     .issue = crypto_issue,
     .root_digest = crypto_root_digest,
+    .inspect_root = crypto_inspect_root,
+    .cross_sign = crypto_cross_sign,
+    .request_key = crypto_request_key,
   };
 
   return &crypto;

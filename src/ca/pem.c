@@ -115,3 +115,16 @@ swarm_pem_is_p256 (EVP_PKEY *key)
          && EVP_PKEY_get_utf8_string_param (key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof group, &len)
          && (g_str_equal (group, "prime256v1") || g_str_equal (group, "P-256"));
 }
+
+gboolean
+swarm_pem_key_digest (EVP_PKEY *key, char ret[65])
+{
+  guint8 *der = NULL, digest[32];
+  int len = i2d_PUBKEY (key, &der);
+  gboolean ok = len > 0 && EVP_Digest (der, len, digest, NULL, EVP_sha256 (), NULL);
+
+  OPENSSL_free (der);
+  for (guint i = 0; ok && i < sizeof digest; i++)
+    g_snprintf (ret + 2 * i, 3, "%02x", digest[i]);
+  return ok;
+}

@@ -24,3 +24,5 @@ char *swarm_pem_write_cert (X509 *cert);
 GBytes *swarm_pem_write_key (EVP_PKEY *key);
 /* TRUE for an ECDSA key on P-256, the only kind that we make and sign. */
 gboolean swarm_pem_is_p256 (EVP_PKEY *key);
+/* SHA-256 of the public key (DER), lower-case hex. */
+gboolean swarm_pem_key_digest (EVP_PKEY *key, char ret[65]);

@@ -330,17 +330,19 @@ make_cluster (SwarmAgentJob *job)
   if (job->encryption != NULL)
     spec->encryption = swarm_encryption_config_ref (job->encryption);
   init.spec = spec;
+  g_auto (SwarmRootInfo) root_info = { 0 };
   if (!swarm_cert_parse (self->membership->cert, &info, &error)
-      || !self->crypto->root_digest (self->crypto, init.root_cert_pem, init.root_digest_bytes, &error)) {
+      || !self->crypto->inspect_root (self->crypto, init.root_cert_pem, job->root_key, swarm_clock_now (self->clock), &root_info, &error)) {
     job_fail (job, error);
     return;
   }
-  GString *hex = g_string_new (NULL);
-  for (guint i = 0; i < sizeof init.root_digest_bytes; i++)
-    g_string_append_printf (hex, "%02x", init.root_digest_bytes[i]);
-  digest = g_string_free (hex, FALSE);
+  memcpy (init.root_digest_bytes, root_info.digest, sizeof init.root_digest_bytes);
+  digest = swarm_hex_encode (init.root_digest_bytes, sizeof init.root_digest_bytes);
+  init.root_subject = root_info.subject;
+  init.root_public_key = root_info.public_key;
   init.root_digest = digest;
   init.cert_serial = info.peer.serial;
+  init.cert_key = info.key;
   init.cert_not_after = info.not_after;
   swarm_availability_from_string (job->availability, &init.availability);
   swarm_control_init_cluster (swarm_manager_control (swarm_stack_manager (self->stack)), &init, NULL, cluster_made, job);
@@ -528,6 +530,18 @@ join_issued (GVariant *reply, const GError *error, gpointer data)
     join_finish (job);
 }
 
+/* Certificates are back-dated by an hour: a clock that is slower fails, one that is much faster will. */
+static gboolean
+check_clock (SwarmAgent *self, gint64 time_us, GError **error)
+{
+  gint64 ahead = swarm_clock_now (self->clock) - time_us;
+  if (ABS (ahead) < SWARM_AUTHORITY_BACKDATE_US)
+    return TRUE;
+  g_autofree char *text = swarm_agent_clock_problem (self, ahead);
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, "%s Then join again.", text);
+  return FALSE;
+}
+
 static void
 join_got_root (GVariant *reply, const GError *error, gpointer data)
 {
@@ -535,12 +549,13 @@ join_got_root (GVariant *reply, const GError *error, gpointer data)
   SwarmAgent *self = job->agent;
   g_autoptr (GError) local = NULL;
   const char *root;
+  gint64 time_us;
   if (error != NULL) {
     job_fail (job, error);
     return;
   }
-  g_variant_get (reply, "(&s)", &root);
-  if (!swarm_authority_check_root (self->crypto, job->token, root, &local)) {
+  g_variant_get (reply, "(&sx)", &root, &time_us);
+  if (!swarm_authority_check_root (self->crypto, job->token, root, &local) || !check_clock (self, time_us, &local)) {
     job_fail (job, local);
     return;
   }
@@ -572,7 +587,7 @@ join_next_root (GVariant *reply, const GError *error, gpointer data)
   }
   g_free (job->asked);
   job->asked = g_ptr_array_steal_index (job->remotes, 0);
-  swarm_oneshot_call_unverified (job->agent->rpc, job->asked, "org.swarmagent1.CA", "GetRootCA", NULL, "(s)", CALL_TIMEOUT_US,
+  swarm_oneshot_call_unverified (job->agent->rpc, job->asked, "org.swarmagent1.CA", "GetRootCA", NULL, "(sx)", CALL_TIMEOUT_US,
                       join_next_root, job);
 }
 

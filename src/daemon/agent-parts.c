@@ -74,7 +74,8 @@ check_peer (const SwarmPeer *peer, SwarmLinkKind kind, gboolean accepted, gpoint
     return TRUE;
   /* A manager that does not know the cluster yet cannot judge; the certificate has to do until its log arrived. */
   SwarmStore *store = swarm_stack_store (self->stack);
-  return swarm_store_cluster (store) == NULL || swarm_ca_standing (store, peer, error);
+  return (swarm_store_cluster (store) == NULL && peer->role != SWARM_PEER_LAPSED)
+         || swarm_ca_standing (store, peer, swarm_clock_now (self->clock), error);
 }
 
 static guint64
@@ -109,9 +110,20 @@ gboolean
 swarm_agent_use_credentials (SwarmAgent *self, GError **error)
 {
   swarm_agent_ensure_rpc (self);
-  SwarmRpcCredentials credentials = { self->membership->cert, self->membership->key, self->membership->root_cert };
+  SwarmStore *store = self->stack != NULL ? swarm_stack_store (self->stack) : NULL;
+  g_autofree char *former = NULL;
+  g_autofree char *roots = store != NULL ? swarm_ca_roots (store, swarm_clock_now (self->clock), &former) : NULL;
+  guint8 digest[32];
+  /* A manager believes what the cluster's state says; everybody else the root that the leader named last. */
+  SwarmRpcCredentials credentials = { .cert_pem = self->membership->cert,
+                                      .key_pem = self->membership->key,
+                                      .roots_pem = roots != NULL ? roots : self->membership->root_cert,
+                                      .former_roots_pem = former };
   if (!swarm_rpc_set_credentials (self->rpc, &credentials, error))
     return FALSE;
+  g_clear_pointer (&self->trust_digest, g_free);
+  if (self->crypto->root_digest (self->crypto, self->membership->root_cert, digest, NULL))
+    self->trust_digest = swarm_hex_encode (digest, sizeof digest);
   swarm_agent_plan_renewal (self);
   return TRUE;
 }
@@ -328,7 +340,7 @@ swarm_agent_start_manager (SwarmAgent *self, gboolean bootstrap, GError **error)
   swarm_agent_watch_standing (self);
   swarm_agent_watch_keys (self);
   update_peers (self);
-  return TRUE;
+  return swarm_agent_use_credentials (self, error);
 }
 
 void
@@ -358,7 +370,27 @@ static SwarmNodeDescription *
 worker_describe (gpointer data)
 {
   SwarmAgent *self = data;
-  return swarm_describe_node (self->hostname, self->config->labels, self->config->things);
+  SwarmNodeDescription *description = swarm_describe_node (self->hostname, self->config->labels, self->config->things);
+  SwarmCertInfo info;
+  description->clock = self->clock_state;
+  if (self->membership != NULL && swarm_cert_parse (self->membership->cert, &info, NULL)) {
+    description->tls = swarm_node_tls_new ();
+    description->tls->trust_digest = g_strdup (self->trust_digest);
+    description->tls->cert_serial = g_strdup (info.peer.serial);
+  }
+  return description;
+}
+
+static void
+worker_root_changed (const char *pem, gpointer data)
+{
+  swarm_agent_root_changed (data, pem);
+}
+
+static void
+worker_session_refused (const char *address, const GError *error, gpointer data)
+{
+  swarm_agent_session_refused (data, address);
 }
 
 static void
@@ -428,6 +460,8 @@ swarm_agent_start_worker (SwarmAgent *self, GError **error)
     .managers_changed = worker_managers_changed,
     .node_changed = worker_node_changed,
     .session_changed = worker_session_changed,
+    .root_changed = worker_root_changed,
+    .session_refused = worker_session_refused,
     .read_logs = swarm_agent_worker_logs,
     .data = self,
   };
@@ -457,17 +491,15 @@ host_of (const char *address)
   return colon != NULL ? g_strndup (address, colon - address) : g_strdup (address);
 }
 
-static gboolean
-check_not_expired (SwarmAgent *self, GError **error)
+/* The managers may still renew it: by this host's key, and if it was not away too long. */
+static void
+tell_expired (SwarmAgent *self)
 {
   SwarmCertInfo info;
-  if (!swarm_cert_parse (self->membership->cert, &info, error))
-    return FALSE;
-  if (swarm_clock_now (self->clock) < info.not_after)
-    return TRUE;
-  g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION,
-                       "Swarm certificates have expired. To replace them, leave the swarm and join again.");
-  return FALSE;
+  if (!swarm_cert_parse (self->membership->cert, &info, NULL) || swarm_clock_now (self->clock) < info.not_after)
+    return;
+  g_autofree char *when = swarm_time_to_string (info.not_after);
+  swarm_warning ("By this host's clock its certificate expired on %s: asking the managers for a new one", when);
 }
 
 gboolean
@@ -475,8 +507,10 @@ swarm_agent_start_cluster (SwarmAgent *self, GError **error)
 {
   g_autofree char *host = self->membership->advertise != NULL ? host_of (self->membership->advertise) : NULL;
   swarm_api_set_identity (self->api, &self->membership->node, &self->membership->cluster, host);
-  if (!check_not_expired (self, error) || !swarm_agent_use_credentials (self, error))
+  if (!swarm_agent_use_credentials (self, error))
     return FALSE;
+  tell_expired (self);
+  swarm_agent_watch_clock (self);
   if (self->membership->manager && !swarm_agent_start_manager (self, FALSE, error))
     return FALSE;
   return swarm_agent_start_worker (self, error);
@@ -487,6 +521,7 @@ swarm_agent_stop_cluster (SwarmAgent *self)
 {
   g_clear_pointer (&self->worker, swarm_worker_free);
   swarm_agent_forget_role_change (self);
+  swarm_agent_unwatch_clock (self);
   if (self->rpc == NULL)
     return;
   swarm_agent_stop_manager (self);

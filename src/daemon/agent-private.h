@@ -59,12 +59,18 @@ struct _SwarmAgent {
   SwarmTimer *renewal;
   char *renewal_serial;   /* of the certificate that renewal_at is about */
   gint64 renewal_at;      /* µs since 1970 */
+  gint64 asked_after_refusal; /* boottime of the last attempt to renew because managers refuse us; 0: none */
+  SwarmClockState clock_state;
+  SwarmTimer *clock_timer;
+  gboolean asking_time;
+  char *trust_digest;     /* of membership->root_cert */
   guint standing_watch;
   guint keys_watch;       /* see agent-keys.c */
   guint keys_source;
   gboolean changing_keys;
   GArray *to_cut;         /* SwarmId; see agent-standing.c */
   guint cut_source;
+  guint roots_source;
   GPtrArray *log_sessions; /* see agent-logs.c */
   GPtrArray *relays;       /* calls that the leader has not answered; see agent-relay.c */
   guint relay_source;
@@ -143,6 +149,21 @@ void swarm_agent_unlock (gpointer agent, const char *text, SwarmInvocation *invo
 /* Follows the cluster in the stack's store. */
 void swarm_agent_watch_keys (SwarmAgent *self);
 void swarm_agent_unwatch_keys (SwarmAgent *self);
+/* Managers refuse us although our clock is right: they may know a newer root, or our certificate has expired. */
+void swarm_agent_renew_refused (SwarmAgent *self);
+/* The root to trust from now on, as the leader says. */
+void swarm_agent_root_changed (SwarmAgent *self, const char *pem);
+
+/* ---- agent-clock.c ---- */
+/* Asks now and then whether the host's clock follows a time server. */
+void swarm_agent_watch_clock (SwarmAgent *self);
+void swarm_agent_unwatch_clock (SwarmAgent *self);
+/* "The clock of this host is 1 h 3 min behind the manager's, … ." Caller frees. */
+char *swarm_agent_clock_problem (SwarmAgent *self, gint64 ahead_us);
+/* The manager at @address refuses us, or we it: looks for the reason, and what can be done. */
+void swarm_agent_session_refused (SwarmAgent *self, const char *address);
+/* The node is in the cluster, but something keeps it from working there: `info`, the unit's status, the journal (once). */
+void swarm_agent_tell_trouble (SwarmAgent *self, const char *text);
 
 /* ---- agent-standing.c ---- */
 /* Follows the stack's store: nodes that are removed or demoted lose their open connections with this agent. */

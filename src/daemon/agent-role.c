@@ -8,12 +8,14 @@
 #include "daemon/agent-private.h"
 
 #define CALL_TIMEOUT_US (10 * G_USEC_PER_SEC)
+#define REFUSED_RETRY_US (60 * G_USEC_PER_SEC)
 #define RETRY_S 2
 #define RETRY_MAX_S 60
 #define RENEWAL_LOOK_US (G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC) /* certificates go by the wall clock, which may be set */
 #define RENEWAL_RETRY_US (G_GINT64_CONSTANT (300) * G_USEC_PER_SEC)
 
 static gboolean change_role (gpointer data);
+static void begin (SwarmAgent *self);
 
 /* A call of one membership: its answer means nothing to the next one. */
 typedef struct {
@@ -148,6 +150,19 @@ tell_renewed (const SwarmCertInfo *info)
   swarm_info ("This node has a new certificate, valid until %s", text);
 }
 
+/* Who knows us does not want us any more, or not like this. */
+static void
+tell_refused (SwarmAgent *self, const GError *error)
+{
+  SwarmCertInfo info;
+  if (!g_error_matches (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED) || !swarm_cert_parse (self->membership->cert, &info, NULL)
+      || swarm_clock_now (self->clock) < info.not_after)
+    return;
+  g_autofree char *text = g_strdup_printf ("Swarm certificates have expired. To replace them, leave the swarm and join again. The manager says: %s",
+                                           error->message);
+  swarm_agent_tell_trouble (self, text);
+}
+
 static void
 renewed (GVariant *reply, const GError *error, gpointer data)
 {
@@ -158,22 +173,31 @@ renewed (GVariant *reply, const GError *error, gpointer data)
   if (self == NULL)
     return;
   if (error != NULL) {
+    tell_refused (self, error);
     retry (self, "No new certificate", error);
     return;
   }
   g_variant_get (reply, "(&s&s)", &cert, &root);
-  if (!swarm_cert_verify (cert, self->membership->root_cert, swarm_clock_now (self->clock), &local)
+  /* Under the root that we trust, or under the one that a manager, whom we trust by it, names now. */
+  if (!swarm_cert_verify (cert, root, swarm_clock_now (self->clock), &local)
       || !swarm_cert_matches_key (cert, self->membership->key, &local) || !swarm_cert_parse (cert, &info, &local)) {
     retry (self, "The new certificate is not usable", local);
     return;
   }
   g_free (self->membership->cert);
   self->membership->cert = g_strdup (cert);
+  if (g_strcmp0 (root, self->membership->root_cert) != 0) {
+    g_free (self->membership->root_cert);
+    self->membership->root_cert = g_strdup (root);
+  }
+  self->asked_after_refusal = 0;
   if (!swarm_agent_use_credentials (self, &local)) {
     retry (self, "The new certificate cannot be used", local);
     return;
   }
   tell_renewed (&info);
+  if (self->worker != NULL)
+    swarm_worker_describe (self->worker);
   gboolean manager = info.peer.role == SWARM_PEER_MANAGER;
   if (manager && self->stack == NULL)
     swarm_oneshot_call_any (swarm_rpc_transport (self->rpc), self->membership->managers, "org.swarmagent1.Consensus", "Join",
@@ -183,6 +207,39 @@ renewed (GVariant *reply, const GError *error, gpointer data)
     step_down (self);
   else
     write_state (self);
+}
+
+static void
+root_written (const GError *error, gpointer data)
+{
+  if (error != NULL)
+    swarm_error_log ("Node state cannot be written: %s", error->message);
+  role_call_end (data);
+}
+
+void
+swarm_agent_root_changed (SwarmAgent *self, const char *pem)
+{
+  g_autoptr (GError) error = NULL;
+  guint8 digest[32];
+  if (self->membership == NULL || g_strcmp0 (pem, self->membership->root_cert) == 0)
+    return;
+  if (!self->crypto->root_digest (self->crypto, pem, digest, &error)
+      || !swarm_cert_verify (self->membership->cert, pem, swarm_clock_now (self->clock), &error)) {
+    swarm_info ("The cluster has another root certificate, which this node's is not under yet: %s", error->message);
+    begin (self);
+    return;
+  }
+  g_free (self->membership->root_cert);
+  self->membership->root_cert = g_strdup (pem);
+  if (!swarm_agent_use_credentials (self, &error)) {
+    swarm_error_log ("The cluster's root certificate cannot be used: %s", error->message);
+    return;
+  }
+  swarm_notice ("This node trusts the cluster's new root certificate, with digest %s", self->trust_digest);
+  swarm_membership_store (self->membership, self->node_disk, self->crypto, self->random, root_written, role_call_new (self));
+  if (self->worker != NULL)
+    swarm_worker_describe (self->worker);
 }
 
 static gboolean
@@ -220,6 +277,16 @@ begin (SwarmAgent *self)
     return;
   self->changing_role = TRUE;
   change_role (self);
+}
+
+void
+swarm_agent_renew_refused (SwarmAgent *self)
+{
+  gint64 now = swarm_clock_boottime (self->clock);
+  if (self->asked_after_refusal != 0 && now - self->asked_after_refusal < REFUSED_RETRY_US)
+    return;
+  self->asked_after_refusal = now;
+  begin (self);
 }
 
 /* ---- in time ---- */
@@ -263,11 +330,20 @@ swarm_agent_plan_renewal (SwarmAgent *self)
 
 /* ---- what the cluster says ---- */
 
+static gboolean
+uses_certificate (SwarmAgent *self, const char *serial)
+{
+  SwarmCertInfo info;
+  return swarm_cert_parse (self->membership->cert, &info, NULL) && g_strcmp0 (info.peer.serial, serial) == 0;
+}
+
 void
 swarm_agent_node_changed (SwarmAgent *self, const SwarmNode *node)
 {
   /* After its log failed a manager stays down until somebody has looked at it: joining anew each time would not mend it. */
-  if (node->spec->role == SWARM_ROLE_MANAGER && self->stack == NULL && self->api->state != SWARM_LOCAL_ERROR)
+  if (node->cert_due && self->membership != NULL && uses_certificate (self, node->cert_serial))
+    begin (self); /* the cluster's root changes */
+  else if (node->spec->role == SWARM_ROLE_MANAGER && self->stack == NULL && self->api->state != SWARM_LOCAL_ERROR)
     begin (self);
   /* Down only when the consensus has let this node go: then the leader takes away its manager status. */
   else if (node->spec->role == SWARM_ROLE_WORKER && self->stack != NULL && node->manager_status == NULL)

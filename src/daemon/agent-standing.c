@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* A node that was removed or demoted loses its open connections with this manager: what it may still do it must ask for anew, and streams that
- * it opened as a manager end. (Each call is checked besides; see check_peer in agent-parts.c.) */
+ * it opened as a manager end. (Each call is checked besides; see check_peer in agent-parts.c.) And a root that changes is taken over. */
 #include "base/error.h"
 #include "base/log.h"
 #include "daemon/agent-private.h"
@@ -27,11 +27,36 @@ is_manager (const SwarmNode *node)
   return node->spec->role == SWARM_ROLE_MANAGER || node->manager_status != NULL;
 }
 
-/* The store is being written to: only noted here. */
-static void
-node_event (const SwarmEvent *event, gpointer data)
+static gboolean
+use_new_roots (gpointer data)
 {
   SwarmAgent *self = data;
+  g_autoptr (GError) error = NULL;
+  self->roots_source = 0;
+  if (!swarm_agent_use_credentials (self, &error))
+    swarm_error_log ("The cluster's root certificates cannot be used: %s", error->message);
+  return G_SOURCE_REMOVE;
+}
+
+/* What certificates are checked against follows the cluster's state. */
+static gboolean
+changes_roots (const SwarmEvent *event)
+{
+  if (event->event == SWARM_EVENT_RESET)
+    return TRUE;
+  if (event->event == SWARM_EVENT_COMMIT || event->event == SWARM_EVENT_REMOVE || event->kind != SWARM_KIND_CLUSTER)
+    return FALSE;
+  const SwarmCluster *before = event->previous, *cluster = event->object;
+  return before == NULL || !swarm_message_equal (before->root_ca, cluster->root_ca);
+}
+
+/* The store is being written to: only noted here. */
+static void
+store_event (const SwarmEvent *event, gpointer data)
+{
+  SwarmAgent *self = data;
+  if (changes_roots (event) && self->roots_source == 0)
+    self->roots_source = g_idle_add (use_new_roots, self);
   gboolean removed = event->event == SWARM_EVENT_REMOVE;
   if ((!removed && event->event != SWARM_EVENT_UPDATE) || event->kind != SWARM_KIND_NODE)
     return;
@@ -48,7 +73,7 @@ node_event (const SwarmEvent *event, gpointer data)
 void
 swarm_agent_watch_standing (SwarmAgent *self)
 {
-  self->standing_watch = swarm_store_watch (swarm_stack_store (self->stack), 1 << SWARM_KIND_NODE, node_event, self);
+  self->standing_watch = swarm_store_watch (swarm_stack_store (self->stack), 1 << SWARM_KIND_NODE | 1 << SWARM_KIND_CLUSTER, store_event, self);
 }
 
 void
@@ -57,6 +82,9 @@ swarm_agent_unwatch_standing (SwarmAgent *self)
   if (self->standing_watch != 0)
     swarm_store_unwatch (swarm_stack_store (self->stack), self->standing_watch);
   self->standing_watch = 0;
+  if (self->roots_source != 0)
+    g_source_remove (self->roots_source);
+  self->roots_source = 0;
   if (self->cut_source != 0)
     g_source_remove (self->cut_source);
   self->cut_source = 0;

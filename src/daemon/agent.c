@@ -91,6 +91,7 @@ swarm_agent_free (SwarmAgent *self)
   g_free (self->plugin_error);
   swarm_log_limit_clear (&self->audit_limit);
   g_free (self->renewal_serial);
+  g_free (self->trust_digest);
   swarm_config_free (self->config);
   g_free (self);
 }

@@ -23,6 +23,8 @@ typedef struct {
   SwarmAvailability availability;
   char *addr;
   char *serial_before; /* what a renewal was asked for with */
+  char *chain;         /* what follows it */
+  char *issuer;        /* digest of the root that it is under */
   SwarmCAFunc done;
   gpointer data;
   GError *error; /* to be answered from the loop */
@@ -61,7 +63,8 @@ swarm_ca_server_root (SwarmCAServer *self)
   return cluster != NULL && cluster->root_ca != NULL ? cluster->root_ca->cert : NULL;
 }
 
-/* What the authority has to know, borrowed from the store. */
+/* What the authority has to know, borrowed from the store but for chain_pem, which the caller frees. While the root changes, certificates
+ * are under the next one, and show the way to it. */
 static gboolean
 authority_state (SwarmCAServer *self, SwarmAuthorityState *state, GError **error)
 {
@@ -70,14 +73,28 @@ authority_state (SwarmCAServer *self, SwarmAuthorityState *state, GError **error
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "this manager has no certificate authority yet");
     return FALSE;
   }
+  const SwarmRootCA *root = cluster->root_ca;
   const SwarmCAConfig *config = cluster->spec->ca_config;
   *state = (SwarmAuthorityState){ .cluster = cluster->object.id,
-                                  .root_cert_pem = cluster->root_ca->cert,
-                                  .root_key_pem = cluster->root_ca->key,
-                                  .worker_token = cluster->root_ca->tokens->worker,
-                                  .manager_token = cluster->root_ca->tokens->manager,
+                                  .root_cert_pem = root->rotation != NULL ? root->rotation->cert : root->cert,
+                                  .root_key_pem = root->rotation != NULL ? root->rotation->key : root->key,
+                                  .worker_token = root->tokens->worker,
+                                  .manager_token = root->tokens->manager,
                                   .validity_us = config != NULL ? config->node_cert_expiry / 1000 : 0 };
   return TRUE;
+}
+
+/* The root in force and the one before, each signed by the one before it. NULL: there is none before. */
+static char *
+chain_of (const SwarmRootCA *root)
+{
+  GString *chain = g_string_new (root->rotation != NULL ? root->rotation->cross_cert : NULL);
+  for (guint i = 0; root->former != NULL && i < root->former->len; i++) {
+    const SwarmFormerRoot *former = root->former->pdata[i];
+    if (former->cross_cert != NULL)
+      g_string_append (chain, former->cross_cert);
+  }
+  return g_string_free (chain, chain->len == 0);
 }
 
 static Issue *
@@ -108,6 +125,8 @@ issue_answer (Issue *issue, const GError *error)
   ca_server_unref (issue->server);
   g_free (issue->addr);
   g_free (issue->serial_before);
+  g_free (issue->issuer);
+  g_free (issue->chain);
   g_free (issue);
 }
 
@@ -167,7 +186,10 @@ issue_commit (Issue *issue)
   node->role = issue->role;
   swarm_string_set (&node->cert_serial, issue->issued.info.peer.serial);
   swarm_string_set (&node->cert_serial_before, issue->serial_before);
+  swarm_string_set (&node->cert_key, issue->issued.info.key);
+  swarm_string_set (&node->cert_issuer, issue->issuer);
   node->cert_not_after = issue->issued.info.not_after;
+  node->cert_due = FALSE;
   if (issue->joins)
     swarm_tx_create (tx, node);
   else
@@ -186,6 +208,19 @@ parse_availability (const char *text, SwarmAvailability *ret, GError **error)
   return FALSE;
 }
 
+/* Notes under which root the certificate will be. FALSE: the root has no key here. */
+static gboolean
+issue_under (Issue *issue, SwarmAuthorityState *state, GError **error)
+{
+  if (!authority_state (issue->server, state, error))
+    return FALSE;
+  const SwarmRootCA *root = swarm_store_cluster (issue->server->store)->root_ca;
+  issue->issuer = g_strdup (root->rotation != NULL ? root->rotation->digest : root->digest);
+  issue->chain = chain_of (root);
+  state->chain_pem = issue->chain;
+  return TRUE;
+}
+
 void
 swarm_ca_server_issue (SwarmCAServer *self, const char *csr_pem, const char *token, const char *availability, const char *addr,
                        SwarmCAFunc done, gpointer data)
@@ -195,7 +230,7 @@ swarm_ca_server_issue (SwarmCAServer *self, const char *csr_pem, const char *tok
   GError *error = NULL;
   issue->joins = TRUE;
   issue->addr = g_strdup (addr);
-  if (!parse_availability (availability, &issue->availability, &error) || !authority_state (self, &state, &error)
+  if (!parse_availability (availability, &issue->availability, &error) || !issue_under (issue, &state, &error)
       || !swarm_authority_join (&self->authority, &state, token, csr_pem, &issue->issued, &error)) {
     issue_refuse_later (issue, error);
     return;
@@ -211,6 +246,20 @@ node_is_manager (const SwarmNode *node)
   return node->spec->role == SWARM_ROLE_MANAGER || node->manager_status != NULL;
 }
 
+/* What the authority has to know of a node, borrowed. */
+static SwarmAuthorityNode
+authority_node (SwarmStore *store, const SwarmNode *node)
+{
+  const SwarmCluster *cluster = swarm_store_cluster (store);
+  const SwarmCAConfig *config = cluster != NULL ? cluster->spec->ca_config : NULL;
+  return (SwarmAuthorityNode){ .role = node_is_manager (node) ? SWARM_PEER_MANAGER : SWARM_PEER_WORKER,
+                               .newest_serial = node->cert_serial,
+                               .serial_before = node->cert_serial_before,
+                               .key = node->cert_key,
+                               .not_after = node->cert_not_after,
+                               .expired_renewal_us = config != NULL ? config->expired_renewal / 1000 : 0 };
+}
+
 void
 swarm_ca_server_renew (SwarmCAServer *self, const SwarmPeer *peer, const char *csr_pem, SwarmCAFunc done, gpointer data)
 {
@@ -222,11 +271,10 @@ swarm_ca_server_renew (SwarmCAServer *self, const SwarmPeer *peer, const char *c
     issue_refuse_later (issue, g_error_new (SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "this node is not part of the cluster any more"));
     return;
   }
-  issue->role = node_is_manager (node) ? SWARM_ROLE_MANAGER : SWARM_ROLE_WORKER;
-  SwarmPeerRole role = issue->role == SWARM_ROLE_MANAGER ? SWARM_PEER_MANAGER : SWARM_PEER_WORKER;
-  if (!authority_state (self, &state, &error)
-      || !swarm_authority_renew (&self->authority, &state, peer, role, node->cert_serial, node->cert_serial_before, csr_pem,
-                                 &issue->issued, &error)) {
+  SwarmAuthorityNode known = authority_node (self->store, node);
+  issue->role = known.role == SWARM_PEER_MANAGER ? SWARM_ROLE_MANAGER : SWARM_ROLE_WORKER;
+  if (!issue_under (issue, &state, &error)
+      || !swarm_authority_renew (&self->authority, &state, peer, &known, csr_pem, &issue->issued, &error)) {
     issue_refuse_later (issue, error);
     return;
   }
@@ -264,6 +312,8 @@ swarm_ca_effective_role (SwarmStore *store, const SwarmPeer *peer)
   const SwarmNode *node = peer->role != SWARM_PEER_NONE ? swarm_store_get (store, SWARM_KIND_NODE, &peer->node) : NULL;
   if (node == NULL)
     return SWARM_PEER_NONE;
+  if (peer->role == SWARM_PEER_LAPSED)
+    return SWARM_PEER_LAPSED;
   return peer->role == SWARM_PEER_MANAGER && node_is_manager (node) ? SWARM_PEER_MANAGER : SWARM_PEER_WORKER;
 }
 
@@ -274,7 +324,7 @@ same_serial (const char *known, const char *shown)
 }
 
 gboolean
-swarm_ca_standing (SwarmStore *store, const SwarmPeer *peer, GError **error)
+swarm_ca_standing (SwarmStore *store, const SwarmPeer *peer, gint64 now_us, GError **error)
 {
   const SwarmNode *node = swarm_store_get (store, SWARM_KIND_NODE, &peer->node);
   if (peer->role == SWARM_PEER_NONE)
@@ -283,6 +333,10 @@ swarm_ca_standing (SwarmStore *store, const SwarmPeer *peer, GError **error)
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "the node is not part of this cluster");
     return FALSE;
   }
+  if (peer->role == SWARM_PEER_LAPSED) {
+    SwarmAuthorityNode known = authority_node (store, node);
+    return swarm_authority_may_return (peer, &known, now_us, error);
+  }
   /* A demoted node holds a manager's certificate until it has renewed it, for which it needs this link; it counts as a worker there. */
   if (peer->role == SWARM_PEER_MANAGER && !node_is_manager (node) && !same_serial (node->cert_serial, peer->serial)
       && !same_serial (node->cert_serial_before, peer->serial)) {
@@ -290,4 +344,24 @@ swarm_ca_standing (SwarmStore *store, const SwarmPeer *peer, GError **error)
     return FALSE;
   }
   return TRUE;
+}
+
+char *
+swarm_ca_roots (SwarmStore *store, gint64 now_us, char **ret_former)
+{
+  const SwarmCluster *cluster = swarm_store_cluster (store);
+  const SwarmRootCA *root = cluster != NULL ? cluster->root_ca : NULL;
+  GString *former = g_string_new (NULL);
+  *ret_former = NULL;
+  if (root == NULL || root->cert == NULL) {
+    g_string_free (former, TRUE);
+    return NULL;
+  }
+  for (guint i = 0; root->former != NULL && i < root->former->len; i++) {
+    const SwarmFormerRoot *one = root->former->pdata[i];
+    if (now_us < one->until)
+      g_string_append (former, one->cert);
+  }
+  *ret_former = g_string_free (former, FALSE);
+  return g_strconcat (root->cert, root->rotation != NULL ? root->rotation->cert : NULL, NULL);
 }

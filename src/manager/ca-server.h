@@ -35,8 +35,12 @@ void swarm_ca_server_renew (SwarmCAServer *self, const SwarmPeer *peer, const ch
 void swarm_ca_server_withdraw (SwarmCAServer *self, const SwarmId *node, SwarmCAFunc done, gpointer data);
 
 /* May @peer, by what the cluster knows of it now, act in the role that its certificate says? Joining peers (no certificate) pass.
- * ACCESS_DENIED with the reason otherwise. For rpc's standing check, on any manager. */
-gboolean swarm_ca_standing (SwarmStore *store, const SwarmPeer *peer, GError **error);
+ * One that lapsed must still be able to renew at @now_us. ACCESS_DENIED with the reason otherwise. For rpc's standing check, on any
+ * manager. */
+gboolean swarm_ca_standing (SwarmStore *store, const SwarmPeer *peer, gint64 now_us, GError **error);
+/* What a manager checks certificates against, PEM: the roots in force (two while the root changes) and those of the past that may still
+ * return. NULL before init. Caller frees both. */
+char *swarm_ca_roots (SwarmStore *store, gint64 now_us, char **ret_former);
 /* The role in which @peer may act now: a demoted node keeps a manager's certificate for a moment, but counts as a worker. NONE: not
  * at all (removed, or it has no certificate). */
 SwarmPeerRole swarm_ca_effective_role (SwarmStore *store, const SwarmPeer *peer);

@@ -15,6 +15,8 @@
 
 ENUM (swarm_node_state, "node state", { SWARM_NODE_UNKNOWN, "unknown" }, { SWARM_NODE_DOWN, "down" }, { SWARM_NODE_READY, "ready" },
       { SWARM_NODE_DISCONNECTED, "disconnected" });
+ENUM (swarm_clock_state, "clock state", { SWARM_CLOCK_UNKNOWN, "unknown" }, { SWARM_CLOCK_SYNCHRONIZED, "synchronized" },
+      { SWARM_CLOCK_FREE, "free-running" });
 ENUM (swarm_task_state, "task state", { SWARM_TASK_NEW, "new" }, { SWARM_TASK_PENDING, "pending" },
       { SWARM_TASK_ASSIGNED, "assigned" }, { SWARM_TASK_ACCEPTED, "accepted" }, { SWARM_TASK_PREPARING, "preparing" },
       { SWARM_TASK_READY, "ready" }, { SWARM_TASK_STARTING, "starting" }, { SWARM_TASK_RUNNING, "running" },
@@ -34,11 +36,36 @@ static const SwarmField swarm_join_tokens_fields[] = {
 };
 TYPE (swarm_join_tokens, SwarmJoinTokens);
 
+static const SwarmField swarm_root_rotation_fields[] = {
+  SWARM_FIELD (1, "Cert", SwarmRootRotation, cert, STRING),
+  SWARM_FIELD (2, "Key", SwarmRootRotation, key, BYTES, .flags = SWARM_FIELD_SECRET),
+  SWARM_FIELD (3, "Digest", SwarmRootRotation, digest, STRING),
+  SWARM_FIELD (4, "CrossCert", SwarmRootRotation, cross_cert, STRING),
+  SWARM_FIELD (5, "IssuerSubject", SwarmRootRotation, issuer_subject, BYTES),
+  SWARM_FIELD (6, "IssuerPublicKey", SwarmRootRotation, issuer_public_key, BYTES),
+  SWARM_FIELD (7, "StartedAt", SwarmRootRotation, started_at, TIME),
+  { 0 },
+};
+TYPE (swarm_root_rotation, SwarmRootRotation);
+
+static const SwarmField swarm_former_root_fields[] = {
+  SWARM_FIELD (1, "Cert", SwarmFormerRoot, cert, STRING),
+  SWARM_FIELD (2, "CrossCert", SwarmFormerRoot, cross_cert, STRING),
+  SWARM_FIELD (3, "Until", SwarmFormerRoot, until, TIME),
+  { 0 },
+};
+TYPE (swarm_former_root, SwarmFormerRoot);
+
 static const SwarmField swarm_root_ca_fields[] = {
   SWARM_FIELD (1, "Cert", SwarmRootCA, cert, STRING),
   SWARM_FIELD (2, "Key", SwarmRootCA, key, BYTES, .flags = SWARM_FIELD_SECRET),
   SWARM_FIELD (3, "Digest", SwarmRootCA, digest, STRING),
   SWARM_FIELD (4, "JoinTokens", SwarmRootCA, tokens, MESSAGE, .type = &swarm_join_tokens_type, .flags = SWARM_FIELD_SECRET),
+  SWARM_FIELD (5, "IssuerSubject", SwarmRootCA, issuer_subject, BYTES),
+  SWARM_FIELD (6, "IssuerPublicKey", SwarmRootCA, issuer_public_key, BYTES),
+  SWARM_FIELD (7, "Rotation", SwarmRootCA, rotation, MESSAGE, .type = &swarm_root_rotation_type),
+  SWARM_FIELD (8, "LastForcedRotation", SwarmRootCA, last_forced, UINT),
+  SWARM_FIELD (9, "Former", SwarmRootCA, former, MESSAGES, .type = &swarm_former_root_type),
   { 0 },
 };
 TYPE (swarm_root_ca, SwarmRootCA);
@@ -81,12 +108,21 @@ static const SwarmField swarm_engine_description_fields[] = {
 };
 TYPE (swarm_engine_description, SwarmEngineDescription);
 
+static const SwarmField swarm_node_tls_fields[] = {
+  SWARM_FIELD (1, "TrustDigest", SwarmNodeTLS, trust_digest, STRING),
+  SWARM_FIELD (2, "CertSerial", SwarmNodeTLS, cert_serial, STRING),
+  { 0 },
+};
+TYPE (swarm_node_tls, SwarmNodeTLS);
+
 static const SwarmField swarm_node_description_fields[] = {
   SWARM_FIELD (1, "Hostname", SwarmNodeDescription, hostname, STRING, .flags = SWARM_FIELD_ALWAYS),
   SWARM_FIELD (2, "Platform", SwarmNodeDescription, platform, MESSAGE, .type = &swarm_platform_type),
   SWARM_FIELD (3, "Resources", SwarmNodeDescription, resources, MESSAGE, .type = &swarm_resources_type),
   SWARM_FIELD (4, "Engine", SwarmNodeDescription, engine, MESSAGE, .type = &swarm_engine_description_type),
   SWARM_FIELD (5, "FeatureLevel", SwarmNodeDescription, feature_level, UINT),
+  SWARM_FIELD (6, "TLSInfo", SwarmNodeDescription, tls, MESSAGE, .type = &swarm_node_tls_type),
+  SWARM_FIELD (7, "Clock", SwarmNodeDescription, clock, ENUM, .enumeration = &swarm_clock_state_enum),
   { 0 },
 };
 TYPE (swarm_node_description, SwarmNodeDescription);
@@ -116,6 +152,10 @@ static const SwarmField swarm_node_fields[] = {
   SWARM_FIELD (10, "CertSerial", SwarmNode, cert_serial, STRING),
   SWARM_FIELD (11, "CertNotAfter", SwarmNode, cert_not_after, TIME),
   SWARM_FIELD (12, "CertSerialBefore", SwarmNode, cert_serial_before, STRING),
+  SWARM_FIELD (13, "CertKey", SwarmNode, cert_key, STRING),
+  SWARM_FIELD (14, "CertIssuer", SwarmNode, cert_issuer, STRING),
+  SWARM_FIELD (15, "CertDue", SwarmNode, cert_due, BOOL),
+  SWARM_FIELD (16, "ClockOffset", SwarmNode, clock_offset, DURATION),
   { 0 },
 };
 TYPE (swarm_node, SwarmNode);

@@ -16,12 +16,39 @@ typedef struct {
 } SwarmJoinTokens;
 SWARM_MESSAGE_DECLARE (SwarmJoinTokens, swarm_join_tokens)
 
+/* The root that a rotation under way leads to. */
+typedef struct {
+  SwarmMessage message;
+  char *cert;        /* PEM */
+  GBytes *key;       /* SECRET: PEM; NULL: an external CA has it */
+  char *digest;      /* lower-case hex SHA-256 */
+  char *cross_cert;  /* PEM: its key under the root before, so that nodes that know only that one believe it */
+  GBytes *issuer_subject;    /* DER, as the Engine API's TLSInfo has it */
+  GBytes *issuer_public_key; /* DER */
+  gint64 started_at;
+} SwarmRootRotation;
+SWARM_MESSAGE_DECLARE (SwarmRootRotation, swarm_root_rotation)
+
+/* A root that was in force before: who was away meanwhile shows a certificate of it, and may renew that. */
+typedef struct {
+  SwarmMessage message;
+  char *cert;       /* PEM */
+  char *cross_cert; /* PEM: the root after it, under this one */
+  gint64 until;     /* then it is forgotten */
+} SwarmFormerRoot;
+SWARM_MESSAGE_DECLARE (SwarmFormerRoot, swarm_former_root)
+
 typedef struct {
   SwarmMessage message;
   char *cert; /* PEM */
-  GBytes *key; /* SECRET: PEM */
+  GBytes *key; /* SECRET: PEM; NULL: an external CA has it */
   char *digest; /* lower-case hex SHA-256 */
   SwarmJoinTokens *tokens;
+  GBytes *issuer_subject;    /* DER */
+  GBytes *issuer_public_key; /* DER */
+  SwarmRootRotation *rotation; /* NULL: none is under way */
+  guint64 last_forced;         /* the ForceRotate that was obeyed last */
+  GPtrArray *former;           /* SwarmFormerRoot, newest first */
 } SwarmRootCA;
 SWARM_MESSAGE_DECLARE (SwarmRootCA, swarm_root_ca)
 
@@ -62,6 +89,18 @@ typedef struct {
 } SwarmEngineDescription;
 SWARM_MESSAGE_DECLARE (SwarmEngineDescription, swarm_engine_description)
 
+/* What a node believes and shows. */
+typedef struct {
+  SwarmMessage message;
+  char *trust_digest; /* of the root that it trusts, lower-case hex SHA-256 */
+  char *cert_serial;  /* of the certificate that it uses */
+} SwarmNodeTLS;
+SWARM_MESSAGE_DECLARE (SwarmNodeTLS, swarm_node_tls)
+
+/* Does the host's clock follow a time server? */
+typedef enum { SWARM_CLOCK_UNKNOWN, SWARM_CLOCK_SYNCHRONIZED, SWARM_CLOCK_FREE } SwarmClockState;
+SWARM_ENUM_DECLARE (SwarmClockState, swarm_clock_state)
+
 /* What a node tells about itself. */
 typedef struct {
   SwarmMessage message;
@@ -70,6 +109,8 @@ typedef struct {
   SwarmResources *resources; /* totals */
   SwarmEngineDescription *engine;
   guint64 feature_level; /* SWARM_FEATURE_LEVEL of its program; 0: 1 */
+  SwarmNodeTLS *tls;
+  SwarmClockState clock;
 } SwarmNodeDescription;
 SWARM_MESSAGE_DECLARE (SwarmNodeDescription, swarm_node_description)
 
@@ -102,6 +143,10 @@ typedef struct {
   char *cert_serial;                  /* newest certificate */
   char *cert_serial_before;           /* the one that it was asked for with: until the answer arrived the node has no other */
   gint64 cert_not_after;              /* µs */
+  char *cert_key;                     /* SHA-256 of the key that it is for, hex */
+  char *cert_issuer;                  /* digest of the root that the newest certificate is under */
+  gboolean cert_due;                  /* the leader has told the node to renew it: the root changes */
+  gint64 clock_offset;                /* ns that its clock is ahead of the leader's; 0: less than a second */
 } SwarmNode;
 SWARM_MESSAGE_DECLARE (SwarmNode, swarm_node)
 
@@ -239,5 +284,7 @@ gboolean swarm_task_set_state (SwarmTask *task, SwarmTaskState state, SwarmWrite
                                const char *err, GError **error);
 /* The one setter of the desired state: it only increases. */
 gboolean swarm_task_set_desired (SwarmTask *task, SwarmTaskState desired, SwarmWriter writer, GError **error);
+/* "its clock is 3.2 s ahead of the leader's, and follows no time server: …" for an offset in ns. Caller frees. */
+char *swarm_node_clock_text (const SwarmNode *node, gint64 offset_ns);
 /* The one setter of a node's state (a fresh copy). */
 void swarm_node_set_state (SwarmNode *node, SwarmNodeState state, const char *text);

@@ -442,3 +442,26 @@ swarm_rule_cert_expiry (const SwarmField *field, const SwarmMessage *message, GE
   return MEMBER (gint64, message, field) >= MIN_CERT_EXPIRY
          || refuse_verbatim (error, "minimum certificate expiry time is: 1h0m0s");
 }
+
+gboolean
+swarm_rule_not_negative_duration (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  if (MEMBER (gint64, message, field) >= 0)
+    return TRUE;
+  g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "cannot be negative");
+  return FALSE;
+}
+
+gboolean
+swarm_check_external_ca (const SwarmMessage *message, GError **error)
+{
+  const SwarmExternalCA *ca = (const SwarmExternalCA *) message;
+  if (g_strcmp0 (ca->protocol, "cfssl") != 0)
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "unrecognized external CA protocol %s",
+                 ca->protocol != NULL ? ca->protocol : "");
+  else if (ca->url == NULL || !g_str_has_prefix (ca->url, "https://") || strlen (ca->url) <= strlen ("https://"))
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "the URL of an external CA begins with https://");
+  else
+    return TRUE;
+  return FALSE;
+}

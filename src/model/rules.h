@@ -28,6 +28,7 @@ gboolean swarm_rule_published_port (const SwarmField *field, const SwarmMessage 
 gboolean swarm_rule_ports (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_heartbeat (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_cert_expiry (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_not_negative_duration (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_health_test (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_health_time (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_health_retries (const SwarmField *field, const SwarmMessage *message, GError **error);
@@ -43,5 +44,6 @@ gboolean swarm_rule_failure_ratio (const SwarmField *field, const SwarmMessage *
 gboolean swarm_check_generic_resource (const SwarmMessage *message, GError **error);
 gboolean swarm_check_resource_requirements (const SwarmMessage *message, GError **error);
 gboolean swarm_check_service_mode (const SwarmMessage *message, GError **error);
+gboolean swarm_check_external_ca (const SwarmMessage *message, GError **error);
 gboolean swarm_check_mount (const SwarmMessage *message, GError **error);
 gboolean swarm_check_service_spec (const SwarmMessage *message, GError **error);

@@ -376,9 +376,26 @@ static const SwarmField swarm_dispatcher_config_fields[] = {
 };
 TYPE (swarm_dispatcher_config, SwarmDispatcherConfig);
 
+static const SwarmField swarm_external_ca_fields[] = {
+  SWARM_FIELD (1, "Protocol", SwarmExternalCA, protocol, STRING, .flags = SWARM_FIELD_ALWAYS, .doc = "Only cfssl."),
+  SWARM_FIELD (2, "URL", SwarmExternalCA, url, STRING, .flags = SWARM_FIELD_ALWAYS, .doc = "Where it signs: https://…"),
+  SWARM_FIELD (3, "Options", SwarmExternalCA, options, MAP, .doc = "For the protocol."),
+  SWARM_FIELD (4, "CACert", SwarmExternalCA, ca_cert, STRING, .doc = "Root certificate that it signs under (PEM); empty: the cluster's."),
+  { 0 },
+};
+const SwarmType swarm_external_ca_type = { "SwarmExternalCA", sizeof (SwarmExternalCA), swarm_external_ca_fields, swarm_check_external_ca };
+
 static const SwarmField swarm_ca_config_fields[] = {
   SWARM_FIELD (1, "NodeCertExpiry", SwarmCAConfig, node_cert_expiry, DURATION, .fallback = 90 * DAY, .flags = SWARM_FIELD_ALWAYS,
                .validate = swarm_rule_cert_expiry, .doc = "Validity of node certificates."),
+  SWARM_FIELD (2, "ExternalCAs", SwarmCAConfig, external_cas, MESSAGES, .type = &swarm_external_ca_type,
+               .doc = "Authorities that sign in the managers' stead."),
+  SWARM_FIELD (3, "SigningCACert", SwarmCAConfig, signing_ca_cert, STRING, .doc = "Root certificate to rotate to (PEM)."),
+  SWARM_FIELD (4, "SigningCAKey", SwarmCAConfig, signing_ca_key, STRING, .flags = SWARM_FIELD_SECRET, .doc = "Its key (PEM)."),
+  SWARM_FIELD (5, "ForceRotate", SwarmCAConfig, force_rotate, UINT, .flags = SWARM_FIELD_ALWAYS,
+               .doc = "A number larger than before begins a root rotation."),
+  SWARM_FIELD (6, "ExpiredRenewal", SwarmCAConfig, expired_renewal, DURATION, .fallback = 90 * DAY, .flags = SWARM_FIELD_ALWAYS,
+               .validate = swarm_rule_not_negative_duration, .doc = "So long after its end a node's certificate may still be renewed with it."),
   { 0 },
 };
 TYPE (swarm_ca_config, SwarmCAConfig);

@@ -295,9 +295,24 @@ typedef struct {
 } SwarmDispatcherConfig;
 SWARM_MESSAGE_DECLARE (SwarmDispatcherConfig, swarm_dispatcher_config)
 
+/* A certificate authority outside of the cluster that signs what the managers ask it for. */
+typedef struct {
+  SwarmMessage message;
+  char *protocol; /* "cfssl" */
+  char *url;      /* https://… */
+  GHashTable *options;
+  char *ca_cert; /* PEM: the root that it signs under; NULL: the cluster's present root */
+} SwarmExternalCA;
+SWARM_MESSAGE_DECLARE (SwarmExternalCA, swarm_external_ca)
+
 typedef struct {
   SwarmMessage message;
   gint64 node_cert_expiry; /* ns, default 90 days */
+  GPtrArray *external_cas; /* SwarmExternalCA */
+  char *signing_ca_cert;   /* PEM: the root to rotate to */
+  char *signing_ca_key;    /* SECRET, PEM: its key; goes to the rotation and is not kept here */
+  guint64 force_rotate;    /* a larger number than the last one begins a rotation */
+  gint64 expired_renewal;  /* ns, default 90 days: so long after its end a node that was away may renew its certificate by its old key */
 } SwarmCAConfig;
 SWARM_MESSAGE_DECLARE (SwarmCAConfig, swarm_ca_config)
 

@@ -2,6 +2,7 @@
 /* The one setter of each state: who may write what (DESIGN), and that task states only increase. */
 #include "base/error.h"
 #include "model/objects.h"
+#include "base/clock.h"
 
 static SwarmTaskState
 observed_state (const SwarmTask *task)
@@ -110,4 +111,15 @@ swarm_node_set_state (SwarmNode *node, SwarmNodeState state, const char *text)
   swarm_string_set (&status->text, text);
   swarm_message_unref (node->status);
   node->status = status;
+}
+
+char *
+swarm_node_clock_text (const SwarmNode *node, gint64 offset_ns)
+{
+  SwarmClockState clock = node->description != NULL ? node->description->clock : SWARM_CLOCK_UNKNOWN;
+  g_autofree char *size = swarm_clock_difference_text (offset_ns / 1000);
+  const char *follows = clock == SWARM_CLOCK_SYNCHRONIZED ? "although it follows a time server: look at that one"
+                        : clock == SWARM_CLOCK_FREE       ? "and follows no time server: timedatectl set-ntp true"
+                                                          : "whether it follows a time server is not known";
+  return g_strdup_printf ("its clock is %s %s the leader's, %s", size, offset_ns < 0 ? "behind" : "ahead of", follows);
 }

@@ -352,7 +352,7 @@ static gboolean
 check_incoming (SwarmRpcLink *self, const SwarmFrame *frame, GError **error)
 {
   const SwarmRpcLimits *limits = &self->rpc->settings.limits;
-  gboolean joining = self->base.peer.role == SWARM_PEER_NONE;
+  gboolean joining = swarm_rpc_is_guest (self);
   guint calls = g_hash_table_size (self->incoming) - self->incoming_streams;
   guint streams = g_hash_table_size (self->writers) + self->incoming_streams;
   gboolean is_stream = (frame->header.flags & SWARM_FRAME_STREAM) != 0;

@@ -15,7 +15,7 @@ link_clear_timers (SwarmRpcLink *self)
 gsize
 swarm_rpc_link_message_max (SwarmRpcLink *self)
 {
-  return self->base.peer.role == SWARM_PEER_NONE ? SWARM_FRAME_JOINING_MAX : SWARM_FRAME_MESSAGE_MAX;
+  return swarm_rpc_is_guest (self) ? SWARM_FRAME_JOINING_MAX : SWARM_FRAME_MESSAGE_MAX;
 }
 
 /* ---- the next turn ---- */
@@ -209,7 +209,7 @@ check_hello (SwarmRpcLink *self, GError **error)
   if (self->accepted)
     self->base.kind = self->hello.link_kind;
   /* Workers send their heartbeats there; which method who may call is the tables' business. */
-  if (self->base.kind == SWARM_LINK_CONSENSUS && self->base.peer.role == SWARM_PEER_NONE) {
+  if (self->base.kind == SWARM_LINK_CONSENSUS && swarm_rpc_is_guest (self)) {
     g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED,
                          "only members may open a consensus connection");
     return FALSE;
@@ -242,7 +242,7 @@ link_hello (SwarmRpcLink *self, const SwarmFrame *frame)
   if (self->accepted)
     send_hello (self);
   swarm_clock_clear_timer (self->clock, &self->setup_timer);
-  if (self->base.peer.role == SWARM_PEER_NONE)
+  if (swarm_rpc_is_guest (self))
     self->setup_timer = swarm_clock_timer (self->clock, self->rpc->settings.limits.joining_timeout_us,
                                            SWARM_PRIORITY_NORMAL, joining_over, self);
   swarm_conn_set_priority (self->conn, swarm_io_priority (self->base.kind));

@@ -59,6 +59,13 @@ typedef struct {
 } SwarmRpcPending;
 void swarm_rpc_pending_free (SwarmRpcPending *pending);
 
+/* A peer without a certificate that is good now: small messages, few calls, a short life. */
+static inline gboolean
+swarm_rpc_is_guest (const SwarmRpcLink *self)
+{
+  return self->base.peer.role == SWARM_PEER_NONE || self->base.peer.role == SWARM_PEER_LAPSED;
+}
+
 /* ---- link.c ---- */
 SwarmRpcLink *swarm_rpc_link_dial (SwarmRpc *rpc, SwarmTls *tls, const char *address, SwarmLinkKind kind,
                                    const SwarmLinkEvents *events, gpointer data);

@@ -83,7 +83,7 @@ swarm_rpc_identified (SwarmRpc *self, SwarmRpcLink *link, GError **error)
   gpointer key;
   guint n = 0;
 
-  if (link->base.peer.role == SWARM_PEER_NONE)
+  if (swarm_rpc_is_guest (link))
     return TRUE;
   g_hash_table_remove (self->anonymous, link);
   g_hash_table_iter_init (&iter, self->links);

@@ -17,6 +17,7 @@ typedef struct {
   const char *cert_pem;  /* own certificate, then intermediates if there are any; NULL: none (a joining node) */
   GBytes *key_pem;       /* its key, PKCS#8; NULL with cert_pem */
   const char *roots_pem; /* one or more root certificates */
+  const char *former_roots_pem; /* roots of the past: whoever shows a certificate of theirs may renew it (SWARM_PEER_LAPSED); NULL: none */
 } SwarmRpcCredentials;
 
 /* Bounds; 0 means the default in parentheses. */

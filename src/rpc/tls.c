@@ -7,16 +7,20 @@
 #include <string.h>
 
 #define CERT_LIST_MAX (16 * 1024)
+#define VERIFY_DEPTH 8 /* the roots that followed each other, each signed by the one before */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BIO, BIO_free_all)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (X509, X509_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EVP_PKEY, EVP_PKEY_free)
 
-/* What a session remembers about a certificate that it refused. */
+/* What a session remembers about the certificate that it was shown. */
 typedef struct {
-  int code;           /* X509_V_ERR_… */
+  int code;           /* why it was refused: X509_V_ERR_… */
   SwarmCertInfo info; /* role NONE: could not be told */
   SwarmRpcIdentify identify;
+  gint64 now_us;
+  gboolean accepts_expired;
+  gboolean expired; /* and was taken all the same: the other end may renew it */
 } Refusal;
 
 static int refusal_index = -1;
@@ -50,6 +54,12 @@ verify_cb (int ok, X509_STORE_CTX *ctx)
   Refusal *refusal = SSL_get_ex_data (ssl, refusal_index);
   X509 *cert = X509_STORE_CTX_get0_cert (ctx);
 
+  if (!ok && refusal->accepts_expired && X509_STORE_CTX_get_error_depth (ctx) == 0
+      && X509_STORE_CTX_get_error (ctx) == X509_V_ERR_CERT_HAS_EXPIRED) {
+    refusal->expired = TRUE;
+    X509_STORE_CTX_set_error (ctx, X509_V_OK);
+    return 1;
+  }
   if (!ok && refusal->code == 0) {
     refusal->code = X509_STORE_CTX_get_error (ctx);
     if (cert == NULL || !identify_cert (refusal->identify, cert, &refusal->info, NULL))
@@ -74,23 +84,37 @@ set_openssl_error (GError **error, const char *what)
   ERR_clear_error ();
 }
 
+/* All certificates of a PEM text. */
+static GPtrArray *
+read_certs (const char *pem)
+{
+  GPtrArray *certs = g_ptr_array_new_with_free_func ((GDestroyNotify) X509_free);
+  g_autoptr (BIO) bio = pem != NULL ? BIO_new_mem_buf (pem, -1) : NULL;
+  X509 *cert;
+
+  while (bio != NULL && (cert = PEM_read_bio_X509 (bio, NULL, no_passphrase, NULL)) != NULL)
+    g_ptr_array_add (certs, cert);
+  ERR_clear_error (); /* the end of the text is an error to OpenSSL */
+  return certs;
+}
+
+static void
+trust (SSL_CTX *ctx, GPtrArray *roots)
+{
+  for (guint i = 0; i < roots->len; i++)
+    X509_STORE_add_cert (SSL_CTX_get_cert_store (ctx), roots->pdata[i]);
+  ERR_clear_error ();
+}
+
 static gboolean
 add_roots (SSL_CTX *ctx, const char *roots_pem, GError **error)
 {
-  g_autoptr (BIO) bio = roots_pem != NULL ? BIO_new_mem_buf (roots_pem, -1) : NULL;
-  X509_STORE *store = SSL_CTX_get_cert_store (ctx);
-  X509 *root;
-  guint n = 0;
+  g_autoptr (GPtrArray) roots = read_certs (roots_pem);
 
-  while (bio != NULL && (root = PEM_read_bio_X509 (bio, NULL, no_passphrase, NULL)) != NULL) {
-    X509_STORE_add_cert (store, root);
-    X509_free (root);
-    n++;
-  }
-  ERR_clear_error (); /* the end of the text is an error to OpenSSL */
-  if (n == 0)
+  trust (ctx, roots);
+  if (roots->len == 0)
     g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "root certificate: missing or malformed");
-  return n > 0;
+  return roots->len > 0;
 }
 
 /* The own certificate, those that follow it, and the key. */
@@ -136,7 +160,7 @@ context_new (gboolean is_server, gboolean verify)
                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_read_ahead (ctx, 1);
   SSL_CTX_set_max_cert_list (ctx, CERT_LIST_MAX);
-  SSL_CTX_set_verify_depth (ctx, 3);
+  SSL_CTX_set_verify_depth (ctx, VERIFY_DEPTH);
   SSL_CTX_set_default_passwd_cb (ctx, no_passphrase);
   /* A server asks for a certificate, but lets joiners in without: what they may call is decided above. */
   SSL_CTX_set_verify (ctx, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, verify ? verify_cb : NULL);
@@ -179,6 +203,9 @@ swarm_tls_new (const SwarmRpcCredentials *credentials, SwarmRpcIdentify identify
   self->server = context_from (credentials, TRUE, &again, error);
   if (self->server == NULL || !identify_cert (identify, cert, &info, error))
     return NULL;
+  /* Only for those who call us: whom we call has to be what the present root says. */
+  self->former_roots = read_certs (credentials->former_roots_pem);
+  trust (self->server, self->former_roots);
   self->self = info.peer;
   return g_steal_pointer (&self);
 }
@@ -197,6 +224,7 @@ swarm_tls_unref (SwarmTls *self)
     return;
   SSL_CTX_free (self->server);
   SSL_CTX_free (self->client);
+  g_clear_pointer (&self->former_roots, g_ptr_array_unref);
   g_free (self);
 }
 
@@ -207,6 +235,8 @@ swarm_tls_session (SwarmTls *self, int fd, gboolean is_server, gint64 now_us)
   Refusal *refusal = g_new0 (Refusal, 1);
 
   refusal->identify = self->identify;
+  refusal->now_us = now_us;
+  refusal->accepts_expired = is_server;
   SSL_set_ex_data (ssl, refusal_index, refusal);
   X509_VERIFY_PARAM_set_time (SSL_get0_param (ssl), now_us / G_USEC_PER_SEC);
   SSL_set_fd (ssl, fd);
@@ -215,6 +245,22 @@ swarm_tls_session (SwarmTls *self, int fd, gboolean is_server, gint64 now_us)
   else
     SSL_set_connect_state (ssl);
   return ssl;
+}
+
+/* Was it good once? The root that the verified chain ends in is one of the past, or its own time is over. */
+static gboolean
+has_lapsed (SwarmTls *self, SSL *ssl)
+{
+  const Refusal *refusal = SSL_get_ex_data (ssl, refusal_index);
+  STACK_OF (X509) *chain = SSL_get0_verified_chain (ssl);
+  X509 *root = chain != NULL && sk_X509_num (chain) > 0 ? sk_X509_value (chain, sk_X509_num (chain) - 1) : NULL;
+
+  if (refusal->expired)
+    return TRUE;
+  for (guint i = 0; root != NULL && self->former_roots != NULL && i < self->former_roots->len; i++)
+    if (X509_cmp (root, self->former_roots->pdata[i]) == 0)
+      return TRUE;
+  return FALSE;
 }
 
 gboolean
@@ -240,6 +286,8 @@ swarm_tls_peer (SwarmTls *self, SSL *ssl, SwarmPeer *ret, GError **error)
     return FALSE;
   }
   *ret = info.peer;
+  if (SSL_is_server (ssl) && has_lapsed (self, ssl))
+    ret->role = SWARM_PEER_LAPSED;
   return TRUE;
 }
 

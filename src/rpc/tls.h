@@ -13,6 +13,7 @@ typedef struct {
   gint ref_count;
   SSL_CTX *server; /* NULL: no certificate, nothing can be accepted */
   SSL_CTX *client;
+  GPtrArray *former_roots; /* X509; in `server`, for peers that lapsed; NULL: none */
   gboolean verify; /* FALSE: only for fetching a root that is then checked in another way */
   SwarmPeer self;  /* role NONE: no certificate */
   SwarmRpcIdentify identify;

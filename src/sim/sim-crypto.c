@@ -142,10 +142,48 @@ crypto_root_digest (SwarmCrypto *iface, const char *root_cert_pem, guint8 digest
   return TRUE;
 }
 
+static gboolean
+crypto_inspect_root (SwarmCrypto *iface, const char *root_cert_pem, GBytes *root_key_pem, gint64 now_us, SwarmRootInfo *ret, GError **error)
+{
+  guint64 secret = 0;
+  g_autofree char *own = NULL;
+
+  if (root_key_pem != NULL && g_bytes_get_size (root_key_pem) == sizeof secret)
+    memcpy (&secret, g_bytes_get_data (root_key_pem, NULL), sizeof secret);
+  own = g_strdup_printf (ROOT_HEAD "%016" G_GINT64_MODIFIER "x\n", mix (2, (guint8 *) &secret, sizeof secret));
+  if (root_key_pem != NULL && !g_str_equal (own, root_cert_pem)) {
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "root certificate: the key does not belong to it");
+    return FALSE;
+  }
+  if (!crypto_root_digest (iface, root_cert_pem, ret->digest, error))
+    return FALSE;
+  ret->subject = g_bytes_new_static ("swarm-ca", 8);
+  ret->public_key = g_bytes_new (ret->digest, sizeof ret->digest);
+  return TRUE;
+}
+
+static char *
+crypto_cross_sign (SwarmCrypto *iface, const char *root_cert_pem, GBytes *root_key_pem, const char *next_root_pem, GError **error)
+{
+  return g_strdup_printf ("-----BEGIN SIM CROSS-----\n%s%s", root_cert_pem, next_root_pem);
+}
+
+static gboolean
+crypto_request_key (SwarmCrypto *iface, const char *csr_pem, char ret[65], GError **error)
+{
+  if (!g_str_has_prefix (csr_pem, CSR_HEAD)) {
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "not a certificate request");
+    return FALSE;
+  }
+  g_strlcpy (ret, csr_pem + strlen (CSR_HEAD), 17);
+  return TRUE;
+}
+
 void
 sim_crypto_init (SimCrypto *self, SimRandom *random)
 {
-  self->iface = (SwarmCrypto){ crypto_seal, crypto_unseal, crypto_sha256, crypto_create_root, crypto_issue, crypto_root_digest };
+  self->iface = (SwarmCrypto){ crypto_seal, crypto_unseal, crypto_sha256, crypto_create_root, crypto_issue, crypto_root_digest,
+                                crypto_inspect_root, crypto_cross_sign, crypto_request_key };
   self->random = random;
 }
 

@@ -51,7 +51,9 @@ call_heartbeat (SwarmDispatcher *dispatcher, SwarmCall *call)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) session = bytes_child (call->args, 0);
-  gint64 period = swarm_dispatcher_heartbeat (dispatcher, &call->link->peer, session, &error);
+  gint64 time_us;
+  g_variant_get_child (call->args, 1, "x", &time_us);
+  gint64 period = swarm_dispatcher_heartbeat (dispatcher, &call->link->peer, session, time_us, &error);
   if (period < 0)
     swarm_call_fail (call, error);
   else
@@ -77,6 +79,18 @@ status_stored (GVariant *refused, const GError *error, gpointer data)
 }
 
 static void
+call_describe (SwarmDispatcher *dispatcher, SwarmCall *call)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) session = bytes_child (call->args, 0), data = bytes_child (call->args, 1);
+  g_autoptr (SwarmNodeDescription) description = swarm_message_decode (&swarm_node_description_type, data, &error);
+  if (description == NULL)
+    swarm_call_fail (call, error);
+  else
+    swarm_dispatcher_describe (dispatcher, &call->link->peer, session, description, done, call);
+}
+
+static void
 call_update_status (SwarmDispatcher *dispatcher, SwarmCall *call)
 {
   g_autoptr (GBytes) session = bytes_child (call->args, 0);
@@ -99,7 +113,8 @@ static const struct {
   void (*func) (SwarmDispatcher *dispatcher, SwarmCall *call);
 } methods[] = {
   { "Register", "(aysay)", call_register },
-  { "Heartbeat", "(ay)", call_heartbeat },
+  { "Heartbeat", "(ayx)", call_heartbeat },
+  { "Describe", "(ayay)", call_describe },
   { "UpdateTaskStatus", "(aya(ayay))", call_update_status },
   { "Goodbye", "(ayb)", call_goodbye },
 };

@@ -174,4 +174,5 @@ gboolean swarm_worker_session_is (SwarmWorkerSession *self, GVariant *session);
 void swarm_worker_session_leader_is (SwarmWorkerSession *self, const SwarmId *leader);
 /* The leader does not know the session any more. */
 void swarm_worker_session_is_stale (SwarmWorkerSession *self);
+void swarm_worker_session_describe (SwarmWorkerSession *self);
 void swarm_worker_session_goodbye (SwarmWorkerSession *self, gboolean host_shutdown, void (*func) (gpointer data), gpointer data);

@@ -208,8 +208,11 @@ lost (SwarmWorkerSession *self, const GError *error)
   if (self->state == SWARM_SESSION_REGISTERED) {
     swarm_notice ("The session with the leader at %s ended: %s", self->address, error != NULL ? error->message : "closed");
     session_ended (self, error);
-  } else
+  } else {
     tell_failure (self, error);
+    if (g_error_matches (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED) && self->worker->config.session_refused != NULL)
+      self->worker->config.session_refused (self->address, error, self->worker->config.data);
+  }
   drop (self);
   set_state (self, SWARM_SESSION_CONNECTING, error);
   try_later (self, pause_us (self));
@@ -272,7 +275,8 @@ beat (gpointer data)
   if (!self->beating && self->beat_link != NULL && self->beat_link->is_up) {
     self->beating = TRUE;
     swarm_link_call (self->beat_link, DISPATCHER, "Heartbeat",
-                     g_variant_new ("(@ay)", g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, self->session, TRUE)),
+                     g_variant_new ("(@ayx)", g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, self->session, TRUE),
+                                    swarm_clock_now (self->worker->config.clock)),
                      2 * self->period_us, on_beat_answered, swarm_worker_op_new (self->worker, NULL, self->generation));
   }
   next_beat (self);
@@ -548,6 +552,32 @@ swarm_worker_session_is_stale (SwarmWorkerSession *self)
 
 
   lost (self, error);
+}
+
+static void
+on_described (GVariant *reply, const GError *error, gpointer data)
+{
+  SwarmWorkerOp op;
+
+  if (swarm_worker_op_take (data, &op) && error != NULL)
+    swarm_info ("The leader was not told what changed on this node: %s", error->message);
+}
+
+void
+swarm_worker_session_describe (SwarmWorkerSession *self)
+{
+  const SwarmWorkerConfig *config = &self->worker->config;
+  g_autoptr (SwarmNodeDescription) description = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+
+  if (self->state != SWARM_SESSION_REGISTERED || self->over)
+    return;
+  description = config->describe (config->data);
+  bytes = swarm_message_encode (description);
+  swarm_link_call (self->link, DISPATCHER, "Describe",
+                   g_variant_new ("(@ay@ay)", g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, self->session, TRUE),
+                                  g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE)),
+                   REGISTER_LIMIT_US, on_described, swarm_worker_op_new (self->worker, NULL, self->generation));
 }
 
 static void

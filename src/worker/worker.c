@@ -93,6 +93,12 @@ swarm_worker_set_managers (SwarmWorker *self, GPtrArray *managers)
   swarm_worker_session_set_managers (self->session, managers);
 }
 
+void
+swarm_worker_describe (SwarmWorker *self)
+{
+  swarm_worker_session_describe (self->session);
+}
+
 /* A step may forget its task, so the ids are taken first. */
 static void
 step_all (SwarmWorker *self)
@@ -414,6 +420,18 @@ take_node (SwarmWorker *self, SwarmCall *call, GError **error)
 }
 
 static gboolean
+take_root (SwarmWorker *self, SwarmCall *call, GError **error)
+{
+  const char *pem;
+
+  g_variant_get (call->args, "(&s)", &pem);
+  if (self->config.root_changed != NULL)
+    self->config.root_changed (pem, self->config.data);
+  swarm_call_return (call, NULL);
+  return TRUE;
+}
+
+static gboolean
 take_read_logs (SwarmWorker *self, SwarmCall *call, GError **error)
 {
   if (self->config.read_logs == NULL) {
@@ -434,6 +452,7 @@ static const struct {
   { "Managers", "(a(ays)ay)", take_managers },
   { "NodeChanged", "(ay)", take_node },
   { "ReadLogs", "(a{sv})", take_read_logs },
+  { "RootCA", "(s)", take_root },
 };
 
 void

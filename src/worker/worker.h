@@ -53,6 +53,10 @@ typedef struct {
   void (*managers_changed) (GPtrArray *managers, const SwarmId *leader, gpointer data);
   /* This node's own object changed (desired role, availability). May be NULL. */
   void (*node_changed) (const SwarmNode *node, gpointer data);
+  /* The leader says which root certificate (PEM) is to be trusted from now on. May be NULL. */
+  void (*root_changed) (const char *pem, gpointer data);
+  /* A manager refuses this node, or cannot be believed itself (ACCESS_DENIED), so that there is no session. May be NULL. */
+  void (*session_refused) (const char *address, const GError *error, gpointer data);
   /* The session came or went (@error: why, NULL when it came). May be NULL. */
   void (*session_changed) (SwarmSessionState state, const GError *error, gpointer data);
   /* A task's state changed here: for the node's own task list on the bus. May be NULL. */
@@ -73,6 +77,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmWorker, swarm_worker_free)
 gboolean swarm_worker_start (SwarmWorker *self, GPtrArray *managers, GError **error);
 /* Other managers to try (copied), e.g. when this node itself became one. A session that stands is kept. */
 void swarm_worker_set_managers (SwarmWorker *self, GPtrArray *managers);
+/* What `describe` says has changed: the leader is told, if there is a session; else it hears it with the next one. */
+void swarm_worker_describe (SwarmWorker *self);
 /* Ends the session with a goodbye; @func when it was said or could not be (two seconds at most). Tasks stay as they are. */
 void swarm_worker_goodbye (SwarmWorker *self, gboolean host_shutdown, void (*func) (gpointer data), gpointer data);
 /* Stops and removes every task here (leave); @func when all are gone or @timeout_us is over. The session stays as it is and the leader hears

@@ -296,7 +296,7 @@ beat (gpointer data)
   Tame *self = data;
   self->beat = NULL;
   if (self->near != NULL && !self->mute)
-    swarm_link_call (self->near, "org.swarmagent1.Dispatcher", "Heartbeat", g_variant_new ("(@ay)", session_variant (self)), SECOND,
+    swarm_link_call (self->near, "org.swarmagent1.Dispatcher", "Heartbeat", g_variant_new ("(@ayx)", session_variant (self), (gint64) 0), SECOND,
                      beaten, self);
 }
 

@@ -183,24 +183,24 @@ test_renew (Fixture *f, gconstpointer unused)
   g_auto (SwarmIssued) first = { 0 }, next = { 0 }, none = { 0 };
   g_autoptr (GError) stale = NULL, stranger = NULL;
   SwarmPeer other;
+  SwarmAuthorityNode node = { .role = SWARM_PEER_MANAGER };
 
   g_assert_true (swarm_authority_join (&f->authority, &f->state, f->worker, f->csr, &first, NULL));
-  g_assert_true (swarm_authority_renew (&f->authority, &f->state, &first.info.peer, SWARM_PEER_MANAGER,
-                                        first.info.peer.serial, NULL, f->csr, &next, NULL));
+  node.newest_serial = first.info.peer.serial;
+  g_assert_true (swarm_authority_renew (&f->authority, &f->state, &first.info.peer, &node, f->csr, &next, NULL));
   g_assert_cmpint (next.info.peer.role, ==, SWARM_PEER_MANAGER);
   g_assert_true (swarm_id_equal (&next.info.peer.node, &first.info.peer.node));
-  g_assert_false (swarm_authority_renew (&f->authority, &f->state, &first.info.peer, SWARM_PEER_MANAGER,
-                                         next.info.peer.serial, NULL, f->csr, &none, &stale));
+  node.newest_serial = next.info.peer.serial;
+  g_assert_false (swarm_authority_renew (&f->authority, &f->state, &first.info.peer, &node, f->csr, &none, &stale));
   g_assert_error (stale, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED);
   g_assert_nonnull (strstr (stale->message, "replaced by a newer one"));
   /* The answer was lost: the node holds what it asked with. */
-  g_assert_true (swarm_authority_renew (&f->authority, &f->state, &first.info.peer, SWARM_PEER_MANAGER,
-                                        next.info.peer.serial, first.info.peer.serial, f->csr, &none, NULL));
+  node.serial_before = first.info.peer.serial;
+  g_assert_true (swarm_authority_renew (&f->authority, &f->state, &first.info.peer, &node, f->csr, &none, NULL));
   swarm_issued_clear (&none);
   other = next.info.peer;
   other.cluster.bytes[0] ^= 1;
-  g_assert_false (swarm_authority_renew (&f->authority, &f->state, &other, SWARM_PEER_WORKER, other.serial, NULL,
-                                         f->csr, &none, &stranger));
+  g_assert_false (swarm_authority_renew (&f->authority, &f->state, &other, &node, f->csr, &none, &stranger));
   g_assert_error (stranger, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED);
   for (guint i = 0; i < 100; i++) {
     gint64 life = first.info.not_after - first.info.not_before;

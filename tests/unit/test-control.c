@@ -249,7 +249,7 @@ test_remove_node (void)
   g_autofree char *id = swarm_id_dup_string (&n1->id);
   g_autofree char *text = g_strdup_printf ("node %s is not down and can't be removed", id);
   SwarmPeer peer = n1->far->peer;
-  g_assert_true (swarm_ca_standing (brain->store, &peer, NULL));
+  g_assert_true (swarm_ca_standing (brain->store, &peer, swarm_clock_now (brain->clock), NULL));
   g_assert_false (brain_remove_node (brain, n1, FALSE, &error));
   g_assert_error (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION);
   g_assert_cmpstr (error->message, ==, text);
@@ -259,7 +259,7 @@ test_remove_node (void)
   g_assert_cmpuint (tame_n_tasks (n2, SWARM_TASK_RUNNING), ==, 2);
   g_assert_cmpuint (count_running (brain, &web), ==, 2);
   g_assert_cmpuint (count_tasks (brain, &web, SWARM_TASK_ORPHANED, SWARM_TASK_REMOVE), ==, 1);
-  g_assert_false (swarm_ca_standing (brain->store, &peer, NULL));
+  g_assert_false (swarm_ca_standing (brain->store, &peer, swarm_clock_now (brain->clock), NULL));
   g_assert_cmpuint (swarm_store_cluster (brain->store)->removed_nodes->len, ==, 1);
   tame_connect (n1);
   brain_run (brain, SECOND);
@@ -327,7 +327,7 @@ test_roles (void)
   g_assert_cmpint (tame_node (node)->role, ==, SWARM_ROLE_WORKER);
   SwarmPeer peer = { .role = SWARM_PEER_MANAGER, .node = node->id, .serial = "old" };
   g_assert_cmpint (swarm_ca_effective_role (brain->store, &peer), ==, SWARM_PEER_WORKER);
-  g_assert_false (swarm_ca_standing (brain->store, &peer, NULL));
+  g_assert_false (swarm_ca_standing (brain->store, &peer, swarm_clock_now (brain->clock), NULL));
   g_assert_cmpint (tame_node (node)->status->state, ==, SWARM_NODE_READY);
 }
 

@@ -45,6 +45,8 @@ make_cluster (SwarmControl *self, const SwarmInitCluster *init)
   cluster->root_ca->cert = g_strdup (init->root_cert_pem);
   cluster->root_ca->key = init->root_key_pem != NULL ? g_bytes_ref (init->root_key_pem) : NULL;
   cluster->root_ca->digest = g_strdup (init->root_digest);
+  cluster->root_ca->issuer_subject = init->root_subject != NULL ? g_bytes_ref (init->root_subject) : NULL;
+  cluster->root_ca->issuer_public_key = init->root_public_key != NULL ? g_bytes_ref (init->root_public_key) : NULL;
   cluster->root_ca->tokens = swarm_join_tokens_new ();
   cluster->root_ca->tokens->worker = swarm_control_make_token (self->random, init->root_digest_bytes);
   cluster->root_ca->tokens->manager = swarm_control_make_token (self->random, init->root_digest_bytes);
@@ -63,6 +65,8 @@ make_founder (const SwarmInitCluster *init)
   node->role = SWARM_ROLE_MANAGER;
   node->cert_serial = g_strdup (init->cert_serial);
   node->cert_not_after = init->cert_not_after;
+  node->cert_key = g_strdup (init->cert_key);
+  node->cert_issuer = g_strdup (init->root_digest);
   if (init->description != NULL)
     node->description = swarm_node_description_ref (init->description);
   if (init->addr != NULL && *init->addr != '\0') {

@@ -34,9 +34,12 @@ typedef struct {
   const char *root_cert_pem;
   GBytes *root_key_pem;
   const char *root_digest; /* hex SHA-256 */
+  GBytes *root_subject;    /* see SwarmRootInfo; may be NULL */
+  GBytes *root_public_key;
   guint8 root_digest_bytes[32];
   SwarmId node;
   const char *cert_serial;
+  const char *cert_key; /* SwarmCertInfo.key; may be NULL */
   gint64 cert_not_after;
   const char *addr; /* HOST:PORT that other managers dial; NULL: none */
   SwarmAvailability availability;

@@ -127,6 +127,17 @@ dispatcher_find (SwarmDispatcher *self, const SwarmId *node, GBytes *session, GE
   return NULL;
 }
 
+/* The root that nodes shall trust, unless the node said that it does. */
+static void
+send_root (SwarmDispatcher *self, SwarmNodeRecord *record, const SwarmNodeDescription *description)
+{
+  const SwarmCluster *cluster = swarm_store_cluster (self->store);
+  const SwarmNodeTLS *tls = description != NULL ? description->tls : NULL;
+  if (cluster != NULL && cluster->root_ca != NULL && cluster->root_ca->cert != NULL
+      && (tls == NULL || g_strcmp0 (tls->trust_digest, cluster->root_ca->digest) != 0))
+    swarm_session_send_root (record->session, cluster->root_ca->cert);
+}
+
 static void
 pending_free (Pending *pending)
 {
@@ -155,6 +166,7 @@ registered (const GError *error, gpointer data)
   const SwarmNode *node = swarm_store_get (self->store, SWARM_KIND_NODE, &pending->node);
   if (record != NULL && node != NULL) {
     swarm_session_send_node (record->session, node);
+    send_root (self, record, node->description);
     swarm_session_start (record->session);
   }
   pending_free (pending);
@@ -233,10 +245,26 @@ swarm_dispatcher_register (SwarmDispatcher *self, SwarmLink *link, const SwarmNo
 }
 
 gint64
-swarm_dispatcher_heartbeat (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, GError **error)
+swarm_dispatcher_heartbeat (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, gint64 time_us, GError **error)
 {
   SwarmNodeRecord *record = dispatcher_find (self, &peer->node, session, error);
+  if (record != NULL)
+    swarm_node_record_clock (record, time_us);
   return record != NULL ? swarm_node_record_beat (record) * 1000 : -1;
+}
+
+void
+swarm_dispatcher_describe (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, const SwarmNodeDescription *description,
+                           SwarmDispatcherDone done, gpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  if (dispatcher_find (self, &peer->node, session, &error) == NULL || !check_description (description, NULL, &error)) {
+    done (error, data);
+    return;
+  }
+  SwarmTicket *ticket = swarm_ticket_new (done, data);
+  swarm_node_writer_describe (self->node_writer, &peer->node, description, ticket);
+  swarm_ticket_settle (ticket, NULL);
 }
 
 void
@@ -371,7 +399,7 @@ node_event_matters (const SwarmNode *before, const SwarmNode *node)
 {
   return before->role != node->role || !swarm_message_equal (before->spec, node->spec)
          || !swarm_message_equal (before->manager_status, node->manager_status)
-         || g_strcmp0 (before->cert_serial, node->cert_serial) != 0;
+         || g_strcmp0 (before->cert_serial, node->cert_serial) != 0 || before->cert_due != node->cert_due;
 }
 
 static void
@@ -389,6 +417,23 @@ node_event (SwarmDispatcher *self, const SwarmEvent *event)
   } else if (event->event == SWARM_EVENT_UPDATE && record != NULL && record->session != NULL && record->link_up
              && node_event_matters (event->previous, node)) {
     swarm_session_send_node (record->session, node);
+  }
+}
+
+static void
+cluster_event (SwarmDispatcher *self, const SwarmEvent *event)
+{
+  const SwarmCluster *before = event->previous, *cluster = event->object;
+  if (event->event != SWARM_EVENT_UPDATE || before->root_ca == NULL || cluster->root_ca == NULL
+      || g_strcmp0 (before->root_ca->cert, cluster->root_ca->cert) == 0)
+    return;
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init (&iter, self->nodes);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    SwarmNodeRecord *record = value;
+    if (record->session != NULL && record->link_up)
+      send_root (self, record, NULL);
   }
 }
 
@@ -411,6 +456,8 @@ dispatcher_event (const SwarmEvent *event, gpointer data)
     task_event (self, event);
   else if (event->kind == SWARM_KIND_NODE)
     node_event (self, event);
+  else if (event->kind == SWARM_KIND_CLUSTER)
+    cluster_event (self, event);
 }
 
 void
@@ -420,7 +467,7 @@ swarm_dispatcher_lead (SwarmDispatcher *self, gconstpointer leader)
   self->node_writer = swarm_node_writer_new (leader);
   self->status_writer = swarm_status_writer_new (leader);
   self->nodes = g_hash_table_new (swarm_id_hash, swarm_id_equal);
-  self->watch = swarm_store_watch (self->store, 1 << SWARM_KIND_TASK | 1 << SWARM_KIND_NODE, dispatcher_event, self);
+  self->watch = swarm_store_watch (self->store, 1 << SWARM_KIND_TASK | 1 << SWARM_KIND_NODE | 1 << SWARM_KIND_CLUSTER, dispatcher_event, self);
   swarm_store_foreach (self->store, SWARM_KIND_NODE, inherit_node, self);
 }
 

@@ -29,8 +29,12 @@ typedef void (*SwarmDispatcherDone) (const GError *error, gpointer data);
  * UNAVAILABLE (more than 3 registrations in 8 s), NOT_FOUND (the node was removed). */
 void swarm_dispatcher_register (SwarmDispatcher *self, SwarmLink *link, const SwarmNodeDescription *description, const char *addr,
                                 SwarmRegisteredFunc done, gpointer data);
-/* Returns the period until the next beat in ns; -1 with NOT_FOUND: register again. @peer: who sent it. */
-gint64 swarm_dispatcher_heartbeat (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, GError **error);
+/* Returns the period until the next beat in ns; -1 with NOT_FOUND: register again. @peer: who sent it. @time_us: what its clock showed,
+ * 0: it does not say. */
+gint64 swarm_dispatcher_heartbeat (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, gint64 time_us, GError **error);
+/* The node describes itself anew. @done after commit. */
+void swarm_dispatcher_describe (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, const SwarmNodeDescription *description,
+                                SwarmDispatcherDone done, gpointer data);
 /* @refused: a(ays), task id and reason of what was not taken, borrowed; NULL when @error is set. May be called from within, always with an
  * error or when there is nothing to write. */
 typedef void (*SwarmStatusDone) (GVariant *refused, const GError *error, gpointer data);

@@ -4,10 +4,13 @@
 
 typedef struct {
   SwarmId node;
+  gboolean has_state;
   SwarmNodeState state;
   char *text;
   char *addr;
   SwarmNodeDescription *description;
+  gboolean has_clock;
+  gint64 clock_offset;
   GPtrArray *tickets; /* of SwarmTicket *; settled, not freed */
   gboolean missing;   /* found out in the pass */
 } Wish;
@@ -48,6 +51,7 @@ swarm_node_writer_set (SwarmNodeWriter *self, const SwarmId *node, SwarmNodeStat
                        const SwarmNodeDescription *description, SwarmTicket *ticket)
 {
   Wish *wish = writer_wish (self, node);
+  wish->has_state = TRUE;
   wish->state = state;
   g_free (wish->text);
   wish->text = g_strdup (text);
@@ -74,6 +78,24 @@ set_state (SwarmNodeWriter *self, SwarmNode *node, const Wish *wish)
   node->status->silent_since = !silent ? 0 : since != 0 ? since : swarm_store_now (self->leader->store);
 }
 
+void
+swarm_node_writer_describe (SwarmNodeWriter *self, const SwarmId *node, const SwarmNodeDescription *description, SwarmTicket *ticket)
+{
+  Wish *wish = writer_wish (self, node);
+  swarm_message_set_pointer (&wish->description, description);
+  g_ptr_array_add (wish->tickets, swarm_ticket_add (ticket));
+  swarm_runner_mark (self->leader->runner, self->loop);
+}
+
+void
+swarm_node_writer_set_clock (SwarmNodeWriter *self, const SwarmId *node, gint64 offset_ns)
+{
+  Wish *wish = writer_wish (self, node);
+  wish->has_clock = TRUE;
+  wish->clock_offset = offset_ns;
+  swarm_runner_mark (self->leader->runner, self->loop);
+}
+
 static void
 write_wish (SwarmNodeWriter *self, Wish *wish, SwarmTx *tx)
 {
@@ -82,7 +104,10 @@ write_wish (SwarmNodeWriter *self, Wish *wish, SwarmTx *tx)
   if (wish->missing)
     return;
   g_autoptr (SwarmNode) copy = swarm_node_copy (node);
-  set_state (self, copy, wish);
+  if (wish->has_state)
+    set_state (self, copy, wish);
+  if (wish->has_clock)
+    copy->clock_offset = wish->clock_offset;
   if (wish->addr != NULL && g_strcmp0 (copy->status->addr, wish->addr) != 0) {
     SwarmNodeStatus *status = swarm_node_status_copy (copy->status);
     g_free (status->addr);
@@ -121,6 +146,15 @@ writer_put_back (SwarmNodeWriter *self, Wish *wish)
   if (newer == NULL) {
     g_hash_table_insert (self->wishes, &wish->node, wish);
     return;
+  }
+  if (!newer->has_state && wish->has_state) {
+    newer->has_state = TRUE;
+    newer->state = wish->state;
+    newer->text = g_steal_pointer (&wish->text);
+  }
+  if (!newer->has_clock) {
+    newer->has_clock = wish->has_clock;
+    newer->clock_offset = wish->clock_offset;
   }
   if (newer->addr == NULL)
     newer->addr = g_steal_pointer (&wish->addr);

@@ -9,6 +9,8 @@
 #define UNKNOWN_BEATS 6
 /* To find out that the leader is gone, and who is the next one, takes a node some time whatever its period. */
 #define UNKNOWN_MIN_US (3 * G_TIME_SPAN_SECOND)
+#define CLOCK_LIMIT_US (1 * G_TIME_SPAN_SECOND)
+#define CLOCK_MEASUREMENTS 2 /* one may have been long on its way */
 #define GRACE_US (60 * G_TIME_SPAN_SECOND)
 /* swarm: 8 s at a heartbeat period of 5 s. It must stay below the time after which a silent node is down. */
 #define REGISTRATION_WINDOW(period) ((period) * 8 / 5)
@@ -119,6 +121,49 @@ swarm_node_record_beat (SwarmNodeRecord *self)
   self->told = period;
   guint32 jitter = (guint32) MIN (period / 5, G_MAXINT32);
   return jitter > 0 ? period - jitter / 2 + swarm_random_below (self->leader->random, jitter) : period;
+}
+
+/* ---- clocks ---- */
+
+/* Is @offset (µs) another story than @known, which is stored? Near the limit nothing goes back and forth. */
+static gboolean
+clock_differs (gint64 offset, gint64 known)
+{
+  if (known == 0)
+    return ABS (offset) > CLOCK_LIMIT_US;
+  return ABS (offset) < CLOCK_LIMIT_US * 4 / 5 || ABS (offset - known) > MAX (CLOCK_LIMIT_US, ABS (known) / 10);
+}
+
+static void
+tell_clock (SwarmNodeRecord *self, const SwarmNode *node, gint64 offset)
+{
+  g_autofree char *id = swarm_id_dup_string (&self->id);
+  if (offset == 0) {
+    swarm_log (LOG_NOTICE, NULL, SWARM_LOG_FIELDS ({ "SWARM_NODE_ID", id }), "the clock of node %s agrees with this manager's again", id);
+    return;
+  }
+  g_autofree char *text = swarm_node_clock_text (node, offset * 1000);
+  swarm_log (LOG_WARNING, NULL, SWARM_LOG_FIELDS ({ "SWARM_NODE_ID", id }), "node %s: %s", id, text);
+}
+
+void
+swarm_node_record_clock (SwarmNodeRecord *self, gint64 time_us)
+{
+  const SwarmNode *node = swarm_store_get (self->leader->store, SWARM_KIND_NODE, &self->id);
+  gint64 offset = time_us - swarm_clock_now (self->leader->clock);
+  if (node == NULL || time_us == 0 || swarm_id_equal (&self->id, &self->leader->self))
+    return;
+  if (!clock_differs (offset, node->clock_offset / 1000)) {
+    self->clock_strange = 0;
+    return;
+  }
+  if (++self->clock_strange < CLOCK_MEASUREMENTS)
+    return;
+  self->clock_strange = 0;
+  if (ABS (offset) <= CLOCK_LIMIT_US)
+    offset = 0;
+  tell_clock (self, node, offset);
+  swarm_node_writer_set_clock (self->writer, &self->id, offset * 1000);
 }
 
 gboolean

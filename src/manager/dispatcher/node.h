@@ -22,6 +22,7 @@ typedef struct {
   gint64 deadline; /* boottime */
   gint64 told;     /* the heartbeat period it goes by, µs; 0: none yet */
   SwarmTimer *timer;
+  guint clock_strange;  /* measurements in a row that speak against what is stored */
   gint64 registrations[3]; /* boottime of the last ones, a ring */
   guint n_registrations;
   gint64 refused_at; /* boottime: when it was last said that reports were refused; 0: never */
@@ -39,6 +40,8 @@ void swarm_node_record_free (SwarmNodeRecord *self);
 gint64 swarm_heartbeat_period (SwarmStore *store);
 /* The node was heard: a new deadline, and the time until its next beat with jitter, µs. */
 gint64 swarm_node_record_beat (SwarmNodeRecord *self);
+/* The node's clock showed @time_us just now. Beyond a second, twice in a row, it is written down and told in the journal. */
+void swarm_node_record_clock (SwarmNodeRecord *self, gint64 time_us);
 /* FALSE: more than three registrations within 1.6 heartbeat periods; that it asked is a sign of life all the same. Counts this one. */
 gboolean swarm_node_record_may_register (SwarmNodeRecord *self);
 /* Takes over a new session; an earlier one ends, its link is closed unless it is the same. */

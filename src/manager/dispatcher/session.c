@@ -257,3 +257,9 @@ swarm_session_send_managers (SwarmSession *self, GVariant *managers, GVariant *l
 {
   swarm_link_send (self->link, WORKER_INTERFACE, "Managers", g_variant_new ("(@a(ays)@ay)", managers, leader));
 }
+
+void
+swarm_session_send_root (SwarmSession *self, const char *pem)
+{
+  swarm_link_send (self->link, WORKER_INTERFACE, "RootCA", g_variant_new ("(s)", pem));
+}

@@ -22,5 +22,7 @@ GBytes *swarm_session_id (SwarmSession *self); /* borrowed */
 void swarm_session_mark (SwarmSession *self, const SwarmId *task);
 /* One-way: the node's own object. */
 void swarm_session_send_node (SwarmSession *self, const SwarmNode *node);
+/* One-way: the root that the node is to trust from now on. */
+void swarm_session_send_root (SwarmSession *self, const char *pem);
 /* One-way: a(ays) and ay. */
 void swarm_session_send_managers (SwarmSession *self, GVariant *managers, GVariant *leader);
