@@ -93,11 +93,62 @@ test_foreign (Fixture *f, gconstpointer unused)
   test_ca_clear (&other);
 }
 
+/* Let in, but as one who lapsed: what such a peer may call is the tables' business. */
+static void
+assert_lapsed (Fixture *f)
+{
+  const SwarmLink *link;
+
+  test_connect (f, SWARM_LINK_CONTROL);
+  g_assert_true (f->up);
+  wait_until (f->manager.links->len == 1);
+  link = f->manager.links->pdata[0];
+  g_assert_cmpint (link->peer.role, ==, SWARM_PEER_LAPSED);
+  g_assert_true (swarm_id_equal (&link->peer.node, &f->worker_id.peer.node));
+  g_assert_cmpstr (link->peer.serial, ==, f->worker_id.peer.serial);
+  swarm_link_close (f->link, NULL);
+  wait_until (f->down && f->manager.links->len == 0);
+  g_clear_pointer (&f->link, swarm_link_unref);
+}
+
+/* Who was away while the root changed, with the certificate of the root before. */
+static void
+test_former_root (Fixture *f, gconstpointer unused)
+{
+  TestCa next;
+  TestIdentity manager;
+  g_autofree char *both = NULL;
+  SwarmRpcCredentials credentials;
+
+  test_ca_init (&next);
+  next.cluster = f->ca.cluster;
+  test_identity_init (&manager, &next, SWARM_PEER_MANAGER);
+  both = g_strconcat (f->ca.cert, next.cert, NULL);
+  credentials = (SwarmRpcCredentials){ f->worker_id.cert, f->worker_id.key, both };
+  g_assert_true (swarm_rpc_set_credentials (f->worker.rpc, &credentials, NULL));
+  credentials = (SwarmRpcCredentials){ manager.cert, manager.key, next.cert };
+  g_assert_true (swarm_rpc_set_credentials (f->manager.rpc, &credentials, NULL));
+  assert_not_let_in (f, "was not issued by this cluster's CA", NULL);
+  credentials.former_roots_pem = f->ca.cert;
+  g_assert_true (swarm_rpc_set_credentials (f->manager.rpc, &credentials, NULL));
+  assert_lapsed (f);
+  /* Whom we call has to be of the present: the manager's own certificate of a root before is nothing to the worker. */
+  credentials = (SwarmRpcCredentials){ f->worker_id.cert, f->worker_id.key, f->ca.cert, next.cert };
+  g_assert_true (swarm_rpc_set_credentials (f->worker.rpc, &credentials, NULL));
+  assert_not_let_in (f, NULL, "was not issued by this cluster's CA");
+  test_identity_clear (&manager);
+  test_ca_clear (&next);
+}
+
 static void
 test_expired (Fixture *f, gconstpointer unused)
 {
   f->manager.clock.offset = 2161 * HOUR_US;
-  assert_not_let_in (f, "has expired (on 2", "it has expired");
+  assert_lapsed (f);
+  test_connect (f, SWARM_LINK_CONSENSUS);
+  wait_until (f->down);
+  g_assert_false (f->up);
+  assert_contains (f->down_error->message, "only members");
   f->manager.clock.offset = -2 * HOUR_US;
   assert_not_let_in (f, "is not valid before 2", NULL);
   f->manager.clock.offset = 0;
@@ -569,6 +620,7 @@ main (int argc, char **argv)
   } tests[] = {
     { "foreign", test_foreign },
     { "expired", test_expired },
+    { "former-root", test_former_root },
     { "not-a-manager", test_not_a_manager },
     { "joining", test_joining },
     { "joining-is-short", test_joining_is_short, &hurried },
