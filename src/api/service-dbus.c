@@ -30,7 +30,8 @@ static void
 written (const SwarmControlReply *reply, const GError *error, gpointer data)
 {
   PendingWrite *pending = data;
-  const char *warnings[] = { pending->warning, NULL };
+  const char *about_spec = swarm_service_spec_warning (pending->spec);
+  const char *warnings[] = { pending->warning != NULL ? pending->warning : about_spec, pending->warning != NULL ? about_spec : NULL, NULL };
   if (error != NULL)
     swarm_invocation_fail (pending->invocation, error);
   else if (swarm_id_is_nil (&pending->id))

@@ -251,7 +251,11 @@ static const char *const differences[] = {
   "A rollback whose failure action is rollback (only the API can say so) pauses when it fails: nothing is rolled back twice.",
   "With stop-first a slot never has two running tasks: the new one waits until the old one has stopped, however long that takes; docker starts "
   "it after a minute. After a minute beyond the grace period such a slot no longer holds up the others of an update.",
+  "With start-first and published host ports an update needs a node where the port is free for each new task, as docker has it: where every node "
+  "runs a task of the service the update waits. The command warns, and service ps --no-trunc says it of the task that waits.",
   "An update that changes nothing keeps the specification before and an update under way; a paused update goes on.",
+  "Nodes tell of one plugin, the log driver journald: a service with another --log-driver waits, \"missing plugin\"; none is refused. Network and "
+  "volume drivers are not asked for yet.",
   "When labels or resources of a node change, every task that does not fit any more is moved in the same pass.",
   "A task that fails at once again and again waits longer each time, up to --restart-backoff; service ps shows how long. 0 restores "
   "docker's behaviour.",

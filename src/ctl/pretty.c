@@ -380,6 +380,8 @@ ctl_pretty_service (JsonObject *service)
   duration_line (out, "On disconnect, wait:\t", ctl_json_int (service, "Spec.DisconnectWait"));
   container_part (out, container);
   mounts_part (out, ctl_json_array (container, "Mounts"));
+  if (*ctl_json_string (task, "LogDriver.Name") != 0)
+    g_string_append_printf (out, "Log Driver:\n Name:\t\t%s\n", ctl_json_string (task, "LogDriver.Name"));
   resources_part (out, task);
   ports_part (out, ctl_json_array (service, "Spec.EndpointSpec.Ports"));
   health_part (out, ctl_json_object (container, "Healthcheck"));

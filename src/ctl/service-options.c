@@ -26,6 +26,7 @@ const CtlOption ctl_service_options[] = {
   { "limit-cpu", 0, CTL_DECIMAL, N_ ("Limit CPUs") },
   { "limit-memory", 0, CTL_BYTES, N_ ("Limit Memory") },
   { "limit-pids", 0, CTL_INT, N_ ("Limit maximum number of processes (default 0 = unlimited)") },
+  { "log-driver", 0, CTL_STRING, N_ ("Logging driver for service: a node must have it; agents have \"journald\""), .choices = "journald" },
   { "max-concurrent", 0, CTL_UINT, N_ ("Number of job tasks to run concurrently (default equal to --replicas)") },
   { "no-healthcheck", 0, CTL_BOOL, N_ ("Disable any container-specified HEALTHCHECK") },
   { "no-resolve-image", 0, CTL_BOOL, N_ ("Do not query the registry to resolve image digest and supported platforms") },
@@ -130,7 +131,7 @@ const CtlOption ctl_service_update_options[] = {
 };
 
 #define BOTH_UNSUPPORTED                                                                                               \
-  "credential-spec", "endpoint-mode", "isolation", "log-driver", "log-opt", "memory-swap", "memory-swappiness",        \
+  "credential-spec", "endpoint-mode", "isolation", "log-opt", "memory-swap", "memory-swappiness",        \
       "oom-score-adj", "tty"
 
 const char *const ctl_service_create_unsupported[] = {

@@ -85,6 +85,10 @@ ctl_policy_restart (CtlArgs *args, SwarmTaskSpec *task)
                                          "restart-window",       "restart-backoff", NULL };
   SwarmRestartPolicy *policy;
 
+  if (ctl_args_given (args, "log-driver")) {
+    CTL_FIELDS_OWN (task->log_driver, swarm_log_driver);
+    ctl_fields_set_string (args, "log-driver", &task->log_driver->name);
+  }
   if (!ctl_fields_any_given (args, options))
     return;
   CTL_FIELDS_OWN (task->restart_policy, swarm_restart_policy);

@@ -25,6 +25,11 @@ swarm_describe_node (const char *hostname, GHashTable *labels, GPtrArray *things
 
   self->engine = swarm_engine_description_new ();
   self->engine->engine_version = g_strdup (SWARM_VERSION);
+  SwarmEnginePlugin *journald = swarm_engine_plugin_new ();
+  journald->type = g_strdup ("Log");
+  journald->name = g_strdup ("journald");
+  self->engine->plugins = swarm_messages_new ();
+  g_ptr_array_add (self->engine->plugins, journald);
   self->feature_level = SWARM_FEATURE_LEVEL;
   if (g_hash_table_size (labels) > 0)
     self->engine->labels = g_hash_table_ref (labels);

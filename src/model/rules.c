@@ -421,6 +421,13 @@ swarm_check_service_spec (const SwarmMessage *message, GError **error)
 }
 
 gboolean
+swarm_rule_log_driver (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  return g_strcmp0 (MEMBER (char *, message, field), "none") != 0
+         || refuse_verbatim (error, "TaskSpec: log driver \"none\" is not available, tasks log to the journal");
+}
+
+gboolean
 swarm_rule_heartbeat (const SwarmField *field, const SwarmMessage *message, GError **error)
 {
   gint64 period = MEMBER (gint64, message, field);

@@ -26,6 +26,7 @@ gboolean swarm_rule_constraints (const SwarmField *field, const SwarmMessage *me
 gboolean swarm_rule_target_port (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_published_port (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_ports (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_log_driver (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_heartbeat (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_cert_expiry (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_not_negative_duration (const SwarmField *field, const SwarmMessage *message, GError **error);

@@ -190,6 +190,13 @@ static const SwarmField swarm_placement_fields[] = {
 };
 TYPE (swarm_placement, SwarmPlacement);
 
+static const SwarmField swarm_log_driver_fields[] = {
+  SWARM_FIELD (1, "Name", SwarmLogDriver, name, STRING, .flags = REPLACES, .validate = swarm_rule_log_driver,
+               .doc = "Driver that a node must have, and tell of; agents have \"journald\"."),
+  { 0 },
+};
+TYPE (swarm_log_driver, SwarmLogDriver);
+
 static const SwarmField swarm_task_spec_fields[] = {
   SWARM_FIELD (1, "ContainerSpec", SwarmTaskSpec, container, MESSAGE, .type = &swarm_container_spec_type, .doc = "The container."),
   SWARM_FIELD (2, "Resources", SwarmTaskSpec, resources, MESSAGE, .type = &swarm_resource_requirements_type, .flags = REPLACES,
@@ -200,6 +207,8 @@ static const SwarmField swarm_task_spec_fields[] = {
                .doc = "Where tasks may run."),
   SWARM_FIELD (5, "ForceUpdate", SwarmTaskSpec, force_update, UINT, .flags = REPLACES | SWARM_FIELD_ALWAYS,
                .doc = "A changed number replaces the tasks without another change."),
+  SWARM_FIELD (6, "LogDriver", SwarmTaskSpec, log_driver, MESSAGE, .type = &swarm_log_driver_type, .flags = REPLACES,
+               .doc = "Where the tasks' output goes."),
   { 0 },
 };
 TYPE (swarm_task_spec, SwarmTaskSpec);
@@ -296,6 +305,25 @@ static const SwarmField swarm_service_spec_fields[] = {
   { 0 },
 };
 TYPE (swarm_service_spec, SwarmServiceSpec, swarm_check_service_spec);
+
+gboolean
+swarm_port_is_host (const SwarmPortConfig *port)
+{
+  return port->publish_mode == SWARM_PUBLISH_HOST && port->published_port != 0;
+}
+
+const char *
+swarm_service_spec_warning (const SwarmServiceSpec *spec)
+{
+  gboolean start_first = spec->update != NULL && spec->update->order == SWARM_ORDER_START_FIRST;
+  GPtrArray *ports = spec->endpoint != NULL ? spec->endpoint->ports : NULL;
+
+  for (guint i = 0; start_first && ports != NULL && i < ports->len; i++)
+    if (swarm_port_is_host (g_ptr_array_index (ports, i)))
+      return "with order start-first and host ports, each new task of an update needs a node where the port is free: "
+             "where every node runs a task of the service already, the update waits for one";
+  return NULL;
+}
 
 SwarmServiceKind
 swarm_service_spec_kind (const SwarmServiceSpec *spec)

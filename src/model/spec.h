@@ -141,11 +141,18 @@ SWARM_MESSAGE_DECLARE (SwarmPlacement, swarm_placement)
 
 typedef struct {
   SwarmMessage message;
+  char *name; /* NULL: "journald", the only one that agents have */
+} SwarmLogDriver;
+SWARM_MESSAGE_DECLARE (SwarmLogDriver, swarm_log_driver)
+
+typedef struct {
+  SwarmMessage message;
   SwarmContainerSpec *container;
   SwarmResourceRequirements *resources;
   SwarmRestartPolicy *restart_policy;
   SwarmPlacement *placement;
   guint64 force_update;
+  SwarmLogDriver *log_driver; /* may be NULL */
 } SwarmTaskSpec;
 SWARM_MESSAGE_DECLARE (SwarmTaskSpec, swarm_task_spec)
 
@@ -244,6 +251,10 @@ SWARM_ENUM_DECLARE (SwarmServiceKind, swarm_service_kind)
 
 /* What the spec's mode says. */
 SwarmServiceKind swarm_service_spec_kind (const SwarmServiceSpec *spec);
+/* The port is one of a node's own, so that no two tasks there can have it. */
+gboolean swarm_port_is_host (const SwarmPortConfig *port);
+/* A warning about what is allowed but may surprise; NULL: none. */
+const char *swarm_service_spec_warning (const SwarmServiceSpec *spec);
 /* Replicas of a replicated service (its default when nothing is said); 0 for the other modes. */
 guint64 swarm_service_spec_replicas (const SwarmServiceSpec *spec);
 /* Completions of a replicated job, and how many of them at once. */

@@ -5,6 +5,15 @@
 #include "model/constraint.h"
 #include <string.h>
 
+/* Nodes that tell of no log driver at all are not judged by theirs, as docker has it. */
+static void
+need_log_driver (SwarmNeeds *self, const SwarmLogDriver *driver)
+{
+  SwarmPluginNeed need = { "Log", driver != NULL ? driver->name : NULL, TRUE };
+  if (need.name != NULL && *need.name != '\0')
+    g_array_append_val (self->plugins, need);
+}
+
 void
 swarm_needs_init (SwarmNeeds *self, const SwarmTask *task)
 {
@@ -17,6 +26,7 @@ swarm_needs_init (SwarmNeeds *self, const SwarmTask *task)
   self->by_node = self->constraints != NULL && swarm_constraints_by_node (self->constraints);
   self->verdicts = g_byte_array_new ();
   self->plugins = g_array_new (FALSE, FALSE, sizeof (SwarmPluginNeed));
+  need_log_driver (self, task->spec->log_driver);
   self->max_replicas = placement != NULL ? placement->max_replicas : 0;
   const SwarmResources *reserved = task->spec->resources != NULL ? task->spec->resources->reservations : NULL;
   if (reserved != NULL) {

@@ -210,12 +210,6 @@ swarm_node_set_drop (SwarmNodeSet *self, const SwarmId *node)
 
 /* ---- tasks ---- */
 
-gboolean
-swarm_port_is_host (const SwarmPortConfig *port)
-{
-  return port->publish_mode == SWARM_PUBLISH_HOST && port->published_port != 0;
-}
-
 /* Adds @by (1 or -1) to a count; a count of 0 leaves the table. */
 static void
 count (GHashTable *table, gpointer key, int by)

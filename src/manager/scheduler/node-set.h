@@ -70,5 +70,3 @@ swarm_host_port_key (const SwarmPortConfig *port)
 {
   return (guint) port->protocol << 16 | (guint) port->published_port;
 }
-/* Does the port occupy its node's port? */
-gboolean swarm_port_is_host (const SwarmPortConfig *port);

@@ -6,6 +6,7 @@
 #include "manager/scheduler/generic.h"
 #include "manager/scheduler/placing.h"
 #include "manager/scheduler/preset.h"
+#include <string.h>
 
 struct _SwarmScheduler {
   const SwarmLeader *leader;
@@ -51,18 +52,29 @@ assign_placed (const SwarmTask *task, SwarmNodeInfo *info, SwarmTx *tx, gpointer
   assign_task (data, task, info, "scheduler assigned task to node", tx);
 }
 
+/* A task that an update starts first may wait for a port of the very task that waits for it: nothing ends that but people. */
+static char *
+reason_of (SwarmScheduler *self, const SwarmTask *task, const char *why)
+{
+  const SwarmService *service = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, &task->service_id);
+  if (task->by_update && strstr (why, "host-mode port") != NULL && service != NULL && swarm_service_spec_warning (service->spec) != NULL)
+    return g_strconcat (why, ", and with order start-first a task keeps its port until its replacement runs", NULL);
+  return g_strdup (why);
+}
+
 /* Writes why a task stays pending; nothing when it says so already. FALSE: @tx is full. */
 static gboolean
 explain_task (SwarmScheduler *self, const SwarmTask *task, const char *why, SwarmTx *tx)
 {
-  if (g_strcmp0 (task->status->err, why) == 0)
+  g_autofree char *reason = reason_of (self, task, why);
+  if (g_strcmp0 (task->status->err, reason) == 0)
     return TRUE;
   if (!swarm_tx_has_room (tx, 1))
     return FALSE;
   g_autoptr (SwarmTask) copy = swarm_task_copy (task);
   g_autoptr (GError) error = NULL;
   if (swarm_task_set_state (copy, SWARM_TASK_PENDING, SWARM_WRITER_SCHEDULER, swarm_store_now (self->leader->store),
-                            task->status->text, why, &error))
+                            task->status->text, reason, &error))
     swarm_tx_update (tx, copy);
   else
     swarm_error_log ("a pending task cannot say why: %s", error->message);

@@ -117,6 +117,8 @@ if ($case eq 'info') {
     $body .= pack 'V', length $struct;
     pad($body, 8);
     print $to call('Dispatcher', 'UpdateTaskStatus', 'aya(ayay)', $body . $struct);
+    print answer() =~ /(task [ -~]+)/ ? "refused: $1\n" : "taken\n";
+    exit 0;
 } else {
     die "no such case: $case\n";
 }
