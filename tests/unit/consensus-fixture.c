@@ -101,6 +101,20 @@ packet_due (gpointer data)
   g_free (packet);
 }
 
+/* A vote that is asked for or given, not only probed for, stands on the disk of whoever sends it. */
+static void
+check_vote (Member *from, GBytes *bytes)
+{
+  g_auto (Message) message = { 0 };
+
+  g_assert_true (message_decode (bytes, &message));
+  if (from->group->votes_need[from->number] == 0 || (message.type == MESSAGE_VOTE && message.raft.request_vote.pre_vote)
+      || (message.type == MESSAGE_VOTE_RESULT && (message.raft.request_vote_result.pre_vote || !message.raft.request_vote_result.vote_granted)))
+    return;
+  from->group->votes++;
+  g_assert_cmpuint (sim_disk_batches (from->disk), >=, from->group->votes_need[from->number]);
+}
+
 static void
 send_message (const SwarmId *to, GBytes *message, gpointer data)
 {
@@ -109,6 +123,8 @@ send_message (const SwarmId *to, GBytes *message, gpointer data)
   guint8 type = ((const guint8 *) g_bytes_get_data (message, NULL))[1];
 
   g->sent[type]++;
+  if (type == MESSAGE_VOTE || type == MESSAGE_VOTE_RESULT)
+    check_vote (from, message);
   g->largest = MAX (g->largest, g_bytes_get_size (message));
   if (g->lose > 0 && type == g->lose_type) {
     g->lose--;

@@ -42,6 +42,8 @@ struct _Group {
   guint lose;          /* the next so many of type @lose_type */
   MessageType lose_type;
   gsize largest;       /* message */
+  guint64 votes_need[N_MAX]; /* batches that a member's disk must have done when it asks for votes, or gives one; 0: not looked at */
+  guint votes;               /* so many were looked at */
   gsize padding;       /* of snapshots, so that they are large */
   guint trailing;
   guint64 snapshot_entries;

@@ -184,6 +184,59 @@ test_restart_all (void)
   g_assert_cmpuint (swarm_consensus_term (m[0].consensus), >, term);
 }
 
+/* What a member said in an election it must know after a crash: nothing is said before it is on the disk. */
+static void
+test_votes_are_kept (void)
+{
+  g_autoptr (Group) g = group_new (3);
+
+  for (guint i = 1; i < 3; i++) {
+    g->votes_need[i] = sim_disk_batches (g->members[i].disk) + 1;
+    sim_disk_set_delay (g->members[i].disk, 40 * MS, 40 * MS);
+  }
+  stop (g, 0);
+  leader (g);
+  g_assert_cmpuint (g->votes, >=, 2);
+}
+
+/* Who was removed while it was away learns it from managers that know their members from a snapshot alone. */
+static void
+test_removed_before_snapshot (void)
+{
+  g_autoptr (Group) g = group_new (3);
+  g_auto (Answer) answer = { 0 };
+  Member *m = g->members;
+
+  g->trailing = 1;
+  stop (g, 0);
+  stop (g, 1);
+  start (g, 0);
+  start (g, 1);
+  leader (g);
+  swarm_consensus_transfer (leader (g)->consensus, &m[0].id, note, &answer);
+  run (g, 2 * SECOND);
+  stop (g, 2);
+  run (g, 2 * SECOND);
+  g_auto (Answer) gone = { 0 };
+  swarm_consensus_remove (leader (g)->consensus, &m[2].id, note, &gone);
+  wait_fine (g, &gone, SECOND);
+  propose_many (g, 20);
+  for (guint i = 0; i < 2; i++)
+    swarm_consensus_compact (m[i].consensus);
+  run (g, SECOND);
+  for (guint i = 0; i < 2; i++) {
+    stop (g, i);
+    start (g, i);
+  }
+  run (g, 3 * SECOND);
+  g_assert_cmpuint (m[0].restored, >, 0);
+  g_assert_cmpuint (n_members (&m[0]), ==, 2);
+  start (g, 2);
+  run (g, 4 * SECOND);
+  g_assert_true (m[2].removed);
+  g_assert_false (m[0].removed || m[1].removed);
+}
+
 /* One of two cannot lead alone, whoever it is; with the other it can again. */
 static void
 test_two (void)
@@ -259,6 +312,8 @@ main (int argc, char **argv)
   g_test_add_func ("/consensus-install/trailing", test_trailing);
   g_test_add_func ("/consensus-install/join-late", test_join_late);
   g_test_add_func ("/consensus-install/restart-all", test_restart_all);
+  g_test_add_func ("/consensus-install/votes-are-kept", test_votes_are_kept);
+  g_test_add_func ("/consensus-install/removed-before-snapshot", test_removed_before_snapshot);
   g_test_add_func ("/consensus-install/two", test_two);
   g_test_add_func ("/consensus-install/calm", test_calm);
   g_test_add_func ("/consensus-install/impostor", test_impostor);

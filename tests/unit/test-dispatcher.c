@@ -202,6 +202,14 @@ test_big_set (void)
   g_assert_cmpuint (node->parts, >=, 3);
   g_assert_cmpuint (node->fulls, ==, 2);
   g_assert_cmpuint (g_hash_table_size (node->tasks), ==, 340);
+  /* A change that it does not take: the set comes anew, in parts, from the first on. */
+  node->refuses = TRUE;
+  g_assert_true (brain_scale (brain, &web, 330, NULL));
+  brain_run (brain, 100 * MS);
+  node->refuses = FALSE;
+  brain_run (brain, 3 * SECOND);
+  g_assert_cmpuint (node->fulls, ==, 3);
+  g_assert_cmpuint (g_hash_table_size (node->tasks), ==, 330);
 }
 
 static void
@@ -332,6 +340,25 @@ test_foreign_status (void)
   say (&updates, &id, 16, SWARM_TASK_FAILED, 0, 0);
   g_assert_null (report_all (brain, liar, &updates, owner->session, &stolen));
   g_assert_error (stolen, SWARM_ERROR, SWARM_ERROR_NOT_FOUND);
+}
+
+/* What is over is over: a second word about its end changes nothing. */
+static void
+test_final_status (void)
+{
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (1, 1, &web);
+  Tame *node = brain_tame (brain, 0);
+  SwarmId id = newest_task (brain, &web, 1)->object.id;
+  tame_report (node, &id, SWARM_TASK_FAILED, "first");
+  brain_run (brain, 100 * MS);
+  tame_report (node, &id, SWARM_TASK_FAILED, "second");
+  brain_run (brain, 100 * MS);
+  tame_report (node, &id, SWARM_TASK_REJECTED, "third");
+  brain_run (brain, 100 * MS);
+  const SwarmTask *task = swarm_store_get (brain->store, SWARM_KIND_TASK, &id);
+  g_assert_cmpint (task->status->state, ==, SWARM_TASK_FAILED);
+  g_assert_cmpstr (task->status->err, ==, "first");
 }
 
 /* A task of a node is not the node's before it is assigned. */

@@ -91,6 +91,23 @@ test_plan (void)
   g_assert_cmpuint (n_moves (brain, &web), ==, 0);
 }
 
+/* The most crowded node has nothing that runs: nothing is moved. */
+static void
+test_nothing_runs (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *lazy = brain_node (brain, "n1");
+  lazy->lazy = TRUE;
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 4);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  brain_node (brain, "n2");
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 0);
+  g_assert_cmpuint (tame_n_tasks (lazy, SWARM_TASK_RUNNING), ==, 4);
+  g_assert_cmpuint (n_moves (brain, &web), ==, 0);
+}
+
 static void
 test_refused (void)
 {
@@ -352,6 +369,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/rebalance/plan", test_plan);
+  g_test_add_func ("/rebalance/nothing-runs", test_nothing_runs);
   g_test_add_func ("/rebalance/refused", test_refused);
   g_test_add_func ("/rebalance/filters", test_filters);
   g_test_add_func ("/rebalance/branches", test_branches);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What those who follow a store hear when a snapshot replaces it. */
+/* A store over a log of one: what those who follow it hear when a snapshot replaces it, its time, and limits to the byte. */
 #include "base/clock-glib.h"
+#include "base/clock-virtual.h"
+#include "base/error.h"
 #include "base/random-system.h"
+#include "store/entry.h"
 #include "store/store.h"
 
 /* A log of one: what is proposed is applied when the test says so. */
@@ -119,10 +122,137 @@ test_differences (void)
   swarm_store_free (leader.store);
 }
 
+/* ---- time ---- */
+
+/* Stamps never go back, whoever leads next and whatever its clock says: the snapshot knows the time, too. */
+static void
+test_time (void)
+{
+  SwarmVirtualClock *clock = swarm_virtual_clock_new (G_USEC_PER_SEC);
+  Leader leader = { 0 };
+  g_autoptr (GError) error = NULL;
+
+  leader.store = swarm_store_new (swarm_virtual_clock_iface (clock), swarm_random_system (), propose, &leader);
+  swarm_virtual_clock_step_wall (swarm_virtual_clock_iface (clock), (gint64) 3600 * G_USEC_PER_SEC);
+  SwarmId id = create (&leader, "web");
+  gint64 stamp = SWARM_OBJECT (swarm_store_get (leader.store, SWARM_KIND_SERVICE, &id))->created_at;
+  g_autoptr (GBytes) bytes = snapshot_of (leader.store);
+  swarm_virtual_clock_step_wall (swarm_virtual_clock_iface (clock), (gint64) -7200 * G_USEC_PER_SEC);
+  g_assert_cmpint (swarm_store_now (leader.store), >=, stamp);
+  SwarmStore *fresh = swarm_store_new (swarm_virtual_clock_iface (clock), swarm_random_system (), propose, &leader);
+  g_assert_true (swarm_store_restore (fresh, leader.index, bytes, &error));
+  g_assert_cmpint (swarm_store_now (fresh), >=, stamp);
+  swarm_store_free (leader.store);
+  leader.store = fresh;
+  SwarmId next = create (&leader, "next");
+  g_assert_cmpint (SWARM_OBJECT (swarm_store_get (fresh, SWARM_KIND_SERVICE, &next))->created_at, >, stamp);
+  swarm_store_free (fresh);
+  swarm_virtual_clock_free (clock);
+}
+
+/* ---- limits ---- */
+
+static void
+note_outcome (guint64 index, GVariant *result, const GError *error, gpointer data)
+{
+  *(gint *) data = error != NULL ? error->code : -1;
+}
+
+/* What has room is not too large: whoever asked before it put something in is not refused for it. */
+static void
+test_room (void)
+{
+  Leader leader = { 0 };
+  guint rooms = 0, full = 0;
+
+  leader.store = swarm_store_new (swarm_clock_glib (), swarm_random_system (), propose, &leader);
+  for (gsize len = SWARM_TX_MAX_BYTES / 4 - 400; len < SWARM_TX_MAX_BYTES / 4 + 20; len += 6) {
+    g_autofree char *text = g_strnfill (len, 'x');
+    SwarmTx *tx = swarm_store_tx (leader.store);
+    gint outcome = -1;
+
+    for (guint i = 0; i < 4; i++) {
+      g_autoptr (SwarmService) service = swarm_service_new ();
+      service->spec = swarm_service_spec_new ();
+      service->spec->name = g_strdup_printf ("n%u", i);
+      service->spec->task = swarm_task_spec_new ();
+      service->spec->task->container = swarm_container_spec_new ();
+      swarm_string_set (&service->spec->task->container->user, text);
+      if (i == 3 && !swarm_tx_has_room (tx, 1)) {
+        full++;
+        break;
+      }
+      swarm_tx_create (tx, service);
+      rooms += i == 3;
+    }
+    swarm_tx_commit (tx, NULL, note_outcome, &outcome);
+    g_assert_cmpint (outcome, ==, -1);
+    if (leader.entry != NULL) {
+      g_clear_pointer (&leader.entry, g_bytes_unref);
+      leader.done (0, &(GError){ SWARM_ERROR, SWARM_ERROR_NO_QUORUM, (char *) "not now" }, leader.done_data);
+    }
+  }
+  g_assert_cmpuint (rooms, >, 5);
+  g_assert_cmpuint (full, >, 5);
+  swarm_store_free (leader.store);
+}
+
+static void
+create_named (Leader *leader, const char *id, const char *name)
+{
+  g_autoptr (SwarmService) service = swarm_service_new ();
+  SwarmTx *tx = swarm_store_tx (leader->store);
+
+  g_assert_true (swarm_id_parse (id, &service->object.id));
+  service->spec = swarm_service_spec_new ();
+  service->spec->name = g_strdup (name);
+  swarm_tx_create (tx, service);
+  commit (leader, tx);
+}
+
+/* An id is an id, though another has it as its name. */
+static void
+test_id_before_name (void)
+{
+  Leader leader = { 0 };
+
+  leader.store = swarm_store_new (swarm_clock_glib (), swarm_random_system (), propose, &leader);
+  create_named (&leader, "aaa0000000000000000000001", "web");
+  create_named (&leader, "aab0000000000000000000001", "aaa0000000000000000000001");
+  const SwarmService *found = swarm_store_resolve (leader.store, SWARM_KIND_SERVICE, "aaa0000000000000000000001", NULL);
+  g_assert_cmpstr (found->spec->name, ==, "web");
+  swarm_store_free (leader.store);
+}
+
+/* Who made an entry is told from its first bytes, if they are all there. */
+static void
+test_peek (void)
+{
+  for (guint bits = 0; bits < 64; bits++) {
+    SwarmEntryHead head = { .proposer = { { 7, 8, 9 } }, .sequence = (guint64) 1 << bits, .stamp = 1 };
+    g_autoptr (GBytes) entry = swarm_entry_encode (&head, NULL, 0, (const guint8 *) "");
+    guint64 sequence = 0;
+    SwarmId proposer = { { 0 } };
+
+    g_assert_true (swarm_entry_peek (entry, &proposer, &sequence));
+    g_assert_cmpuint (sequence, ==, head.sequence);
+    g_assert_true (swarm_id_equal (&proposer, &head.proposer));
+    for (gsize cut = 0; cut < 4 + 16 + 1 + 1 + bits / 7; cut++) {
+      gpointer copy = g_memdup2 (g_bytes_get_data (entry, NULL), MAX (cut, 1));
+      g_autoptr (GBytes) part = g_bytes_new_take (copy, cut);
+      g_assert_false (swarm_entry_peek (part, &proposer, &sequence));
+    }
+  }
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/store/restore-differences", test_differences);
+  g_test_add_func ("/store/time", test_time);
+  g_test_add_func ("/store/room", test_room);
+  g_test_add_func ("/store/id-before-name", test_id_before_name);
+  g_test_add_func ("/store/peek", test_peek);
   return g_test_run ();
 }
