@@ -394,6 +394,29 @@ test_new_leader (void)
   g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 2);
 }
 
+/* A node went while nobody led: what it carried goes, too. */
+static void
+test_node_gone_meanwhile (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *n1 = brain_node (brain, "n1"), *n2 = brain_node (brain, "n2");
+  g_autoptr (SwarmServiceSpec) spec = global_spec ("agent", NULL);
+  SwarmId agent = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  tame_disconnect (n2);
+  swarm_manager_lead (brain->manager, FALSE);
+  SwarmTx *tx = swarm_store_tx (brain->store);
+  swarm_tx_remove (tx, SWARM_KIND_NODE, &n2->id, 0);
+  swarm_tx_commit (tx, NULL, NULL, NULL);
+  brain_run (brain, SECOND);
+  brain_restart (brain);
+  tame_connect (n1);
+  brain_run (brain, 5 * SECOND);
+  g_assert_true (runs_on (brain, &agent, n1));
+  g_assert_null (task_on (brain, &agent, n2));
+  assert_status (brain, &agent, 1, 1);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -412,5 +435,6 @@ main (int argc, char **argv)
   g_test_add_func ("/global/rollback", test_rollback);
   g_test_add_func ("/global/remove", test_remove);
   g_test_add_func ("/global/new-leader", test_new_leader);
+  g_test_add_func ("/global/node-gone-meanwhile", test_node_gone_meanwhile);
   return g_test_run ();
 }

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* A machine so slow that every look at the clock costs a millisecond: each pass of the brain is cut short again and again, and goes on where it
+ * was. What comes out is the same. */
+#include "base/error.h"
+#include "brain-fixture.h"
+
+#define N_NODES 40
+
+static const SwarmClockOps *real;
+static SwarmClockOps slow;
+static gint64 slow_time;
+static guint looks;
+
+static gint64
+slow_boottime (SwarmClock *clock)
+{
+  looks++;
+  /* Not so slow that heartbeats were missed. */
+  gint64 now = real->boottime (clock);
+  slow_time = CLAMP (slow_time + 1 * MS, now, now + SECOND);
+  return slow_time;
+}
+
+static Brain *
+slow_brain (void)
+{
+  Brain *brain = brain_new ();
+  real = brain->manager_clock->ops;
+  slow = *real;
+  slow.boottime = slow_boottime;
+  slow_time = 0;
+  brain->manager_clock->ops = &slow;
+  for (guint i = 1; i <= N_NODES; i++) {
+    g_autofree char *name = g_strdup_printf ("n%u", i);
+    brain_node (brain, name);
+  }
+  brain_run (brain, SECOND);
+  return brain;
+}
+
+static void
+set_label (Brain *brain, Tame *node, const char *value)
+{
+  g_autoptr (GHashTable) labels = g_hash_table_new (g_str_hash, g_str_equal);
+  g_hash_table_insert (labels, (gpointer) "zone", (gpointer) value);
+  swarm_control_update_labels (swarm_manager_control (brain->manager), &node->id, labels, NULL, NULL, NULL, NULL);
+  brain_run (brain, 10 * MS);
+}
+
+static guint
+tasks_on (Brain *brain, const SwarmId *service, Tame *node)
+{
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (brain->store, service);
+  guint n = 0;
+  for (guint i = 0; i < tasks->len; i++) {
+    const SwarmTask *task = g_ptr_array_index (tasks, i);
+    n += swarm_id_equal (&task->node_id, &node->id) && task->desired_state == SWARM_TASK_RUNNING && task->status->state == SWARM_TASK_RUNNING;
+  }
+  return n;
+}
+
+/* As even as it can be. */
+static void
+assert_spread (Brain *brain, const SwarmId *service, guint nodes, guint replicas)
+{
+  for (guint i = 0; i < nodes; i++) {
+    g_assert_cmpuint (tasks_on (brain, service, brain_tame (brain, i)), >=, replicas / nodes);
+    g_assert_cmpuint (tasks_on (brain, service, brain_tame (brain, i)), <=, (replicas + nodes - 1) / nodes);
+  }
+}
+
+static void
+make_global (SwarmServiceSpec *spec)
+{
+  swarm_message_clear_pointer (&spec->mode);
+  spec->mode = swarm_service_mode_new ();
+  spec->mode->global = swarm_global_new ();
+}
+
+static void
+constrain (SwarmServiceSpec *spec, const char *constraint)
+{
+  spec->task->placement = swarm_placement_new ();
+  spec->task->placement->constraints = swarm_strings_new ();
+  g_ptr_array_add (spec->task->placement->constraints, g_strdup (constraint));
+}
+
+static void
+test_services (void)
+{
+  g_autoptr (Brain) brain = slow_brain ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 300), everywhere = brain_spec ("agent", 1);
+  make_global (everywhere);
+  SwarmId web = brain_create (brain, spec), agent = brain_create (brain, everywhere);
+  guint before = looks;
+  brain_run (brain, 10 * SECOND);
+  g_assert_cmpuint (looks, >, before);
+  g_assert_cmpuint (count_running (brain, &web), ==, 300);
+  assert_spread (brain, &web, N_NODES, 300);
+  g_assert_cmpuint (count_running (brain, &agent), ==, N_NODES);
+  g_assert_true (brain_scale (brain, &web, 100, NULL));
+  brain_run (brain, 10 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 100);
+  assert_spread (brain, &web, N_NODES, 100);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 100 + N_NODES);
+  /* All anew at once. */
+  swarm_string_set (&spec->task->container->image, "nginx:2");
+  spec->mode->replicated->replicas = 100;
+  spec->update = swarm_update_config_new ();
+  spec->update->parallelism = 0;
+  g_assert_true (brain_update (brain, &web, spec, NULL));
+  brain_run (brain, 30 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 100);
+  const SwarmService *service = swarm_store_get (brain->store, SWARM_KIND_SERVICE, &web);
+  g_assert_cmpint (service->update_status->state, ==, SWARM_UPDATE_COMPLETED);
+  g_assert_true (brain_remove (brain, &web, NULL));
+  g_assert_true (brain_remove (brain, &agent, NULL));
+  brain_run (brain, 10 * SECOND);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 0);
+}
+
+static void
+test_nodes (void)
+{
+  g_autoptr (Brain) brain = slow_brain ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 120), there = brain_spec ("there", 60);
+  constrain (there, "node.labels.zone==a");
+  for (guint i = 0; i < 10; i++)
+    set_label (brain, brain_tame (brain, i), "a");
+  SwarmId zone = brain_create (brain, there);
+  brain_run (brain, SECOND);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, 10 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 120);
+  g_assert_cmpuint (count_running (brain, &zone), ==, 60);
+  assert_spread (brain, &zone, 10, 60);
+  for (guint i = 0; i < 5; i++)
+    set_label (brain, brain_tame (brain, i), "b");
+  brain_run (brain, 10 * SECOND);
+  for (guint i = 0; i < 5; i++)
+    g_assert_cmpuint (tasks_on (brain, &zone, brain_tame (brain, i)), ==, 0);
+  g_assert_cmpuint (count_running (brain, &zone), ==, 60);
+  for (guint i = 20; i < N_NODES; i++)
+    g_assert_true (brain_availability (brain, brain_tame (brain, i), "drain", NULL));
+  brain_run (brain, 10 * SECOND);
+  for (guint i = 20; i < N_NODES; i++)
+    g_assert_cmpuint (tasks_on (brain, &web, brain_tame (brain, i)), ==, 0);
+  g_assert_cmpuint (count_running (brain, &web), ==, 120);
+  /* Nodes go while they carry tasks: these are orphans, and others take their place. */
+  for (guint i = 10; i < 15; i++)
+    g_assert_true (brain_remove_node (brain, brain_tame (brain, i), TRUE, NULL));
+  brain_run (brain, 10 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 120);
+  for (guint i = 10; i < 15; i++) {
+    g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_node (brain->store, &brain_tame (brain, i)->id);
+    for (guint j = 0; j < tasks->len; j++)
+      g_assert_true (swarm_task_state_is_terminal (((SwarmTask *) tasks->pdata[j])->status->state));
+  }
+}
+
+/* A new leader looks at everything, piece by piece: what nobody saw happen is seen. */
+static void
+test_new_leader (void)
+{
+  g_autoptr (Brain) brain = slow_brain ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 200), everywhere = brain_spec ("agent", 1);
+  make_global (everywhere);
+  SwarmId web = brain_create (brain, spec), agent = brain_create (brain, everywhere);
+  brain_run (brain, 10 * SECOND);
+  brain_restart (brain);
+  for (guint i = 3; i < N_NODES; i++)
+    tame_connect (brain_tame (brain, i));
+  brain_run (brain, 20 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 200);
+  for (guint i = 3; i < N_NODES; i++)
+    g_assert_cmpuint (tasks_on (brain, &agent, brain_tame (brain, i)), ==, 1);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/slow/services", test_services);
+  g_test_add_func ("/slow/nodes", test_nodes);
+  g_test_add_func ("/slow/new-leader", test_new_leader);
+  return g_test_run ();
+}
