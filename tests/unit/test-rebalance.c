@@ -91,6 +91,26 @@ test_plan (void)
   g_assert_cmpuint (n_moves (brain, &web), ==, 0);
 }
 
+/* What has run for the shortest time moves, whatever its slot. */
+static void
+test_newest_moves (void)
+{
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (1, 4, &web);
+  Tame *n1 = brain_tame (brain, 0);
+  for (guint64 slot = 2; slot >= 1; slot--) {
+    tame_report (n1, &newest_task (brain, &web, slot)->object.id, SWARM_TASK_FAILED, "task: non-zero exit (1)");
+    brain_run (brain, SECOND);
+  }
+  brain_node (brain, "n2");
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (running_on (brain, &web, n1), ==, 4);
+  g_autoptr (GArray) plan = plan_of (brain, &web, 0);
+  g_assert_cmpuint (plan->len, ==, 2);
+  g_assert_cmpuint (g_array_index (plan, SwarmMove, 0).slot, ==, 1);
+  g_assert_cmpuint (g_array_index (plan, SwarmMove, 1).slot, ==, 2);
+}
+
 /* The most crowded node has nothing that runs: nothing is moved. */
 static void
 test_nothing_runs (void)
@@ -370,6 +390,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/rebalance/plan", test_plan);
   g_test_add_func ("/rebalance/nothing-runs", test_nothing_runs);
+  g_test_add_func ("/rebalance/newest-moves", test_newest_moves);
   g_test_add_func ("/rebalance/refused", test_refused);
   g_test_add_func ("/rebalance/filters", test_filters);
   g_test_add_func ("/rebalance/branches", test_branches);
