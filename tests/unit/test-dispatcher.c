@@ -496,6 +496,7 @@ main (int argc, char **argv)
   g_test_add_func ("/dispatcher/big-set", test_big_set);
   g_test_add_func ("/dispatcher/refused-assign", test_refused_assign);
   g_test_add_func ("/dispatcher/deltas", test_deltas);
+  g_test_add_func ("/dispatcher/final-status", test_final_status);
   g_test_add_func ("/dispatcher/foreign-status", test_foreign_status);
   g_test_add_func ("/dispatcher/early-status", test_early_status);
   g_test_add_func ("/dispatcher/bad-among-good-status", test_bad_among_good_status);
