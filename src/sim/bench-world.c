@@ -55,8 +55,8 @@ apply_one (SimBench *self)
   g_free (proposal);
 }
 
-static void
-apply (SimBench *self)
+void
+sim_bench_apply (SimBench *self)
 {
   while (self->proposals.length > 0)
     apply_one (self);
@@ -99,7 +99,7 @@ sim_bench_commit (SimBench *self, SwarmTx *tx)
 {
   swarm_tx_commit (tx, NULL, committed, NULL);
   if (self->at_once)
-    apply (self);
+    sim_bench_apply (self);
 }
 
 /* A transaction with room for one more: @tx, or a new one after it is committed. */
@@ -295,7 +295,7 @@ sim_bench_close (SimBench *self)
 {
   swarm_manager_free (self->manager);
   swarm_clock_clear_timer (self->clock, &self->timer);
-  apply (self);
+  sim_bench_apply (self);
   swarm_store_unwatch (self->store, self->watch);
   swarm_store_free (self->store);
   swarm_scheduler_set_free (self->schedulers);

@@ -41,6 +41,8 @@ double sim_bench_resident_mib (void);
 
 /* A transaction with room for one more: @tx, or a new one after it is committed. */
 SwarmTx *sim_bench_next_tx (SimBench *self, SwarmTx *tx);
+/* What was proposed so far. */
+void sim_bench_apply (SimBench *self);
 void sim_bench_commit (SimBench *self, SwarmTx *tx);
 SwarmNode *sim_bench_make_node (SimBench *self, guint i);
 SwarmService *sim_bench_make_service (SimBench *self, guint i, guint64 replicas);

@@ -194,6 +194,53 @@ test_clock (void)
   g_assert_cmpint (swarm_clock_now (clock), >, G_GINT64_CONSTANT (1600000000) * G_USEC_PER_SEC);
 }
 
+typedef struct {
+  GArray *fired; /* guint */
+  guint number;
+} Numbered;
+
+static void
+append_number (gpointer data)
+{
+  Numbered *self = data;
+
+  g_array_append_val (self->fired, self->number);
+}
+
+/* Many timers in any order, some of which are cancelled: the others fire in the order of their moments. */
+static void
+test_clock_many (void)
+{
+  SwarmClock *clock = swarm_clock_glib ();
+  g_autoptr (GArray) fired = g_array_new (FALSE, FALSE, sizeof (guint));
+  g_autoptr (GRand) dice = g_rand_new_with_seed (7);
+  enum { N = 500 };
+  Numbered numbers[N];
+  SwarmTimer *timers[N];
+  guint left = 0;
+  gint64 end = g_get_monotonic_time () + 20 * G_USEC_PER_SEC;
+
+  for (guint i = 0; i < N; i++) {
+    guint at = i * 7 % N; /* each once */
+    numbers[at] = (Numbered){ fired, at };
+    timers[at] = swarm_clock_timer (clock, 10000 + at * 1000, SWARM_PRIORITY_NORMAL, append_number, &numbers[at]);
+  }
+  for (guint i = 0; i < N; i++) {
+    if (g_rand_boolean (dice))
+      swarm_clock_clear_timer (clock, &timers[i]);
+    left += timers[i] != NULL;
+  }
+  g_assert_cmpuint (left, >, 100);
+  while (fired->len < left && g_get_monotonic_time () < end)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (fired->len, ==, left);
+  for (guint i = 0; i < left; i++) {
+    guint number = g_array_index (fired, guint, i);
+    g_assert_nonnull (timers[number]);
+    g_assert_true (i == 0 || number > g_array_index (fired, guint, i - 1));
+  }
+}
+
 /* ---- log ---- */
 
 static void
@@ -434,6 +481,7 @@ main (int argc, char **argv)
   g_test_add_func ("/base/enum", test_enum);
   g_test_add_func ("/base/disk-ops", test_disk_ops);
   g_test_add_func ("/base/clock", test_clock);
+  g_test_add_func ("/base/clock-many", test_clock_many);
   g_test_add_func ("/base/log", test_log);
   g_test_add_func ("/base/link/calls", test_link_calls);
   g_test_add_func ("/base/link/timeout-and-close", test_link_timeout_and_close);

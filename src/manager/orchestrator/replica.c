@@ -281,8 +281,13 @@ swarm_replica_tend_alone (SwarmLook *look, const SwarmReplica *self)
 {
   SwarmUpdate update;
   g_autoptr (GArray) replicas = g_array_sized_new (FALSE, FALSE, sizeof (SwarmReplica), 1);
+  gint64 *wake = look->wake, never = G_MAXINT64;
   g_array_append_val (replicas, *self);
+  /* When the slot is to be counted anew matters to an update that is under way. */
+  if (swarm_service_is_at_rest (look->service))
+    look->wake = &never;
   swarm_update_init (&update, look, replicas);
+  look->wake = wake;
   if (update_goes_on (&update))
     return SWARM_LOOK_WHOLE;
   if (!self->held)
