@@ -548,7 +548,7 @@ swarm_message_decode (const SwarmType *type, GBytes *data, GError **error)
   SwarmPath top = { NULL, type->name, -1 };
   gpointer message = swarm_message_new (type);
 
-  if (decode_message (message, (Reader){ bytes, bytes + len }, 1, &top, error))
+  if (decode_message (message, (Reader){ bytes, len > 0 ? bytes + len : bytes }, 1, &top, error))
     return message;
   swarm_message_unref (message);
   return NULL;

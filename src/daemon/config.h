@@ -31,6 +31,6 @@ SwarmConfig *swarm_config_load (int *argc, char ***argv, gboolean *ret_exit, GEr
 void swarm_config_free (SwarmConfig *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmConfig, swarm_config_free)
 
-/* Applies one file on top; for tests. Bad lines are counted and logged. FALSE only when the file cannot be read. */
+/* Applies one file on top; for tests. Bad lines are counted and logged. FALSE only when the file cannot be read or is no text. */
 gboolean swarm_config_read_file (SwarmConfig *self, const char *path, GError **error);
 SwarmConfig *swarm_config_new_defaults (void);

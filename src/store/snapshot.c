@@ -341,10 +341,11 @@ restore_all (Restore *self, GBytes *snapshot, GError **error)
 {
   gsize len;
   const guint8 *at = g_bytes_get_data (snapshot, &len);
-  const guint8 *end = at + len;
+  const guint8 *end;
 
   if (len < sizeof magic || memcmp (at, magic, sizeof magic) != 0)
     return refuse (error, "not a snapshot of the store");
+  end = at + len;
   for (at += sizeof magic; at < end;)
     if (!read_record (self, &at, end, error))
       return FALSE;

@@ -79,7 +79,8 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
     break;
   }
   case 'r': {
-    g_autoptr (GVariant) result = swarm_result_decode (rest);
+    GVariant *result = swarm_result_decode (rest);
+    g_clear_pointer (&result, g_variant_unref);
     break;
   }
   }
