@@ -43,7 +43,7 @@ bytes_to_string (GBytes *bytes)
 {
   gsize len;
   const char *data = g_bytes_get_data (bytes, &len);
-  return g_strndup (data, len);
+  return data != NULL ? g_strndup (data, len) : g_strdup (""); /* an empty file has no data at all */
 }
 
 static gboolean

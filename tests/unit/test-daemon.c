@@ -182,6 +182,12 @@ test_membership (void)
   g_autoptr (SwarmMembership) damaged = swarm_membership_load (disk, crypto, &error);
   g_assert_null (damaged);
   g_assert_nonnull (strstr (error->message, "keys"));
+  g_clear_error (&error);
+  g_autofree char *conf_path = g_build_filename (dir, "node.conf", NULL);
+  g_assert_true (g_file_set_contents (conf_path, "", 0, NULL));
+  g_autoptr (SwarmMembership) empty = swarm_membership_load (disk, crypto, &error);
+  g_assert_null (empty);
+  g_assert_nonnull (strstr (error->message, "node.conf"));
 
   done = FALSE;
   swarm_membership_erase (disk, batch_done, &done);
