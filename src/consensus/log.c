@@ -422,7 +422,7 @@ flush (LogSegment *segment, GByteArray *out, GArray *ops)
 FileMark
 raft_log_append (RaftLog *self, guint64 index, const LogEntry *entries, guint n, GArray *ops)
 {
-  GByteArray *out = g_byte_array_new ();
+  GByteArray *out = g_byte_array_sized_new (512);
   LogSegment *segment = NULL;
 
   for (guint i = 0; i < n; i++) {

@@ -97,7 +97,7 @@ put_snapshot (GByteArray *out, const Message *self)
 GBytes *
 message_encode (const Message *self, const LogEntry *const *entries, guint n_entries)
 {
-  GByteArray *out = g_byte_array_new ();
+  GByteArray *out = g_byte_array_sized_new (128); /* nearly all fit */
 
   put_u8 (out, VERSION);
   put_u8 (out, self->type);

@@ -227,7 +227,8 @@ traffic_clear (SwarmConsensus *self)
 static void
 step_receive (SwarmConsensus *self, Message *message, const SwarmId *from)
 {
-  g_autofree char *address = member_address (from, "-");
+  const struct raft_server *server = conf_find (&self->raft.configuration, message->raft.server_id);
+  g_autofree char *address = server != NULL ? g_strdup (server->address) : member_address (from, "-"); /* answers go by the node in it */
   struct raft_event event = { .type = RAFT_RECEIVE };
 
   message->raft.server_address = address;

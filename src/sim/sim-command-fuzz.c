@@ -306,6 +306,7 @@ sim_command_fuzz (int argc, char **argv)
   if (self.print)
     return SIM_EXIT_OK;
   gint64 began = g_get_monotonic_time ();
+  setvbuf (stdout, NULL, _IOLBF, 0); /* what is in a buffer would be written by each child, too */
   run_seeds (&self);
   print_summary (&self, (double) (g_get_monotonic_time () - began) / G_USEC_PER_SEC);
   return self.failed > 0 ? SIM_EXIT_FAILED : SIM_EXIT_OK;

@@ -218,6 +218,7 @@ make_world (SimCluster *self, const SimClusterConfig *config)
   world->cluster = swarm_random_id (&world->random.iface);
   world->machines = g_ptr_array_new ();
   world->brains = g_ptr_array_new ();
+  world->kept = g_variant_ref_sink (g_variant_new ("((ay)())", NULL));
   world->runtime = builtin (&swarm_plugin_builtin_runtime_sim, SWARM_PLUGIN_RUNTIME);
   world->network = builtin (&swarm_plugin_builtin_network_host, SWARM_PLUGIN_NETWORK);
   world->schedulers[0] = builtin (&swarm_plugin_builtin_scheduler_spread, SWARM_PLUGIN_SCHEDULER);
@@ -263,6 +264,7 @@ sim_cluster_free (SimCluster *self)
   g_hash_table_unref (self->by_name);
   g_ptr_array_unref (world->machines);
   g_ptr_array_unref (world->brains);
+  g_variant_unref (world->kept);
   sim_net_free (world->net);
   sim_log_free (world->log);
   swarm_plugin_unref (world->runtime);

@@ -24,6 +24,7 @@ typedef struct {
   SimLog *log; /* one manager over an in-memory log; NULL: the real one */
   SwarmPlugin *runtime, *network, *schedulers[3];
   SwarmId cluster;
+  GVariant *kept; /* only so that GLib need not make the types of messages anew for each */
   GPtrArray *machines; /* SimMachine */
   GPtrArray *brains;   /* those of them that have a brain now */
   /* A manager's store is there, empty still: to watch it. */

@@ -6,6 +6,8 @@
 #define AWAY_US (2 * G_TIME_SPAN_SECOND)
 #define GRACE_US (58 * G_TIME_SPAN_SECOND)
 #define RETURN_US (15 * G_TIME_SPAN_SECOND)
+/* How long it may take, leaderless times included, until one of two is told to end, when a drain that let both run has ended. */
+#define DRAIN_OVER_US (60 * G_TIME_SPAN_SECOND)
 
 /* A container that runs. */
 typedef struct {
@@ -13,6 +15,7 @@ typedef struct {
   char *slot; /* which slot it fills: "service/slot/node" */
   SwarmId task, service;
   SimMachine *machine;
+  gint64 waited; /* when it was last seen to wait for its replacement */
 } Running;
 
 typedef struct {
@@ -235,15 +238,16 @@ may_double (SimPromises *self, const SwarmId *service_id)
   return service == NULL || spec_starts_first (service->spec) || spec_starts_first (service->previous_spec);
 }
 
-/* Its node is drained with the replacement first, or it is being moved. */
+/* Its node is drained with the replacement first, or it is being moved; or was so until now, and one of the two is going. */
 static gboolean
-waits_for_replacement (SimPromises *self, const Running *running)
+waits_for_replacement (SimPromises *self, SwarmStore *truth, Running *running, const SwarmTask *task)
 {
-  SwarmStore *truth = sim_cluster_truth (self->cluster);
-  const SwarmTask *task = task_of (self, &running->task);
-  const SwarmNode *node = truth != NULL ? swarm_store_get (truth, SWARM_KIND_NODE, &running->machine->id) : NULL;
-  return (task != NULL && !swarm_id_is_nil (&task->move_to))
-         || (node != NULL && node->spec->availability == SWARM_AVAILABILITY_DRAIN && node->spec->drain_order == SWARM_DRAIN_START_FIRST);
+  gint64 now = sim_clock_time (self->cluster->world.sim);
+  const SwarmNode *node = swarm_store_get (truth, SWARM_KIND_NODE, &running->machine->id);
+  if (!swarm_id_is_nil (&task->move_to)
+      || (node != NULL && node->spec->availability == SWARM_AVAILABILITY_DRAIN && node->spec->drain_order == SWARM_DRAIN_START_FIRST))
+    running->waited = now;
+  return running->waited > 0 && (now < running->waited + DRAIN_OVER_US || task->desired_state > SWARM_TASK_RUNNING);
 }
 
 static void
@@ -251,10 +255,9 @@ check_slot (SimPromises *self, SwarmStore *truth, GPtrArray *slot)
 {
   const Running *first = NULL;
   for (guint i = 0; i < slot->len; i++) {
-    const Running *running = g_ptr_array_index (slot, i);
-    if (!running->machine->powered || running->machine->excused || swarm_store_get (truth, SWARM_KIND_TASK, &running->task) == NULL)
-      continue;
-    if (waits_for_replacement (self, running))
+    Running *running = g_ptr_array_index (slot, i);
+    const SwarmTask *task = swarm_store_get (truth, SWARM_KIND_TASK, &running->task);
+    if (!running->machine->powered || running->machine->excused || task == NULL || waits_for_replacement (self, truth, running, task))
       continue;
     if (first == NULL) {
       first = running;
