@@ -18,7 +18,7 @@ static void
 node_inspect (SwarmInvocation *invocation, gpointer object, GVariant *args)
 {
   SwarmApi *self = swarm_api_of (invocation);
-  swarm_invocation_return (invocation, g_variant_new ("(@a{sv})", swarm_api_node_variant (self, object)));
+  swarm_invocation_return (invocation, g_variant_new ("(@a{sv})", swarm_api_node_details_variant (self, object)));
 }
 
 static void
@@ -161,6 +161,19 @@ get_address (gpointer object, gpointer data)
   return g_variant_new_string (node->status->addr != NULL ? node->status->addr : "");
 }
 
+static GVariant *
+get_clock_offset (gpointer object, gpointer data)
+{
+  return g_variant_new_int64 (((SwarmNode *) object)->clock_offset);
+}
+
+static GVariant *
+get_clock_synchronization (gpointer object, gpointer data)
+{
+  const SwarmNode *node = object;
+  return g_variant_new_string (swarm_clock_state_to_string (node->description != NULL ? node->description->clock : SWARM_CLOCK_UNKNOWN));
+}
+
 static const char *
 manager_status (SwarmApi *self, gpointer object)
 {
@@ -209,6 +222,8 @@ static const SwarmBusProperty node_properties[] = {
   { "Availability", "s", get_availability, FALSE, "active, pause or drain." },
   { "State", "s", get_state, FALSE, "ready, down, unknown or disconnected." },
   { "Address", "s", get_address, FALSE, "IP address of the node as the manager sees it." },
+  { "ClockOffset", "x", get_clock_offset, FALSE, "Nanoseconds that the node's clock is ahead of the leader's; 0: less than a second." },
+  { "ClockSynchronization", "s", get_clock_synchronization, FALSE, "synchronized, free-running or unknown: whether its clock follows a time server." },
   { "ManagerStatus", "s", get_manager_status, FALSE, "leader, reachable, unreachable, unknown (does not vote yet), or empty for a worker." },
   { "Leader", "b", get_leader, FALSE, "Whether this manager leads." },
   { NULL },

@@ -30,6 +30,8 @@ GVariant *swarm_api_list (GPtrArray *variants);
 
 /* Dictionaries as Inspect gives them; floating. */
 GVariant *swarm_api_node_variant (SwarmApi *self, const SwarmNode *node);
+/* The same with TLSInfo's certificates, which are too much for lists. */
+GVariant *swarm_api_node_details_variant (SwarmApi *self, const SwarmNode *node);
 GVariant *swarm_api_service_variant (SwarmApi *self, const SwarmService *service);
 GVariant *swarm_api_task_variant (SwarmApi *self, const SwarmTask *task);
 GVariant *swarm_api_cluster_variant (SwarmApi *self, const SwarmCluster *cluster);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "manager/manager.h"
 #include "manager/allocator/allocator.h"
+#include "manager/ca-rotation.h"
 #include "base/error.h"
 #include "manager/leader.h"
 #include "manager/orchestrator/enforcer.h"
@@ -24,6 +25,7 @@ struct _SwarmManager {
   SwarmAllocator *allocator;
   SwarmScheduler *scheduler;
   SwarmRoles *roles;
+  SwarmCARotation *ca_rotation;
   SwarmReaper *reaper;
   /* The plan under way: */
   SwarmPlan *plan;
@@ -38,6 +40,7 @@ swarm_manager_new (const SwarmManagerConfig *config)
   self->config = *config;
   self->control = swarm_control_new (config->store, config->clock, config->random, &self->config.members);
   swarm_control_set_schedulers (self->control, config->schedulers);
+  swarm_control_set_crypto (self->control, config->crypto);
   self->dispatcher = swarm_dispatcher_new (config->store, config->clock, config->random, &self->config.members);
   self->ca_server = swarm_ca_server_new (config->store, config->clock, config->random, config->crypto);
   return self;
@@ -63,6 +66,7 @@ manager_begin (SwarmManager *self)
   self->allocator = swarm_allocator_new (&self->leader);
   self->scheduler = swarm_scheduler_new (&self->leader, config->schedulers);
   self->roles = swarm_roles_new (&self->leader);
+  self->ca_rotation = swarm_ca_rotation_new (&self->leader);
   self->reaper = swarm_reaper_new (&self->leader);
 }
 
@@ -72,6 +76,7 @@ manager_end (SwarmManager *self)
   /* First of all, so that no loop is called any more. */
   g_clear_pointer (&self->leader.runner, swarm_runner_free);
   g_clear_pointer (&self->reaper, swarm_reaper_free);
+  g_clear_pointer (&self->ca_rotation, swarm_ca_rotation_free);
   g_clear_pointer (&self->roles, swarm_roles_free);
   g_clear_pointer (&self->scheduler, swarm_scheduler_free);
   g_clear_pointer (&self->allocator, swarm_allocator_free);

@@ -1,16 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "base/error.h"
-#include "ca/token.h"
 #include "manager/control/operation.h"
-#include <string.h>
-
-char *
-swarm_control_make_token (SwarmRandom *random, const guint8 root_digest[32])
-{
-  SwarmToken token;
-  swarm_token_generate (random, root_digest, &token);
-  return swarm_token_format (&token);
-}
 
 /* ---- init ---- */
 
@@ -147,6 +137,8 @@ fill_update_cluster (SwarmOperation *self, SwarmTx *tx, GError **error)
   g_autoptr (SwarmCluster) copy = swarm_cluster_copy (cluster);
   swarm_message_set_pointer (&copy->spec, spec);
   swarm_control_follow_encryption (self->control, copy);
+  if (!swarm_control_follow_ca (self->control, copy, cluster->spec->ca_config, error))
+    return FALSE;
   swarm_tx_update (tx, copy);
   return TRUE;
 }
@@ -165,36 +157,21 @@ swarm_control_update_cluster (SwarmControl *self, guint64 version, const SwarmCl
 /* ---- join tokens ---- */
 
 static gboolean
-digest_of (const SwarmRootCA *root, guint8 digest[32], GError **error)
-{
-  const char *hex = root->digest != NULL ? root->digest : "";
-  gboolean ok = strlen (hex) == 64;
-  for (guint i = 0; ok && i < 32; i++) {
-    int high = g_ascii_xdigit_value (hex[2 * i]), low = g_ascii_xdigit_value (hex[2 * i + 1]);
-    ok = high >= 0 && low >= 0;
-    digest[i] = (guint8) (high << 4 | low);
-  }
-  if (!ok)
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "the stored digest of the root certificate is damaged");
-  return ok;
-}
-
-static gboolean
 fill_rotate (SwarmOperation *self, SwarmTx *tx, GError **error)
 {
   const SwarmCluster *cluster = swarm_store_cluster (self->control->store);
-  guint8 digest[32];
   if (cluster == NULL || cluster->root_ca == NULL || cluster->root_ca->tokens == NULL) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "there is no cluster yet");
     return FALSE;
   }
-  if (!digest_of (cluster->root_ca, digest, error))
+  g_autofree char *token = swarm_control_token_under (self->control->random, cluster->root_ca->digest, error);
+  if (token == NULL)
     return FALSE;
   g_autoptr (SwarmCluster) copy = swarm_cluster_copy (cluster);
   SwarmRootCA *root = swarm_root_ca_copy (cluster->root_ca);
   SwarmJoinTokens *tokens = swarm_join_tokens_copy (root->tokens);
   g_free (self->text);
-  self->text = swarm_control_make_token (self->control->random, digest);
+  self->text = g_steal_pointer (&token);
   swarm_string_set (self->number == SWARM_ROLE_MANAGER ? &tokens->manager : &tokens->worker, self->text);
   swarm_join_tokens_unref (root->tokens);
   root->tokens = tokens;

@@ -21,6 +21,12 @@ swarm_control_set_schedulers (SwarmControl *self, SwarmSchedulerSet *schedulers)
 }
 
 void
+swarm_control_set_crypto (SwarmControl *self, SwarmCrypto *crypto)
+{
+  self->crypto = crypto;
+}
+
+void
 swarm_control_unref (SwarmControl *self)
 {
   if (--self->ref_count == 0)

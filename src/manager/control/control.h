@@ -27,6 +27,9 @@ void swarm_control_free (SwarmControl *self);
 /* The strategies that specs may name; NULL (the default): any. Must outlive the control. */
 void swarm_control_set_schedulers (SwarmControl *self, SwarmSchedulerSet *schedulers);
 
+/* What root rotations are made with; NULL (the default): there are none. */
+void swarm_control_set_crypto (SwarmControl *self, SwarmCrypto *crypto);
+
 /* ---- cluster (control/cluster.c) ---- */
 /* What the founding manager knows of itself and its fresh root. Borrowed during the call. */
 typedef struct {
@@ -59,6 +62,10 @@ void swarm_control_rotate_token (SwarmControl *self, const char *role, const cha
 void swarm_control_rotate_unlock_key (SwarmControl *self, const char *request_id, SwarmControlFunc done, gpointer data);
 /* `SWMTKN-1-<digest base 36, 50>-<16 random bytes base 36, 25>`. Caller frees. */
 char *swarm_control_make_token (SwarmRandom *random, const guint8 root_digest[32]);
+/* Same for a digest in hexadecimal. NULL: it is damaged. */
+char *swarm_control_token_under (SwarmRandom *random, const char *hex_digest, GError **error);
+/* The external CA of @config that signs under @root_cert (PEM); one that names no root signs under @present_cert. Borrowed; NULL: none. */
+const SwarmExternalCA *swarm_control_external_ca (const SwarmCAConfig *config, const char *root_cert, const char *present_cert);
 
 /* ---- services (control/service.c) ---- */
 /* Everything control checks about a service spec that is not field-local, also across services (ports, names). @self_id: the

@@ -16,6 +16,7 @@ struct _SwarmControl {
   const SwarmMembers *members; /* may be NULL */
   SwarmCounts *counts;
   SwarmSchedulerSet *schedulers; /* may be NULL */
+  SwarmCrypto *crypto;           /* may be NULL */
 };
 
 /* Adds the changes to @tx. FALSE: refused. @self->id and ->text become the reply. */
@@ -43,6 +44,9 @@ struct _SwarmOperation {
 
 /* keys.c: gives a fresh copy of the cluster an unlock key, or takes it away, as its spec says. */
 void swarm_control_follow_encryption (SwarmControl *self, SwarmCluster *cluster);
+
+/* ca.c: begins a root rotation in a fresh copy of the cluster when its spec, against the config @before, asks for one. A signing key leaves the spec. */
+gboolean swarm_control_follow_ca (SwarmControl *self, SwarmCluster *cluster, const SwarmCAConfig *before, GError **error);
 
 SwarmOperation *swarm_operation_new (SwarmControl *control, SwarmOperationFill fill, const SwarmId *id, const char *request_id,
                                      SwarmControlFunc done, gpointer data);
