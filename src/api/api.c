@@ -140,6 +140,13 @@ swarm_api_set_state (SwarmApi *self, SwarmLocalState state, const char *error)
 }
 
 void
+swarm_api_stale_changed (SwarmApi *self)
+{
+  static const char *const names[] = { "StaleSince", NULL };
+  changed (self, names);
+}
+
+void
 swarm_api_set_identity (SwarmApi *self, const SwarmId *node, const SwarmId *cluster, const char *node_addr)
 {
   static const char *const names[] = { "NodeID", "ClusterID", "NodeAddr", NULL };

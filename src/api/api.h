@@ -46,6 +46,8 @@ typedef struct {
   void (*consensus_message) (gpointer agent, const SwarmPeer *peer, GVariant *args);
   void (*consensus_join) (gpointer agent, SwarmInvocation *invocation);
   void (*relay) (gpointer agent, SwarmInvocation *invocation);
+  /* Wall clock µs of the moment up to which this manager knows the cluster, while it knows no leader; 0: it answers with what is current. */
+  gint64 (*stale_since) (gpointer agent);
   void (*stream_logs) (gpointer agent, SwarmInvocation *invocation);
 } SwarmApiHooks;
 
@@ -74,6 +76,8 @@ const SwarmBusKind *const *swarm_api_wire_kinds (void);
 void swarm_api_set_manager (SwarmApi *self, SwarmStore *store, SwarmManager *manager);
 /* Who leads, or which managers are members, changed: announces it of the managers' objects. */
 void swarm_api_members_changed (SwarmApi *self);
+/* Whether answers are current, changed. */
+void swarm_api_stale_changed (SwarmApi *self);
 /* The one setter of the local state; announces it. @error may be NULL. */
 void swarm_api_set_state (SwarmApi *self, SwarmLocalState state, const char *error);
 /* Announces changed identity properties of the Manager object. */

@@ -58,6 +58,7 @@ manager_info (SwarmInvocation *invocation, gpointer object, GVariant *args)
     swarm_store_foreach (self->store, SWARM_KIND_NODE, count_manager, &managers);
     g_variant_dict_insert (&info, "Nodes", "t", (guint64) swarm_store_count (self->store, SWARM_KIND_NODE));
     g_variant_dict_insert (&info, "Managers", "t", managers);
+    g_variant_dict_insert (&info, "StaleSince", "x", self->hooks->stale_since (self->agent));
     g_variant_dict_insert_value (&info, "Cluster", swarm_api_cluster_variant (self, cluster));
   }
   swarm_invocation_return (invocation, g_variant_new ("(@a{sv})", g_variant_dict_end (&info)));
@@ -292,6 +293,13 @@ get_error (gpointer object, gpointer data)
   return g_variant_new_string (self->error != NULL ? self->error : "");
 }
 
+static GVariant *
+get_stale_since (gpointer object, gpointer data)
+{
+  SwarmApi *self = data;
+  return g_variant_new_int64 (self->store != NULL ? self->hooks->stale_since (self->agent) : 0);
+}
+
 static const SwarmBusProperty manager_properties[] = {
   { "Version", "s", get_version, TRUE, "Version of the agent." },
   { "NodeID", "s", get_node_id, FALSE, "This host's node id; empty when it is in no cluster." },
@@ -300,6 +308,8 @@ static const SwarmBusProperty manager_properties[] = {
   { "LocalNodeState", "s", get_local_state, FALSE, "inactive, pending, active, error or locked." },
   { "ControlAvailable", "b", get_control_available, FALSE, "Whether this node is a manager." },
   { "Error", "s", get_error, FALSE, "Why the state is error; else empty." },
+  { "StaleSince", "x", get_stale_since, FALSE,
+    "While this manager knows of no leader, its answers are what it knew then (us since 1970); 0: they are current." },
   { NULL },
 };
 

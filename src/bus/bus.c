@@ -122,6 +122,7 @@ swarm_bus_new (const char *address, GError **error)
   self->last_activity = swarm_bus_boottime ();
   self->invocations = g_hash_table_new (NULL, NULL);
   self->pending_by_sender = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->missing = g_hash_table_new (NULL, NULL);
   g_queue_init (&self->lists);
   self->client = swarm_bus_client_new (self);
   if (!dbus_connection_add_filter (connection, received, self, NULL))
@@ -142,6 +143,7 @@ forget_invocations (SwarmBus *self)
     ((SwarmInvocation *) key)->bus = NULL;
   g_hash_table_unref (self->invocations);
   g_hash_table_unref (self->pending_by_sender);
+  g_hash_table_unref (self->missing);
 }
 
 void
@@ -152,6 +154,7 @@ swarm_bus_free (SwarmBus *self)
   if (self->polkit != NULL)
     swarm_bus_polkit_stop (self->polkit);
   swarm_bus_drop_lists (self);
+  swarm_bus_drop_missing (self);
   swarm_bus_client_free (self->client);
   g_clear_pointer (&self->polkit, swarm_bus_polkit_free);
   g_clear_pointer (&self->changes, swarm_bus_changes_free);
@@ -250,6 +253,13 @@ swarm_bus_set_filter (SwarmBus *self, SwarmBusFilter filter, gpointer data)
 {
   self->filter = filter;
   self->filter_data = data;
+}
+
+void
+swarm_bus_set_behind (SwarmBus *self, SwarmBusBehind func, gpointer data)
+{
+  self->behind = func;
+  self->behind_data = data;
 }
 
 void

@@ -31,6 +31,14 @@ void swarm_bus_set_filter (SwarmBus *self, SwarmBusFilter filter, gpointer data)
  * caller vanished before it was let in leaves no trail, for nothing happened. */
 void swarm_bus_set_audit (SwarmBus *self, SwarmBusAudit audit, gpointer data);
 
+/* A call of a known method for an object that is not there, in a process whose objects may be behind those that others have told the caller of.
+ * TRUE: taken over; swarm_bus_look_again() is called later, once, and the call is answered by what is there then. At most 256 wait. */
+typedef struct _SwarmBusMissing SwarmBusMissing;
+typedef gboolean (*SwarmBusBehind) (SwarmBusMissing *missing, gpointer data);
+void swarm_bus_set_behind (SwarmBus *self, SwarmBusBehind func, gpointer data);
+/* Frees @missing; also after the bus is gone. */
+void swarm_bus_look_again (SwarmBusMissing *missing);
+
 /* Says that properties changed; coalesced to at most ten signals per object and second. @now: caused by a call, does not wait
  * and leaves before any later reply. Values are read when the signal leaves. @names: NULL-terminated property names, NULL: all non-constant. */
 void swarm_bus_emit_changed (SwarmBus *self, const char *path, const char *iface, const char *const *names, gboolean now);

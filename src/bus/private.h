@@ -40,6 +40,9 @@ struct _SwarmBus {
   gpointer filter_data;
   SwarmBusAudit audit;
   gpointer audit_data;
+  SwarmBusBehind behind;
+  gpointer behind_data;
+  GHashTable *missing; /* SwarmBusMissing *: calls that wait for their object */
   gint64 last_activity;
   GHashTable *invocations;       /* SwarmInvocation *, not yet answered */
   GHashTable *pending_by_sender; /* name → count */
@@ -99,6 +102,8 @@ void swarm_bus_drop_lists (SwarmBus *self);
 
 /* ---- server.c ---- */
 void swarm_bus_server_call (SwarmBus *self, DBusMessage *message);
+/* Calls that wait for their object are forgotten. */
+void swarm_bus_drop_missing (SwarmBus *self);
 /* Runs @invocation, which was let in: looks its object up, asks the filter, calls the handler. */
 void swarm_bus_run (SwarmInvocation *invocation);
 

@@ -75,6 +75,64 @@ refuse_absent (SwarmBus *self, DBusMessage *call)
   return TRUE;
 }
 
+/* ---- calls whose object may be on its way here ---- */
+
+#define MAX_MISSING 256
+
+struct _SwarmBusMissing {
+  SwarmBus *bus; /* NULL: gone */
+  DBusMessage *call;
+};
+
+static void serve (SwarmBus *self, DBusMessage *call, gboolean may_wait);
+
+void
+swarm_bus_look_again (SwarmBusMissing *missing)
+{
+  if (missing->bus != NULL) {
+    g_hash_table_remove (missing->bus->missing, missing);
+    serve (missing->bus, missing->call, FALSE);
+  }
+  dbus_message_unref (missing->call);
+  g_free (missing);
+}
+
+void
+swarm_bus_drop_missing (SwarmBus *self)
+{
+  GHashTableIter iter;
+  gpointer missing;
+
+  g_hash_table_iter_init (&iter, self->missing);
+  while (g_hash_table_iter_next (&iter, &missing, NULL))
+    ((SwarmBusMissing *) missing)->bus = NULL;
+  g_hash_table_remove_all (self->missing);
+}
+
+/* Only a call that would be served if its object were there. */
+static gboolean
+wait_for_object (SwarmBus *self, DBusMessage *call)
+{
+  const char *tail;
+  const SwarmBusKind *kind = swarm_bus_find_kind (self->kinds, dbus_message_get_path (call), &tail);
+  SwarmBusMissing *missing;
+
+  if (self->behind == NULL || g_hash_table_size (self->missing) >= MAX_MISSING || kind == NULL || *tail == '\0'
+      || !swarm_bus_kind_on_bus (kind)
+      || swarm_bus_find_method (kind, dbus_message_get_interface (call), dbus_message_get_member (call)) == NULL)
+    return FALSE;
+  missing = g_new0 (SwarmBusMissing, 1);
+  missing->bus = self;
+  missing->call = dbus_message_ref (call);
+  g_hash_table_add (self->missing, missing);
+  if (self->behind (missing, self->behind_data))
+    return TRUE;
+  g_hash_table_remove (self->missing, missing);
+  dbus_message_unref (call);
+  g_free (missing);
+  return FALSE;
+}
+
 static void
 unknown_object (SwarmBus *self, DBusMessage *call)
 {
@@ -345,23 +403,20 @@ is_standard_interface (const char *iface)
   return FALSE;
 }
 
-void
-swarm_bus_server_call (SwarmBus *self, DBusMessage *call)
+static void
+serve (SwarmBus *self, DBusMessage *call, gboolean may_wait)
 {
   const char *iface = dbus_message_get_interface (call), *member = dbus_message_get_member (call), *tail = NULL;
   const SwarmBusKind *kind = NULL;
   const SwarmBusMethod *method = NULL;
 
-  self->last_activity = swarm_bus_boottime ();
-  if (dbus_message_get_sender (call) == NULL)
-    return;
   if (find_object (self, dbus_message_get_path (call), &kind, &tail) != NULL)
     method = swarm_bus_find_method (kind, iface, member);
   else
     kind = NULL;
   if (method != NULL && method->action != SWARM_ACTION_WIRE_ONLY)
     table_call (self, call, kind, method, tail);
-  else if (standard_call (self, call))
+  else if (standard_call (self, call) || (kind == NULL && may_wait && wait_for_object (self, call)))
     return;
   else if (kind == NULL && !refuse_absent (self, call))
     unknown_object (self, call);
@@ -372,4 +427,12 @@ swarm_bus_server_call (SwarmBus *self, DBusMessage *call)
   else
     reply_errorf (self, call, DBUS_ERROR_UNKNOWN_METHOD, "no such method: %s%s%s", iface != NULL ? iface : "",
                   iface != NULL ? "." : "", member);
+}
+
+void
+swarm_bus_server_call (SwarmBus *self, DBusMessage *call)
+{
+  self->last_activity = swarm_bus_boottime ();
+  if (dbus_message_get_sender (call) != NULL)
+    serve (self, call, TRUE);
 }

@@ -82,6 +82,7 @@ struct _SwarmConsensus {
   guint64 echo_from, echo_term;
   gint64 started_at;
   gint64 heard_leader; /* boottime */
+  gint64 current_at;   /* boottime: see swarm_consensus_current_at(), but while it leads */
 
   SwarmTimer *raft_timer;
   gint64 raft_due;
@@ -136,6 +137,9 @@ boottime (SwarmConsensus *self)
 {
   return swarm_clock_boottime (self->config.clock);
 }
+
+/* Boottime when a message was made that a majority of voters has confirmed; 0: none in this term. */
+gint64 traffic_confirmed_at (SwarmConsensus *self);
 
 static inline gint64
 election_us (SwarmConsensus *self)

@@ -106,6 +106,9 @@ void swarm_consensus_propose (SwarmConsensus *self, GBytes *entry, SwarmConsensu
 void swarm_consensus_barrier (SwarmConsensus *self, SwarmConsensusDoneFunc done, gpointer data);
 /* TRUE while a majority has confirmed the leadership recently enough that nobody else can lead: what is applied here is current. Check before answering. */
 gboolean swarm_consensus_has_lease (SwarmConsensus *self);
+/* Boottime µs when this member last knew that what it has is current: as leader, when a majority confirmed that; else when it heard from the
+ * leader. 0: not since its start. */
+gint64 swarm_consensus_current_at (SwarmConsensus *self);
 /* Any member: done once @index is applied here (a client reads its own writes), TIMED_OUT after @timeout_us. */
 void swarm_consensus_wait (SwarmConsensus *self, guint64 index, gint64 timeout_us, SwarmConsensusDoneFunc done, gpointer data);
 

@@ -305,6 +305,8 @@ engine_step (SwarmConsensus *self, struct raft_event *event)
     return FALSE;
   }
   consensus_ref (self);
+  if (state == RAFT_LEADER && self->raft.state != RAFT_LEADER)
+    self->current_at = MAX (self->current_at, traffic_confirmed_at (self));
   update_meta (self);
   if (update.flags & (RAFT_UPDATE_ENTRIES))
     persist_entries (self, &update);

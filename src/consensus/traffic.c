@@ -272,7 +272,7 @@ receive_append (SwarmConsensus *self, Message *message, const SwarmId *from)
     self->echo = message->stamp;
     self->echo_from = message->from;
     self->echo_term = args->term;
-    self->heard_leader = boottime (self);
+    self->heard_leader = self->current_at = boottime (self);
   }
   do {
     guint end = MIN (start + 1, n);
@@ -443,23 +443,14 @@ compare_down (gconstpointer a, gconstpointer b)
   return x > y ? -1 : x < y;
 }
 
-/* Followers that took in a message of ours vote for nobody else for an election timeout after it. The lease counts from when the
- * message was made that a majority has confirmed (Raft dissertation, 6.4.1). */
-gboolean
-swarm_consensus_has_lease (SwarmConsensus *self)
+gint64
+traffic_confirmed_at (SwarmConsensus *self)
 {
   guint64 confirmed[MAX_MEMBERS];
-  guint voters, n = 0;
-  const struct raft_server *own;
+  guint voters = conf_voters (&self->raft.configuration), n = 0;
 
-  if (!is_ready_leader (self) || self->tainted_term == raft_current_term (&self->raft) || membership_transferring (self))
-    return FALSE;
-  own = conf_find (&self->raft.configuration, self->raft.id);
-  if (own == NULL || own->role != RAFT_VOTER)
-    return FALSE;
-  voters = conf_voters (&self->raft.configuration);
-  if (voters == 1)
-    return TRUE;
+  if (voters <= 1)
+    return boottime (self);
   for (guint i = 0; i < self->raft.configuration.n; i++) {
     const struct raft_server *server = &self->raft.configuration.servers[i];
     Peer *peer = self->peers != NULL ? g_hash_table_lookup (self->peers, &(guint64){ server->id }) : NULL;
@@ -469,6 +460,28 @@ swarm_consensus_has_lease (SwarmConsensus *self)
   }
   qsort (confirmed, n, sizeof *confirmed, compare_down);
   /* Half of the voters, rounded down, are a majority together with this node. */
-  return confirmed[voters / 2 - 1] > 0
-         && boottime (self) < (gint64) confirmed[voters / 2 - 1] + election_us (self) * LEASE_SIXTEENTHS / 16;
+  return (gint64) confirmed[voters / 2 - 1];
+}
+
+/* Followers that took in a message of ours vote for nobody else for an election timeout after it. The lease counts from when the
+ * message was made that a majority has confirmed (Raft dissertation, 6.4.1). */
+gboolean
+swarm_consensus_has_lease (SwarmConsensus *self)
+{
+  const struct raft_server *own;
+  gint64 confirmed;
+
+  if (!is_ready_leader (self) || self->tainted_term == raft_current_term (&self->raft) || membership_transferring (self))
+    return FALSE;
+  own = conf_find (&self->raft.configuration, self->raft.id);
+  if (own == NULL || own->role != RAFT_VOTER)
+    return FALSE;
+  confirmed = traffic_confirmed_at (self);
+  return confirmed > 0 && boottime (self) < confirmed + election_us (self) * LEASE_SIXTEENTHS / 16;
+}
+
+gint64
+swarm_consensus_current_at (SwarmConsensus *self)
+{
+  return raft_leads (self) ? MAX (traffic_confirmed_at (self), self->current_at) : self->current_at;
 }

@@ -2,6 +2,7 @@
 #include "ctl/client.h"
 #include "base/error.h"
 #include "base/id.h"
+#include "ctl/format.h"
 #include "ctl/polkit-agent.h"
 #include <stdio.h>
 #include <string.h>
@@ -109,6 +110,7 @@ call_once (CtlContext *context, const char *path, const char *iface, const char 
 GVariant *
 ctl_call (CtlContext *context, const char *path, const char *iface, const char *member, GVariant *args, GError **error)
 {
+  context->has_read = TRUE;
   return call_once (context, path, iface, member, args, READ_TIMEOUT_MS, NULL, error);
 }
 
@@ -148,6 +150,38 @@ ctl_call_write (CtlContext *context, const char *path, const char *iface, const 
     g_clear_pointer (&context->bus, swarm_bus_free);
     g_usleep (RETRY_DELAY_US);
   }
+}
+
+char *
+ctl_stale_text (gint64 stale_since, gint64 now)
+{
+  g_autofree char *age = stale_since > 0 ? ctl_go_duration (MAX (now - stale_since, 0) / G_USEC_PER_SEC * 1000000000) : NULL;
+
+  if (age == NULL)
+    return NULL;
+  return g_strdup_printf (_ ("WARNING: The swarm does not have a leader: this is what this manager knew %s ago."), age);
+}
+
+void
+ctl_warn_if_stale (CtlContext *context)
+{
+  g_autoptr (GVariant) reply = NULL;
+  g_autoptr (GVariant) value = NULL;
+  g_autofree char *text = NULL;
+
+  if (!context->has_read || context->bus == NULL)
+    return;
+  reply = ctl_call (context, CTL_PATH, "org.freedesktop.DBus.Properties", "Get",
+                    g_variant_new ("(ss)", CTL_MANAGER_IFACE, "StaleSince"), NULL);
+  if (reply == NULL || !g_variant_is_of_type (reply, G_VARIANT_TYPE ("(v)")))
+    return;
+  g_variant_get (reply, "(v)", &value);
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_INT64))
+    text = ctl_stale_text (g_variant_get_int64 (value), g_get_real_time ());
+  if (text == NULL)
+    return;
+  fflush (stdout);
+  g_printerr ("%s\n", text);
 }
 
 JsonNode *

@@ -21,9 +21,14 @@ struct _CtlContext {
   const char *host;     /* -H; NULL: this machine */
   SwarmBus *bus;        /* opened by the first call */
   gboolean interrupted; /* Ctrl-C while waiting */
+  gboolean has_read;    /* something of the cluster is shown, or decided upon */
 };
 
 void ctl_context_close (CtlContext *context);
+/* Says how old what was read is when the manager knew of no leader. */
+void ctl_warn_if_stale (CtlContext *context);
+/* "WARNING: …"; NULL: it is current. Caller frees. */
+char *ctl_stale_text (gint64 stale_since, gint64 now);
 
 /* D-Bus address that reaches the system bus of @host over ssh. Caller frees. */
 char *ctl_ssh_address (const char *host, GError **error);

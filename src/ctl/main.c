@@ -106,6 +106,8 @@ run_command (const CtlCommand *command, const char *host, int argc, char **argv)
     return report (command, error);
   context.host = ctl_args_host (args) != NULL ? ctl_args_host (args) : host;
   ok = command->run (&context, &error);
+  if (ok)
+    ctl_warn_if_stale (&context);
   ctl_context_close (&context);
   return ok ? EXIT_DONE : report (command, error);
 }

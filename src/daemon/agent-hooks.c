@@ -60,8 +60,19 @@ swarm_agent_filter (SwarmInvocation *invocation, gpointer data)
   if (self->stack == NULL || (method->flags & SWARM_METHOD_LOCAL) != 0 || (method->action == SWARM_ACTION_WIRE_ONLY && !write))
     return FALSE;
   SwarmConsensus *consensus = swarm_stack_consensus (self->stack);
-  if (swarm_consensus_is_leader (consensus))
-    return FALSE;
+  gboolean relayed = swarm_invocation_is_relayed (invocation);
+  if (swarm_consensus_is_leader (consensus)) {
+    if (!write)
+      return swarm_agent_confirm_read (self, invocation);
+    if (relayed || method->action == SWARM_ACTION_WIRE_ONLY)
+      return FALSE;
+    swarm_agent_relay (self, &self->membership->node, invocation); /* to itself: should it lose the lead meanwhile, the next one is asked */
+    return TRUE;
+  }
+  if (relayed) { /* it led when the call came; whoever relayed it knows better now */
+    swarm_invocation_fail_literal (invocation, SWARM_ERROR_NO_QUORUM, SWARM_NO_LEADER_TEXT);
+    return TRUE;
+  }
   SwarmId leader = swarm_consensus_leader (consensus);
   if (swarm_id_is_nil (&leader) || swarm_id_equal (&leader, &self->membership->node)) {
     if (!write)
@@ -253,6 +264,19 @@ hook_info (gpointer agent, GVariantDict *info)
   g_variant_dict_insert (info, "Warnings", "^as", warnings);
 }
 
+static gint64
+hook_stale_since (gpointer agent)
+{
+  SwarmAgent *self = agent;
+  if (self->stack == NULL || self->no_leader_since == 0)
+    return 0;
+  gint64 current_at = swarm_consensus_current_at (swarm_stack_consensus (self->stack));
+  gint64 age = swarm_clock_boottime (self->clock) - current_at;
+  if (current_at == 0) /* not heard of anybody since the start: as old as its log */
+    return MAX (swarm_store_newest_stamp (swarm_stack_store (self->stack)), 1);
+  return MAX (swarm_clock_now (self->clock) - age, 1);
+}
+
 typedef struct {
   char *image;
   SwarmApiImageFunc func;
@@ -328,6 +352,7 @@ swarm_agent_hooks (void)
     .consensus_message = hook_consensus_message,
     .consensus_join = hook_consensus_join,
     .relay = swarm_agent_relay_hook,
+    .stale_since = hook_stale_since,
     .stream_logs = swarm_agent_stream_logs,
   };
   return &hooks;

@@ -184,15 +184,20 @@ void swarm_agent_audit (SwarmInvocation *invocation, SwarmAuditResult result, GV
 void swarm_agent_audit_connection (const char *address, const GError *error, guint suppressed, gpointer data);
 void swarm_agent_audit_call (const SwarmPeer *peer, const char *member, const GError *error, guint suppressed, gpointer data);
 
+/* ---- agent-behind.c ---- */
+gboolean swarm_agent_behind (SwarmBusMissing *missing, gpointer data);
+
 /* ---- agent-relay.c ---- */
 #define SWARM_NO_LEADER_TEXT \
   "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online."
-/* Has the leader answer a call. @leader nil: none is known, a write waits a moment for the next one. */
+/* Has the leader (maybe this manager) answer a call. @leader nil: none is known, a write waits a moment for the next one. */
 void swarm_agent_relay (SwarmAgent *self, const SwarmId *leader, SwarmInvocation *invocation);
 /* Another leader, or none: calls that wait for the one before end, or are asked anew. */
 void swarm_agent_relays_follow_lead (SwarmAgent *self);
 /* The agent leaves or stops: what waits for a leader is refused. */
 void swarm_agent_relays_end (SwarmAgent *self);
+/* This manager leads: FALSE: what it knows is current, the read can be answered at once. TRUE: it runs when that is proven. */
+gboolean swarm_agent_confirm_read (SwarmAgent *self, SwarmInvocation *invocation);
 /* The leader's side: Relay.Call. */
 void swarm_agent_relay_hook (gpointer agent, SwarmInvocation *invocation);
 

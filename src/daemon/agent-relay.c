@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Calls that the leader answers for a follower: both sides. A read that gets no answer is answered here; of a write nobody knows. */
+/* Calls that the leader answers, for a follower or for itself: both sides. A read that gets no answer is answered here. A write keeps its request id
+ * on the whole way, also when the leader is lost: whoever leads next is asked with the same id, and it is done once (store/requests.h). */
 #include "api/private.h"
 #include "base/error.h"
 #include "bus/wire.h"
@@ -9,8 +10,9 @@
 #define OWN_WRITE_TIMEOUT_US (5 * G_USEC_PER_SEC)
 /* An election takes a second or two: so long a write waits for the next leader. Where none was known for longer, it is refused at once. */
 #define HOLD_US (3 * G_USEC_PER_SEC)
-#define HOLD_TRIES 5
+#define HOLD_TRIES 12
 #define MAX_HELD 256
+#define ASK_AGAIN_US (250 * G_TIME_SPAN_MILLISECOND)
 
 /* D-Bus has no empty tuple: "no arguments" travels as FALSE. Borrowed or floating: for g_variant_new ("v"). */
 static GVariant *
@@ -28,16 +30,27 @@ unpack_tuple (GVariant *packed)
   return value;
 }
 
-/* ---- the follower's side ---- */
+/* ---- where the call came in ---- */
 
 typedef struct {
   SwarmAgent *agent;
-  SwarmInvocation *invocation; /* NULL: answered; what the leader says is dropped */
-  SwarmId leader; /* nil: none was known */
+  SwarmInvocation *invocation; /* NULL: answered, or gone on in another relay; what the leader says is dropped */
+  SwarmId leader; /* who was asked, maybe this manager; nil: nobody yet */
   GVariant *reply;
   guint tries;
+  gboolean unsure;   /* a leader was asked and did not answer: it may have been done */
   gint64 held_until; /* boottime */
+  gint64 ask_again;  /* boottime: whoever leads then, if it is the same */
 } Relay;
+
+static Relay *
+relay_new (SwarmAgent *self, SwarmInvocation *invocation)
+{
+  Relay *relay = g_new0 (Relay, 1);
+  relay->agent = self;
+  relay->invocation = invocation;
+  return relay;
+}
 
 static void
 relay_free (Relay *relay)
@@ -46,17 +59,43 @@ relay_free (Relay *relay)
   g_free (relay);
 }
 
-static void
-relay_caught_up (guint64 index, const GError *error, gpointer data)
+static gboolean
+is_write (SwarmInvocation *invocation)
 {
-  Relay *relay = data; /* the write is done in any case; being late here is no error */
-  swarm_invocation_return (relay->invocation, relay->reply);
+  return (swarm_invocation_method (invocation)->flags & SWARM_METHOD_WRITE) != 0;
+}
+
+static gboolean
+is_own (SwarmAgent *self, const SwarmId *node)
+{
+  return self->membership != NULL && swarm_id_equal (node, &self->membership->node);
+}
+
+/* Nobody was found who answers for the cluster. */
+static void
+relay_give_up (Relay *relay)
+{
+  if (relay->unsure)
+    swarm_invocation_fail_literal (relay->invocation, SWARM_ERROR_UNKNOWN,
+                                   "The leader was lost before its answer came: the change may have been made or not.");
+  else
+    swarm_invocation_fail_literal (relay->invocation, SWARM_ERROR_NO_QUORUM, SWARM_NO_LEADER_TEXT);
   relay_free (relay);
 }
 
+/* ---- waiting for a leader ---- */
+
 static void held_due (gpointer data);
 
-/* A write that has not happened waits for the next leader. FALSE: there is no point in it. */
+static void
+arm_held (SwarmAgent *self)
+{
+  if (self->held != NULL && self->held->len > 0 && self->held_timer == NULL)
+    self->held_timer = swarm_clock_timer (self->clock, ASK_AGAIN_US, SWARM_PRIORITY_NORMAL, held_due, self);
+}
+
+/* A write waits for the next leader. One that has been sent has its request id: whoever leads next knows whether it was done, and does it
+ * only if not. FALSE: there is no point in it. */
 static gboolean
 relay_hold (Relay *relay)
 {
@@ -71,59 +110,72 @@ relay_hold (Relay *relay)
   if (self->held->len >= MAX_HELD)
     return FALSE;
   relay->held_until = now + HOLD_US;
+  relay->ask_again = now + ASK_AGAIN_US;
   g_ptr_array_add (self->held, relay);
-  if (self->held_timer == NULL)
-    self->held_timer = swarm_clock_timer (self->clock, HOLD_US, SWARM_PRIORITY_NORMAL, held_due, self);
+  arm_held (self);
   return TRUE;
-}
-
-/* In order; the first is due first. */
-static void
-held_due (gpointer data)
-{
-  SwarmAgent *self = data;
-  gint64 now = swarm_clock_boottime (self->clock);
-  self->held_timer = NULL;
-  while (self->held->len > 0 && ((Relay *) self->held->pdata[0])->held_until <= now) {
-    Relay *relay = g_ptr_array_steal_index (self->held, 0);
-    swarm_invocation_fail_literal (relay->invocation, SWARM_ERROR_NO_QUORUM, SWARM_NO_LEADER_TEXT);
-    relay_free (relay);
-  }
-  if (self->held->len > 0)
-    self->held_timer = swarm_clock_timer (self->clock, ((Relay *) self->held->pdata[0])->held_until - now, SWARM_PRIORITY_NORMAL, held_due, self);
 }
 
 void
 swarm_agent_relays_end (SwarmAgent *self)
 {
+  g_autoptr (GPtrArray) held = g_steal_pointer (&self->held);
   swarm_clock_clear_timer (self->clock, &self->held_timer);
-  for (guint i = 0; self->held != NULL && i < self->held->len; i++) {
-    Relay *relay = self->held->pdata[i];
-    swarm_invocation_fail_literal (relay->invocation, SWARM_ERROR_NO_QUORUM, SWARM_NO_LEADER_TEXT);
-    relay_free (relay);
-  }
-  g_clear_pointer (&self->held, g_ptr_array_unref);
+  for (guint i = 0; held != NULL && i < held->len; i++)
+    relay_give_up (held->pdata[i]);
 }
 
-/* The leader gave no answer, or not the one that was asked for. TRUE: @relay goes on. */
+/* ---- asking the leader ---- */
+
+static void
+relay_caught_up (guint64 index, const GError *error, gpointer data)
+{
+  Relay *relay = data; /* the write is done in any case; being late here is no error */
+  swarm_invocation_return (relay->invocation, relay->reply);
+  relay_free (relay);
+}
+
+/* What the leader says when it does not know, or can know no more, whether the change was made: that it lost its lead, or stops. */
 static gboolean
+is_lost (const GError *error)
+{
+  static const int codes[] = { SWARM_ERROR_TIMED_OUT, SWARM_ERROR_UNAVAILABLE, SWARM_ERROR_UNKNOWN, SWARM_ERROR_CANCELLED };
+  for (guint i = 0; i < G_N_ELEMENTS (codes); i++)
+    if (g_error_matches (error, SWARM_ERROR, codes[i]))
+      return TRUE;
+  return FALSE;
+}
+
+/* The leader gave no answer, or not the one that was asked for. Takes @relay. */
+static void
 relay_failed (Relay *relay, const GError *error)
 {
-  gboolean nothing_happened = g_error_matches (error, SWARM_ERROR, SWARM_ERROR_NO_QUORUM);
-  if (nothing_happened && (swarm_invocation_method (relay->invocation)->flags & SWARM_METHOD_WRITE) != 0 && relay_hold (relay))
-    return TRUE;
-  SwarmInvocation *invocation = g_steal_pointer (&relay->invocation);
-  gboolean write = (swarm_invocation_method (invocation)->flags & SWARM_METHOD_WRITE) != 0;
-  gboolean lost = g_error_matches (error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT) || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE);
-  gboolean away = lost || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_NO_QUORUM);
-  if (write && lost)
-    swarm_invocation_fail_literal (invocation, SWARM_ERROR_UNKNOWN,
-                                   "The connection to the leader broke before its answer came: the change may have been made or not.");
-  else if (!write && away && relay->agent->stack != NULL)
-    swarm_invocation_run (invocation, TRUE); /* better an old answer than none */
+  gboolean lost = is_lost (error), away = lost || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_NO_QUORUM);
+  gboolean write = is_write (relay->invocation);
+  gboolean patient = !g_error_matches (error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT); /* a leader that is silent for so long, but leads */
+  relay->unsure |= write && lost;
+  if (write && away) {
+    if (!patient || !relay_hold (relay))
+      relay_give_up (relay);
+    return;
+  }
+  if (!write && away && relay->agent->stack != NULL)
+    swarm_invocation_run (relay->invocation, TRUE); /* better an old answer than none */
   else
-    swarm_invocation_fail (invocation, error);
-  return FALSE;
+    swarm_invocation_fail (relay->invocation, error);
+  relay_free (relay);
+}
+
+/* FALSE: nobody waits for the answer any more, @relay is gone. */
+static gboolean
+relay_take_back (Relay *relay)
+{
+  if (relay->invocation == NULL) {
+    relay_free (relay);
+    return FALSE;
+  }
+  g_ptr_array_remove_fast (relay->agent->relays, relay);
+  return TRUE;
 }
 
 static void
@@ -132,16 +184,12 @@ relay_reply (GVariant *reply, const GError *error, gpointer data)
   Relay *relay = data;
   guint64 index;
   g_autoptr (GError) local = NULL;
-  if (relay->invocation == NULL) {
-    relay_free (relay);
+  if (!relay_take_back (relay))
     return;
-  }
-  g_ptr_array_remove_fast (relay->agent->relays, relay);
   if (error == NULL && !g_variant_is_of_type (reply, G_VARIANT_TYPE ("(vt)")))
-    error = local = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_UNKNOWN, "the leader's answer is not one to a relayed call");
+    error = local = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_FAILED, "the leader's answer is not one to a relayed call");
   if (error != NULL) {
-    if (!relay_failed (relay, error))
-      relay_free (relay);
+    relay_failed (relay, error);
     return;
   }
   g_autoptr (GVariant) inner = NULL;
@@ -153,21 +201,61 @@ relay_reply (GVariant *reply, const GError *error, gpointer data)
     swarm_consensus_wait (swarm_stack_consensus (relay->agent->stack), index, OWN_WRITE_TIMEOUT_US, relay_caught_up, relay);
 }
 
+static void
+own_reply (GVariant *reply, const GError *error, gpointer data)
+{
+  Relay *relay = data;
+  if (!relay_take_back (relay))
+    return;
+  if (error != NULL) {
+    relay_failed (relay, error);
+    return;
+  }
+  swarm_invocation_return (relay->invocation, reply);
+  relay_free (relay);
+}
+
+/* One id over the whole way, also when it is sent to the next leader: should the call be repeated, it is done once. */
+static void
+ensure_request_id (SwarmAgent *self, SwarmInvocation *invocation)
+{
+  const SwarmCaller *caller = swarm_invocation_caller (invocation);
+  if (caller->request_id != NULL && *caller->request_id != '\0')
+    return;
+  SwarmId fresh = swarm_random_id (self->random);
+  swarm_invocation_set_request_id (invocation, swarm_id_string (&fresh).str);
+}
+
 static GVariant *
-relay_context (SwarmAgent *self, SwarmInvocation *invocation)
+relay_context (SwarmInvocation *invocation)
 {
   const SwarmCaller *caller = swarm_invocation_caller (invocation);
   GVariantDict context;
   g_variant_dict_init (&context, NULL);
   g_variant_dict_insert (&context, "uid", "u", caller->uid);
   g_variant_dict_insert (&context, "action", "u", (guint32) caller->action);
-  /* One id over the whole way, also when it is sent to the next leader: should the call be repeated, it is done once. */
-  if (caller->request_id == NULL || *caller->request_id == '\0') {
-    SwarmId fresh = swarm_random_id (self->random);
-    swarm_invocation_set_request_id (invocation, swarm_id_string (&fresh).str);
-  }
   g_variant_dict_insert (&context, "request_id", "s", caller->request_id);
   return g_variant_dict_end (&context);
+}
+
+/* What was done before need not find its object any more (it may have removed it). Methods that tell something tell what is kept. */
+static gboolean
+was_done (SwarmAgent *self, const SwarmBusMethod *method, const char *request_id)
+{
+  return method != NULL && (method->flags & SWARM_METHOD_WRITE) != 0 && method->out == NULL
+         && swarm_store_has_request (swarm_stack_store (self->stack), request_id);
+}
+
+static void
+ask_own (Relay *relay)
+{
+  SwarmInvocation *invocation = relay->invocation;
+  const SwarmCaller *caller = swarm_invocation_caller (invocation);
+  if (was_done (relay->agent, swarm_invocation_method (invocation), caller->request_id))
+    own_reply (NULL, NULL, relay);
+  else
+    swarm_bus_relay_call (swarm_api_bus_kinds (), relay->agent->api, swarm_invocation_path (invocation), swarm_invocation_interface (invocation),
+                          swarm_invocation_method (invocation)->name, swarm_invocation_args (invocation), caller, NULL, NULL, own_reply, relay);
 }
 
 static void
@@ -179,48 +267,87 @@ relay_send (Relay *relay, const SwarmId *leader)
   if (self->relays == NULL)
     self->relays = g_ptr_array_new ();
   g_ptr_array_add (self->relays, relay);
-  swarm_peers_call (self->peers, leader, swarm_api_relay_interface.name, "Call",
-                    g_variant_new ("(sssv@a{sv})", swarm_invocation_path (invocation), swarm_invocation_interface (invocation),
-                                   swarm_invocation_method (invocation)->name, pack_tuple (swarm_invocation_args (invocation)),
-                                   relay_context (self, invocation)),
-                    RELAY_TIMEOUT_US, relay_reply, relay);
+  ensure_request_id (self, invocation);
+  if (is_own (self, leader))
+    ask_own (relay);
+  else
+    swarm_peers_call (self->peers, leader, swarm_api_relay_interface.name, "Call",
+                      g_variant_new ("(sssv@a{sv})", swarm_invocation_path (invocation), swarm_invocation_interface (invocation),
+                                     swarm_invocation_method (invocation)->name, pack_tuple (swarm_invocation_args (invocation)),
+                                     relay_context (invocation)),
+                      RELAY_TIMEOUT_US, relay_reply, relay);
 }
 
 void
 swarm_agent_relay (SwarmAgent *self, const SwarmId *leader, SwarmInvocation *invocation)
 {
-  Relay *relay = g_new0 (Relay, 1);
-  relay->agent = self;
-  relay->invocation = invocation;
-  if (!swarm_id_is_nil (leader)) {
+  Relay *relay = relay_new (self, invocation);
+  if (!swarm_id_is_nil (leader))
     relay_send (relay, leader);
-  } else if (!relay_hold (relay)) {
-    swarm_invocation_fail_literal (invocation, SWARM_ERROR_NO_QUORUM, SWARM_NO_LEADER_TEXT);
-    relay_free (relay);
-  }
+  else if (!relay_hold (relay))
+    relay_give_up (relay);
 }
 
-/* What waits for a leader goes to the new one, which may be this manager. */
-static void
-release_held (SwarmAgent *self, const SwarmId *leader)
+/* ---- another leader, or none ---- */
+
+/* Who can be asked now; nil: nobody. This manager itself only when it has taken over. */
+static SwarmId
+present_leader (SwarmAgent *self)
 {
-  gboolean own = self->membership != NULL && swarm_id_equal (leader, &self->membership->node);
-  if (self->held == NULL || swarm_id_is_nil (leader) || (own && !swarm_consensus_is_leader (swarm_stack_consensus (self->stack))))
-    return;
-  g_autoptr (GPtrArray) released = g_steal_pointer (&self->held);
-  swarm_clock_clear_timer (self->clock, &self->held_timer);
-  for (guint i = 0; i < released->len; i++) {
-    Relay *relay = released->pdata[i];
-    if (!own) {
-      relay_send (relay, leader);
-      continue;
-    }
-    swarm_invocation_run (relay->invocation, FALSE);
-    relay_free (relay);
-  }
+  SwarmId leader = self->stack != NULL ? swarm_consensus_leader (swarm_stack_consensus (self->stack)) : SWARM_ID_NIL;
+  if (is_own (self, &leader) && !swarm_consensus_is_leader (swarm_stack_consensus (self->stack)))
+    return SWARM_ID_NIL;
+  return leader;
 }
 
-/* Whom they were sent to leads no more, and its host may be silent for long: writes end as unknown, reads are asked anew. */
+/* In order. The same leader is asked again after a while only: it may be that just the connection broke. */
+static void
+release_held (SwarmAgent *self)
+{
+  SwarmId leader = present_leader (self);
+  gint64 now = swarm_clock_boottime (self->clock);
+  g_autoptr (GPtrArray) held = g_steal_pointer (&self->held);
+  self->held = g_ptr_array_new ();
+  for (guint i = 0; i < held->len; i++) {
+    Relay *relay = held->pdata[i];
+    gboolean may_ask = !swarm_id_is_nil (&leader) && (!swarm_id_equal (&leader, &relay->leader) || relay->ask_again <= now);
+    if (may_ask)
+      relay_send (relay, &leader);
+    else if (relay->held_until <= now)
+      relay_give_up (relay);
+    else
+      g_ptr_array_add (self->held, relay);
+  }
+  arm_held (self);
+}
+
+static void
+held_due (gpointer data)
+{
+  SwarmAgent *self = data;
+  self->held_timer = NULL;
+  release_held (self);
+}
+
+/* Goes on without what @relay is still to hear. */
+static void
+relay_abandon (Relay *relay)
+{
+  SwarmAgent *self = relay->agent;
+  SwarmInvocation *invocation = g_steal_pointer (&relay->invocation);
+  if (!is_write (invocation)) {
+    swarm_invocation_run (invocation, FALSE);
+    return;
+  }
+  Relay *next = relay_new (self, invocation);
+  next->leader = relay->leader;
+  next->tries = relay->tries;
+  next->unsure = TRUE;
+  if (!relay_hold (next))
+    relay_give_up (next);
+}
+
+/* Whom they were sent to leads no more, and its host may be silent for long: all are asked anew. */
 static gboolean
 follow_lead (gpointer data)
 {
@@ -228,18 +355,15 @@ follow_lead (gpointer data)
   self->relay_source = 0;
   SwarmId leader = self->stack != NULL ? swarm_consensus_leader (swarm_stack_consensus (self->stack)) : SWARM_ID_NIL;
   g_autoptr (GPtrArray) gone = g_ptr_array_new ();
-  for (guint i = self->relays != NULL ? self->relays->len : 0; i-- > 0;)
+  for (guint i = 0; self->relays != NULL && i < self->relays->len;)
     if (!swarm_id_equal (&((Relay *) self->relays->pdata[i])->leader, &leader))
-      g_ptr_array_add (gone, g_ptr_array_remove_index (self->relays, i));
-  for (guint i = gone->len; i-- > 0;) {
-    SwarmInvocation *invocation = g_steal_pointer (&((Relay *) gone->pdata[i])->invocation);
-    if ((swarm_invocation_method (invocation)->flags & SWARM_METHOD_WRITE) == 0)
-      swarm_invocation_run (invocation, FALSE);
+      g_ptr_array_add (gone, g_ptr_array_steal_index (self->relays, i));
     else
-      swarm_invocation_fail_literal (invocation, SWARM_ERROR_UNKNOWN,
-                                     "The leader was lost before its answer came: the change may have been made or not.");
-  }
-  release_held (self, &leader);
+      i++;
+  for (guint i = 0; i < gone->len; i++)
+    relay_abandon (gone->pdata[i]);
+  if (self->held != NULL && self->held->len > 0)
+    release_held (self);
   return G_SOURCE_REMOVE;
 }
 
@@ -248,13 +372,45 @@ swarm_agent_relays_follow_lead (SwarmAgent *self)
 {
   SwarmId leader = self->stack != NULL ? swarm_consensus_leader (swarm_stack_consensus (self->stack)) : SWARM_ID_NIL;
   gboolean waiting = (self->relays != NULL && self->relays->len > 0) || (self->held != NULL && self->held->len > 0);
+  gint64 before = self->no_leader_since;
   if (!swarm_id_is_nil (&leader))
     self->no_leader_since = 0;
   else if (self->no_leader_since == 0)
     self->no_leader_since = swarm_clock_boottime (self->clock);
+  if ((before == 0) != (self->no_leader_since == 0))
+    swarm_api_stale_changed (self->api);
   /* From idle: the log calls this, and handlers may look at it. */
   if (waiting && self->relay_source == 0)
     self->relay_source = g_idle_add (follow_lead, self);
+}
+
+/* ---- reads at the leader ---- */
+
+typedef struct {
+  SwarmAgent *agent;
+  SwarmInvocation *invocation;
+} Read;
+
+/* Another leader is asked by the filter; where none is known the answer is an old one, and StaleSince says so. */
+static void
+read_confirmed (guint64 index, const GError *error, gpointer data)
+{
+  g_autofree Read *read = data;
+  SwarmAgent *self = read->agent;
+  gboolean leads = self->stack != NULL && swarm_consensus_is_leader (swarm_stack_consensus (self->stack));
+  swarm_invocation_run (read->invocation, error == NULL || leads);
+}
+
+gboolean
+swarm_agent_confirm_read (SwarmAgent *self, SwarmInvocation *invocation)
+{
+  SwarmConsensus *consensus = swarm_stack_consensus (self->stack);
+  if (swarm_consensus_has_lease (consensus))
+    return FALSE;
+  Read *read = g_new (Read, 1);
+  *read = (Read){ self, invocation };
+  swarm_consensus_barrier (consensus, read_confirmed, read);
+  return TRUE;
 }
 
 /* ---- the leader's side ---- */
@@ -274,6 +430,17 @@ relayed (GVariant *reply, const GError *error, gpointer data)
   }
   guint64 index = call->agent->stack != NULL ? swarm_store_index (swarm_stack_store (call->agent->stack)) : 0;
   swarm_invocation_return (call->invocation, g_variant_new ("(vt)", pack_tuple (reply), index));
+}
+
+/* NULL: there is no such method. */
+static const SwarmBusMethod *
+find_row (const char *iface, const char *member)
+{
+  const SwarmBusKind *const *kinds = swarm_api_bus_kinds ();
+  const SwarmBusMethod *method = NULL;
+  for (guint i = 0; kinds[i] != NULL && method == NULL; i++)
+    method = swarm_bus_find_method (kinds[i], iface, member);
+  return method;
 }
 
 void
@@ -297,6 +464,9 @@ swarm_agent_relay_hook (gpointer agent, SwarmInvocation *invocation)
   caller.request_id = (char *) request_id;
   Relayed *call = g_new (Relayed, 1);
   *call = (Relayed){ self, invocation };
-  swarm_bus_relay_call (swarm_api_bus_kinds (), self->api, path, iface, member, args, &caller, NULL, swarm_agent_audit, relayed,
-                        call);
+  if (was_done (self, find_row (iface, member), request_id))
+    relayed (NULL, NULL, call);
+  else
+    swarm_bus_relay_call (swarm_api_bus_kinds (), self->api, path, iface, member, args, &caller, swarm_agent_filter, swarm_agent_audit, relayed,
+                          call);
 }

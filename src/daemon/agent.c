@@ -180,6 +180,7 @@ start_bus (SwarmAgent *self, GError **error)
   swarm_bus_set_lost_func (self->bus, bus_lost, self);
   swarm_bus_set_filter (self->bus, swarm_agent_filter, self->api);
   swarm_bus_set_audit (self->bus, swarm_agent_audit, self->api);
+  swarm_bus_set_behind (self->bus, swarm_agent_behind, self->api);
   self->api->bus = self->bus;
   self->units = swarm_units_new (self->bus);
   return TRUE;

@@ -50,6 +50,12 @@ swarm_store_now (SwarmStore *self)
   return MAX (swarm_clock_now (self->clock), time_at_least (self));
 }
 
+gint64
+swarm_store_newest_stamp (SwarmStore *self)
+{
+  return self->requests.now;
+}
+
 /* ---- feature levels ---- */
 
 guint

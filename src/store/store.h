@@ -48,6 +48,9 @@ gint64 swarm_store_now (SwarmStore *self);
 /* Log index that the tables reflect. */
 guint64 swarm_store_index (SwarmStore *self);
 
+/* The latest stamp of any entry, µs; 0: none yet. */
+gint64 swarm_store_newest_stamp (SwarmStore *self);
+
 /* ---- feature levels (DESIGN "Versions") ---- */
 /* What all managers know: no transaction may need more. 1 or above. */
 guint swarm_store_cluster_level (SwarmStore *self);
