@@ -29,6 +29,7 @@ typedef struct _LogSession LogSession;
 typedef struct {
   LogSession *owner;
   SwarmStream *stream;
+  SwarmId node;
   char *hostname;
   GString *partial; /* a line that is not complete yet */
   gboolean ended;
@@ -50,7 +51,7 @@ struct _LogSession {
   SwarmId only_task; /* nil: all */
   GPtrArray *sources;
   GHashTable *covered; /* SwarmId of tasks that a source reads */
-  GHashTable *slots;   /* SwarmId → slot */
+  GHashTable *tasks;   /* SwarmId → SwarmLogTask */
   guint watch;
   GString *buffer;
   gboolean held;
@@ -90,7 +91,7 @@ session_free (gpointer data)
   g_ptr_array_remove_fast (self->agent->log_sessions, self);
   g_ptr_array_unref (self->sources);
   g_hash_table_unref (self->covered);
-  g_hash_table_unref (self->slots);
+  g_hash_table_unref (self->tasks);
   g_string_free (self->buffer, TRUE);
   g_free (self->service_name);
   g_free (self);
@@ -167,7 +168,7 @@ session_new (SwarmAgent *agent, const SwarmService *service, GError **error)
   }
   self->sources = g_ptr_array_new_with_free_func (source_free);
   self->covered = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
-  self->slots = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
+  self->tasks = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, g_free);
   self->buffer = g_string_new (NULL);
   return self;
 }
@@ -261,21 +262,15 @@ session_flush (LogSession *self)
 
 /* ---- lines from nodes ---- */
 
-/* "µs task stream text" becomes "µs task node stream service.slot text". */
 static void
 take_line (Source *source, const char *line)
 {
   LogSession *self = source->owner;
-  g_auto (GStrv) parts = swarm_log_line_split (line);
-  SwarmId task;
-  if (parts == NULL || !swarm_id_parse (parts[1], &task))
+  if (!swarm_log_line_append (self->buffer, line, self->tasks, &source->node, source->hostname, self->service_name))
     return;
-  guint slot = GPOINTER_TO_UINT (g_hash_table_lookup (self->slots, &task));
-  g_string_append_printf (self->buffer, "%s %s %s %s %s.%u %s\n", parts[0], parts[1], source->hostname, parts[2], self->service_name, slot,
-                          parts[3]);
   source->lines++;
   source->bytes += strlen (line);
-  source->last = g_ascii_strtoull (parts[0], NULL, 10);
+  source->last = g_ascii_strtoull (line, NULL, 10);
 }
 
 /* A page needs no more lines of one node than it can hold. */
@@ -328,7 +323,7 @@ warn_missing (LogSession *self, const char *hostname, const char *reason)
 }
 
 static void
-open_source (LogSession *self, SwarmLink *link, const char *hostname, GPtrArray *tasks, const SwarmId *only)
+open_source (LogSession *self, SwarmLink *link, const SwarmId *node, const char *hostname, GPtrArray *tasks, const SwarmId *only)
 {
   GVariantDict selector;
   g_variant_dict_init (&selector, NULL);
@@ -338,6 +333,7 @@ open_source (LogSession *self, SwarmLink *link, const char *hostname, GPtrArray 
   g_variant_dict_insert (&selector, "follow", "b", self->follow);
   Source *source = g_new0 (Source, 1);
   source->owner = self;
+  source->node = *node;
   source->hostname = g_strdup (hostname);
   source->partial = g_string_new (NULL);
   source->task = only != NULL ? *only : SWARM_ID_NIL;
@@ -362,7 +358,7 @@ open_node (LogSession *self, const SwarmId *node, GPtrArray *ids, const SwarmId 
   }
   g_autoptr (GPtrArray) parts = swarm_log_parts (ids, self->tail > 0 ? TAILED_PER_STREAM : TASKS_PER_STREAM, STREAMS_PER_NODE, &left);
   for (guint i = 0; i < parts->len; i++)
-    open_source (self, link, hostname, parts->pdata[i], only);
+    open_source (self, link, node, hostname, parts->pdata[i], only);
   if (left > 0) {
     g_autofree char *reason = g_strdup_printf ("has %u tasks more than can be read at once; name a task", left);
     warn_missing (self, hostname, reason);
@@ -383,7 +379,9 @@ static void
 cover (LogSession *self, const SwarmTask *task)
 {
   g_hash_table_add (self->covered, g_memdup2 (&task->object.id, sizeof (SwarmId)));
-  g_hash_table_insert (self->slots, g_memdup2 (&task->object.id, sizeof (SwarmId)), GUINT_TO_POINTER ((guint) task->slot));
+  SwarmLogTask *known = g_new (SwarmLogTask, 1);
+  *known = (SwarmLogTask){ task->node_id, (guint) task->slot };
+  g_hash_table_insert (self->tasks, g_memdup2 (&task->object.id, sizeof (SwarmId)), known);
 }
 
 static void
@@ -416,7 +414,7 @@ retire (gpointer data)
 {
   Source *source = data;
   source->retire_source = 0;
-  g_hash_table_remove (source->owner->slots, &source->task);
+  g_hash_table_remove (source->owner->tasks, &source->task);
   g_ptr_array_remove (source->owner->sources, source);
   return G_SOURCE_REMOVE;
 }

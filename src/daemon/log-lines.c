@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/log-lines.h"
-#include "base/id.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,12 +75,18 @@ swarm_log_page (const char *lines, const SwarmLogPage *page)
   return g_variant_new ("(@aa{sv}s)", g_variant_builder_end (&builder), next);
 }
 
-char **
-swarm_log_line_split (const char *line)
+gboolean
+swarm_log_line_append (GString *out, const char *line, GHashTable *tasks, const SwarmId *node, const char *hostname, const char *service)
 {
   g_auto (GStrv) parts = g_strsplit (line, " ", 4);
-  SwarmId task;
-  return g_strv_length (parts) == 4 && swarm_id_parse (parts[1], &task) ? g_steal_pointer (&parts) : NULL;
+  SwarmId id;
+  if (g_strv_length (parts) != 4 || !swarm_id_parse (parts[1], &id))
+    return FALSE;
+  const SwarmLogTask *task = g_hash_table_lookup (tasks, &id);
+  if (task == NULL || !swarm_id_equal (&task->node, node))
+    return FALSE;
+  g_string_append_printf (out, "%s %s %s %s %s.%u %s\n", parts[0], parts[1], hostname, parts[2], service, task->slot, parts[3]);
+  return TRUE;
 }
 
 GPtrArray *

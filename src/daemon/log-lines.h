@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The lines of a service's logs on their way from the nodes to a reader. Pure. */
 #pragma once
-#include <glib.h>
+#include "base/id.h"
 
 /* What a page of lines is made of: those after a cursor. */
 typedef struct {
@@ -18,8 +18,14 @@ gboolean swarm_log_cursor_parse (const char *cursor, SwarmLogPage *page);
  * "" when it takes none. Floating. */
 GVariant *swarm_log_page (const char *lines, const SwarmLogPage *page);
 
-/* A node's line ("µs task stream text") cut in its four words, NULL when it is none. */
-char **swarm_log_line_split (const char *line);
+/* Whose task it is. */
+typedef struct {
+  SwarmId node;
+  guint slot;
+} SwarmLogTask;
+/* Appends what @node sent ("µs task stream text") as readers get it: "µs task node stream service.slot text". FALSE, and nothing is appended: it is no
+ * such line, or speaks of a task that is not one of @node's (@tasks: SwarmId → SwarmLogTask). */
+gboolean swarm_log_line_append (GString *out, const char *line, GHashTable *tasks, const SwarmId *node, const char *hostname, const char *service);
 
 /* @ids (char *) in parts of at most @size each, @max parts at most: arrays of borrowed char * that end with NULL. @ret_left: how many found no room. */
 GPtrArray *swarm_log_parts (GPtrArray *ids, guint size, guint max, guint *ret_left);

@@ -101,14 +101,30 @@ test_bad_cursors (void)
   g_assert_cmpuint (page.skip, <=, 100000);
 }
 
+/* A node's lines with what this manager knows; what speaks of another node's task, or of none, is left out. */
 static void
-test_split (void)
+test_append (void)
 {
-  g_auto (GStrv) parts = swarm_log_line_split ("12 " MINE " 2 two words");
-  g_assert_cmpstr (parts[3], ==, "two words");
-  g_assert_null (swarm_log_line_split ("12 " MINE " 2"));
-  g_assert_null (swarm_log_line_split ("12 no-id 2 text"));
-  g_assert_null (swarm_log_line_split (""));
+  SwarmId mine, other, node = { { 1 } }, elsewhere = { { 2 } };
+  g_autoptr (GHashTable) tasks = g_hash_table_new (swarm_id_hash, swarm_id_equal);
+  g_autoptr (GString) out = g_string_new (NULL);
+  SwarmLogTask one = { node, 3 }, two = { elsewhere, 4 };
+  g_autofree char *foreign = NULL;
+
+  g_assert_true (swarm_id_parse (MINE, &mine));
+  other = mine;
+  other.bytes[0] = 9;
+  g_hash_table_insert (tasks, &mine, &one);
+  g_hash_table_insert (tasks, &other, &two);
+  foreign = g_strdup_printf ("5 %s 1 forged", swarm_id_string (&other).str);
+  g_assert_true (swarm_log_line_append (out, "5 " MINE " 1 hello  world ", tasks, &node, "n1", "web"));
+  g_assert_true (swarm_log_line_append (out, "6 " MINE " 2 ", tasks, &node, "n1", "web"));
+  g_assert_false (swarm_log_line_append (out, foreign, tasks, &node, "n1", "web"));
+  g_assert_false (swarm_log_line_append (out, "5 0000000000000000000000009 1 nobody's", tasks, &node, "n1", "web"));
+  g_assert_false (swarm_log_line_append (out, "5 - 1 none", tasks, &node, "n1", "web"));
+  g_assert_false (swarm_log_line_append (out, "5 " MINE, tasks, &node, "n1", "web"));
+  g_assert_false (swarm_log_line_append (out, "", tasks, &node, "n1", "web"));
+  g_assert_cmpstr (out->str, ==, "5 " MINE " n1 1 web.3 hello  world \n6 " MINE " n1 2 web.3 \n");
 }
 
 /* None is left out but those that are counted. */
@@ -143,7 +159,7 @@ main (int argc, char **argv)
   g_test_add_func ("/log-lines/until", test_until);
   g_test_add_func ("/log-lines/bytes", test_bytes);
   g_test_add_func ("/log-lines/bad-cursors", test_bad_cursors);
-  g_test_add_func ("/log-lines/split", test_split);
+  g_test_add_func ("/log-lines/append", test_append);
   g_test_add_func ("/log-lines/parts", test_parts);
   return g_test_run ();
 }
