@@ -48,6 +48,10 @@ decode_action (const SwarmAction *action, SwarmChange *change, GError **error)
   change->object = swarm_message_decode (swarm_kind_type (action->kind), action->object, error);
   if (change->object == NULL)
     return FALSE;
+  if (action->fields != 0 && action->action != SWARM_ACTION_UPDATE) {
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_FAILED, "a new object of which there are only some fields");
+    return FALSE;
+  }
   if (action->fields != 0
       && (((SwarmMessage *) change->object)->unknown != NULL || !swarm_type_has_fields (swarm_kind_type (action->kind), action->fields))) {
     g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED,
