@@ -16,6 +16,11 @@ typedef enum {
 } SwarmKind;
 SWARM_ENUM_DECLARE (SwarmKind, swarm_kind) /* "cluster", "node", … */
 
+/* In sanitized builds the store notices who changes an object that it shares. */
+#ifdef __SANITIZE_ADDRESS__
+#define SWARM_OBJECT_GUARD 1
+#endif
+
 /* First member of every object struct (field numbers 1–4 of every object's table). */
 typedef struct {
   SwarmMessage message;
@@ -23,6 +28,9 @@ typedef struct {
   guint64 version; /* log index of the last change */
   gint64 created_at;
   gint64 updated_at;
+#ifdef SWARM_OBJECT_GUARD
+  guint sum; /* of what the store was given */
+#endif
 } SwarmObject;
 
 /* The message type of a kind (NULL for kinds that do not exist yet), and back. */

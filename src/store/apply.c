@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Applying log entries: the same on every manager, all or nothing. */
+#include "store/guard.h"
 #include "store/store-private.h"
 
 /* One change that was made, to tell about it or to take it back. */
@@ -133,6 +134,8 @@ apply_change (SwarmStore *self, const Applying *entry, const SwarmChange *action
   if (!check_change (self, action, previous, error))
     return FALSE;
   if (action->object != NULL) {
+    if (!entry->is_decoded)
+      swarm_guard_check (action->object, action->sum);
     object = make_object (action, previous, entry->is_decoded);
     if (object == NULL || !name_is_free (self, action->kind, object, error)) {
       if (object == NULL)

@@ -45,6 +45,7 @@ typedef struct {
   gsize start;     /* of its storage form among those of its transaction */
   gsize len;
   guint16 next; /* transaction's business */
+  guint sum;    /* guard.h */
 } SwarmChange;
 
 typedef struct {

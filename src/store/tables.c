@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include "store/guard.h"
 #include "store/tables.h"
 #include "store/task-list.h"
 
@@ -130,6 +131,8 @@ swarm_tables_set (SwarmTables *self, SwarmKind kind, const SwarmId *id, gpointer
 
   if (previous == NULL && object == NULL)
     return;
+  swarm_guard_leave (previous);
+  swarm_guard_keep (object);
   if (kind == SWARM_KIND_TASK) {
     index_task (&self->tasks_of_service, G_STRUCT_OFFSET (SwarmTask, service_id), previous, object);
     index_task (&self->tasks_of_node, G_STRUCT_OFFSET (SwarmTask, node_id), previous, object);

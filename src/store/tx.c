@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Building transactions and getting them into the log. */
+#include "store/guard.h"
 #include "store/store-private.h"
 #include <string.h>
 
@@ -123,6 +124,7 @@ set_object (SwarmTx *tx, SwarmChange *change, gpointer object)
     tx->bytes -= change->len;
   encode_object (tx, change, object);
   swarm_message_set (&change->object, object);
+  change->sum = swarm_guard_sum (object);
   tx->bytes += change->len;
   tx->largest = MAX (tx->largest, change->len);
 }
