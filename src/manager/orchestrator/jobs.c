@@ -3,16 +3,6 @@
 #include "manager/orchestrator/restart.h"
 #include "model/constraint.h"
 
-typedef struct {
-  const SwarmLeader *leader;
-  SwarmService *service;
-  guint64 iteration;
-  SwarmTx *tx;
-  gint64 now;
-  gint64 *wake;
-  gboolean full;
-} Look;
-
 /* What became of a slot in this iteration. */
 typedef enum {
   RUN_ABSENT,   /* nothing yet */
@@ -34,14 +24,6 @@ iteration_of (const SwarmService *service)
   return service->job_status != NULL ? service->job_status->iteration : 0;
 }
 
-static gboolean
-look_has_room (Look *look)
-{
-  if (!look->full && !swarm_tx_has_room (look->tx, 2))
-    look->full = TRUE;
-  return !look->full;
-}
-
 static int
 compare_runs (gconstpointer a, gconstpointer b, gpointer data)
 {
@@ -53,16 +35,20 @@ compare_runs (gconstpointer a, gconstpointer b, gpointer data)
   return swarm_id_compare (&x->object.id, &y->object.id);
 }
 
-/* Each slot's tasks by iteration, then creation: leaders' clocks differ, iterations only grow. */
+/* A slot's tasks by iteration, then creation: leaders' clocks differ, iterations only grow. */
+static void
+sort_runs (const SwarmSlot *slot)
+{
+  g_qsort_with_data (slot->tasks, (gint) slot->n, sizeof *slot->tasks, compare_runs, NULL);
+}
+
 static GArray *
 job_slots (const SwarmService *service, GPtrArray *tasks)
 {
   gboolean global = swarm_service_spec_kind (service->spec) == SWARM_SERVICE_GLOBAL_JOB;
   GArray *slots = global ? swarm_slots_by_node (tasks) : swarm_slots_of (tasks);
-  for (guint i = 0; i < slots->len; i++) {
-    SwarmSlot *slot = &g_array_index (slots, SwarmSlot, i);
-    g_qsort_with_data (slot->tasks, (gint) slot->n, sizeof *slot->tasks, compare_runs, NULL);
-  }
+  for (guint i = 0; i < slots->len; i++)
+    sort_runs (&g_array_index (slots, SwarmSlot, i));
   return slots;
 }
 
@@ -105,11 +91,11 @@ swarm_job_completed (SwarmStore *store, const SwarmService *service)
 
 /* Puts a task into the slot (@node: on that node), ready only until its delay is over and the slot is free. */
 static void
-fill_slot (Look *look, const SwarmSlot *slot, const SwarmId *node, gint64 delay, guint64 failures)
+fill_slot (SwarmLook *look, const SwarmSlot *slot, const SwarmId *node, gint64 delay, guint64 failures)
 {
   gboolean wait = slot->n > 0 && swarm_slot_may_run (look->leader->store, slot, NULL, look->wake);
   gint64 not_before = delay > 0 ? look->now + delay : 0;
-  if (!look_has_room (look))
+  if (!swarm_look_has_room (look))
     return;
   g_autoptr (SwarmTask) task = swarm_task_make (look->leader, look->service, slot->number, not_before, wait);
   task->failures = failures;
@@ -120,13 +106,13 @@ fill_slot (Look *look, const SwarmSlot *slot, const SwarmId *node, gint64 delay,
 
 /* Ends what an earlier iteration left unfinished. How many of its tasks may still run. */
 static guint
-retire_old (Look *look, const SwarmSlot *slot, guint n_old)
+retire_old (SwarmLook *look, const SwarmSlot *slot, guint n_old)
 {
   guint running = 0;
   for (guint i = 0; i < n_old; i++) {
     const SwarmTask *task = slot->tasks[i];
     running += swarm_task_may_run (look->leader->store, task, look->wake);
-    if (!swarm_task_state_is_terminal (task->status->state) && look_has_room (look))
+    if (!swarm_task_state_is_terminal (task->status->state) && swarm_look_has_room (look))
       swarm_task_want (look->tx, task, SWARM_TASK_REMOVE);
   }
   return running;
@@ -143,25 +129,25 @@ live_task (const SwarmSlot *run)
 }
 
 static void
-stop_live (Look *look, const SwarmSlot *run)
+stop_live (SwarmLook *look, const SwarmSlot *run)
 {
   for (guint i = 0; i < run->n; i++) {
     const SwarmTask *task = run->tasks[i];
-    if (task->desired_state <= SWARM_TASK_COMPLETE && task->status->state <= SWARM_TASK_RUNNING && look_has_room (look))
+    if (task->desired_state <= SWARM_TASK_COMPLETE && task->status->state <= SWARM_TASK_RUNNING && swarm_look_has_room (look))
       swarm_task_want (look->tx, task, SWARM_TASK_SHUTDOWN);
   }
 }
 
 /* The live task failed, or lost its node. */
 static Run
-restart (Look *look, const SwarmSlot *slot, const SwarmSlot *run, const SwarmTask *task, const SwarmId *node, gboolean evicted)
+restart (SwarmLook *look, const SwarmSlot *slot, const SwarmSlot *run, const SwarmTask *task, const SwarmId *node, gboolean evicted)
 {
   gint64 due = swarm_restart_due (task, look->now);
   if (!evicted && task->desired_state < SWARM_TASK_RUNNING && due > look->now) {
     *look->wake = MIN (*look->wake, due); /* it failed before its own delay was over: no tight loop */
     return RUN_LIVE;
   }
-  if (!look_has_room (look))
+  if (!swarm_look_has_room (look))
     return RUN_LIVE;
   swarm_task_want (look->tx, task, SWARM_TASK_SHUTDOWN);
   if (!swarm_restart_wanted (run, task))
@@ -171,18 +157,18 @@ restart (Look *look, const SwarmSlot *slot, const SwarmSlot *run, const SwarmTas
 }
 
 static void
-promote (Look *look, const SwarmSlot *slot, const SwarmTask *task)
+promote (SwarmLook *look, const SwarmSlot *slot, const SwarmTask *task)
 {
   gint64 due = swarm_restart_due (task, look->now);
   if (due > look->now)
     *look->wake = MIN (*look->wake, due);
-  else if (!swarm_slot_may_run (look->leader->store, slot, task, look->wake) && look_has_room (look))
+  else if (!swarm_slot_may_run (look->leader->store, slot, task, look->wake) && swarm_look_has_room (look))
     swarm_task_want (look->tx, task, SWARM_TASK_COMPLETE);
 }
 
 /* Looks after one slot. @node: where its tasks run (global job); else NULL. */
 static Run
-tend_slot (Look *look, const SwarmSlot *slot, const SwarmSlot *run, const SwarmId *node)
+tend_slot (SwarmLook *look, const SwarmSlot *slot, const SwarmSlot *run, const SwarmId *node)
 {
   if (run->n == 0)
     return RUN_ABSENT;
@@ -203,50 +189,90 @@ tend_slot (Look *look, const SwarmSlot *slot, const SwarmSlot *run, const SwarmI
 
 /* ---- replicated jobs ---- */
 
-/* New tasks for the first @missing slots that nothing has been done for. */
-static void
-begin_slots (Look *look, GArray *slots, const Run *runs, guint64 total, guint64 missing)
+/* Looks after the slot and counts it: busy while something of it runs or will, waiting when nothing has been done for it. FALSE: the
+ * transaction is full. */
+static gboolean
+tend_and_count (SwarmWalk *walk, const SwarmSlot *slot)
 {
-  guint at = 0;
-  for (guint64 number = 0; number < total && missing > 0 && !look->full; number++) {
-    while (at < slots->len && g_array_index (slots, SwarmSlot, at).number < number)
-      at++;
-    gboolean used = at < slots->len && g_array_index (slots, SwarmSlot, at).number == number;
-    if (used && runs[at] != RUN_ABSENT)
-      continue;
-    SwarmSlot empty = { number, NULL, 0 };
-    fill_slot (look, used ? &g_array_index (slots, SwarmSlot, at) : &empty, NULL, 0, 0);
-    missing--;
+  SwarmLook *look = &walk->look;
+  gboolean wanted = slot->number < swarm_job_total (look->service->spec->mode->replicated_job);
+  SwarmUpdateShare share = { .due = G_MAXINT64 };
+  gint64 when, *wake = look->wake;
+  sort_runs (slot);
+  SwarmSlot run = present_run (slot, iteration_of (look->service));
+  swarm_walk_wake_slot_begin (walk, &when);
+  share.busy = (guint8) MIN (retire_old (look, slot, slot->n - run.n), G_MAXUINT8);
+  for (guint i = 0; !wanted && i < slot->n && swarm_look_has_room (look); i++)
+    swarm_task_want (look->tx, slot->tasks[i], SWARM_TASK_REMOVE);
+  if (wanted) {
+    Run what = tend_slot (look, slot, &run, NULL);
+    share.waiting = what == RUN_ABSENT;
+    share.busy = what == RUN_LIVE ? 1 : share.busy;
   }
+  swarm_walk_wake_slot_end (walk, slot->number, when, wake);
+  if (look->full)
+    return FALSE;
+  swarm_roll_set (walk->roll, slot->number, wanted || slot->n > 0 ? &share : NULL);
+  return TRUE;
 }
 
-static void
-reconcile_replicated (Look *look, GArray *slots)
+/* The first slot that nothing has been done for: one that waits, or one that was never used. FALSE: there is none. */
+static gboolean
+next_slot (SwarmRoll *roll, guint64 total, guint64 *ret)
 {
-  const SwarmReplicatedJob *job = look->service->spec->mode->replicated_job;
-  guint64 total = swarm_job_total (job), most = swarm_job_concurrent (job), busy = 0;
-  g_autofree Run *runs = g_new0 (Run, slots->len + 1);
-  for (guint i = 0; i < slots->len && !look->full; i++) {
-    const SwarmSlot *slot = &g_array_index (slots, SwarmSlot, i);
-    SwarmSlot run = present_run (slot, look->iteration);
-    guint old = retire_old (look, slot, slot->n - run.n);
-    if (slot->number >= total) {
-      for (guint j = 0; j < slot->n && look_has_room (look); j++)
-        swarm_task_want (look->tx, slot->tasks[j], SWARM_TASK_REMOVE);
-      busy += old;
-      continue;
-    }
-    runs[i] = tend_slot (look, slot, &run, NULL);
-    busy += runs[i] == RUN_LIVE ? 1 : old;
+  const SwarmHeapItem *first;
+  SwarmHeapItem item;
+  while ((first = swarm_heap_first (&roll->waiting)) != NULL) {
+    const SwarmRollEntry *entry = swarm_roll_find (roll, first->number);
+    if (entry->share.waiting && entry->pass != roll->pass)
+      break;
+    swarm_heap_take (&roll->waiting, &item);
   }
-  if (!look->full && busy < most)
-    begin_slots (look, slots, runs, total, most - busy);
+  while (roll->next < total && swarm_roll_find (roll, roll->next) != NULL)
+    roll->next++;
+  if (first != NULL && first->number < roll->next) {
+    swarm_heap_take (&roll->waiting, &item);
+    swarm_roll_find (roll, item.number)->pass = roll->pass;
+    *ret = item.number;
+    return TRUE;
+  }
+  *ret = roll->next;
+  return roll->next < total && roll->next++ < total;
+}
+
+/* FALSE: there are more. */
+static gboolean
+begin_slots (SwarmWalk *walk)
+{
+  const SwarmReplicatedJob *job = walk->look.service->spec->mode->replicated_job;
+  guint64 total = swarm_job_total (job), most = swarm_job_concurrent (job), number;
+  guint64 missing = most > walk->roll->update.busy ? most - walk->roll->update.busy : 0;
+  for (guint n = 1; n <= missing && swarm_look_has_room (&walk->look); n++) {
+    SwarmSlot slot;
+    if (n % SWARM_WALK_PART == 0 && swarm_walk_time_is_up (walk))
+      return FALSE;
+    if (!next_slot (walk->roll, total, &number))
+      return TRUE;
+    g_autoptr (GPtrArray) tasks = swarm_walk_slot (walk, number, &slot);
+    fill_slot (&walk->look, &slot, NULL, 0, 0);
+  }
+  return !walk->look.full;
+}
+
+gboolean
+swarm_job_look (const SwarmLeader *leader, const SwarmId *id, SwarmRoll *roll, SwarmTx *tx, const SwarmSlotWaker *waker, gint64 *wake)
+{
+  SwarmService *service = swarm_store_get (leader->store, SWARM_KIND_SERVICE, id);
+  SwarmWalk walk = { { leader, service, tx, swarm_store_now (leader->store), wake, FALSE }, roll, waker };
+  if (roll->pass++ == 0)
+    roll->next = 0; /* slots of jobs begin there */
+  return !swarm_walk_all (&walk, id, tend_and_count) || !swarm_walk_changed (&walk, tend_and_count) || !begin_slots (&walk);
 }
 
 /* ---- global jobs ---- */
 
 typedef struct {
-  Look *look;
+  SwarmLook *look;
   GPtrArray *constraints;
   GHashTable *slots; /* node id → SwarmSlot */
 } Nodes;
@@ -267,7 +293,7 @@ begin_on_node (gpointer object, gpointer data)
   if (!node_takes (nodes, node))
     return TRUE;
   if (slot != NULL) {
-    SwarmSlot run = present_run (slot, nodes->look->iteration);
+    SwarmSlot run = present_run (slot, iteration_of (nodes->look->service));
     if (tend_slot (nodes->look, slot, &run, &node->object.id) != RUN_ABSENT)
       return !nodes->look->full;
   }
@@ -277,16 +303,16 @@ begin_on_node (gpointer object, gpointer data)
 
 /* The node takes no new task: what runs there is stopped when it may not stay, and nothing is restarted. */
 static void
-leave_node (Look *look, const SwarmSlot *slot, const SwarmNode *node)
+leave_node (SwarmLook *look, const SwarmSlot *slot, const SwarmNode *node)
 {
-  SwarmSlot run = present_run (slot, look->iteration);
+  SwarmSlot run = present_run (slot, iteration_of (look->service));
   gboolean stays = !swarm_node_is_lost (look->leader->store, node, look->service->spec, look->wake) && node->spec->availability != SWARM_AVAILABILITY_DRAIN;
   if (!stays)
     stop_live (look, &run);
 }
 
 static void
-reconcile_global (Look *look, GArray *slots)
+reconcile_global (SwarmLook *look, GArray *slots)
 {
   const SwarmPlacement *placement = look->service->spec->task->placement;
   g_autoptr (GHashTable) by_node = g_hash_table_new (swarm_id_hash, swarm_id_equal);
@@ -294,7 +320,7 @@ reconcile_global (Look *look, GArray *slots)
   Nodes nodes = { look, constraints, by_node };
   for (guint i = 0; i < slots->len && !look->full; i++) {
     SwarmSlot *slot = &g_array_index (slots, SwarmSlot, i);
-    SwarmSlot run = present_run (slot, look->iteration);
+    SwarmSlot run = present_run (slot, iteration_of (look->service));
     const SwarmNode *node = swarm_store_get (look->leader->store, SWARM_KIND_NODE, &slot->tasks[0]->node_id);
     retire_old (look, slot, slot->n - run.n);
     g_hash_table_insert (by_node, &slot->tasks[0]->node_id, slot);
@@ -306,15 +332,12 @@ reconcile_global (Look *look, GArray *slots)
 }
 
 gboolean
-swarm_job_reconcile (const SwarmLeader *leader, const SwarmId *id, SwarmTx *tx, gint64 *wake)
+swarm_global_job_reconcile (const SwarmLeader *leader, const SwarmId *id, SwarmTx *tx, gint64 *wake)
 {
   SwarmService *service = swarm_store_get (leader->store, SWARM_KIND_SERVICE, id);
-  Look look = { leader, service, iteration_of (service), tx, swarm_store_now (leader->store), wake, FALSE };
+  SwarmLook look = { leader, service, tx, swarm_store_now (leader->store), wake, FALSE };
   g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (leader->store, id);
   g_autoptr (GArray) slots = job_slots (service, tasks);
-  if (swarm_service_spec_kind (service->spec) == SWARM_SERVICE_GLOBAL_JOB)
-    reconcile_global (&look, slots);
-  else
-    reconcile_replicated (&look, slots);
+  reconcile_global (&look, slots);
   return look.full;
 }

@@ -5,11 +5,12 @@
  * A replicated job has slots 0 … total − 1; as many tasks as may run at once fill the first ones that nobody has done yet. A global job
  * runs once on each node that is ready, active and satisfies the constraints, also on those that come later. Level-triggered. */
 #pragma once
-#include "manager/orchestrator/slot.h"
+#include "manager/orchestrator/walk.h"
 
-/* One look at a job, replicated or global, which exists. TRUE: @tx is full, look again after it. @wake is lowered to the wall-clock
- * moment when the job wants to be looked at again. */
-gboolean swarm_job_reconcile (const SwarmLeader *leader, const SwarmId *service, SwarmTx *tx, gint64 *wake);
+/* A look at a replicated job, which exists, or more of it: as swarm_replicated_look(). */
+gboolean swarm_job_look (const SwarmLeader *leader, const SwarmId *service, SwarmRoll *roll, SwarmTx *tx, const SwarmSlotWaker *waker, gint64 *wake);
+/* One look at a global job, which exists. TRUE: @tx is full, look again after it. @wake is lowered to when the job wants to be looked at again. */
+gboolean swarm_global_job_reconcile (const SwarmLeader *leader, const SwarmId *service, SwarmTx *tx, gint64 *wake);
 
 /* The job's completions in its present iteration: slots, or nodes, with a task that is complete. 0 for what is no job. */
 guint64 swarm_job_completed (SwarmStore *store, const SwarmService *service);

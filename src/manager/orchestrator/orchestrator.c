@@ -23,7 +23,7 @@ struct _SwarmOrchestrator {
   SwarmScan all_tasks; /* the first look: tasks of services that are gone, moves */
   SwarmDirtySlots services;
   GArray *again; /* ids of services to look at in whole, but not in the pass under way: it has changed some of their slots already */
-  GHashTable *rolls;         /* service id → SwarmRoll: of services that are looked at in whole, or are being updated */
+  GHashTable *rolls;         /* service id → SwarmRoll: of services that are looked at in whole, are being updated, jobs */
   GHashTable *service_wakes; /* service id → Wake */
   GHashTable *slot_wakes;    /* SwarmSlotKey → Wake */
   GHashTable *everywhere; /* ids of services with a task on each node: they follow every node */
@@ -122,10 +122,10 @@ wake_slot (const SwarmId *service, guint64 number, gint64 when, gpointer data)
   orchestrator_wake_at (data, &key, FALSE, when);
 }
 
-/* More of the look that is under way, or a new one. While an update goes on its count is kept: each step costs the same then, however many slots
- * there are. */
+/* More of the look that is under way, or a new one. While an update or a job goes on its count is kept: each step costs the same then, however
+ * many slots there are. */
 static gboolean
-look_at_replicated (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx, gint64 *wake)
+look_at_slots (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx, gint64 *wake)
 {
   const SwarmService *service = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, id);
   const SwarmSlotWaker waker = { wake_slot, self };
@@ -134,9 +134,11 @@ look_at_replicated (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx, gin
     roll = swarm_roll_new (service);
     g_hash_table_replace (self->rolls, g_memdup2 (id, sizeof *id), roll);
   }
-  if (swarm_replicated_look (self->leader, id, roll, tx, &waker, wake))
+  gboolean job = service != NULL && !service->pending_delete && swarm_service_is_job (service);
+  if (job ? swarm_job_look (self->leader, id, roll, tx, &waker, wake) : swarm_replicated_look (self->leader, id, roll, tx, &waker, wake))
     return TRUE;
-  if (!roll->update.under_way || g_hash_table_contains (self->moving, id))
+  gboolean goes_on = job ? roll->update.busy > 0 : roll->update.under_way && !g_hash_table_contains (self->moving, id);
+  if (!goes_on)
     g_hash_table_remove (self->rolls, id);
   return FALSE;
 }
@@ -148,12 +150,12 @@ look_at_service (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx)
   SwarmSlotKey key = { .service = *id };
   gint64 wake = G_MAXINT64;
   gboolean more;
-  if (service != NULL && swarm_service_is_job (service))
-    more = swarm_job_reconcile (self->leader, id, tx, &wake);
+  if (service != NULL && swarm_service_spec_kind (service->spec) == SWARM_SERVICE_GLOBAL_JOB)
+    more = swarm_global_job_reconcile (self->leader, id, tx, &wake);
   else if (service != NULL && swarm_service_spec_kind (service->spec) == SWARM_SERVICE_GLOBAL)
     more = swarm_global_reconcile (self->leader, id, tx, &wake);
   else
-    more = look_at_replicated (self, id, tx, &wake); /* also of what is gone: its tasks are removed */
+    more = look_at_slots (self, id, tx, &wake); /* also of what is gone: its tasks are removed */
   orchestrator_wake_at (self, &key, TRUE, wake);
   if (g_hash_table_contains (self->moving, id) && !swarm_service_has_moves (self->leader->store, id))
     g_hash_table_remove (self->moving, id);

@@ -216,7 +216,8 @@ swarm_replica_is_calm (const SwarmLook *look, const SwarmReplica *self)
     if (self->slot.tasks[i] != live && self->slot.tasks[i]->desired_state <= SWARM_TASK_RUNNING)
       return FALSE;
   }
-  return swarm_task_leaves (look->leader->store, look->service, live, look->now, &wake) == SWARM_LEAVE_NO;
+  /* One that may have to leave later has to be woken then. */
+  return swarm_task_leaves (look->leader->store, look->service, live, look->now, &wake) == SWARM_LEAVE_NO && wake == G_MAXINT64;
 }
 
 gboolean

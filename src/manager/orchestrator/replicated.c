@@ -2,36 +2,13 @@
 #include "manager/orchestrator/replicated.h"
 #include "manager/orchestrator/leaving.h"
 
-#define PART 64          /* slots between two looks at the clock */
-#define CHOICE_PART 1024 /* slots to be ranked */
-
-typedef struct {
-  SwarmLook look;
-  SwarmRoll *roll;
-  const SwarmSlotWaker *waker;
-  gint64 *wake; /* the whole service's */
-} Walk;
-
-static gboolean
-time_is_up (const Walk *walk)
-{
-  SwarmRunner *runner = walk->look.leader->runner;
-  return runner != NULL && swarm_runner_time_is_up (runner);
-}
-
-static GPtrArray *
-slot_of_number (SwarmLook *look, guint64 number, SwarmSlot *ret)
-{
-  GPtrArray *tasks = swarm_store_tasks_of_slot (look->leader->store, &look->service->object.id, number);
-  *ret = (SwarmSlot){ number, (SwarmTask **) tasks->pdata, tasks->len };
-  return tasks;
-}
+#define CHOICE_PART 1024 /* slots to be ranked between two looks at the clock */
 
 /* ---- what there is ---- */
 
 /* FALSE: the transaction is full. */
 static gboolean
-count_slot (Walk *walk, const SwarmSlot *slot)
+count_slot (SwarmWalk *walk, const SwarmSlot *slot)
 {
   SwarmReplica replica;
   swarm_replica_init (&replica, &walk->look, slot, &SWARM_ID_NIL);
@@ -45,81 +22,42 @@ count_slot (Walk *walk, const SwarmSlot *slot)
 }
 
 static gboolean
-drop_slot (Walk *walk, const SwarmSlot *slot)
+drop_slot (SwarmWalk *walk, const SwarmSlot *slot)
 {
   swarm_look_drop_slot (&walk->look, slot, SWARM_TASK_REMOVE);
   return !walk->look.full;
 }
 
-/* All slots that are there, in parts. FALSE: not all yet. */
-static gboolean
-walk_slots (Walk *walk, const SwarmId *service, gboolean (*visit) (Walk *walk, const SwarmSlot *slot))
-{
-  SwarmRoll *roll = walk->roll;
-  while (!roll->counted) {
-    g_autoptr (GPtrArray) tasks = swarm_store_tasks_from_slot (walk->look.leader->store, service, roll->cursor, PART);
-    g_autoptr (GArray) slots = swarm_slots_of (tasks);
-    for (guint i = 0; i < slots->len; i++) {
-      const SwarmSlot *slot = &g_array_index (slots, SwarmSlot, i);
-      if (!visit (walk, slot))
-        return FALSE;
-      roll->cursor = slot->number + 1;
-    }
-    roll->counted = tasks->len < PART;
-    if (time_is_up (walk))
-      return FALSE;
-  }
-  return TRUE;
-}
-
-/* FALSE: there are more. */
-static gboolean
-count_changed (Walk *walk)
-{
-  SwarmRoll *roll = walk->roll;
-  swarm_roll_touch_due (roll, walk->look.now);
-  for (guint n = 1; roll->stale->len > 0; n++) {
-    guint64 number = g_array_index (roll->stale, guint64, roll->stale->len - 1);
-    SwarmSlot slot;
-    g_autoptr (GPtrArray) tasks = slot_of_number (&walk->look, number, &slot);
-    if (!count_slot (walk, &slot))
-      return FALSE;
-    swarm_roll_find (roll, number)->stale = FALSE;
-    g_array_set_size (roll->stale, roll->stale->len - 1);
-    if (n % PART == 0 && time_is_up (walk))
-      return FALSE;
-  }
-  return TRUE;
-}
-
 /* ---- how many there are to be ---- */
 
 static void
-drop_surplus (Walk *walk)
+drop_surplus (SwarmWalk *walk)
 {
   GArray *surplus = walk->roll->surplus;
-  while (surplus->len > 0 && swarm_look_has_room (&walk->look) && !time_is_up (walk)) {
+  for (guint n = 1; surplus->len > 0 && swarm_look_has_room (&walk->look); n++) {
     SwarmSlot slot;
-    g_autoptr (GPtrArray) tasks = slot_of_number (&walk->look, g_array_index (surplus, guint64, surplus->len - 1), &slot);
+    g_autoptr (GPtrArray) tasks = swarm_walk_slot (walk, g_array_index (surplus, guint64, surplus->len - 1), &slot);
     if (drop_slot (walk, &slot)) /* all of its tasks: it may need more than one transaction */
       g_array_set_size (surplus, surplus->len - 1);
+    if (n % SWARM_WALK_PART == 0 && swarm_walk_time_is_up (walk))
+      return;
   }
 }
 
 /* Scale up: the smallest free numbers. In a slot that was dropped tasks may still be running. */
 static void
-fill_missing (Walk *walk, guint64 missing)
+fill_missing (SwarmWalk *walk, guint64 missing)
 {
   SwarmRoll *roll = walk->roll;
   for (guint n = 1; missing > 0 && swarm_look_has_room (&walk->look); roll->next++, n++) {
     const SwarmRollEntry *entry = swarm_roll_find (roll, roll->next);
     SwarmReplica replica = { 0 };
     SwarmSlot slot;
-    if (n % PART == 0 && time_is_up (walk))
+    if (n % SWARM_WALK_PART == 0 && swarm_walk_time_is_up (walk))
       return;
     if (entry != NULL && entry->present)
       continue;
-    g_autoptr (GPtrArray) tasks = slot_of_number (&walk->look, roll->next, &slot);
+    g_autoptr (GPtrArray) tasks = swarm_walk_slot (walk, roll->next, &slot);
     swarm_replica_init (&replica, &walk->look, &slot, &SWARM_ID_NIL);
     swarm_replica_fill (&walk->look, &replica);
     missing--;
@@ -128,7 +66,7 @@ fill_missing (Walk *walk, guint64 missing)
 
 /* TRUE: there are as many as there are to be. */
 static gboolean
-scale (Walk *walk)
+scale (SwarmWalk *walk)
 {
   SwarmRoll *roll = walk->roll;
   guint64 want = swarm_service_spec_replicas (walk->look.service->spec);
@@ -142,7 +80,7 @@ scale (Walk *walk)
     return TRUE;
   }
   while (roll->surplus->len == 0 && !swarm_roll_choose_surplus (roll, want, CHOICE_PART)) {
-    if (time_is_up (walk))
+    if (swarm_walk_time_is_up (walk))
       return FALSE;
   }
   drop_surplus (walk);
@@ -152,32 +90,30 @@ scale (Walk *walk)
 /* ---- restarts, moves, updates ---- */
 
 static void
-tend_slot (Walk *walk, guint64 number, const SwarmUpdate *update)
+tend_slot (SwarmWalk *walk, guint64 number, const SwarmUpdate *update)
 {
   SwarmLook *look = &walk->look;
   guint n = swarm_tx_n_changes (look->tx);
-  gint64 wake = G_MAXINT64;
+  gint64 when, *wake = look->wake;
   SwarmReplica replica;
   SwarmSlot slot;
-  g_autoptr (GPtrArray) tasks = slot_of_number (look, number, &slot);
+  g_autoptr (GPtrArray) tasks = swarm_walk_slot (walk, number, &slot);
   swarm_replica_init (&replica, look, &slot, &SWARM_ID_NIL);
-  look->wake = &wake;
+  swarm_walk_wake_slot_begin (walk, &when);
   swarm_replica_tend (look, &replica, update);
-  look->wake = walk->wake;
-  if (wake != G_MAXINT64 && walk->waker != NULL)
-    walk->waker->slot (&look->service->object.id, number, wake, walk->waker->data);
+  swarm_walk_wake_slot_end (walk, number, when, wake);
   if (swarm_tx_n_changes (look->tx) > n)
     swarm_roll_find (walk->roll, number)->pass = walk->roll->pass;
 }
 
 /* FALSE: there are more. */
 static gboolean
-tend (Walk *walk, const SwarmUpdate *update)
+tend (SwarmWalk *walk, const SwarmUpdate *update)
 {
   SwarmRoll *roll = walk->roll;
   for (; roll->tended < roll->untended->len; roll->tended++) {
     guint64 number = g_array_index (roll->untended, guint64, roll->tended);
-    if (roll->tended % PART == PART - 1 && time_is_up (walk))
+    if (roll->tended % SWARM_WALK_PART == SWARM_WALK_PART - 1 && swarm_walk_time_is_up (walk))
       return FALSE;
     tend_slot (walk, number, update);
     if (walk->look.full)
@@ -191,13 +127,13 @@ tend (Walk *walk, const SwarmUpdate *update)
 
 /* Replaces what is in the slot of a dirty replica whose turn it is. Where something else has to be done first, it comes again when the slot changes. */
 static void
-replace (Walk *walk, SwarmRollEntry *entry, SwarmUpdate *update)
+replace (SwarmWalk *walk, SwarmRollEntry *entry, SwarmUpdate *update)
 {
   SwarmLook *look = &walk->look;
   gint64 wake = G_MAXINT64;
   SwarmReplica replica;
   SwarmSlot slot;
-  g_autoptr (GPtrArray) tasks = slot_of_number (look, entry->number, &slot);
+  g_autoptr (GPtrArray) tasks = swarm_walk_slot (walk, entry->number, &slot);
   swarm_replica_init (&replica, look, &slot, &SWARM_ID_NIL);
   const SwarmTask *live = replica.live;
   if (!replica.dirty || replica.step != NULL) {
@@ -214,14 +150,14 @@ replace (Walk *walk, SwarmRollEntry *entry, SwarmUpdate *update)
 
 /* FALSE: there is more to do. */
 static gboolean
-advance (Walk *walk, SwarmUpdate *update)
+advance (SwarmWalk *walk, SwarmUpdate *update)
 {
   SwarmLook *look = &walk->look;
   SwarmHeapItem item;
   if (!swarm_update_goes_on (update, look))
     return !look->full;
-  while (update->busy < update->parallelism && swarm_look_has_room (look)) {
-    if (time_is_up (walk))
+  for (guint n = 1; update->busy < update->parallelism && swarm_look_has_room (look); n++) {
+    if (n % SWARM_WALK_PART == 0 && swarm_walk_time_is_up (walk))
       return FALSE;
     if (!swarm_heap_take (&walk->roll->waiting, &item))
       break;
@@ -236,11 +172,11 @@ gboolean
 swarm_replicated_look (const SwarmLeader *leader, const SwarmId *id, SwarmRoll *roll, SwarmTx *tx, const SwarmSlotWaker *waker, gint64 *wake)
 {
   SwarmService *service = swarm_store_get (leader->store, SWARM_KIND_SERVICE, id);
-  Walk walk = { { leader, service, tx, swarm_store_now (leader->store), wake, FALSE }, roll, waker, wake };
+  SwarmWalk walk = { { leader, service, tx, swarm_store_now (leader->store), wake, FALSE }, roll, waker };
   if (service == NULL || service->pending_delete)
-    return !walk_slots (&walk, id, drop_slot);
+    return !swarm_walk_all (&walk, id, drop_slot);
   roll->pass++;
-  if (!walk_slots (&walk, id, count_slot) || !count_changed (&walk) || !scale (&walk))
+  if (!swarm_walk_all (&walk, id, count_slot) || !swarm_walk_changed (&walk, count_slot) || !scale (&walk))
     return TRUE;
   SwarmUpdate update = roll->update;
   if (!swarm_update_judge (&update, &walk.look))

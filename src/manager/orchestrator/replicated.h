@@ -2,14 +2,7 @@
 /* Replicated services: compares what a service declares with the tasks that exist and writes the difference. Level-triggered:
  * the outcome depends on the committed state only, so it may be run at any time, after any fault, by any leader. */
 #pragma once
-#include "manager/orchestrator/roll.h"
-
-/* Where a slot wants to be looked at again at a moment of store time. */
-typedef void (*SwarmWakeSlot) (const SwarmId *service, guint64 number, gint64 when, gpointer data);
-typedef struct {
-  SwarmWakeSlot slot;
-  gpointer data;
-} SwarmSlotWaker;
+#include "manager/orchestrator/walk.h"
 
 /* A look at a service (which may be gone: then its tasks are removed), or more of it: at all slots that @roll does not know yet, and at those that
  * were touched since. TRUE: @tx is full, or the time of the turn is up; go on after it. @wake is lowered to when the service wants to be looked at

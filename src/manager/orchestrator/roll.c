@@ -107,24 +107,40 @@ swarm_roll_touch (SwarmRoll *self, guint64 number)
   g_array_append_val (self->stale, number);
 }
 
+/* @running: of two that wait the one that does not is the first. */
+static SwarmRollEntry *
+set_share (SwarmRoll *self, guint64 number, const SwarmUpdateShare *share, gboolean running)
+{
+  static const SwarmUpdateShare nothing = { .due = G_MAXINT64 };
+  SwarmRollEntry *entry = find_or_make (self, number);
+  swarm_update_count (&self->update, &entry->share, -1);
+  self->n_present -= entry->present;
+  entry->present = share != NULL;
+  entry->share = share != NULL ? *share : nothing;
+  entry->running = running;
+  self->n_present += entry->present;
+  swarm_update_count (&self->update, &entry->share, 1);
+  if (entry->share.waiting)
+    swarm_heap_add (&self->waiting, running, number);
+  if (entry->share.due != G_MAXINT64)
+    swarm_heap_add (&self->dues, entry->share.due, number);
+  return entry;
+}
+
+SwarmRollEntry *
+swarm_roll_set (SwarmRoll *self, guint64 number, const SwarmUpdateShare *share)
+{
+  return set_share (self, number, share, FALSE);
+}
+
 void
 swarm_roll_count (SwarmRoll *self, const SwarmReplica *replica, gboolean present, gboolean calm, gint64 now)
 {
-  SwarmRollEntry *entry = find_or_make (self, replica->slot.number);
-  swarm_update_count (&self->update, &entry->share, -1);
-  self->n_present -= entry->present;
-  entry->present = present;
-  entry->running = replica->running;
-  entry->node = replica->live != NULL ? replica->live->node_id : SWARM_ID_NIL;
-  entry->share = (SwarmUpdateShare){ .due = G_MAXINT64 };
+  SwarmUpdateShare share = { .due = G_MAXINT64 };
   if (present)
-    entry->share = swarm_update_share (&self->update, replica, now);
-  self->n_present += present;
-  swarm_update_count (&self->update, &entry->share, 1);
-  if (entry->share.waiting)
-    swarm_heap_add (&self->waiting, entry->running, entry->number);
-  if (entry->share.due != G_MAXINT64)
-    swarm_heap_add (&self->dues, entry->share.due, entry->number);
+    share = swarm_update_share (&self->update, replica, now);
+  SwarmRollEntry *entry = set_share (self, replica->slot.number, present ? &share : NULL, replica->running);
+  entry->node = replica->live != NULL ? replica->live->node_id : SWARM_ID_NIL;
   if (calm || entry->untended)
     return;
   entry->untended = TRUE;

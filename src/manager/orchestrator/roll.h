@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What each slot of a replicated service came to when it was last looked at, and what that adds up to: a whole look at a service, in parts that fit
+/* What each slot of a replicated service or job came to when it was last looked at, and what that adds up to: a whole look at a service, in parts that fit
  * into turns of the main loop, and then kept up with the slots that change. Nothing in it but what could be read from the store again. */
 #pragma once
 #include "manager/orchestrator/heap.h"
@@ -54,7 +54,9 @@ gboolean swarm_roll_is_of (const SwarmRoll *self, const SwarmService *service);
 SwarmRollEntry *swarm_roll_find (const SwarmRoll *self, guint64 number);
 /* Something about the slot has changed. */
 void swarm_roll_touch (SwarmRoll *self, guint64 number);
-/* Counts the slot as it is now. @calm: it asks for nothing. */
+/* What the slot counts now; it is present, unless that is nothing. */
+SwarmRollEntry *swarm_roll_set (SwarmRoll *self, guint64 number, const SwarmUpdateShare *share);
+/* The same for a replica (not present: there is none). @calm: it asks for nothing. */
 void swarm_roll_count (SwarmRoll *self, const SwarmReplica *replica, gboolean present, gboolean calm, gint64 now);
 /* Touches what is to be counted anew by now. */
 void swarm_roll_touch_due (SwarmRoll *self, gint64 now);
