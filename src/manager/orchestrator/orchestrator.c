@@ -134,10 +134,13 @@ look_at_slots (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx, gint64 *
     roll = swarm_roll_new (service);
     g_hash_table_replace (self->rolls, g_memdup2 (id, sizeof *id), roll);
   }
+  guint n_changes = swarm_tx_n_changes (tx);
   gboolean job = service != NULL && !service->pending_delete && swarm_service_is_job (service);
   if (job ? swarm_job_look (self->leader, id, roll, tx, &waker, wake) : swarm_replicated_look (self->leader, id, roll, tx, &waker, wake))
     return TRUE;
-  gboolean goes_on = job ? roll->update.busy > 0 : roll->update.under_way && !g_hash_table_contains (self->moving, id);
+  /* What this look has begun is not counted yet. */
+  gboolean job_goes_on = roll->update.busy > 0 || swarm_tx_n_changes (tx) > n_changes;
+  gboolean goes_on = job ? job_goes_on : roll->update.under_way && !g_hash_table_contains (self->moving, id);
   if (!goes_on)
     g_hash_table_remove (self->rolls, id);
   return FALSE;
