@@ -965,54 +965,6 @@ test_restore_damaged (void)
   world_close (&world);
 }
 
-/* ---- what is shared must be left alone ---- */
-
-static void
-change_what_was_handed_over (void)
-{
-  World world;
-  g_auto (Outcome) outcome = { 0 };
-  world_open (&world);
-  g_autoptr (SwarmService) service = make_service ("web");
-  SwarmTx *tx = swarm_store_tx (world.store[0]);
-
-  swarm_tx_create (tx, service);
-  service->spec_version = 7;
-  commit (&world, tx, NULL, &outcome);
-}
-
-static void
-change_what_is_stored (void)
-{
-  World world;
-  g_auto (Outcome) outcome = { 0 };
-  world_open (&world);
-  SwarmId id = create_service (&world, "web");
-  SwarmService *stored = swarm_store_get (world.store[0], SWARM_KIND_SERVICE, &id);
-  SwarmTx *tx = swarm_store_tx (world.store[0]);
-
-  stored->spec_version = 7;
-  swarm_tx_remove (tx, SWARM_KIND_SERVICE, &id, 0);
-  commit (&world, tx, NULL, &outcome);
-}
-
-/* Sanitized builds, which the tests run in, notice it. */
-static void
-test_guard (void)
-{
-#ifdef SWARM_OBJECT_GUARD
-  static const char *const ways[] = { "/store/guard/subprocess/handed-over", "/store/guard/subprocess/stored" };
-
-  for (guint i = 0; i < G_N_ELEMENTS (ways); i++) {
-    g_test_trap_subprocess (ways[i], 0, 0);
-    g_test_trap_assert_failed ();
-    g_test_trap_assert_stderr ("*service * was changed after it was handed to the store*");
-  }
-#else
-  g_test_skip ("only sanitized builds look");
-#endif
-}
-
 int
 main (int argc, char **argv)
 {
@@ -1034,9 +986,6 @@ main (int argc, char **argv)
   g_test_add_func ("/store/resolve", test_resolve);
   g_test_add_func ("/store/watches", test_watches);
   g_test_add_func ("/store/random", test_random);
-  g_test_add_func ("/store/guard", test_guard);
-  g_test_add_func ("/store/guard/subprocess/handed-over", change_what_was_handed_over);
-  g_test_add_func ("/store/guard/subprocess/stored", change_what_is_stored);
   g_test_add_func ("/store/restore", test_restore);
   g_test_add_func ("/store/restore-damaged", test_restore_damaged);
   return g_test_run ();
