@@ -20,6 +20,13 @@ ENUM (sim_do, "event", { SIM_DO_NODE_DOWN, "node-down" }, { SIM_DO_NODE_SHUTDOWN
       { SIM_DO_SERVICE_CREATE, "service-create" }, { SIM_DO_SERVICE_UPDATE, "service-update" }, { SIM_DO_SERVICE_SCALE, "service-scale" },
       { SIM_DO_SERVICE_ROLLBACK, "service-rollback" }, { SIM_DO_SERVICE_REBALANCE, "service-rebalance" }, { SIM_DO_SERVICE_REMOVE, "service-remove" });
 
+gboolean
+sim_do_is_fault (SimDo what)
+{
+  return (what >= SIM_DO_NODE_DOWN && what <= SIM_DO_DISK_DELAY && what != SIM_DO_NODE_UP && what != SIM_DO_AGENT_START && what != SIM_DO_HEAL)
+         || (what >= SIM_DO_LEADER_KILL && what <= SIM_DO_LEADER_CUT);
+}
+
 /* ---- rules ---- */
 
 static gboolean

@@ -77,6 +77,8 @@ typedef enum {
   SIM_DO_SERVICE_REMOVE,
 } SimDo;
 SWARM_ENUM_DECLARE (SimDo, sim_do)
+/* Something fails: it counts as a fault, and may mend by itself. */
+gboolean sim_do_is_fault (SimDo what);
 
 typedef struct {
   SwarmMessage message;

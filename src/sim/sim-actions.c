@@ -452,13 +452,6 @@ fault (SimRun *self, const SimAction *action)
     swarm_clock_timer (self->cluster->world.clock, (gint64) (action->seconds * G_USEC_PER_SEC), SWARM_PRIORITY_NORMAL, mend, job);
 }
 
-static gboolean
-is_fault (SimDo what)
-{
-  return (what >= SIM_DO_NODE_DOWN && what <= SIM_DO_DISK_DELAY && what != SIM_DO_NODE_UP && what != SIM_DO_AGENT_START && what != SIM_DO_HEAL)
-         || (what >= SIM_DO_LEADER_KILL && what <= SIM_DO_LEADER_CUT);
-}
-
 /* ---- the rest ---- */
 
 /* The node tells something else about itself: as its agent does after a restart. */
@@ -520,7 +513,7 @@ sim_action_do (SimRun *self, const SimAction *action)
     call_begin (self, action->what, action, action->spec);
     return;
   }
-  if (is_fault (action->what)) {
+  if (sim_do_is_fault (action->what)) {
     fault (self, action);
     return;
   }

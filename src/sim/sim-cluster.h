@@ -65,3 +65,6 @@ gboolean sim_cluster_kill_container (SimCluster *self, const char *service, int 
 /* Every service has the tasks it declares, each in one running container on the node that the store says, and nothing else
  * runs anywhere. @why (may be NULL) gets the first thing that is not so; caller frees. */
 gboolean sim_cluster_is_settled (SimCluster *self, char **why);
+/* Lets a little time pass until all running managers have applied the same, and compares their stores byte by byte: to be asked when no manager is
+ * cut off. FALSE: @why gets what is not so; caller frees. */
+gboolean sim_cluster_stores_agree (SimCluster *self, char **why);

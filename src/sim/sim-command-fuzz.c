@@ -15,6 +15,7 @@
 typedef struct {
   SimStoryOptions story;
   guint64 first, last;
+  guint64 enough; /* so many must count, and no more are run; 0: all seeds are */
   guint jobs, tries;
   const char *save;
   gboolean verbose, print, lie, twin;
@@ -191,7 +192,7 @@ run_seeds (Fuzz *self)
 {
   Child children[MAX_JOBS];
   guint n = 0, oldest = 0;
-  for (guint64 seed = self->first; seed <= self->last; seed++) {
+  for (guint64 seed = self->first; seed <= self->last && (self->enough == 0 || self->counted < self->enough); seed++) {
     if (n == self->jobs) {
       finish (self, &children[oldest]);
       oldest = (oldest + 1) % self->jobs;
@@ -280,6 +281,8 @@ parse_option (Fuzz *self, int argc, char **argv, int *i)
     self->story.seconds = (guint) number;
   else if (g_str_equal (word, "--jobs") && number >= 1 && number <= MAX_JOBS)
     self->jobs = (guint) number;
+  else if (g_str_equal (word, "--count"))
+    self->enough = (guint64) number;
   else if (g_str_equal (word, "--shrink"))
     self->tries = (guint) number;
   else
@@ -309,5 +312,5 @@ sim_command_fuzz (int argc, char **argv)
   setvbuf (stdout, NULL, _IOLBF, 0); /* what is in a buffer would be written by each child, too */
   run_seeds (&self);
   print_summary (&self, (double) (g_get_monotonic_time () - began) / G_USEC_PER_SEC);
-  return self.failed > 0 ? SIM_EXIT_FAILED : SIM_EXIT_OK;
+  return self.failed > 0 || self.counted < self.enough ? SIM_EXIT_FAILED : SIM_EXIT_OK;
 }

@@ -7,7 +7,8 @@
 
 static const char usage_text[]
     = "Usage:  swarm-sim run SCENARIO.json… [--seed N] [--until SECONDS] [--format text|json|brief]\n"
-      "        swarm-sim fuzz --seeds A..B [--nodes N] [--seconds N] [--faults LIST] [--jobs N] [--shrink TRIES] [--save DIR] [--print] [--verbose]\n"
+      "        swarm-sim fuzz --seeds A..B [--count N] [--nodes N] [--seconds N] [--faults LIST]\n"
+      "                      [--jobs N] [--shrink TRIES] [--save DIR] [--print] [--verbose]\n"
       "        swarm-sim bench [--quick]\n"
       "        swarm-sim --help | --version\n"
       "\nSee swarm-sim(1).\n";

@@ -309,6 +309,10 @@ sim_run_go (SimRun *self)
   sim_expect_end (self);
   if (self->options.strict && g_hash_table_size (self->calls) > 0 && self->failures->len == 0)
     sim_run_fail (self, "%u calls are not answered", g_hash_table_size (self->calls));
+  g_autofree char *why = NULL;
+  if (self->options.strict && self->failures->len == 0 && !sim_cluster_stores_agree (self->cluster, &why))
+    sim_run_fail (self, "%s", why);
+  note_broken (self);
   self->figures.elections = sim_promises_n_elections (self->cluster->promises);
   self->figures.seconds = sim_run_time (self);
   return self->failures->len == 0;

@@ -233,3 +233,50 @@ sim_cluster_is_settled (SimCluster *self, char **why)
     g_free (settled.why);
   return ok;
 }
+
+/* ---- the managers' stores ---- */
+
+#define MEET_US (20 * G_TIME_SPAN_SECOND)
+
+static SimMachine *
+brain (SimCluster *self, guint i)
+{
+  return g_ptr_array_index (self->world.brains, i);
+}
+
+static gboolean
+same_index (SimCluster *self, gpointer data)
+{
+  for (guint i = 1; i < self->world.brains->len; i++) {
+    if (swarm_store_index (brain (self, i)->store) != swarm_store_index (brain (self, 0)->store))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static GBytes *
+encode_store (const SimMachine *machine)
+{
+  SwarmSnapshot *snapshot = swarm_store_snapshot (machine->store);
+  GBytes *bytes = swarm_snapshot_encode (snapshot);
+  swarm_snapshot_free (snapshot);
+  return bytes;
+}
+
+gboolean
+sim_cluster_stores_agree (SimCluster *self, char **why)
+{
+  *why = NULL;
+  if (!sim_cluster_run_until (self, MEET_US, same_index, NULL)) {
+    *why = g_strdup ("the managers do not come to the same index");
+    return FALSE;
+  }
+  g_autoptr (GBytes) first = self->world.brains->len > 0 ? encode_store (brain (self, 0)) : NULL;
+  for (guint i = 1; i < self->world.brains->len && *why == NULL; i++) {
+    g_autoptr (GBytes) other = encode_store (brain (self, i));
+    if (!g_bytes_equal (first, other))
+      *why = g_strdup_printf ("the stores of %s and %s are not the same at index %" G_GUINT64_FORMAT, brain (self, 0)->name, brain (self, i)->name,
+                              swarm_store_index (brain (self, i)->store));
+  }
+  return *why == NULL;
+}

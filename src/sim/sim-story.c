@@ -7,6 +7,7 @@
 #define GLOBAL_PERCENT 20
 #define JOB_PERCENT 15
 #define GLOBAL_JOB_PERCENT 8
+#define FAULTS 66  /* at least so many are planned */
 #define REST 900.0 /* how long everything may take to come to rest */
 
 typedef struct {
@@ -554,6 +555,16 @@ add_end (Story *self)
   g_ptr_array_add (self->scenario->expect, rest);
 }
 
+/* Planned ones; some do not come about, as their node is not there. */
+static guint
+count_faults (const SimScenario *scenario)
+{
+  guint n = 0;
+  for (guint i = 0; i < scenario->events->len; i++)
+    n += sim_do_is_fault (((const SimAction *) g_ptr_array_index (scenario->events, i))->what);
+  return n;
+}
+
 SimScenario *
 sim_story_new (const SimStoryOptions *options)
 {
@@ -575,6 +586,8 @@ sim_story_new (const SimStoryOptions *options)
     else
       add_role_call (&self, at);
   }
+  while (count_faults (self.scenario) < FAULTS)
+    add_fault (&self, roll_time (&self, 1, self.calm - 1));
   add_end (&self);
   g_array_unref (self.nodes);
   g_ptr_array_unref (self.managers);
