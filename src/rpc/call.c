@@ -12,6 +12,7 @@
 typedef struct {
   SwarmCall base;
   guint32 serial;
+  gsize bytes; /* of its message */
   gboolean wants_stream;
   gboolean reader_left;
   guint32 credit; /* chunks that the caller takes already */
@@ -235,6 +236,10 @@ call_free (SwarmRpcCall *call)
     g_hash_table_remove (link->incoming, GUINT_TO_POINTER (call->serial));
     link->incoming_streams -= call->wants_stream;
   }
+  if (link->quota != NULL) {
+    link->quota->calls--;
+    link->quota->bytes -= call->bytes;
+  }
   swarm_wire_message_clear (&call->message);
   swarm_link_unref (&link->base);
   g_free (call);
@@ -330,6 +335,11 @@ call_new (SwarmRpcLink *self, const SwarmFrame *frame, SwarmWireMessage *message
   call->message = *message;
   *message = (SwarmWireMessage){ 0 };
   call->serial = frame->header.serial;
+  call->bytes = g_bytes_get_size (frame->payload);
+  if (self->quota != NULL) {
+    self->quota->calls++;
+    self->quota->bytes += call->bytes;
+  }
   call->wants_stream = (frame->header.flags & SWARM_FRAME_STREAM) != 0;
   call->base.ops = &ops;
   call->base.link = swarm_link_ref (&self->base);
@@ -347,6 +357,21 @@ call_new (SwarmRpcLink *self, const SwarmFrame *frame, SwarmWireMessage *message
   return call;
 }
 
+/* However many connections the node has. */
+static gboolean
+check_quota (SwarmRpcLink *self, gsize bytes, GError **error)
+{
+  const SwarmRpcLimits *limits = &self->rpc->settings.limits;
+  guint factor = self->base.peer.role == SWARM_PEER_MANAGER ? SWARM_RPC_MANAGER_FACTOR : 1;
+  const SwarmRpcQuota *quota = self->quota;
+
+  if (quota == NULL || (quota->calls < factor * limits->calls_per_node && quota->bytes + bytes <= factor * limits->bytes_per_node))
+    return TRUE;
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "too many calls of node %s wait for their answer (%u, %" G_GSIZE_FORMAT " bytes)",
+               swarm_id_string (&quota->node).str, quota->calls, quota->bytes);
+  return FALSE;
+}
+
 /* The other end may not have more under way than was agreed; its own side refuses such calls already. */
 static gboolean
 check_incoming (SwarmRpcLink *self, const SwarmFrame *frame, GError **error)
@@ -357,6 +382,8 @@ check_incoming (SwarmRpcLink *self, const SwarmFrame *frame, GError **error)
   guint streams = g_hash_table_size (self->writers) + self->incoming_streams;
   gboolean is_stream = (frame->header.flags & SWARM_FRAME_STREAM) != 0;
 
+  if (!check_quota (self, g_bytes_get_size (frame->payload), error))
+    return FALSE;
   if (is_stream ? streams < (joining ? 0 : limits->streams)
                 : calls < (joining ? SWARM_RPC_JOINING_CALLS : limits->calls))
     return TRUE;

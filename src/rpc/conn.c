@@ -14,6 +14,10 @@
 /* Handshakes cost about half a millisecond of arithmetic each; so many steps per turn of the loop. */
 #define HANDSHAKES_PER_TURN 4
 #define QUEUE_LOW (128 * 1024)
+/* So long what one connection sent is worked on in a turn of the loop, and what all of them sent; then each has one frame more. Whoever calls
+ * without end shall not hold up the others' heartbeats, which are looked at once a turn. */
+#define TURN_US 1000
+#define TURN_ALL_US 4000
 
 #define LINGER_US (2 * G_USEC_PER_SEC)
 #define LINGER_MAX 64
@@ -25,6 +29,8 @@ struct _SwarmConnPool {
   GQueue handshakes; /* SwarmConn that can go on */
   SwarmTimer *handshake_timer;
   GQueue lingering; /* Linger */
+  gint64 turn;      /* the loop's time of the present turn … */
+  gint64 spent_us;  /* … and how long it has worked on frames so far */
 };
 
 typedef struct {
@@ -49,6 +55,9 @@ struct _SwarmConn {
   gboolean eof;
   GList handshake; /* link in the pool's queue; data NULL: not queued */
   SwarmFrameReader *reader;
+  GByteArray *rest;    /* read, but not looked at: its turn was over; NULL: none */
+  gint64 turn_began;   /* boottime */
+  guint turn_frames;
   GByteArray *out;
   gsize out_at; /* so much of it is sent */
   SwarmConnLimits limits;
@@ -206,6 +215,7 @@ conn_unref (SwarmConn *self)
   if (--self->ref_count > 0)
     return;
   swarm_frame_reader_free (self->reader);
+  g_clear_pointer (&self->rest, g_byte_array_unref);
   g_byte_array_unref (self->out);
   swarm_tls_unref (self->tls);
   pool_drop (self->pool);
@@ -300,6 +310,38 @@ conn_arm_stall (SwarmConn *self)
 
 /* ---- reading ---- */
 
+/* All sources of one turn see the same time. */
+static void
+conn_begin_turn (SwarmConn *self)
+{
+  SwarmConnPool *pool = self->pool;
+  gint64 turn = g_source_get_time (self->source);
+
+  if (pool->turn != turn) {
+    pool->turn = turn;
+    pool->spent_us = 0;
+  }
+  self->turn_began = swarm_clock_boottime (pool->clock);
+  self->turn_frames = 0;
+}
+
+static gint64
+conn_turn_us (SwarmConn *self)
+{
+  return swarm_clock_boottime (self->pool->clock) - self->turn_began;
+}
+
+static gboolean
+conn_turn_is_over (SwarmConn *self)
+{
+  gint64 us;
+
+  if (self->turn_frames == 0)
+    return FALSE;
+  us = conn_turn_us (self);
+  return us >= TURN_US || self->pool->spent_us + us >= TURN_ALL_US;
+}
+
 static void
 conn_feed (SwarmConn *self, const guint8 *data, gsize len)
 {
@@ -309,12 +351,17 @@ conn_feed (SwarmConn *self, const guint8 *data, gsize len)
     g_auto (SwarmFrame) frame = { 0 };
     g_autoptr (GError) error = NULL;
     gboolean have;
+    if (!swarm_frame_reader_is_partial (self->reader) && conn_turn_is_over (self)) {
+      self->rest = g_byte_array_append (g_byte_array_sized_new (len), data, len);
+      break;
+    }
     if (!swarm_frame_reader_feed (self->reader, &data, &len, &frame, &have, &error)) {
       conn_break (self, error);
       return;
     }
     if (have) {
       began = TRUE;
+      self->turn_frames++;
       self->events->frame (self, &frame, self->data);
     }
   }
@@ -326,12 +373,24 @@ conn_feed (SwarmConn *self, const guint8 *data, gsize len)
   }
 }
 
+/* What the last turn left. */
+static void
+conn_feed_rest (SwarmConn *self)
+{
+  g_autoptr (GByteArray) rest = g_steal_pointer (&self->rest);
+
+  if (rest != NULL)
+    conn_feed (self, rest->data, rest->len);
+}
+
 static void
 conn_read (SwarmConn *self)
 {
   guint8 buffer[RECORD_SIZE];
 
-  for (guint i = 0; i < READS_PER_TURN && !self->closed && !self->broken; i++) {
+  conn_begin_turn (self);
+  conn_feed_rest (self);
+  for (guint i = 0; i < READS_PER_TURN && self->rest == NULL && !self->closed && !self->broken; i++) {
     int n, kind;
     ERR_clear_error ();
     errno = 0;
@@ -340,12 +399,13 @@ conn_read (SwarmConn *self)
       kind = SSL_get_error (self->ssl, n);
       if (kind != SSL_ERROR_WANT_READ && kind != SSL_ERROR_WANT_WRITE)
         conn_break_tls (self, n);
-      return;
+      break;
     }
     conn_feed (self, buffer, n);
   }
+  self->pool->spent_us += conn_turn_us (self);
   /* What OpenSSL has read ahead does not make the descriptor ready. */
-  if (!self->closed && !self->broken && SSL_has_pending (self->ssl))
+  if (!self->closed && !self->broken && (self->rest != NULL || SSL_has_pending (self->ssl)))
     swarm_fd_source_again (self->source);
 }
 

@@ -148,8 +148,10 @@ link_free (SwarmLink *link)
   g_hash_table_unref (self->incoming);
   g_hash_table_unref (self->writers);
   g_clear_error (&self->reason);
+  swarm_rpc_quota_leave (self);
   swarm_tls_unref (self->tls);
   g_free (self->name);
+  g_hash_table_unref (self->quotas);
   g_free (self);
 }
 
@@ -305,6 +307,23 @@ link_frame (SwarmRpcLink *self, const SwarmFrame *frame)
   }
 }
 
+/* Connections for heartbeats go before all others: whoever uses one for more holds up nobody. */
+static void
+link_count_urgent (SwarmRpcLink *self)
+{
+  gint64 now;
+
+  if (self->base.kind != SWARM_LINK_CONSENSUS || self->base.peer.role != SWARM_PEER_WORKER || self->urgent_frames > SWARM_RPC_URGENT_FRAMES)
+    return;
+  now = swarm_clock_boottime (self->clock);
+  if (now - self->urgent_since >= G_USEC_PER_SEC) {
+    self->urgent_since = now;
+    self->urgent_frames = 0;
+  }
+  if (++self->urgent_frames > SWARM_RPC_URGENT_FRAMES)
+    swarm_conn_set_priority (self->conn, swarm_io_priority (SWARM_LINK_CONTROL));
+}
+
 static void
 on_frame (SwarmConn *conn, const SwarmFrame *frame, gpointer data)
 {
@@ -312,6 +331,7 @@ on_frame (SwarmConn *conn, const SwarmFrame *frame, gpointer data)
 
   swarm_link_ref (&self->base);
   self->base.peer_index = MAX (self->base.peer_index, frame->header.index);
+  link_count_urgent (self);
   link_frame (self, frame);
   swarm_link_unref (&self->base);
 }
@@ -410,6 +430,7 @@ link_new (SwarmRpc *rpc, SwarmTls *tls, const char *name)
   self->pending = g_hash_table_new (NULL, NULL);
   self->incoming = g_hash_table_new (NULL, NULL);
   self->writers = g_hash_table_new (NULL, NULL);
+  self->quotas = g_hash_table_ref (rpc->quotas);
   g_hash_table_add (rpc->links, self);
   return self;
 }

@@ -14,6 +14,19 @@
 /* Calls that a peer without certificate may have under way. */
 #define SWARM_RPC_JOINING_CALLS 4
 
+/* So many frames a second a node that is no manager may send on a connection for heartbeats; one that sends more is served as any other. */
+#define SWARM_RPC_URGENT_FRAMES 100
+/* Managers pass on what others ask: they may have this many times as much under way. */
+#define SWARM_RPC_MANAGER_FACTOR 4
+
+/* What all accepted links of one node have under way together: unanswered calls and their messages. Counted by the links. */
+typedef struct {
+  guint ref_count;
+  SwarmId node;
+  guint calls;
+  gsize bytes;
+} SwarmRpcQuota;
+
 typedef struct _RpcLink SwarmRpcLink;
 typedef struct _RpcReader SwarmRpcReader;
 typedef struct _RpcWriter SwarmRpcWriter;
@@ -33,6 +46,10 @@ struct _RpcLink {
   gboolean was_up;
   gboolean failed; /* no event but `down` follows */
   gboolean down;   /* that was delivered, too */
+  GHashTable *quotas;   /* the transport's */
+  SwarmRpcQuota *quota; /* in it; NULL: dialled, or no member's */
+  gint64 urgent_since;  /* boottime; frames of a connection for heartbeats are counted from here */
+  guint urgent_frames;
   GError *reason;
   SwarmTimer *soon; /* the next turn's work; holds a reference */
   /* own calls */
@@ -124,6 +141,7 @@ struct _SwarmRpc {
   GPtrArray *listeners;  /* Listener */
   GHashTable *links;     /* set of SwarmRpcLink, not owned */
   GHashTable *anonymous; /* set of SwarmRpcLink: accepted, without certificate (yet) */
+  GHashTable *quotas;    /* node's id (in it) → SwarmRpcQuota, not owned */
   guint n_accepted;
   guint64 n_refused;
   SwarmLogLimit told; /* of `refused` and `call_refused` */
@@ -135,6 +153,8 @@ void swarm_rpc_refused (SwarmRpc *self, const char *address, const GError *error
 void swarm_rpc_call_refused (SwarmRpcLink *link, const char *member, const GError *error);
 /* The peer of an accepted link is known: FALSE when this node has too many. */
 gboolean swarm_rpc_identified (SwarmRpc *self, SwarmRpcLink *link, GError **error);
+/* @link, which may be freed after its transport, has no part in its node's quota any more. */
+void swarm_rpc_quota_leave (SwarmRpcLink *link);
 /* The link is over or freed. */
 void swarm_rpc_forget (SwarmRpc *self, SwarmRpcLink *link);
 /* The settings' check_peer. */

@@ -45,7 +45,10 @@ fill_limits (SwarmRpcLimits *limits)
   set_default (&limits->anonymous_per_address, 32);
   set_default (&limits->links_per_node, 16);
   set_default (&limits->calls, 256);
+  set_default (&limits->calls_per_node, 512);
   set_default (&limits->streams, 64);
+  if (limits->bytes_per_node == 0)
+    limits->bytes_per_node = 8 * 1024 * 1024;
   if (limits->queue_bytes == 0)
     limits->queue_bytes = 4 * 1024 * 1024;
 }
@@ -76,6 +79,31 @@ swarm_rpc_call_refused (SwarmRpcLink *link, const char *member, const GError *er
     self->settings.call_refused (&link->base.peer, member, error, suppressed, self->settings.data);
 }
 
+static void
+quota_join (SwarmRpc *self, SwarmRpcLink *link)
+{
+  SwarmRpcQuota *quota = g_hash_table_lookup (self->quotas, &link->base.peer.node);
+
+  if (quota == NULL) {
+    quota = g_new0 (SwarmRpcQuota, 1);
+    quota->node = link->base.peer.node;
+    g_hash_table_insert (self->quotas, &quota->node, quota);
+  }
+  quota->ref_count++;
+  link->quota = quota;
+}
+
+void
+swarm_rpc_quota_leave (SwarmRpcLink *link)
+{
+  SwarmRpcQuota *quota = g_steal_pointer (&link->quota);
+
+  if (quota == NULL || --quota->ref_count > 0)
+    return;
+  g_hash_table_remove (link->quotas, &quota->node);
+  g_free (quota);
+}
+
 gboolean
 swarm_rpc_identified (SwarmRpc *self, SwarmRpcLink *link, GError **error)
 {
@@ -91,8 +119,10 @@ swarm_rpc_identified (SwarmRpc *self, SwarmRpcLink *link, GError **error)
     SwarmRpcLink *other = key;
     n += other->accepted && other->was_up && swarm_id_equal (&other->base.peer.node, &link->base.peer.node);
   }
-  if (n < self->settings.limits.links_per_node)
+  if (n < self->settings.limits.links_per_node) {
+    quota_join (self, link);
     return TRUE;
+  }
   g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "node %s has %u connections already",
                swarm_id_string (&link->base.peer.node).str, n);
   return FALSE;
@@ -302,6 +332,7 @@ swarm_rpc_new (const SwarmRpcSettings *settings)
   self->listeners = g_ptr_array_new_with_free_func (listener_free);
   self->links = g_hash_table_new (NULL, NULL);
   self->anonymous = g_hash_table_new (NULL, NULL);
+  self->quotas = g_hash_table_new (swarm_id_hash, swarm_id_equal);
   return self;
 }
 
@@ -348,6 +379,7 @@ swarm_rpc_free (SwarmRpc *self)
   g_ptr_array_unref (self->listeners);
   g_hash_table_unref (self->links);
   g_hash_table_unref (self->anonymous);
+  g_hash_table_unref (self->quotas);
   swarm_tls_unref (self->tls);
   swarm_tls_unref (self->unverified);
   swarm_conn_pool_unref (self->pool);

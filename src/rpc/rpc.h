@@ -31,6 +31,8 @@ typedef struct {
   guint anonymous_per_address; /* the same from one source address (32) */
   guint links_per_node;        /* accepted links of one node (16) */
   guint calls;                 /* calls under way in each direction of a link (256); a peer without certificate: 4 */
+  guint calls_per_node;        /* unanswered calls on all accepted links of one node (512); managers: four times as many */
+  gsize bytes_per_node;        /* of their messages (8 MiB); managers: four times as many */
   guint streams;               /* streams under way in each direction of a link (64) */
   gsize queue_bytes;           /* frames that wait to be sent on a link (4 MiB) */
 } SwarmRpcLimits;

@@ -182,6 +182,11 @@ serve_call (SwarmLink *link, SwarmCall *call, gpointer data)
   } else if (g_str_equal (call->member, "Huge")) {
     g_autofree char *text = g_strnfill (3 * 1024 * 1024, 'x');
     swarm_call_return (call, g_variant_new ("(s)", text));
+  } else if (g_str_equal (call->member, "Work")) {
+    for (gint64 since = g_get_monotonic_time (); g_get_monotonic_time () - since < WORK_US;)
+      ;
+    agent->worked++;
+    swarm_call_return (call, NULL);
   } else if (g_str_equal (call->member, "OneWay")) {
     agent->one_way += call->one_way;
     swarm_call_return (call, NULL);

@@ -17,6 +17,7 @@
 
 #define TEST_IFACE "org.swarmagent1.Test"
 #define MS G_GINT64_CONSTANT (1000)
+#define WORK_US 200
 
 /* Real timers, a wall clock that can be moved. */
 typedef struct {
@@ -47,6 +48,7 @@ typedef struct {
   SwarmStream *writer;
   gsize written, to_write;
   guint one_way, ready, downs;
+  guint worked; /* "Work" calls, each of which takes WORK_US */
   GError *refused; /* the last */
   guint n_refused;
   GError *standing; /* set: check_peer refuses with it */

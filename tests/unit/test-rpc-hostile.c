@@ -15,6 +15,8 @@ static const SwarmRpcLimits hurried = { .handshake_timeout_us = 300 * MS,
                                         .anonymous_per_address = 10,
                                         .links_per_node = 3 };
 
+static const SwarmRpcLimits small_quota = { .calls_per_node = 8, .bytes_per_node = 100000 };
+
 /* The good worker still gets in and is served. */
 static void
 assert_unharmed (Fixture *f)
@@ -585,6 +587,105 @@ test_credentials_change (Fixture *f, gconstpointer unused)
   test_identity_clear (&promoted);
 }
 
+/* ---- good calls, too many of them ---- */
+
+static void
+count_reply (GVariant *reply, const GError *error, gpointer data)
+{
+  guint *counts = data; /* answered, refused */
+
+  counts[g_error_matches (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED) ? 1 : 0]++;
+  if (counts[1] == 0)
+    g_assert_no_error (error);
+}
+
+static SwarmLink *
+flood (Fixture *f, SwarmLinkKind kind, const char *member, guint n, GVariant *args, guint *counts)
+{
+  SwarmTransport *transport = swarm_rpc_transport (f->worker.rpc);
+  SwarmLink *link = transport->dial (transport, f->manager.address, kind, NULL, NULL);
+
+  wait_until (link->is_up);
+  for (guint i = 0; i < n; i++)
+    swarm_link_call (link, TEST_IFACE, member, args, 0, count_reply, counts);
+  return link;
+}
+
+/* However many wait to be read, a turn of the loop is short: what is urgent is looked at in between. */
+static void
+test_flood (Fixture *f, gconstpointer unused)
+{
+  guint counts[2] = { 0 }, before, most = 0;
+  SwarmLink *a = flood (f, SWARM_LINK_CONTROL, "Work", 200, NULL, counts), *b = flood (f, SWARM_LINK_CONTROL, "Work", 200, NULL, counts);
+
+  while (counts[0] < 400) {
+    before = f->manager.worked;
+    g_main_context_iteration (NULL, TRUE);
+    most = MAX (most, f->manager.worked - before);
+  }
+  /* 4 ms of 200 µs each for all, and one more for each. */
+  g_assert_cmpuint (most, <=, 4000 / WORK_US + 2);
+  swarm_link_unref (a);
+  swarm_link_unref (b);
+  assert_unharmed (f);
+}
+
+/* A worker's connection for heartbeats goes before the others only while it is used for that. */
+static void
+test_urgent_flood (Fixture *f, gconstpointer unused)
+{
+  guint counts[2] = { 0 };
+  g_auto (TestReply) reply = { 0 };
+  SwarmLink *urgent;
+
+  test_connect (f, SWARM_LINK_CONTROL);
+  urgent = flood (f, SWARM_LINK_CONSENSUS, "Work", 250, NULL, counts);
+  swarm_link_call (f->link, TEST_IFACE, "Echo", NULL, 0, test_reply_func, &reply);
+  wait_until (reply.n);
+  g_assert_no_error (reply.error);
+  g_assert_cmpuint (f->manager.worked, <, 250);
+  wait_until (counts[0] == 250);
+  swarm_link_unref (urgent);
+}
+
+static void
+answer_kept (TestAgent *agent)
+{
+  while (agent->calls->len > 0)
+    swarm_call_return (g_ptr_array_remove_index (agent->calls, 0), NULL);
+}
+
+/* What a node may have under way does not grow with its connections; another node has its own. */
+static void
+test_quota (Fixture *f, gconstpointer unused)
+{
+  guint counts[2] = { 0 };
+  g_autofree char *text = g_strnfill (40000, 'x');
+  g_autoptr (GVariant) big = g_variant_ref_sink (g_variant_new ("(s)", text));
+  SwarmLink *a = flood (f, SWARM_LINK_CONTROL, "Keep", 5, NULL, counts), *b = flood (f, SWARM_LINK_CONTROL, "Keep", 5, NULL, counts);
+
+  wait_until (counts[1] == 2);
+  g_assert_cmpuint (f->manager.calls->len, ==, 8);
+  answer_kept (&f->manager);
+  wait_until (counts[0] == 8);
+  for (guint i = 0; i < 2; i++)
+    swarm_link_call (i == 0 ? a : b, TEST_IFACE, "Keep", big, 0, count_reply, counts);
+  wait_until (f->manager.calls->len == 2);
+  swarm_link_call (a, TEST_IFACE, "Keep", big, 0, count_reply, counts);
+  wait_until (counts[1] == 3);
+  g_assert_cmpuint (f->manager.calls->len, ==, 2);
+  /* Calls that nobody has answered when their connection goes are counted until then, and no longer. */
+  swarm_link_unref (a);
+  swarm_link_unref (b);
+  answer_kept (&f->manager);
+  wait_until (f->manager.links->len == 0);
+  a = flood (f, SWARM_LINK_CONTROL, "Keep", 8, NULL, counts);
+  wait_until (f->manager.calls->len == 8);
+  swarm_link_unref (a);
+  answer_kept (&f->manager);
+  assert_unharmed (f);
+}
+
 /* Random bytes after a good Hello, many times: always one clear end. */
 static void
 test_noise (Fixture *f, gconstpointer unused)
@@ -635,6 +736,9 @@ main (int argc, char **argv)
     { "many-connections", test_many_connections, &hurried },
     { "does-not-read", test_does_not_read },
     { "credentials-change", test_credentials_change },
+    { "flood", test_flood },
+    { "urgent-flood", test_urgent_flood },
+    { "quota", test_quota, &small_quota },
     { "noise", test_noise },
   };
 

@@ -100,7 +100,8 @@ if ($case eq 'info') {
 } elsif ($case eq 'heartbeat') {
     my $body = '';
     put_bytes($body, "\1" x 16);
-    print $to call('Dispatcher', 'Heartbeat', 'ay', $body);
+    pad($body, 8);
+    print $to call('Dispatcher', 'Heartbeat', 'ayx', $body . pack 'q<', time * 1000000);
 } elsif ($case eq 'report') {
     my $body = '';
     put_bytes($body, '');
