@@ -7,6 +7,8 @@
  * --lie lets the disks forget what they said was synced: then seeds must fail, or this test sees nothing. */
 #include "base/error.h"
 #include "consensus/consensus.h"
+#include "history.h"
+#include "partition.h"
 #include "sim/sim-clock.h"
 #include "sim/sim-crypto.h"
 #include "sim/sim-disk.h"
@@ -16,6 +18,8 @@
 
 #define MAX_NODES 7
 #define MS 1000
+#define REGISTERS 6
+#define CLIENTS 5
 
 typedef struct _World World;
 
@@ -33,6 +37,7 @@ typedef struct {
   gboolean leads, doomed;
   guint64 term; /* that it leads */
   guint64 applied, hash, count;
+  guint64 registers[REGISTERS];
   guint64 last_due[MAX_NODES];
 } Node;
 
@@ -54,12 +59,14 @@ struct _World {
   GHashTable *floors;    /* term → highest index that its leader acknowledged */
   guint64 max_acknowledged;
   guint64 next_value;
+  History *history;
+  gboolean busy[CLIENTS];
   gboolean faults;
   guint few; /* members are removed until so many voters are left */
   gboolean quiet; /* no more proposals */
   guint loss;     /* percent */
   char *violation;
-  guint64 acknowledged, unknown, refused, crashes, changes, transfers, elections, barriers, installs, snapshots;
+  guint64 acknowledged, unknown, refused, crashes, changes, transfers, elections, barriers, installs, snapshots, calls;
 };
 
 typedef struct {
@@ -137,6 +144,13 @@ check_state (Node *node)
   known->hash = node->hash;
 }
 
+/* Which register an entry writes. */
+static guint64
+key_of (GBytes *entry)
+{
+  return ((const guint64 *) g_bytes_get_data (entry, NULL))[1] - 1;
+}
+
 static gboolean
 apply (guint64 index, GBytes *entry, gboolean ours, gpointer data, GError **error)
 {
@@ -147,6 +161,8 @@ apply (guint64 index, GBytes *entry, gboolean ours, gpointer data, GError **erro
     violate (node->world, "n%u applies %" G_GUINT64_FORMAT " after %" G_GUINT64_FORMAT, node->number, index, node->applied);
   memcpy (&value, g_bytes_get_data (entry, NULL), sizeof value);
   node->applied = index;
+  if (key_of (entry) < REGISTERS)
+    node->registers[key_of (entry)] = value;
   node->hash = (node->hash ^ value ^ index) * 0x9E3779B97F4A7C15ull;
   node->hash ^= node->hash >> 31;
   node->count++;
@@ -165,12 +181,13 @@ snapshot (gpointer data)
 {
   Node *node = data;
   /* Sometimes large enough for several pieces. */
-  gsize size = 24 + (sim_random_chance (&node->world->random, 20) ? (gsize) sim_random_range (&node->world->random, 0, 900000) : 0);
+  gsize size = 24 + sizeof node->registers + (sim_random_chance (&node->world->random, 20) ? (gsize) sim_random_range (&node->world->random, 0, 900000) : 0);
   guint64 *bytes = g_malloc0 (size);
 
   bytes[0] = node->applied;
   bytes[1] = node->hash;
   bytes[2] = node->count;
+  memcpy (bytes + 3, node->registers, sizeof node->registers);
   node->world->snapshots++;
   return g_bytes_new_take (bytes, size);
 }
@@ -209,6 +226,7 @@ restore (guint64 index, GBytes *bytes, gpointer data, GError **error)
   node->applied = values[0];
   node->hash = values[1];
   node->count = values[2];
+  memcpy (node->registers, values + 3, sizeof node->registers);
   check_state (node);
   return TRUE;
 }
@@ -321,6 +339,7 @@ turn_off (Node *node)
   node->incarnation++;
   node->leads = FALSE;
   node->applied = node->hash = node->count = 0;
+  memset (node->registers, 0, sizeof node->registers);
 }
 
 /* As a demoted manager does: the log is deleted. */
@@ -426,6 +445,50 @@ check_leases (World *world)
       violate (world, "n%u has a lease at %" G_GUINT64_FORMAT ", but %" G_GUINT64_FORMAT " was acknowledged", i, node->applied,
                world->max_acknowledged);
   }
+}
+
+/* ---- clients that write and read registers, one call after the other ---- */
+
+typedef struct {
+  Node *node;
+  guint incarnation, client, call, key;
+  gboolean write;
+} Call;
+
+static void
+call_done (guint64 index, const GError *error, gpointer data)
+{
+  g_autofree Call *call = data;
+  World *world = call->node->world;
+  gboolean nothing = g_error_matches (error, SWARM_ERROR, SWARM_ERROR_NO_QUORUM) || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED);
+
+  world->busy[call->client] = FALSE;
+  if (error == NULL && (call->write || call->node->incarnation == call->incarnation))
+    history_done (world->history, call->call, call->node->registers[call->key], sim_clock_time (world->clock));
+  else if (nothing)
+    history_refused (world->history, call->call);
+}
+
+static void
+client_tick (Node *node, guint client)
+{
+  World *world = node->world;
+  guint64 words[2] = { 0 };
+  Call *call = g_new0 (Call, 1);
+  gint64 now = sim_clock_time (world->clock);
+
+  *call = (Call){ node, node->incarnation, client, 0, (guint) sim_random_range (&world->random, 0, REGISTERS - 1), sim_random_chance (&world->random, 40) };
+  words[0] = ++world->next_value;
+  words[1] = call->key + 1;
+  call->call = call->write ? history_write (world->history, call->key, words[0], now) : history_read (world->history, call->key, now);
+  world->busy[client] = TRUE;
+  if (call->write) {
+    g_autoptr (GBytes) entry = g_bytes_new (words, sizeof words);
+    swarm_consensus_propose (node->consensus, entry, call_done, call);
+  } else if (swarm_consensus_has_lease (node->consensus))
+    call_done (0, NULL, call);
+  else
+    swarm_consensus_barrier (node->consensus, call_done, call);
 }
 
 /* ---- members come and go ---- */
@@ -593,21 +656,6 @@ freeze (Node *node)
 }
 
 static void
-partition (World *world)
-{
-  memset (world->cut, 0, sizeof world->cut);
-  if (sim_random_chance (&world->random, 50))
-    return;
-  for (guint a = 0; a < MAX_NODES; a++)
-    for (guint b = 0; b < MAX_NODES; b++)
-      if (a != b && sim_random_chance (&world->random, 25)) {
-        world->cut[a][b] = TRUE;
-        if (sim_random_chance (&world->random, 70))
-          world->cut[b][a] = TRUE;
-      }
-}
-
-static void
 node_tick (Node *node)
 {
   World *world = node->world;
@@ -625,6 +673,9 @@ node_tick (Node *node)
     propose (node);
   if (node->leads && sim_random_chance (random, 5))
     swarm_consensus_barrier (node->consensus, barrier_done, request_new (node));
+  for (guint i = 0; node->leads && !world->quiet && i < CLIENTS; i++)
+    if (!world->busy[i] && sim_random_chance (random, 4))
+      client_tick (node, i);
   if (!world->faults)
     return;
   if (node->leads && sim_random_range (random, 0, 299) == 0)
@@ -648,7 +699,7 @@ tick (gpointer data)
     node_tick (&world->nodes[i]);
   check_leases (world);
   if (world->faults && sim_random_range (&world->random, 0, 899) == 0)
-    partition (world);
+    note (world, "partition of kind %d", partition_draw (&world->random, &world->cut[0][0], MAX_NODES));
   if (world->faults && sim_random_range (&world->random, 0, 1999) == 0)
     world->loss = (guint) sim_random_range (&world->random, 0, 8);
   swarm_clock_timer (sim_clock_iface (world->clock), MS, SWARM_PRIORITY_NORMAL, tick, world);
@@ -820,6 +871,7 @@ world_init (World *world, guint64 seed)
   world->few = seed % 4 == 0 ? 1 : seed % 4 == 1 ? 2 : 3;
   world->key = g_bytes_new_static ("0123456789abcdef0123456789abcdef", 32);
   world->applied = g_array_new (FALSE, TRUE, sizeof (Applied));
+  world->history = history_new (REGISTERS);
   world->leaders = g_hash_table_new (NULL, NULL);
   world->floors = g_hash_table_new (NULL, NULL);
   for (guint i = 0; i < MAX_NODES; i++) {
@@ -853,11 +905,21 @@ world_clear (World *world)
   for (guint i = 0; i < MAX_NODES; i++)
     sim_disk_free (world->nodes[i].disk);
   g_array_unref (world->applied);
+  history_free (world->history);
   g_hash_table_unref (world->leaders);
   g_hash_table_unref (world->floors);
   g_bytes_unref (world->key);
   g_free (world->violation);
   sim_clock_free (world->clock);
+}
+
+static void
+check_history (World *world)
+{
+  g_autofree char *why = world->violation == NULL ? history_check (world->history) : NULL;
+
+  if (why != NULL)
+    violate (world, "what clients saw is not linearizable: %s", why);
 }
 
 static gboolean
@@ -873,6 +935,7 @@ run_seed (guint64 seed, gint64 seconds, World *total)
   run_ms (&world, seconds * 1000);
   if (world.violation == NULL)
     heal_and_check (&world);
+  check_history (&world);
   ok = world.violation == NULL;
   if (!ok)
     dump (&world);
@@ -886,6 +949,7 @@ run_seed (guint64 seed, gint64 seconds, World *total)
   total->barriers += world.barriers;
   total->snapshots += world.snapshots;
   total->installs += world.installs;
+  total->calls += history_n_calls (world.history);
   world_clear (&world);
   return ok;
 }
@@ -919,8 +983,8 @@ main (int argc, char **argv)
   printf ("seeds %" G_GUINT64_FORMAT "..%" G_GUINT64_FORMAT ", %" G_GINT64_FORMAT " s each: %" G_GUINT64_FORMAT " failed; acknowledged %" G_GUINT64_FORMAT
           ", unknown %" G_GUINT64_FORMAT ", refused %" G_GUINT64_FORMAT ", elections %" G_GUINT64_FORMAT ", crashes %" G_GUINT64_FORMAT
           ", changes of members %" G_GUINT64_FORMAT ", transfers %" G_GUINT64_FORMAT ", barriers %" G_GUINT64_FORMAT ", snapshots %" G_GUINT64_FORMAT
-          ", restored while running %" G_GUINT64_FORMAT "\n",
+          ", restored while running %" G_GUINT64_FORMAT ", calls of clients %" G_GUINT64_FORMAT "\n",
           first, last, seconds, failed, total.acknowledged, total.unknown, total.refused, total.elections, total.crashes, total.changes,
-          total.transfers, total.barriers, total.snapshots, total.installs);
+          total.transfers, total.barriers, total.snapshots, total.installs, total.calls);
   return failed > 0;
 }
