@@ -356,7 +356,8 @@ static const SwarmBusMethod manager_methods[] = {
   { "ListServices", "a{sv}:filters", "aa{sv}:services", manager_list_services, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
     .doc = "All services as Service.Inspect gives them. Filters: id, label, mode, name." },
   { "ListTasks", "a{sv}:filters s:cursor u:limit", "aa{sv}:tasks s:next", swarm_api_list_tasks, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
-    .doc = "Tasks by pages: cursor is empty at first, then what next gave; next is empty after the last page; limit 0 means 500. "
+    .doc = "Tasks by pages: cursor is empty at first, then what next gave; next is empty after the last page; limit 0 means 500, 2000 at most. "
+           "A page may be shorter than that, or empty, and not be the last. "
            "Filters: desired-state, id, label, name, node, service, up-to-date (true: as the service is now). On a worker: the tasks of "
            "this node." },
   { "Resolve", "s:kind s:reference", "s:id o:path", manager_resolve, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,

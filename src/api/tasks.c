@@ -7,15 +7,25 @@
 
 #define DEFAULT_PAGE 500
 #define MAX_PAGE 2000
+#define PAGE_US (5 * G_TIME_SPAN_MILLISECOND) /* a page is over when so much time is, however many tasks the filters let through */
+#define PART 64                               /* tasks between two looks at the clock */
+
+/* Where a page ends, and the next one goes on: behind a task, in order of id, or of slot, creation and id among the tasks of one service. */
+typedef struct {
+  gboolean is_set;
+  guint64 slot;
+  gint64 created_at;
+  SwarmId id;
+} Cursor;
 
 typedef struct {
   SwarmApi *api;
   GVariant *filters;
-  SwarmId after; /* the last page's last id */
-  gboolean has_cursor;
+  Cursor cursor;
   guint limit;
+  gint64 end; /* monotonic */
+  guint n_seen;
   GPtrArray *out;
-  SwarmId last;
   gboolean more;
 } TaskList;
 
@@ -100,21 +110,20 @@ task_matches (TaskList *list, SwarmTask *task)
          && swarm_api_filter (list->filters, "label", match_label, task);
 }
 
+/* FALSE: the page is over, @task is for the next one. */
 static gboolean
-list_task (gpointer object, gpointer data)
+list_task (TaskList *list, SwarmTask *task)
 {
-  TaskList *list = data;
-  SwarmTask *task = object;
-  if (list->has_cursor && swarm_id_compare (&task->object.id, &list->after) <= 0)
-    return TRUE;
-  if (!task_matches (list, task))
-    return TRUE;
-  if (list->out->len == list->limit) {
+  gboolean matches = task_matches (list, task);
+  gboolean time_is_up = list->n_seen > 0 && list->n_seen % PART == 0 && g_get_monotonic_time () > list->end;
+  if (time_is_up || (matches && list->out->len == list->limit)) {
     list->more = TRUE;
     return FALSE;
   }
-  g_ptr_array_add (list->out, swarm_api_task_variant (list->api, task));
-  list->last = task->object.id;
+  if (matches)
+    g_ptr_array_add (list->out, swarm_api_task_variant (list->api, task));
+  list->n_seen++;
+  list->cursor = (Cursor){ TRUE, task->slot, task->object.created_at, task->object.id };
   return TRUE;
 }
 
@@ -136,30 +145,81 @@ compare_tasks (gconstpointer a, gconstpointer b)
   return swarm_id_compare (&SWARM_OBJECT (*(gpointer *) a)->id, &SWARM_OBJECT (*(gpointer *) b)->id);
 }
 
+/* A worker's own, which are few. */
 static void
-walk (TaskList *list, GPtrArray *tasks)
+list_local (TaskList *list)
 {
+  g_autoptr (GPtrArray) tasks = list->api->hooks->local_tasks (list->api->agent);
+  Cursor from = list->cursor;
   g_ptr_array_sort (tasks, compare_tasks);
-  for (guint i = 0; i < tasks->len && list_task (tasks->pdata[i], list); i++)
-    ;
+  for (guint i = 0; i < tasks->len; i++) {
+    SwarmTask *task = tasks->pdata[i];
+    gboolean listed = from.is_set && swarm_id_compare (&task->object.id, &from.id) <= 0;
+    if (!listed && !list_task (list, task))
+      return;
+  }
 }
 
 static void
-collect (TaskList *list)
+list_all (TaskList *list)
 {
-  SwarmApi *self = list->api;
-  if (self->store == NULL) {
-    g_autoptr (GPtrArray) own = self->hooks->local_tasks (self->agent);
-    walk (list, own);
-    return;
+  SwarmTask *task;
+  do
+    task = swarm_store_next (list->api->store, SWARM_KIND_TASK, list->cursor.is_set ? &list->cursor.id : NULL);
+  while (task != NULL && list_task (list, task));
+}
+
+/* @task is not behind the cursor: it was on an earlier page. */
+static gboolean
+was_listed (const Cursor *from, const SwarmTask *task)
+{
+  if (!from->is_set || task->slot != from->slot)
+    return FALSE;
+  if (task->object.created_at != from->created_at)
+    return task->object.created_at < from->created_at;
+  return swarm_id_compare (&task->object.id, &from->id) <= 0;
+}
+
+static void
+list_service (TaskList *list, const SwarmId *service)
+{
+  Cursor from = list->cursor;
+  guint64 slot = from.is_set ? from.slot : 0;
+  for (gboolean more = TRUE; more;) {
+    g_autoptr (GPtrArray) tasks = swarm_store_tasks_from_slot (list->api->store, service, slot, PART);
+    for (guint i = 0; i < tasks->len; i++) {
+      SwarmTask *task = tasks->pdata[i];
+      slot = task->slot + 1;
+      if (!was_listed (&from, task) && !list_task (list, task))
+        return;
+    }
+    more = tasks->len >= PART;
   }
-  const SwarmService *service = only_service (self, list->filters);
-  if (service == NULL) {
-    swarm_store_foreach (self->store, SWARM_KIND_TASK, list_task, list);
-    return;
-  }
-  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (self->store, &service->object.id);
-  walk (list, tasks);
+}
+
+static char *
+cursor_text (const TaskList *list, const SwarmService *service)
+{
+  const Cursor *cursor = &list->cursor;
+  if (!list->more)
+    return g_strdup ("");
+  if (service == NULL)
+    return swarm_id_dup_string (&cursor->id);
+  return g_strdup_printf ("%" G_GUINT64_FORMAT ".%" G_GINT64_FORMAT ".%s", cursor->slot, cursor->created_at, swarm_id_string (&cursor->id).str);
+}
+
+static gboolean
+cursor_parse (const char *text, const SwarmService *service, Cursor *ret)
+{
+  g_auto (GStrv) parts = g_strsplit (text, ".", 3);
+  guint n = g_strv_length (parts);
+  *ret = (Cursor){ .is_set = *text != '\0' };
+  if (!ret->is_set)
+    return TRUE;
+  if (service == NULL) /* or it went between two pages */
+    return (n == 1 || n == 3) && swarm_id_parse (parts[n - 1], &ret->id);
+  return n == 3 && g_ascii_string_to_unsigned (parts[0], 10, 0, G_MAXUINT64, &ret->slot, NULL)
+         && g_ascii_string_to_signed (parts[1], 10, 0, G_MAXINT64, &ret->created_at, NULL) && swarm_id_parse (parts[2], &ret->id);
 }
 
 void
@@ -177,14 +237,24 @@ swarm_api_list_tasks (SwarmInvocation *invocation, gpointer object, GVariant *ar
     swarm_api_need_manager (self, invocation);
     return;
   }
-  TaskList list = { .api = self, .filters = filters, .out = out, .limit = limit == 0 ? DEFAULT_PAGE : MIN (limit, MAX_PAGE) };
-  if (*cursor != '\0' && !swarm_id_parse (cursor, &list.after))
-    error = g_error_new (SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "cursor \"%s\" is not one that ListTasks gave", cursor);
-  if (error != NULL || !swarm_api_check_filters (filters, allowed, &error)) {
+  if (!swarm_api_check_filters (filters, allowed, &error)) {
     swarm_invocation_fail (invocation, error);
     return;
   }
-  list.has_cursor = *cursor != '\0';
-  collect (&list);
-  swarm_invocation_return (invocation, g_variant_new ("(@aa{sv}s)", swarm_api_list (out), list.more ? swarm_id_string (&list.last).str : ""));
+  TaskList list = { .api = self, .filters = filters, .out = out, .limit = limit == 0 ? DEFAULT_PAGE : MIN (limit, MAX_PAGE) };
+  const SwarmService *service = self->store != NULL ? only_service (self, filters) : NULL;
+  list.end = g_get_monotonic_time () + PAGE_US;
+  if (!cursor_parse (cursor, service, &list.cursor)) {
+    error = g_error_new (SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "cursor \"%s\" is not one that ListTasks gave", cursor);
+    swarm_invocation_fail (invocation, error);
+    return;
+  }
+  if (self->store == NULL)
+    list_local (&list);
+  else if (service != NULL)
+    list_service (&list, &service->object.id);
+  else
+    list_all (&list);
+  g_autofree char *next = cursor_text (&list, service);
+  swarm_invocation_return (invocation, g_variant_new ("(@aa{sv}s)", swarm_api_list (out), next));
 }

@@ -441,7 +441,7 @@ swarm_control_service_status (SwarmControl *self, const SwarmService *service, S
 {
   SwarmServiceKind kind = swarm_service_spec_kind (service->spec);
   guint64 wanted = 0;
-  *ret = (SwarmServiceStatus){ .completed = swarm_job_completed (self->store, service) };
+  *ret = (SwarmServiceStatus){ .completed = swarm_counts_completed (self->counts, service) };
   swarm_counts_get (self->counts, &service->object.id, &ret->running, &wanted);
   if (kind == SWARM_SERVICE_REPLICATED_JOB) {
     const SwarmReplicatedJob *job = service->spec->mode->replicated_job;

@@ -72,21 +72,6 @@ run_is_done (const SwarmSlot *run)
   return FALSE;
 }
 
-guint64
-swarm_job_completed (SwarmStore *store, const SwarmService *service)
-{
-  guint64 n = 0;
-  if (!swarm_service_is_job (service))
-    return 0;
-  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (store, &service->object.id);
-  g_autoptr (GArray) slots = job_slots (service, tasks);
-  for (guint i = 0; i < slots->len; i++) {
-    SwarmSlot run = present_run (&g_array_index (slots, SwarmSlot, i), iteration_of (service));
-    n += run_is_done (&run);
-  }
-  return n;
-}
-
 /* ---- one slot ---- */
 
 /* Puts a task into the slot (@node: on that node), ready only until its delay is over and the slot is free. */

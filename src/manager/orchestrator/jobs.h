@@ -12,6 +12,4 @@ gboolean swarm_job_look (const SwarmLeader *leader, const SwarmId *service, Swar
 /* One look at a global job, which exists. TRUE: @tx is full, look again after it. @wake is lowered to when the job wants to be looked at again. */
 gboolean swarm_global_job_reconcile (const SwarmLeader *leader, const SwarmId *service, SwarmTx *tx, gint64 *wake);
 
-/* The job's completions in its present iteration: slots, or nodes, with a task that is complete. 0 for what is no job. */
-guint64 swarm_job_completed (SwarmStore *store, const SwarmService *service);
 gboolean swarm_service_is_job (const SwarmService *service);
