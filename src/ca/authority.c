@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "config.h"
 #include "ca/authority.h"
+#include "ca/cert.h"
 #include "ca/token.h"
 #include "base/error.h"
 #include <string.h>
@@ -43,6 +44,49 @@ swarm_authority_create (SwarmAuthority *self, char **ret_root_cert_pem, GBytes *
   return TRUE;
 }
 
+static void
+append_chain (const SwarmAuthorityState *state, SwarmIssued *issued)
+{
+  g_autofree char *alone = issued->cert_pem;
+
+  issued->cert_pem = g_strconcat (alone, state->chain_pem, NULL);
+}
+
+/* NULL: it is what was asked for. */
+static const char *
+difference (const SwarmCertInfo *asked, const SwarmCertInfo *got)
+{
+  if (got->peer.role != asked->peer.role || !swarm_id_equal (&got->peer.node, &asked->peer.node)
+      || !swarm_id_equal (&got->peer.cluster, &asked->peer.cluster))
+    return "it is for somebody else (CN, OU or O)";
+  if (!g_str_equal (got->key, asked->key))
+    return "it is for another key";
+  return NULL;
+}
+
+gboolean
+swarm_authority_take (SwarmAuthority *self, const SwarmAuthorityState *state, const char *cert_pem, SwarmIssued *issued,
+                      GError **error)
+{
+  SwarmCertInfo got;
+  const char *problem;
+
+  if (!swarm_cert_parse (cert_pem, &got, error)
+      || !swarm_cert_verify (cert_pem, state->root_cert_pem, swarm_clock_now (self->clock), error)) {
+    g_prefix_error_literal (error, "what the external CA signed: ");
+    return FALSE;
+  }
+  problem = difference (&issued->info, &got);
+  if (problem != NULL) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "what the external CA signed: %s", problem);
+    return FALSE;
+  }
+  issued->info = got;
+  issued->cert_pem = g_str_has_suffix (cert_pem, "\n") ? g_strdup (cert_pem) : g_strconcat (cert_pem, "\n", NULL);
+  append_chain (state, issued);
+  return TRUE;
+}
+
 gboolean
 swarm_authority_issue (SwarmAuthority *self, const SwarmAuthorityState *state, const SwarmId *node, SwarmPeerRole role,
                        const char *csr_pem, SwarmIssued *ret, GError **error)
@@ -54,17 +98,18 @@ swarm_authority_issue (SwarmAuthority *self, const SwarmAuthorityState *state, c
   /* Whole seconds, as certificates have them. Back-dated, for clocks of a cluster never agree. */
   issued.info.not_before = (now - SWARM_AUTHORITY_BACKDATE_US) / G_USEC_PER_SEC * G_USEC_PER_SEC;
   issued.info.not_after = (now + MAX (validity, SWARM_AUTHORITY_MIN_VALIDITY_US)) / G_USEC_PER_SEC * G_USEC_PER_SEC;
+  if (!self->crypto->request_key (self->crypto, csr_pem, issued.info.key, error))
+    return FALSE;
+  if (state->elsewhere) {
+    *ret = issued;
+    return TRUE;
+  }
   issued.cert_pem
     = self->crypto->issue (self->crypto, state->root_cert_pem, state->root_key_pem, csr_pem, &issued.info.peer,
                            issued.info.not_before, issued.info.not_after, issued.info.peer.serial, error);
-  if (issued.cert_pem == NULL || !self->crypto->request_key (self->crypto, csr_pem, issued.info.key, error)) {
-    swarm_issued_clear (&issued);
+  if (issued.cert_pem == NULL)
     return FALSE;
-  }
-  if (state->chain_pem != NULL) {
-    g_autofree char *alone = issued.cert_pem;
-    issued.cert_pem = g_strconcat (alone, state->chain_pem, NULL);
-  }
+  append_chain (state, &issued);
   *ret = issued;
   return TRUE;
 }

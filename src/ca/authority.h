@@ -19,6 +19,7 @@ typedef struct {
   const char *worker_token; /* the current join tokens, text form */
   const char *manager_token;
   gint64 validity_us; /* of node certificates; 0: the default */
+  gboolean elsewhere; /* somebody else has the root's key: what is issued has no certificate until swarm_authority_take() */
 } SwarmAuthorityState;
 
 /* What the store knows about a node that asks for its next certificate. All borrowed. */
@@ -66,6 +67,10 @@ gboolean swarm_authority_renew (SwarmAuthority *self, const SwarmAuthorityState 
                                 const SwarmAuthorityNode *node, const char *csr_pem, SwarmIssued *ret, GError **error);
 /* May a peer that lapsed (SWARM_PEER_LAPSED) still renew at @now_us? For its standing, before it asks. */
 gboolean swarm_authority_may_return (const SwarmPeer *peer, const SwarmAuthorityNode *node, gint64 now_us, GError **error);
+
+/* A certificate that was signed elsewhere for @issued: it is taken when it is what was asked for. ACCESS_DENIED or INVALID_ARGUMENT. */
+gboolean swarm_authority_take (SwarmAuthority *self, const SwarmAuthorityState *state, const char *cert_pem, SwarmIssued *issued,
+                               GError **error);
 
 /* The joiner's side: whether @root_cert_pem, fetched over an unverified connection, is the root that @token speaks of.
  * "invalid join token", or SWARM_ERROR_ACCESS_DENIED "remote CA does not match fingerprint." */

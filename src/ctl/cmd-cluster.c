@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* init, join, join-token, leave, update. */
 #include "base/error.h"
+#include "ctl/ca.h"
 #include "ctl/client.h"
 #include "ctl/help.h"
 #include "ctl/secret.h"
@@ -291,6 +292,9 @@ changed_spec (CtlContext *context, JsonObject *cluster, GError **error)
   ctl_fields_set_string (args, "strategy", &spec->orchestration->strategy);
   ctl_fields_set_int (args, "task-history-limit", &spec->orchestration->task_history_limit);
   ctl_fields_set_int (args, "cert-expiry", &spec->ca_config->node_cert_expiry);
+  ctl_fields_set_int (args, "cert-grace", &spec->ca_config->expired_renewal);
+  if (!ctl_external_cas_set (args, &spec->ca_config->external_cas, error))
+    return NULL;
   ctl_fields_set_int (args, "dispatcher-heartbeat", &spec->dispatcher->heartbeat_period);
   ctl_fields_set_int (args, "node-down-grace", &spec->dispatcher->down_grace);
   ctl_fields_set_uint (args, "snapshot-interval", &spec->raft->snapshot_interval);

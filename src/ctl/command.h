@@ -71,6 +71,7 @@ const CtlCommand *ctl_command_find (const char *const *words, guint *ret_used);
 const char *ctl_command_word (const CtlCommand *command);
 
 /* Handlers, one file per group. */
+gboolean ctl_cmd_ca (CtlContext *context, GError **error);
 gboolean ctl_cmd_init (CtlContext *context, GError **error);
 gboolean ctl_cmd_join (CtlContext *context, GError **error);
 gboolean ctl_cmd_join_token (CtlContext *context, GError **error);

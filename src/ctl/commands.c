@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The tables. Adding an option to a command is one row here and one look at it in the handler. */
 #include "ctl/command.h"
+#include "ctl/ca.h"
 #include "ctl/service-policy.h"
 #include "ctl/service-spec.h"
 #include "ctl/values.h"
@@ -103,6 +104,8 @@ static const CtlOption *const leave_tables[] = { leave_options, NULL };
 
 static const CtlOption update_options[] = {
   { "cert-expiry", 0, CTL_DURATION, N_ ("Validity period for node certificates (ns|us|ms|s|m|h)"), .fallback = "2160h0m0s" },
+  { "cert-grace", 0, CTL_DURATION, N_ ("Time after its end in which a node that was away may still renew its certificate (ns|us|ms|s|m|h)"),
+    .fallback = "2160h0m0s" },
   { "dispatcher-heartbeat", 0, CTL_DURATION, N_ ("Dispatcher heartbeat period (ns|us|ms|s|m|h)"), .fallback = "1s" },
   { "node-down-grace", 0, CTL_DURATION,
     N_ ("Tasks of a node that is down for its silence move only after so long (ns|us|ms|s|m|h)"), .fallback = "0s" },
@@ -112,9 +115,24 @@ static const CtlOption update_options[] = {
   { "task-history-limit", 0, CTL_INT, N_ ("Task history retention limit"), .fallback = "5" },
   { NULL },
 };
-static const CtlOption *const swarm_update_tables[] = { keys_options, update_options, NULL };
-static const char *const swarm_update_unsupported[]
-    = { "external-ca", "max-snapshots", NULL };
+static const CtlOption external_ca_options[] = {
+  { "external-ca", 0, CTL_LIST, N_ ("Specifications of one or more certificate signing endpoints"), .word = "external-ca",
+    .check = ctl_check_external_ca },
+  { NULL },
+};
+static const CtlOption *const swarm_update_tables[] = { keys_options, external_ca_options, update_options, NULL };
+static const char *const swarm_update_unsupported[] = { "max-snapshots", NULL };
+
+static const CtlOption ca_options[] = {
+  { "ca-cert", 0, CTL_STRING, N_ ("Path to the PEM-formatted root CA certificate to use for the new cluster"), .word = "file" },
+  { "ca-key", 0, CTL_STRING, N_ ("Path to the PEM-formatted root CA key to use for the new cluster"), .word = "file" },
+  { "cert-expiry", 0, CTL_DURATION, N_ ("Validity period for node certificates (ns|us|ms|s|m|h)"), .fallback = "2160h0m0s" },
+  { "detach", 'd', CTL_BOOL, N_ ("Exit immediately instead of waiting for the root rotation to converge") },
+  { "quiet", 'q', CTL_BOOL, N_ ("Suppress progress output") },
+  { "rotate", 0, CTL_BOOL, N_ ("Rotate the swarm CA - if no certificate or key are provided, new ones will be generated") },
+  { NULL },
+};
+static const CtlOption *const ca_tables[] = { ca_options, external_ca_options, NULL };
 
 static const CtlOption info_options[] = {
   { "format", 'f', CTL_STRING, N_ ("Format of the output: \"json\""), .choices = "json", .check = ctl_check_format },
@@ -203,11 +221,15 @@ const CtlGroup ctl_groups[] = {
 };
 
 const char *const ctl_unsupported_commands[] = {
-  "ca",     "network", "secret",
+  "network", "secret",
   "config", "stack",  "volume", "system",     "events",           "plugin",  NULL,
 };
 
 const CtlCommand ctl_commands[] = {
+  { "ca", NULL, "[OPTIONS]", 0, 0, N_ ("Display and rotate the root CA"), ca_tables, NULL, .run = ctl_cmd_ca,
+    .examples = "ca\tthe root certificate that the nodes trust\n"
+                "ca --rotate\ta new root: all nodes get new certificates, the join tokens change\n"
+                "ca --rotate --ca-cert ca.pem --ca-key ca.key\ta root of your own" },
   { "info", NULL, "[OPTIONS]", 0, 0, N_ ("Display the state of this node and its swarm"), info_tables, NULL,
     .run = ctl_cmd_info,
     .examples = "info\tis this machine in a swarm, and in what state\n"

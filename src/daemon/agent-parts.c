@@ -325,6 +325,7 @@ swarm_agent_start_manager (SwarmAgent *self, gboolean bootstrap, GError **error)
     .node = self->membership->node,
     .cluster = self->membership->cluster,
     .schedulers = self->schedulers,
+    .signer = { swarm_agent_external_sign, self },
   };
   if (!swarm_rpc_listen (self->rpc, self->membership->listen, NULL, error)) {
     g_prefix_error (error, "cannot listen on %s: ", self->membership->listen);
@@ -359,6 +360,7 @@ swarm_agent_stop_manager (SwarmAgent *self)
     swarm_link_close (own->pdata[i], NULL);
   }
   swarm_rpc_unlisten (self->rpc);
+  swarm_agent_end_signings (self);
   g_clear_pointer (&self->stack, swarm_stack_free);
   g_clear_pointer (&self->peers, swarm_peers_free);
   swarm_agent_relays_end (self);

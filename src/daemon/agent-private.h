@@ -64,6 +64,7 @@ struct _SwarmAgent {
   SwarmTimer *clock_timer;
   gboolean asking_time;
   char *trust_digest;     /* of membership->root_cert */
+  GPtrArray *signings;    /* see agent-external-ca.c */
   guint standing_watch;
   guint keys_watch;       /* see agent-keys.c */
   guint keys_source;
@@ -164,6 +165,13 @@ char *swarm_agent_clock_problem (SwarmAgent *self, gint64 ahead_us);
 void swarm_agent_session_refused (SwarmAgent *self, const char *address);
 /* The node is in the cluster, but something keeps it from working there: `info`, the unit's status, the journal (once). */
 void swarm_agent_tell_trouble (SwarmAgent *self, const char *text);
+
+/* ---- agent-external-ca.c ---- */
+/* A SwarmExternalSigner's. */
+void swarm_agent_external_sign (const SwarmExternalCA *ca, const char *root_cert_pem, const char *csr_pem, const SwarmPeer *subject,
+                                SwarmExternalSigned done, gpointer done_data, gpointer agent);
+/* The manager stops: what is under way fails. Before the stack goes. */
+void swarm_agent_end_signings (SwarmAgent *self);
 
 /* ---- agent-standing.c ---- */
 /* Follows the stack's store: nodes that are removed or demoted lose their open connections with this agent. */

@@ -2,6 +2,7 @@
 #include "manager/ca-server.h"
 #include "base/error.h"
 #include "ca/authority.h"
+#include "manager/control/control.h"
 #include <string.h>
 
 #define MAX_TRIES 20
@@ -11,6 +12,7 @@ struct _SwarmCAServer {
   gboolean closed;
   SwarmStore *store;
   SwarmAuthority authority;
+  SwarmExternalSigner signer;
 };
 
 /* A certificate that waits for its commit. */
@@ -23,6 +25,8 @@ typedef struct {
   SwarmAvailability availability;
   char *addr;
   char *serial_before; /* what a renewal was asked for with */
+  char *csr;
+  char *root;          /* under which it is */
   char *chain;         /* what follows it */
   char *issuer;        /* digest of the root that it is under */
   SwarmCAFunc done;
@@ -38,6 +42,12 @@ swarm_ca_server_new (SwarmStore *store, SwarmClock *clock, SwarmRandom *random, 
   self->store = store;
   self->authority = (SwarmAuthority){ crypto, clock, random };
   return self;
+}
+
+void
+swarm_ca_server_set_signer (SwarmCAServer *self, const SwarmExternalSigner *signer)
+{
+  self->signer = *signer;
 }
 
 static void
@@ -127,6 +137,8 @@ issue_answer (Issue *issue, const GError *error)
   g_free (issue->serial_before);
   g_free (issue->issuer);
   g_free (issue->chain);
+  g_free (issue->root);
+  g_free (issue->csr);
   g_free (issue);
 }
 
@@ -208,17 +220,66 @@ parse_availability (const char *text, SwarmAvailability *ret, GError **error)
   return FALSE;
 }
 
-/* Notes under which root the certificate will be. FALSE: the root has no key here. */
+/* Who signs under the root in force when its key is not here; NULL: it is here. FALSE: it is nowhere. */
 static gboolean
-issue_under (Issue *issue, SwarmAuthorityState *state, GError **error)
+find_external (SwarmCAServer *self, const SwarmExternalCA **ret, GError **error)
 {
-  if (!authority_state (issue->server, state, error))
+  const SwarmCluster *cluster = swarm_store_cluster (self->store);
+  const SwarmRootCA *root = cluster->root_ca;
+  const char *cert = root->rotation != NULL ? root->rotation->cert : root->cert;
+  *ret = NULL;
+  if ((root->rotation != NULL ? root->rotation->key : root->key) != NULL)
+    return TRUE;
+  *ret = self->signer.sign != NULL && cluster->spec->ca_config != NULL ? swarm_control_external_ca (cluster->spec->ca_config, cert, root->cert) : NULL;
+  if (*ret != NULL)
+    return TRUE;
+  g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE,
+                       "nobody can sign certificates: the root's key is not here, and the cluster's configuration names no external CA for it");
+  return FALSE;
+}
+
+/* Notes under which root the certificate will be, and what with. */
+static gboolean
+issue_under (Issue *issue, const char *csr_pem, SwarmAuthorityState *state, GError **error)
+{
+  const SwarmExternalCA *external;
+  if (!authority_state (issue->server, state, error) || !find_external (issue->server, &external, error))
     return FALSE;
   const SwarmRootCA *root = swarm_store_cluster (issue->server->store)->root_ca;
   issue->issuer = g_strdup (root->rotation != NULL ? root->rotation->digest : root->digest);
   issue->chain = chain_of (root);
+  issue->root = g_strdup (state->root_cert_pem);
+  issue->csr = g_strdup (csr_pem);
   state->chain_pem = issue->chain;
+  state->elsewhere = external != NULL;
   return TRUE;
+}
+
+static void
+issue_signed (const char *cert_pem, const GError *error, gpointer data)
+{
+  Issue *issue = data;
+  SwarmAuthorityState state = { .root_cert_pem = issue->root, .chain_pem = issue->chain };
+  g_autoptr (GError) local = NULL;
+  if (error == NULL && !issue->server->closed && swarm_authority_take (&issue->server->authority, &state, cert_pem, &issue->issued, &local))
+    issue_commit (issue);
+  else
+    issue_answer (issue, error != NULL ? error : local);
+}
+
+/* It is decided who gets a certificate; what is left is to have it, and to write that down. */
+static void
+issue_go_on (Issue *issue)
+{
+  SwarmCAServer *self = issue->server;
+  const SwarmExternalCA *external = NULL;
+  GError *error = NULL;
+  if (issue->issued.cert_pem != NULL)
+    issue_commit (issue);
+  else if (find_external (self, &external, &error))
+    self->signer.sign (external, issue->root, issue->csr, &issue->issued.info.peer, issue_signed, issue, self->signer.data);
+  else
+    issue_refuse_later (issue, error);
 }
 
 void
@@ -230,13 +291,13 @@ swarm_ca_server_issue (SwarmCAServer *self, const char *csr_pem, const char *tok
   GError *error = NULL;
   issue->joins = TRUE;
   issue->addr = g_strdup (addr);
-  if (!parse_availability (availability, &issue->availability, &error) || !issue_under (issue, &state, &error)
+  if (!parse_availability (availability, &issue->availability, &error) || !issue_under (issue, csr_pem, &state, &error)
       || !swarm_authority_join (&self->authority, &state, token, csr_pem, &issue->issued, &error)) {
     issue_refuse_later (issue, error);
     return;
   }
   issue->role = issue->issued.info.peer.role == SWARM_PEER_MANAGER ? SWARM_ROLE_MANAGER : SWARM_ROLE_WORKER;
-  issue_commit (issue);
+  issue_go_on (issue);
 }
 
 /* A demoted node stays manager until it is out of the consensus: it has to be able to speak there. */
@@ -273,13 +334,13 @@ swarm_ca_server_renew (SwarmCAServer *self, const SwarmPeer *peer, const char *c
   }
   SwarmAuthorityNode known = authority_node (self->store, node);
   issue->role = known.role == SWARM_PEER_MANAGER ? SWARM_ROLE_MANAGER : SWARM_ROLE_WORKER;
-  if (!issue_under (issue, &state, &error)
+  if (!issue_under (issue, csr_pem, &state, &error)
       || !swarm_authority_renew (&self->authority, &state, peer, &known, csr_pem, &issue->issued, &error)) {
     issue_refuse_later (issue, error);
     return;
   }
   issue->serial_before = g_strdup (peer->serial);
-  issue_commit (issue);
+  issue_go_on (issue);
 }
 
 static void

@@ -16,8 +16,19 @@ typedef struct {
 /* @reply is borrowed, NULL on error. Called exactly once, never from within. */
 typedef void (*SwarmCAFunc) (const SwarmCAReply *reply, const GError *error, gpointer data);
 
+/* Certificate authorities outside of the cluster, as the daemon reaches them. @done exactly once, not from within; the certificate is borrowed. */
+typedef void (*SwarmExternalSigned) (const char *cert_pem, const GError *error, gpointer data);
+typedef struct {
+  /* Has @ca sign @csr_pem for @subject under @root_cert_pem. NULL: there is no way out. */
+  void (*sign) (const SwarmExternalCA *ca, const char *root_cert_pem, const char *csr_pem, const SwarmPeer *subject, SwarmExternalSigned done,
+                gpointer done_data, gpointer data);
+  gpointer data;
+} SwarmExternalSigner;
+
 SwarmCAServer *swarm_ca_server_new (SwarmStore *store, SwarmClock *clock, SwarmRandom *random, SwarmCrypto *crypto);
 void swarm_ca_server_free (SwarmCAServer *self);
+/* Copied. */
+void swarm_ca_server_set_signer (SwarmCAServer *self, const SwarmExternalSigner *signer);
 
 /* The root certificate (PEM), borrowed; NULL before init. */
 const char *swarm_ca_server_root (SwarmCAServer *self);

@@ -43,6 +43,7 @@ swarm_manager_new (const SwarmManagerConfig *config)
   swarm_control_set_crypto (self->control, config->crypto);
   self->dispatcher = swarm_dispatcher_new (config->store, config->clock, config->random, &self->config.members);
   self->ca_server = swarm_ca_server_new (config->store, config->clock, config->random, config->crypto);
+  swarm_ca_server_set_signer (self->ca_server, &config->signer);
   return self;
 }
 

@@ -20,6 +20,7 @@ typedef struct {
   SwarmCrypto *crypto; /* may be NULL where no certificates are issued (simulator) */
   SwarmId self;        /* this manager's node */
   SwarmMembers members;
+  SwarmExternalSigner signer;
   SwarmSchedulerSet *schedulers; /* the strategies; NULL: nothing is placed */
 } SwarmManagerConfig;
 

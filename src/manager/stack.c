@@ -225,6 +225,7 @@ swarm_stack_new (const SwarmStackConfig *config, const SwarmStackEvents *events,
     .self = config->node,
     .members = { members_list, members_promote, members_remove, members_transfer, self },
     .schedulers = config->schedulers,
+    .signer = config->signer,
   };
   self->manager = swarm_manager_new (&manager_config);
   return self;

@@ -18,6 +18,7 @@ typedef struct {
   guint32 old_log_key_number;
   SwarmId node;
   SwarmId cluster;
+  SwarmExternalSigner signer;
   SwarmSchedulerSet *schedulers;
   /* Simulations of the brain alone: entries go here instead of into a replicated log, and whoever takes them applies them to the store. This
    * manager, at @address, is then the only one; there is no consensus, and it is told to lead by swarm_manager_lead(). NULL: a log. */

@@ -372,3 +372,20 @@ swarm_tls_error (SSL *ssl, int result, int saved_errno, GError **error)
   }
   ERR_clear_error ();
 }
+
+SSL_CTX *
+swarm_tls_https_context (const char *roots_pem, const char *cert_pem, GBytes *key_pem, GError **error)
+{
+  g_autoptr (SSL_CTX) ctx = SSL_CTX_new (TLS_client_method ());
+  const SwarmRpcCredentials credentials = { .cert_pem = cert_pem, .key_pem = key_pem };
+  g_autoptr (X509) cert = NULL;
+
+  SSL_CTX_set_min_proto_version (ctx, TLS1_2_VERSION);
+  SSL_CTX_set_options (ctx, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
+  SSL_CTX_set_max_cert_list (ctx, CERT_LIST_MAX);
+  SSL_CTX_set_default_passwd_cb (ctx, no_passphrase);
+  SSL_CTX_set_verify (ctx, SSL_VERIFY_PEER, NULL);
+  if (!add_roots (ctx, roots_pem, error) || (cert_pem != NULL && !add_own (ctx, &credentials, &cert, error)))
+    return NULL;
+  return g_steal_pointer (&ctx);
+}

@@ -33,3 +33,5 @@ gboolean swarm_tls_peer (SwarmTls *self, SSL *ssl, SwarmPeer *ret, GError **erro
 /* The reason why @ssl's last operation, which returned @result, failed; in words for the journal. Empties OpenSSL's
  * queue. */
 void swarm_tls_error (SSL *ssl, int result, int saved_errno, GError **error);
+/* For servers that are none of ours (https.c): TLS 1.2 or 1.3, whose certificates come from @roots_pem. @cert_pem: our own, NULL: none. */
+SSL_CTX *swarm_tls_https_context (const char *roots_pem, const char *cert_pem, GBytes *key_pem, GError **error);
