@@ -29,6 +29,8 @@ swarm_worker_new (const SwarmWorkerConfig *config)
   SwarmWorker *self = g_new0 (SwarmWorker, 1);
 
   self->config = *config;
+  if (self->config.max_tasks == 0)
+    self->config.max_tasks = TASKS_MAX;
   self->hostname = g_strdup (config->hostname);
   self->boot_id = g_strdup (config->boot_id);
   self->listen_address = g_strdup (config->listen_address);
@@ -259,6 +261,7 @@ static GPtrArray *
 decode_tasks (SwarmWorker *self, GVariant *values, GError **error)
 {
   g_autoptr (GPtrArray) tasks = g_ptr_array_new_with_free_func (swarm_message_unref);
+  guint n_new = 0;
 
   for (gsize i = 0; i < g_variant_n_children (values); i++) {
     g_autoptr (GVariant) value = g_variant_get_child_value (values, i);
@@ -267,9 +270,10 @@ decode_tasks (SwarmWorker *self, GVariant *values, GError **error)
     if (task == NULL)
       return NULL;
     g_ptr_array_add (tasks, task);
+    n_new += swarm_worker_task_of (self, &task->object.id) == NULL;
   }
-  if (g_hash_table_size (self->tasks) + tasks->len > TASKS_MAX) {
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "a node takes at most %d tasks", TASKS_MAX);
+  if (n_new > 0 && g_hash_table_size (self->tasks) + n_new > self->config.max_tasks) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "a node takes at most %u tasks", self->config.max_tasks);
     return NULL;
   }
   return g_steal_pointer (&tasks);

@@ -45,6 +45,7 @@ typedef struct {
   SwarmId node;
   const char *hostname;  /* copied */
   const char *boot_id;   /* copied; of this boot of the host */
+  guint max_tasks;       /* 0: 10000; what would be more is refused */
   const char *listen_address; /* copied; HOST:PORT where this agent listens, NULL: nowhere */
 
   /* A description of this node as it is now; the worker takes the reference. Asked at each registration. */

@@ -319,6 +319,31 @@ test_status_is_refused (void)
   g_assert_cmpint (status_of (bed, &bad)->state, ==, SWARM_TASK_COMPLETE);
 }
 
+/* What the node has already counts once, however often it is told of. */
+static void
+test_most_tasks (void)
+{
+  g_autoptr (Bed) bed = bed_new (10);
+  SwarmId id[4];
+
+  agent_kill (bed);
+  bed->max_tasks = 3;
+  agent_start (bed);
+  sim_clock_run (bed->clock, SECOND);
+  for (guint i = 0; i < 3; i++) {
+    id[i] = add_task (bed, SWARM_TASK_RUNNING, NULL);
+    tell (bed, &id[i]);
+  }
+  sim_clock_run (bed->clock, SECOND);
+  want (bed, &id[0], SWARM_TASK_SHUTDOWN);
+  sim_clock_run (bed->clock, SECOND);
+  g_assert_cmpint (status_of (bed, &id[0])->state, ==, SWARM_TASK_SHUTDOWN);
+  id[3] = add_task (bed, SWARM_TASK_RUNNING, NULL);
+  tell (bed, &id[3]);
+  sim_clock_run (bed->clock, SECOND);
+  g_assert_cmpint (status_of (bed, &id[3])->state, ==, SWARM_TASK_ASSIGNED);
+}
+
 static void
 send_managers (Bed *bed, Manager *to)
 {
@@ -551,6 +576,7 @@ main (int argc, char **argv)
   g_test_add_func ("/worker/bad-calls", test_bad_calls);
   g_test_add_func ("/worker/status-is-retried", test_status_is_retried);
   g_test_add_func ("/worker/status-is-refused", test_status_is_refused);
+  g_test_add_func ("/worker/most-tasks", test_most_tasks);
   g_test_add_func ("/worker/leaders", test_leaders);
   g_test_add_func ("/worker/backs-off", test_backs_off);
   g_test_add_func ("/worker/goodbye-and-drain", test_goodbye_and_drain);

@@ -38,6 +38,7 @@ typedef struct {
 } Manager;
 
 struct _Bed {
+  guint max_tasks; /* of agents started from now on */
   SimClock *clock;
   SimRandom random;
   SimNet *net;
@@ -340,6 +341,7 @@ agent_start (Bed *bed)
   config.node = bed->node;
   config.hostname = "w1";
   config.boot_id = bed->boot;
+  config.max_tasks = bed->max_tasks;
   config.describe = describe;
   config.session_changed = session_changed;
   config.data = bed;

@@ -6,7 +6,8 @@
 #define BATCH_CHANGES 100
 #define BATCH_BYTES (1024 * 1024)
 #define ASSIGN_TIMEOUT_US (30 * G_TIME_SPAN_SECOND)
-#define RETRY_US (500 * G_TIME_SPAN_MILLISECOND)
+#define RETRY_FIRST_US (500 * G_TIME_SPAN_MILLISECOND)
+#define RETRY_LAST_US (30 * G_TIME_SPAN_SECOND)
 
 struct _SwarmSession {
   const SwarmLeader *leader;
@@ -20,6 +21,7 @@ struct _SwarmSession {
   gboolean started;
   gboolean full_due;
   guint64 sequence;
+  guint refusals; /* in a row */
   SwarmTimer *timer;
   struct _Assign *assign; /* under way */
 };
@@ -212,8 +214,12 @@ session_assigned (GVariant *reply, const GError *error, gpointer data)
     g_autofree char *node = swarm_id_dup_string (&self->node);
     swarm_notice ("node %s did not take its assignment, it will be sent whole: %s", node, error->message);
     self->full_due = TRUE;
-    session_schedule (self, RETRY_US);
-  } else if (self->full != NULL || g_hash_table_size (self->changed) > 0) {
+    session_schedule (self, MIN (RETRY_FIRST_US << MIN (self->refusals, 10), RETRY_LAST_US));
+    self->refusals++;
+    return;
+  }
+  self->refusals = 0;
+  if (self->full != NULL || g_hash_table_size (self->changed) > 0) {
     session_schedule (self, 0);
   }
 }

@@ -136,15 +136,6 @@ reject (SwarmEnforcer *self, const SwarmTask *task, SwarmTx *tx)
     swarm_error_log ("a task cannot be rejected: %s", error->message);
 }
 
-static int
-compare_age (gconstpointer a, gconstpointer b)
-{
-  const SwarmTask *x = *(SwarmTask *const *) a, *y = *(SwarmTask *const *) b;
-  if (x->object.created_at != y->object.created_at)
-    return x->object.created_at < y->object.created_at ? -1 : 1;
-  return swarm_id_compare (&x->object.id, &y->object.id);
-}
-
 /* The oldest tasks take first: what no longer fits is the newest. FALSE: @tx is full. */
 static gboolean
 enforce_node (SwarmEnforcer *self, const SwarmNode *node, SwarmTx *tx)
@@ -152,7 +143,7 @@ enforce_node (SwarmEnforcer *self, const SwarmNode *node, SwarmTx *tx)
   g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_node (self->leader->store, &node->object.id);
   g_auto (Stock) stock = { 0 };
   stock_init (&stock, node);
-  g_ptr_array_sort (tasks, compare_age);
+  g_ptr_array_sort (tasks, swarm_task_compare_age);
   for (guint i = 0; i < tasks->len; i++) {
     const SwarmTask *task = g_ptr_array_index (tasks, i);
     if (!swarm_task_is_active (task) || task->status->state < SWARM_TASK_ASSIGNED)

@@ -244,20 +244,11 @@ even_branch (Plan *plan, guint branch)
   return FALSE;
 }
 
-static int
-compare_age (gconstpointer a, gconstpointer b)
-{
-  const SwarmTask *x = *(SwarmTask *const *) a, *y = *(SwarmTask *const *) b;
-  if (x->object.created_at != y->object.created_at)
-    return x->object.created_at < y->object.created_at ? -1 : 1;
-  return swarm_id_compare (&x->object.id, &y->object.id);
-}
-
 static void
 plan_moves (Plan *plan, guint max)
 {
   for (guint i = 0; i < plan->places->len; i++)
-    g_ptr_array_sort (g_array_index (plan->places, Place, i).movable, compare_age);
+    g_ptr_array_sort (g_array_index (plan->places, Place, i).movable, swarm_task_compare_age);
   while (plan->moves->len < max && even_branch (plan, 0))
     ;
 }

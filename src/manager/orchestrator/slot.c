@@ -148,6 +148,15 @@ swarm_task_is_dirty (SwarmStore *store, const SwarmTask *task, const SwarmServic
   return !task_still_fits (store, task, service);
 }
 
+int
+swarm_task_compare_age (gconstpointer a, gconstpointer b)
+{
+  const SwarmTask *x = *(SwarmTask *const *) a, *y = *(SwarmTask *const *) b;
+  if (x->object.created_at != y->object.created_at)
+    return x->object.created_at < y->object.created_at ? -1 : 1;
+  return swarm_id_compare (&x->object.id, &y->object.id);
+}
+
 gboolean
 swarm_task_is_step (const SwarmTask *task, const SwarmService *service)
 {

@@ -31,6 +31,9 @@ gboolean swarm_slot_may_run (SwarmStore *store, const SwarmSlot *slot, const Swa
 /* The task is not what the service declares now: it has to be replaced. A new placement alone leaves a task where it still fits. */
 gboolean swarm_task_is_dirty (SwarmStore *store, const SwarmTask *task, const SwarmService *service);
 
+/* For arrays of SwarmTask *: oldest first, the same on every manager. */
+int swarm_task_compare_age (gconstpointer a, gconstpointer b);
+
 /* The update to @service's version put it into its slot. */
 gboolean swarm_task_is_step (const SwarmTask *task, const SwarmService *service);
 
