@@ -123,6 +123,11 @@ send_message (const SwarmId *to, GBytes *message, gpointer data)
   guint8 type = ((const guint8 *) g_bytes_get_data (message, NULL))[1];
 
   g->sent[type]++;
+  if (type == MESSAGE_SNAPSHOT) {
+    g_auto (Message) piece = { 0 };
+    g_assert_true (message_decode (message, &piece));
+    g->stream = piece.stream;
+  }
   if (type == MESSAGE_VOTE || type == MESSAGE_VOTE_RESULT)
     check_vote (from, message);
   g->largest = MAX (g->largest, g_bytes_get_size (message));

@@ -102,6 +102,28 @@ test_install_broken (gconstpointer data)
   g_assert_cmpuint (stats_of (&g->members[2]).snapshots_installed, ==, 1);
 }
 
+/* An answer to a stream that is given up says nothing about the one under way. */
+static void
+test_install_stale_answer (void)
+{
+  g_autoptr (Group) g = lagging_group (3 << 20);
+  Member *m = g->members;
+  Message message = { .type = MESSAGE_SNAPSHOT_ACK, .from = m[2].raft_id, .to = m[0].raft_id, .stream = 1, .offset = 2 << 20 };
+  g_autoptr (GBytes) stale = NULL;
+
+  memset (g->sent, 0, sizeof g->sent);
+  start (g, 2);
+  g_assert_true (sim_clock_run_until (g->clock, 5 * SECOND, pieces_left, g));
+  message.term = swarm_consensus_term (m[0].consensus);
+  for (message.stream = 0; message.stream < 3; message.stream++) {
+    g_clear_pointer (&stale, g_bytes_unref);
+    stale = message_encode (&message, NULL, 0);
+    if (g->stream != message.stream)
+      swarm_consensus_receive (m[0].consensus, &m[2].id, stale);
+  }
+  g_assert_true (sim_clock_run_until (g->clock, 500 * MS, caught_up, g));
+}
+
 /* A piece is lost: nothing wrong is put together. */
 static void
 test_install_loss (void)
@@ -308,6 +330,7 @@ main (int argc, char **argv)
   g_test_add_func ("/consensus-install/install-large", test_install_large);
   g_test_add_data_func ("/consensus-install/install-broken", GINT_TO_POINTER (FALSE), test_install_broken);
   g_test_add_data_func ("/consensus-install/install-broken-told", GINT_TO_POINTER (TRUE), test_install_broken);
+  g_test_add_func ("/consensus-install/install-stale-answer", test_install_stale_answer);
   g_test_add_func ("/consensus-install/install-loss", test_install_loss);
   g_test_add_func ("/consensus-install/trailing", test_trailing);
   g_test_add_func ("/consensus-install/join-late", test_join_late);

@@ -150,6 +150,38 @@ test_time (void)
   swarm_virtual_clock_free (clock);
 }
 
+/* What plans over a copy of a store has its index, its time and its objects, however small the steps. */
+static void
+test_load (void)
+{
+  SwarmVirtualClock *clock = swarm_virtual_clock_new (G_USEC_PER_SEC);
+  Leader leader = { 0 };
+
+  leader.store = swarm_store_new (swarm_virtual_clock_iface (clock), swarm_random_system (), propose, &leader);
+  swarm_virtual_clock_step_wall (swarm_virtual_clock_iface (clock), (gint64) 3600 * G_USEC_PER_SEC);
+  for (guint i = 0; i < 10; i++) {
+    g_autofree char *name = g_strdup_printf ("s%u", i);
+    create (&leader, name);
+  }
+  for (guint step = 1; step < 12; step++) {
+    SwarmStore *copy = swarm_store_new (swarm_virtual_clock_iface (clock), swarm_random_system (), propose, &leader);
+    SwarmSnapshot *snapshot = swarm_store_snapshot (leader.store);
+    guint cursor = 0, calls = 1;
+    while (swarm_store_load (copy, snapshot, &cursor, step))
+      calls++;
+    g_assert_cmpuint (calls, ==, 1 + 10 / step);
+    g_assert_cmpuint (swarm_store_index (copy), ==, leader.index);
+    g_assert_cmpuint (swarm_store_count (copy, SWARM_KIND_SERVICE), ==, 10);
+    g_assert_cmpint (swarm_store_now (copy), >=, (gint64) 3600 * G_USEC_PER_SEC);
+    g_autoptr (GBytes) a = snapshot_of (leader.store), b = snapshot_of (copy);
+    g_assert_true (g_bytes_equal (a, b));
+    swarm_snapshot_free (snapshot);
+    swarm_store_free (copy);
+  }
+  swarm_store_free (leader.store);
+  swarm_virtual_clock_free (clock);
+}
+
 /* ---- limits ---- */
 
 static void
@@ -251,6 +283,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/store/restore-differences", test_differences);
   g_test_add_func ("/store/time", test_time);
+  g_test_add_func ("/store/load", test_load);
   g_test_add_func ("/store/room", test_room);
   g_test_add_func ("/store/id-before-name", test_id_before_name);
   g_test_add_func ("/store/peek", test_peek);
