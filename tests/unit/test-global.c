@@ -394,14 +394,18 @@ test_new_leader (void)
   g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 2);
 }
 
-/* A node went while nobody led: what it carried goes, too. */
+/* A node went while nobody led: what it carried goes, too, also what had ended there. */
 static void
-test_node_gone_meanwhile (void)
+test_node_gone_meanwhile (gconstpointer data)
 {
   g_autoptr (Brain) brain = brain_new ();
   Tame *n1 = brain_node (brain, "n1"), *n2 = brain_node (brain, "n2");
   g_autoptr (SwarmServiceSpec) spec = global_spec ("agent", NULL);
+  spec->task->restart_policy->condition = SWARM_RESTART_NONE;
   SwarmId agent = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  if (GPOINTER_TO_INT (data))
+    tame_report (n2, &task_on (brain, &agent, n2)->object.id, SWARM_TASK_FAILED, "task: non-zero exit (1)");
   brain_run (brain, SECOND);
   tame_disconnect (n2);
   swarm_manager_lead (brain->manager, FALSE);
@@ -435,6 +439,7 @@ main (int argc, char **argv)
   g_test_add_func ("/global/rollback", test_rollback);
   g_test_add_func ("/global/remove", test_remove);
   g_test_add_func ("/global/new-leader", test_new_leader);
-  g_test_add_func ("/global/node-gone-meanwhile", test_node_gone_meanwhile);
+  g_test_add_data_func ("/global/node-gone-meanwhile", GINT_TO_POINTER (FALSE), test_node_gone_meanwhile);
+  g_test_add_data_func ("/global/node-gone-meanwhile-ended", GINT_TO_POINTER (TRUE), test_node_gone_meanwhile);
   return g_test_run ();
 }
