@@ -6,6 +6,11 @@
 #   relay              passes on a call that it claims to have authorised: the promotion of node ID
 #   heartbeat          beats in a session that is not its own
 #   report             registers, then reports about task ID, which is another node's
+#   flood SECONDS      good calls without end, their answers read; on a connection for heartbeats if KIND=1
+#   deaf SECONDS       the same, but no answer is read
+#   slow-hello         says its Hello a byte a second
+#   guess SECONDS      asks for a certificate with made-up tokens, over and over (NOCERT=1)
+# NOCERT=1: shows no certificate.
 # Prints "reply" or "error NAME: TEXT" or "closed".
 use strict;
 use warnings;
@@ -33,7 +38,7 @@ sub put_string { pad($_[0], 4); $_[0] .= pack 'V/a* x', $_[1] }
 
 sub frame { my ($kind, $serial, $payload) = @_; return pack('NCCnNNNN', length $payload, $kind, 0, 0, $serial, 10000, 0, 0) . $payload }
 
-sub hello { return frame(1, 0, pack('NnnNCx3', 0x5357524d, 1, 1, 1, 0) . id_bytes($cluster) . pack('C/a*', 'bad')) }
+sub hello { return frame(1, 0, pack('NnnNCx3', 0x5357524d, 1, 1, 1, $ENV{KIND} // 0) . id_bytes($cluster) . pack('C/a*', 'bad')) }
 
 sub call { # INTERFACE MEMBER SIGNATURE BODY
     my ($interface, $member, $signature, $body) = @_;
@@ -54,13 +59,14 @@ sub call { # INTERFACE MEMBER SIGNATURE BODY
 }
 
 my $node = '/var/lib/swarm-agent/node';
-my $pid = open2(my $from, my $to, 'sh', '-c', "exec openssl s_client -quiet -verify_quiet -connect $address -cert $node/node.crt -key $node/node.key 2> /dev/null");
+my $own = $ENV{NOCERT} ? '' : "-cert $node/node.crt -key $node/node.key";
+my $pid = open2(my $from, my $to, 'sh', '-c', "exec openssl s_client -quiet -verify_quiet -connect $address $own 2> /dev/null");
 END { kill 'TERM', $pid if $pid }
 binmode $_ for $from, $to;
 $to->autoflush(1);
 $SIG{ALRM} = sub { print "nothing for 15 s\n"; exit 1 };
 $SIG{PIPE} = 'IGNORE';
-alarm 15;
+alarm($case =~ /^(?:flood|deaf|guess)$/ ? $id + 30 : 15);
 
 my $seen = '';
 sub take { my $n = shift; while (length $seen < $n) { sysread($from, $seen, 65536, length $seen) or do { print "closed\n"; exit 0 } } return substr $seen, 0, $n, '' }
@@ -82,8 +88,45 @@ sub answer { # the body of the reply to our last call; ends with what was said w
     }
 }
 
+sub blast { # SECONDS READ: what $_[2] holds, again and again
+    my ($seconds, $read, $bytes) = @_;
+    my ($end, $answers) = (time + $seconds, 0);
+    $_->blocking(0) for $from, $to;
+    my $at = 0;
+    while (time < $end) {
+        my ($r, $w) = ('', '');
+        vec($r, fileno $from, 1) = 1 if $read;
+        vec($w, fileno $to, 1) = 1;
+        select($r, $w, undef, 1) or next;
+        if ($read && vec $r, fileno $from, 1) { my $n = sysread($from, my $answer, 1 << 16); last if defined $n && $n == 0; $answers += $n // 0 }
+        next if !vec $w, fileno $to, 1;
+        my $n = syswrite($to, $bytes, length($bytes) - $at, $at) // next;
+        $at = ($at + $n) % length $bytes;
+    }
+    print $! && time < $end ? "closed\n" : "over after $answers bytes of answers\n";
+    exit 0;
+}
+
+if ($case eq 'slow-hello') {
+    for my $byte (split //, hello()) {
+        print $to $byte or last;
+        my $r = '';
+        vec($r, fileno $from, 1) = 1;
+        next unless select $r, undef, undef, 1;
+        print sysread($from, my $why, 1000) ? "told why\n" : "closed\n";
+        exit 0;
+    }
+    print "nobody minded\n";
+    exit 0;
+}
 print $to hello();
-if ($case eq 'info') {
+if ($case eq 'flood' || $case eq 'deaf') {
+    take(24 + 33); # its Hello, or most of it
+    blast($id, $case eq 'flood', join '', map { call('CA', 'GetRootCA', '', '') } 1 .. 200);
+} elsif ($case eq 'guess') {
+    take(24 + 33);
+    blast($id, 1, join '', map { my $body = ''; put_string($body, $_) for 'no request', "SWMTKN-1-$_", 'active', ''; call('CA', 'Issue', 'ssss', $body) } 1 .. 50);
+} elsif ($case eq 'info') {
     print $to call('CA', 'GetRootCA', '', '');
 } elsif ($case eq 'message') {
     my $body = '';
