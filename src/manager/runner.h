@@ -18,6 +18,8 @@ typedef struct {
 } SwarmLoopOps;
 
 SwarmRunner *swarm_runner_new (SwarmStore *store, SwarmClock *clock);
+/* Time in the main loop is measured by @clock, where the other one is not real (a plan's). */
+void swarm_runner_set_budget (SwarmRunner *self, SwarmClock *clock);
 /* No loop is called any more, also not for the transaction under way. */
 void swarm_runner_free (SwarmRunner *self);
 /* Loops take turns in the order in which they were added. Returns the number to mark it with. */

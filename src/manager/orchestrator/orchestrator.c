@@ -355,6 +355,7 @@ task_matters (SwarmOrchestrator *self, const SwarmEvent *event)
 static void
 mark_everything (SwarmOrchestrator *self)
 {
+  g_hash_table_remove_all (self->rolls);
   swarm_store_foreach (self->leader->store, SWARM_KIND_SERVICE, mark_service, self);
   swarm_scan_begin (&self->all_tasks, SWARM_KIND_TASK);
   swarm_runner_mark (self->leader->runner, self->loop);
@@ -366,7 +367,6 @@ orchestrator_event (const SwarmEvent *event, gpointer data)
   SwarmOrchestrator *self = data;
   if (event->event == SWARM_EVENT_RESET) {
     g_hash_table_remove_all (self->everywhere);
-    g_hash_table_remove_all (self->rolls);
     mark_everything (self);
   } else if (event->event != SWARM_EVENT_COMMIT) {
     if (event->kind == SWARM_KIND_SERVICE) {

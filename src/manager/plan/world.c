@@ -43,7 +43,10 @@ struct _SwarmPlanWorld {
   gboolean obeying; /* their reports are under way */
   gboolean recording;
   gint64 changed_at; /* virtual time of the change */
-  GHashTable *waiting; /* ids of tasks that were pending before the change */
+  gboolean marking; /* the tasks that are there at the beginning are gone through, … */
+  SwarmId marked;   /* … up to this one */
+  GHashTable *pending; /* ids of tasks that have no node yet */
+  GHashTable *waiting; /* the same, before the change */
   GPtrArray *steps;
   gboolean truncated;
 };
@@ -213,6 +216,18 @@ record (SwarmPlanWorld *self, const SwarmTask *task, const SwarmTask *before)
     add_step (self, SWARM_PLAN_STOP, task, stop_reason (self, task));
 }
 
+/* What is to be known of each task as it is now. */
+static void
+mark_task (SwarmPlanWorld *self, const SwarmTask *task)
+{
+  if (task->status->state < SWARM_TASK_ASSIGNED)
+    g_hash_table_add (self->pending, g_memdup2 (&task->object.id, sizeof (SwarmId)));
+  else
+    g_hash_table_remove (self->pending, &task->object.id);
+  if (next_state (self, task) != task->status->state)
+    swarm_dirty_mark (&self->tasks, &task->object.id);
+}
+
 static void
 task_event (const SwarmEvent *event, gpointer data)
 {
@@ -221,12 +236,13 @@ task_event (const SwarmEvent *event, gpointer data)
     obey_soon (self);
     return;
   }
+  if (event->event == SWARM_EVENT_REMOVE)
+    g_hash_table_remove (self->pending, &SWARM_OBJECT (event->object)->id);
   if (event->event != SWARM_EVENT_CREATE && event->event != SWARM_EVENT_UPDATE)
     return;
   if (self->recording)
     record (self, event->object, event->previous);
-  if (next_state (self, event->object) != ((SwarmTask *) event->object)->status->state)
-    swarm_dirty_mark (&self->tasks, &SWARM_OBJECT (event->object)->id);
+  mark_task (self, event->object);
 }
 
 /* ---- life ---- */
@@ -247,6 +263,7 @@ swarm_plan_world_new (const SwarmLeader *leader, SwarmSchedulerSet *schedulers, 
   self->leader.store = self->store;
   self->leader.runner = NULL;
   self->control = swarm_control_new (self->store, self->leader.clock, leader->random, NULL);
+  self->pending = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   self->waiting = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   self->steps = g_ptr_array_new_with_free_func (step_free);
   swarm_dirty_init (&self->tasks);
@@ -270,18 +287,10 @@ swarm_plan_world_free (SwarmPlanWorld *self)
     ;
   swarm_virtual_clock_free (self->virtual);
   swarm_dirty_clear (&self->tasks);
+  g_hash_table_unref (self->pending);
   g_hash_table_unref (self->waiting);
   g_ptr_array_unref (self->steps);
   g_free (self);
-}
-
-static gboolean
-mark_task (gpointer object, gpointer data)
-{
-  SwarmPlanWorld *self = data;
-  if (next_state (self, object) != ((SwarmTask *) object)->status->state)
-    swarm_dirty_mark (&self->tasks, &SWARM_OBJECT (object)->id);
-  return TRUE;
 }
 
 static void
@@ -289,12 +298,28 @@ start_loops (SwarmPlanWorld *self)
 {
   g_clear_pointer (&self->snapshot, swarm_snapshot_free);
   self->leader.runner = swarm_runner_new (self->store, self->leader.clock);
+  swarm_runner_set_budget (self->leader.runner, self->real);
   self->orchestrator = swarm_orchestrator_new (&self->leader);
   self->allocator = swarm_allocator_new (&self->leader);
   self->scheduler = swarm_scheduler_new (&self->leader, self->schedulers);
   self->watch = swarm_store_watch (self->store, 1 << SWARM_KIND_TASK, task_event, self);
-  swarm_store_foreach (self->store, SWARM_KIND_TASK, mark_task, self);
-  obey_soon (self);
+  self->marking = TRUE;
+}
+
+/* More of the tasks that are there. */
+static void
+mark_tasks (SwarmPlanWorld *self)
+{
+  for (guint i = 0; i < LOAD_STEP; i++) {
+    SwarmTask *task = swarm_store_next (self->store, SWARM_KIND_TASK, swarm_id_is_nil (&self->marked) ? NULL : &self->marked);
+    if (task == NULL) {
+      self->marking = FALSE;
+      obey_soon (self);
+      return;
+    }
+    self->marked = task->object.id;
+    mark_task (self, task);
+  }
 }
 
 gboolean
@@ -306,6 +331,8 @@ swarm_plan_world_work (SwarmPlanWorld *self, gint64 budget_us)
     if (self->snapshot != NULL) {
       if (!swarm_store_load (self->store, self->snapshot, &self->cursor, LOAD_STEP))
         start_loops (self);
+    } else if (self->marking) {
+      mark_tasks (self);
     } else if (!swarm_virtual_clock_step (self->virtual)
                || (self->recording && swarm_virtual_clock_time (self->virtual) > horizon)) {
       return TRUE;
@@ -314,21 +341,16 @@ swarm_plan_world_work (SwarmPlanWorld *self, gint64 budget_us)
   return FALSE;
 }
 
-static gboolean
-note_waiting (gpointer object, gpointer data)
-{
-  SwarmPlanWorld *self = data;
-  if (((SwarmTask *) object)->status->state < SWARM_TASK_ASSIGNED)
-    g_hash_table_add (self->waiting, g_memdup2 (&SWARM_OBJECT (object)->id, sizeof (SwarmId)));
-  return TRUE;
-}
-
 void
 swarm_plan_world_record (SwarmPlanWorld *self)
 {
   self->recording = TRUE;
   self->changed_at = swarm_virtual_clock_time (self->virtual);
-  swarm_store_foreach (self->store, SWARM_KIND_TASK, note_waiting, self);
+  GHashTableIter iter;
+  gpointer id;
+  g_hash_table_iter_init (&iter, self->pending);
+  while (g_hash_table_iter_next (&iter, &id, NULL))
+    g_hash_table_add (self->waiting, g_memdup2 (id, sizeof (SwarmId)));
 }
 
 SwarmControl *
@@ -343,22 +365,32 @@ swarm_plan_world_store (SwarmPlanWorld *self)
   return self->store;
 }
 
-static gboolean
-add_waiting (gpointer object, gpointer data)
+static int
+compare_ids (gconstpointer a, gconstpointer b)
 {
-  SwarmPlanWorld *self = data;
-  const SwarmTask *task = object;
-  if (task->status->state >= SWARM_TASK_ASSIGNED || task->desired_state >= SWARM_TASK_SHUTDOWN
-      || g_hash_table_contains (self->waiting, &task->object.id))
-    return TRUE;
-  add_step (self, SWARM_PLAN_PENDING, task, task->status->err != NULL ? task->status->err : task->status->text);
-  return TRUE;
+  return swarm_id_compare (*(const SwarmId *const *) a, *(const SwarmId *const *) b);
+}
+
+static void
+add_waiting (SwarmPlanWorld *self, const SwarmId *id)
+{
+  const SwarmTask *task = swarm_store_get (self->store, SWARM_KIND_TASK, id);
+  if (task != NULL && task->desired_state < SWARM_TASK_SHUTDOWN && !g_hash_table_contains (self->waiting, id))
+    add_step (self, SWARM_PLAN_PENDING, task, task->status->err != NULL ? task->status->err : task->status->text);
 }
 
 GPtrArray *
 swarm_plan_world_steps (SwarmPlanWorld *self, gboolean *ret_truncated)
 {
-  swarm_store_foreach (self->store, SWARM_KIND_TASK, add_waiting, self);
+  g_autoptr (GPtrArray) ids = g_ptr_array_new ();
+  GHashTableIter iter;
+  gpointer id;
+  g_hash_table_iter_init (&iter, self->pending);
+  while (g_hash_table_iter_next (&iter, &id, NULL))
+    g_ptr_array_add (ids, id);
+  g_ptr_array_sort (ids, compare_ids);
+  for (guint i = 0; i < ids->len; i++)
+    add_waiting (self, ids->pdata[i]);
   *ret_truncated = self->truncated;
   return self->steps;
 }
