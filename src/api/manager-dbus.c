@@ -331,7 +331,8 @@ new_service_details (gpointer object, GVariant *args, GHashTable *details)
 static const SwarmBusMethod manager_methods[] = {
   { "Init", "a{sv}:options", "s:node_id", manager_init, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL,
     .doc = "Starts a new cluster with this host as its first manager. Options: AdvertiseAddr s, ListenAddr s, Availability s "
-           "(active, pause, drain), AutoLockManagers b, Seal s (\"systemd-creds\")." },
+           "(active, pause, drain), AutoLockManagers b, Seal s (\"systemd-creds\"). On a manager, "
+           "ForceNewCluster b: the cluster goes on with what this manager has, and with it alone; the other managers are dropped." },
   { "Join", "a{sv}:options", "s:node_id s:role", manager_join, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_BUS_ONLY,
     SWARM_METHOD_LOCAL | SWARM_METHOD_SENSITIVE_ARGS,
     .doc = "Joins a cluster. Options: RemoteAddrs as (HOST:PORT of managers), JoinToken s (decides the role), AdvertiseAddr s, "

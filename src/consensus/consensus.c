@@ -268,6 +268,28 @@ load (SwarmConsensus *self, GArray *repair, GError **error)
   return TRUE;
 }
 
+/* The log's last entry becomes a configuration with this node alone. A crash in the middle leaves a member of nothing, that can be made alone again. */
+static void
+make_alone (SwarmConsensus *self, GArray *repair)
+{
+  struct raft_configuration conf;
+  guint64 index = raft_log_last (self->log) + 1;
+  g_autofree char *address = member_address (&self->config.node, self->config.alone);
+  g_autoptr (GBytes) bytes = NULL;
+  LogEntry entry = { ++self->meta.term, RAFT_CHANGE, NULL };
+
+  self->meta.raft_id = raft_id_new (self->config.random, index);
+  self->meta.vote = 0;
+  self->meta.bootstrap[0] = '\0';
+  raft_configuration_init (&conf);
+  if (raft_configuration_add (&conf, self->meta.raft_id, address, RAFT_VOTER) != 0)
+    g_error ("out of memory");
+  entry.data = bytes = conf_encode (&conf);
+  raft_configuration_close (&conf);
+  raft_log_append (self->log, index, &entry, 1, repair);
+  raft_meta_save (&self->seal, &self->meta, repair);
+}
+
 gboolean
 swarm_consensus_start (SwarmConsensus *self, SwarmConsensusStart *ret_state, GError **error)
 {
@@ -286,6 +308,8 @@ swarm_consensus_start (SwarmConsensus *self, SwarmConsensusStart *ret_state, GEr
   g_clear_pointer (&self->snapshot.data, g_bytes_unref);
   self->applied = self->conf_scanned = self->snapshot.index;
   self->state = STATE_STARTING;
+  if (self->config.alone != NULL)
+    make_alone (self, repair);
   if (self->snapshot.index > 0 || self->log->entries->len > 0)
     self->meta.bootstrap[0] = '\0';
   if (self->meta.bootstrap[0] != '\0')

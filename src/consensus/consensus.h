@@ -65,6 +65,9 @@ typedef struct {
   guint32 key_number; /* stands in each file; @old_key opens files of the key before */
   GBytes *old_key;    /* NULL: none */
   guint32 old_key_number;
+  /* HOST:PORT: what is on disk is taken for committed, and this node becomes the only member, under a new raft id: the others, and what they
+   * send to the one that it was, have no say any more. NULL: as it is on disk. */
+  const char *alone;
   SwarmId node;
   SwarmId cluster;
   guint election_timeout_ms;   /* 0: 300; drawn between this and its double */

@@ -112,6 +112,8 @@ ctl_cmd_init (CtlContext *context, GError **error)
   add_listen_options (&dict, context->args);
   if (ctl_args_bool (context->args, "autolock"))
     g_variant_dict_insert (&dict, "AutoLockManagers", "b", TRUE);
+  if (ctl_args_bool (context->args, "force-new-cluster"))
+    g_variant_dict_insert (&dict, "ForceNewCluster", "b", TRUE);
   if (ctl_args_given (context->args, "seal"))
     g_variant_dict_insert (&dict, "Seal", "s", ctl_args_string (context->args, "seal"));
   reply = ctl_call_write (context, CTL_PATH, CTL_MANAGER_IFACE, "Init",

@@ -58,7 +58,11 @@ static const CtlOption keys_options[] = {
     .choices = "systemd-creds" },
   { NULL },
 };
-static const CtlOption *const init_tables[] = { keys_options, listen_options, NULL };
+static const CtlOption init_options[] = {
+  { "force-new-cluster", 0, CTL_BOOL, N_ ("Force create a new cluster from current state") },
+  { NULL },
+};
+static const CtlOption *const init_tables[] = { init_options, keys_options, listen_options, NULL };
 static const char *const init_unsupported[] = {
   "cert-expiry",
   "data-path-addr",
@@ -67,7 +71,6 @@ static const char *const init_unsupported[] = {
   "default-addr-pool-mask-length",
   "dispatcher-heartbeat",
   "external-ca",
-  "force-new-cluster",
   "max-snapshots",
   "snapshot-interval",
   "task-history-limit",

@@ -113,6 +113,7 @@ forget_cluster (SwarmAgent *self, void (*done) (gpointer data), gpointer data)
   Forget *forget = g_new0 (Forget, 1);
   *forget = (Forget){ self, 3, done, data };
   swarm_agent_stop_cluster (self);
+  swarm_agent_forget_epoch (self);
   g_clear_pointer (&self->membership, swarm_membership_free);
   swarm_membership_erase (self->node_disk, files_gone, forget);
   swarm_agent_wipe_disk (self->log_disk, files_gone, forget);
@@ -208,7 +209,7 @@ static gboolean
 may_begin (SwarmAgent *self, SwarmInvocation *invocation)
 {
   const char *text = NULL;
-  if (self->job != NULL)
+  if (self->job != NULL || self->recovery != NULL)
     text = "Another init, join or leave is under way on this node; wait for it to end.";
   else if (self->membership != NULL || self->api->state != SWARM_LOCAL_INACTIVE)
     text = "This node is already part of a swarm. Use \"swarmctl leave\" to leave this swarm and join another one.";
@@ -432,12 +433,14 @@ void
 swarm_agent_init (gpointer agent, GVariant *options, SwarmInvocation *invocation)
 {
   static const char *const allowed[]
-      = { "AdvertiseAddr:s", "ListenAddr:s", "Availability:s", "AutoLockManagers:b", "Seal:s", NULL };
+      = { "AdvertiseAddr:s", "ListenAddr:s", "Availability:s", "AutoLockManagers:b", "Seal:s", "ForceNewCluster:b", NULL };
   SwarmAgent *self = agent;
   const char *listen = NULL, *advertise = NULL, *availability = NULL;
   g_autoptr (SwarmEncryptionConfig) encryption = swarm_encryption_config_new ();
+  gboolean force = FALSE;
   g_autoptr (GError) error = NULL;
-  if (!may_begin (self, invocation))
+  g_variant_lookup (options, "ForceNewCluster", "b", &force);
+  if (!force && !may_begin (self, invocation))
     return;
   g_variant_lookup (options, "AutoLockManagers", "b", &encryption->auto_lock_managers);
   g_variant_lookup (options, "Seal", "s", &encryption->seal);
@@ -448,6 +451,10 @@ swarm_agent_init (gpointer agent, GVariant *options, SwarmInvocation *invocation
   g_variant_lookup (options, "ListenAddr", "&s", &listen);
   g_variant_lookup (options, "AdvertiseAddr", "&s", &advertise);
   g_variant_lookup (options, "Availability", "&s", &availability);
+  if (force) {
+    swarm_agent_force_new_cluster (self, listen, advertise, invocation);
+    return;
+  }
   SwarmAgentJob *job = job_new (self, JOB_INIT, invocation);
   job->encryption = g_steal_pointer (&encryption);
   begin_init (job, listen, advertise, availability);
@@ -716,7 +723,7 @@ swarm_agent_leave (gpointer agent, gboolean force, SwarmInvocation *invocation)
     /* A join that waits for its first session has nothing under way: it ends here, the leave goes on. */
     end_join (self->job);
   }
-  if (self->job != NULL)
+  if (self->job != NULL || self->recovery != NULL)
     error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION,
                                  "Another init, join or leave is under way on this node; wait for it to end.");
   else if (self->api->state == SWARM_LOCAL_LOCKED && !force)

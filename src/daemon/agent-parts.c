@@ -97,6 +97,8 @@ swarm_agent_ensure_rpc (SwarmAgent *self)
     .version = SWARM_VERSION,
     .accept_events = &accept_events,
     .check_peer = check_peer,
+    .epoch = swarm_agent_epoch,
+    .check_epoch = swarm_agent_check_epoch,
     .applied_index = applied_index,
     .refused = swarm_agent_audit_connection,
     .call_refused = swarm_agent_audit_call,
@@ -194,6 +196,7 @@ stack_changed (gpointer data)
   SwarmAgent *self = data;
   update_peers (self);
   swarm_agent_job_stack_changed (self);
+  swarm_agent_recovery_stack_changed (self);
   swarm_agent_logs_follow_lead (self);
   swarm_agent_relays_follow_lead (self);
   swarm_api_members_changed (self->api);
@@ -297,6 +300,10 @@ start_log (SwarmAgent *self, gboolean bootstrap, GError **error)
     return FALSE;
   if (state == SWARM_CONSENSUS_STARTED)
     return TRUE;
+  if (self->alone) {
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_FAILED, "this manager has no log of the cluster that it could go on with");
+    return FALSE;
+  }
   SwarmConsensus *consensus = swarm_stack_consensus (self->stack);
   if (bootstrap)
     swarm_consensus_bootstrap (consensus, self->membership->advertise);
@@ -326,6 +333,7 @@ swarm_agent_start_manager (SwarmAgent *self, gboolean bootstrap, GError **error)
     .cluster = self->membership->cluster,
     .schedulers = self->schedulers,
     .signer = { swarm_agent_external_sign, self },
+    .alone = self->alone ? self->membership->advertise : NULL,
   };
   if (!swarm_rpc_listen (self->rpc, self->membership->listen, NULL, error)) {
     g_prefix_error (error, "cannot listen on %s: ", self->membership->listen);

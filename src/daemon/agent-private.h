@@ -2,6 +2,7 @@
 /* The agent's inside, for the agent-*.c files only. */
 #pragma once
 #include "base/log-limit.h"
+#include "api/private.h"
 #include "ca/authority.h"
 #include "daemon/agent.h"
 #include "daemon/oneshot.h"
@@ -15,6 +16,7 @@
 /* One init, join or leave at a time. */
 typedef struct _SwarmAgentJob SwarmAgentJob;
 typedef struct _SwarmPurge SwarmPurge;
+typedef struct _SwarmRecovery SwarmRecovery;
 
 struct _SwarmAgent {
   SwarmConfig *config;
@@ -69,6 +71,10 @@ struct _SwarmAgent {
   guint keys_watch;       /* see agent-keys.c */
   guint keys_source;
   gboolean changing_keys;
+  SwarmRecovery *recovery; /* see agent-recover.c */
+  gboolean alone;          /* the log is started as that of the only manager */
+  guint64 later_epoch;     /* of others, that this manager does not belong to */
+  guint epoch_source;
   GArray *to_cut;         /* SwarmId; see agent-standing.c */
   guint cut_source;
   guint roots_source;
@@ -172,6 +178,16 @@ void swarm_agent_external_sign (const SwarmExternalCA *ca, const char *root_cert
                                 SwarmExternalSigned done, gpointer done_data, gpointer agent);
 /* The manager stops: what is under way fails. Before the stack goes. */
 void swarm_agent_end_signings (SwarmAgent *self);
+
+/* ---- agent-recover.c: a cluster made anew ---- */
+void swarm_agent_force_new_cluster (SwarmAgent *self, const char *listen, const char *advertise, SwarmInvocation *invocation);
+void swarm_agent_recovery_stack_changed (SwarmAgent *self);
+/* The agent stops: who waits is answered. */
+void swarm_agent_recovery_abandon (SwarmAgent *self);
+/* The highest epoch of the cluster that is known here, and what another node's means; see SwarmRpcSettings. */
+guint64 swarm_agent_epoch (gpointer agent);
+gboolean swarm_agent_check_epoch (const SwarmPeer *peer, guint64 epoch, gpointer agent, GError **error);
+void swarm_agent_forget_epoch (SwarmAgent *self);
 
 /* ---- agent-standing.c ---- */
 /* Follows the stack's store: nodes that are removed or demoted lose their open connections with this agent. */

@@ -128,8 +128,12 @@ step_down (SwarmAgent *self)
   swarm_agent_stop_manager (self);
   self->membership->manager = FALSE;
   self->membership->raft_id = 0;
+  self->membership->epoch = MAX (self->membership->epoch, self->later_epoch);
   g_clear_pointer (&self->membership->keys, swarm_keys_free);
   swarm_log (LOG_NOTICE, swarm_log_id_became_worker, NULL, "This node is a worker now");
+  swarm_agent_forget_epoch (self);
+  if (self->api->state != SWARM_LOCAL_ACTIVE) /* its manager's part had failed */
+    swarm_api_set_state (self->api, SWARM_LOCAL_ACTIVE, NULL);
   if (self->worker != NULL) {
     g_autoptr (GPtrArray) managers = g_ptr_array_new_with_free_func ((GDestroyNotify) swarm_manager_address_free);
     for (guint i = 0; i < self->membership->managers->len; i++)
@@ -203,7 +207,7 @@ renewed (GVariant *reply, const GError *error, gpointer data)
     swarm_oneshot_call_any (swarm_rpc_transport (self->rpc), self->membership->managers, "org.swarmagent1.Consensus", "Join",
                             swarm_agent_join_args (self),
                             "(ta(ays))", CALL_TIMEOUT_US, joined_consensus, role_call_new (self));
-  else if (!manager && self->stack != NULL)
+  else if (!manager && self->membership->manager)
     step_down (self);
   else
     write_state (self);

@@ -76,6 +76,8 @@ swarm_agent_free (SwarmAgent *self)
   g_clear_pointer (&self->relays, g_ptr_array_unref);
   free_disks (self); /* calls those who wait for a write */
   swarm_agent_job_abandon (self);
+  swarm_agent_recovery_abandon (self);
+  swarm_agent_forget_epoch (self);
   swarm_agent_unload_plugins (self);
   swarm_agent_forget_purge (self);
   swarm_units_free (self->units);

@@ -12,6 +12,7 @@ typedef struct {
   SwarmId node;
   SwarmId cluster;
   gboolean manager;      /* runs the manager's part */
+  guint64 epoch;         /* of the cluster, the highest that this node has heard of; see SwarmCluster */
   guint64 raft_id;       /* of this manager's membership; 0: bootstrapped or none yet */
   char *listen;          /* HOST:PORT */
   char *advertise;       /* HOST:PORT that others dial */

@@ -25,6 +25,7 @@ typedef struct {
   SwarmProposeFunc propose;
   gpointer propose_data;
   const char *address; /* borrowed */
+  const char *alone;   /* see SwarmConsensusConfig; borrowed until swarm_stack_start() */
 } SwarmStackConfig;
 
 typedef struct {

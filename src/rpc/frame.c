@@ -190,7 +190,7 @@ swarm_frame_reader_feed (SwarmFrameReader *self, const guint8 **data, gsize *len
 }
 
 /* Hello: magic "SWRM", min u16, max u16, feature level u32, link kind u8, zero ×3, cluster 16, length of version u8,
- * version. */
+ * version, epoch u64 (0 when it is missing). */
 #define HELLO_MAGIC 0x5357524dU
 #define HELLO_FIXED 33
 
@@ -198,7 +198,7 @@ void
 swarm_hello_append (GByteArray *out, const SwarmHello *hello, guint64 index)
 {
   SwarmFrameHeader header = { .kind = SWARM_FRAME_HELLO, .index = index };
-  guint8 data[HELLO_FIXED + SWARM_HELLO_VERSION_MAX] = { 0 };
+  guint8 data[HELLO_FIXED + SWARM_HELLO_VERSION_MAX + 8] = { 0 };
   gsize version_len = strnlen (hello->version, SWARM_HELLO_VERSION_MAX);
 
   put_u32 (data, HELLO_MAGIC);
@@ -208,7 +208,9 @@ swarm_hello_append (GByteArray *out, const SwarmHello *hello, guint64 index)
   memcpy (data + 16, hello->cluster.bytes, sizeof hello->cluster.bytes);
   data[32] = version_len;
   memcpy (data + HELLO_FIXED, hello->version, version_len);
-  swarm_frame_append (out, &header, data, HELLO_FIXED + version_len);
+  put_u32 (data + HELLO_FIXED + version_len, (guint32) (hello->epoch >> 32));
+  put_u32 (data + HELLO_FIXED + version_len + 4, (guint32) hello->epoch);
+  swarm_frame_append (out, &header, data, HELLO_FIXED + version_len + 8);
 }
 
 gboolean
@@ -234,6 +236,10 @@ swarm_hello_parse (GBytes *payload, SwarmHello *ret, GError **error)
   /* The version is for people: only what prints is kept. */
   for (guint i = 0; i < data[32]; i++)
     ret->version[i] = g_ascii_isgraph (data[HELLO_FIXED + i]) ? (char) data[HELLO_FIXED + i] : '?';
+  if (len >= HELLO_FIXED + (gsize) data[32] + 8) {
+    const guint8 *epoch = data + HELLO_FIXED + data[32];
+    ret->epoch = (guint64) get_u32 (epoch) << 32 | get_u32 (epoch + 4);
+  }
   return TRUE;
 }
 

@@ -86,6 +86,7 @@ typedef struct {
   SwarmLinkKind link_kind;                   /* what the dialler wants; the listener repeats it */
   SwarmId cluster;                           /* nil: in no cluster yet */
   char version[SWARM_HELLO_VERSION_MAX + 1]; /* of the program, for people: "0.1.0" */
+  guint64 epoch; /* of the cluster, as far as the sender knows: grows when one manager makes it anew */
 } SwarmHello;
 
 /* Appends a complete HELLO frame. */

@@ -189,7 +189,8 @@ send_hello (SwarmRpcLink *self)
                        .protocol_max = SWARM_PROTOCOL_MAX,
                        .feature_level = settings->feature_level,
                        .link_kind = self->base.kind,
-                       .cluster = self->tls->self.cluster };
+                       .cluster = self->tls->self.cluster,
+                       .epoch = settings->epoch != NULL ? settings->epoch (settings->data) : 0 };
 
   g_strlcpy (hello.version, self->rpc->version, sizeof hello.version);
   swarm_hello_append (frame, &hello, settings->applied_index != NULL ? settings->applied_index (settings->data) : 0);
@@ -219,6 +220,15 @@ check_hello (SwarmRpcLink *self, GError **error)
   return (!self->accepted || swarm_rpc_identified (self->rpc, self, error)) && swarm_rpc_check_peer (self, error);
 }
 
+static gboolean
+check_epoch (SwarmRpcLink *self, GError **error)
+{
+  const SwarmRpcSettings *settings = &self->rpc->settings;
+
+  return settings->check_epoch == NULL || self->base.peer.role == SWARM_PEER_NONE
+         || settings->check_epoch (&self->base.peer, self->hello.epoch, settings->data, error);
+}
+
 static void
 joining_over (gpointer data)
 {
@@ -235,6 +245,12 @@ link_hello (SwarmRpcLink *self, const SwarmFrame *frame)
   g_autoptr (GError) error = NULL;
 
   if (!swarm_hello_parse (frame->payload, &self->hello, &error) || !check_hello (self, &error)) {
+    link_accuse (self, error);
+    return;
+  }
+  if (!check_epoch (self, &error)) {
+    if (self->accepted)
+      send_hello (self);
     link_accuse (self, error);
     return;
   }

@@ -47,6 +47,10 @@ typedef struct {
   /* The standing of a peer by what is known now: at Hello and at each of its calls. NULL: everybody with a good
    * certificate. FALSE with an error cuts the link. Peers without certificate are asked about, too (role NONE). */
   gboolean (*check_peer) (const SwarmPeer *peer, SwarmLinkKind kind, gboolean accepted, gpointer data, GError **error);
+  /* The cluster's epoch, told in Hello; NULL: 0. And what of another end's with a certificate is to be thought: FALSE with an error cuts the
+   * link, but only after an end that dialled was told ours. NULL: all are fine. */
+  guint64 (*epoch) (gpointer data);
+  gboolean (*check_epoch) (const SwarmPeer *peer, guint64 epoch, gpointer data, GError **error);
   /* The log index to stamp on frames; NULL: 0. */
   guint64 (*applied_index) (gpointer data);
   /* A connection to us was refused or broke before it was up. At most ten calls in ten seconds for each address; @suppressed more

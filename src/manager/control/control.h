@@ -58,6 +58,8 @@ void swarm_control_update_cluster (SwarmControl *self, guint64 version, const Sw
                                    SwarmControlFunc done, gpointer data);
 /* @role: "worker" or "manager" (`unknown role x`). reply->text is the new token. */
 void swarm_control_rotate_token (SwarmControl *self, const char *role, const char *request_id, SwarmControlFunc done, gpointer data);
+/* This manager at @address has made the cluster anew as its only manager: a new epoch; the others' nodes stay, down and as workers. */
+void swarm_control_new_epoch (SwarmControl *self, const SwarmId *node, const char *address, SwarmControlFunc done, gpointer data);
 /* A new unlock key (autolock must be on: `cannot rotate because autolock is not turned on`). reply->text is it. */
 void swarm_control_rotate_unlock_key (SwarmControl *self, const char *request_id, SwarmControlFunc done, gpointer data);
 /* `SWMTKN-1-<digest base 36, 50>-<16 random bytes base 36, 25>`. Caller frees. */
