@@ -34,7 +34,10 @@ is_better_live (const SwarmLook *look, const SwarmTask *task, const SwarmTask *o
   gboolean dirty = swarm_task_is_dirty (look->leader->store, task, look->service);
   if (dirty != swarm_task_is_dirty (look->leader->store, other, look->service))
     return !dirty;
-  return dirty && task->status->state == SWARM_TASK_RUNNING && other->status->state != SWARM_TASK_RUNNING;
+  if (task->status->state != SWARM_TASK_RUNNING || other->status->state == SWARM_TASK_RUNNING)
+    return FALSE;
+  /* Beside one that runs and may stay, what does not run yet is the replacement of a drain that has ended. */
+  return dirty || swarm_task_leaves (look->leader->store, look->service, task, look->now, look->wake) == SWARM_LEAVE_NO;
 }
 
 void

@@ -38,7 +38,8 @@ gboolean swarm_look_has_room (SwarmLook *look);
 void swarm_look_wake_at (SwarmLook *look, gint64 when);
 
 /* Fills in what the slot's tasks tell. Of several tasks that are meant to run, what the service declares comes before what it declared
- * once, then what runs before what does not, then the newer. */
+ * once, then what runs (and may stay where it is)
+ * before what does not, then the newer. */
 void swarm_replica_init (SwarmReplica *self, const SwarmLook *look, const SwarmSlot *slot, const SwarmId *node);
 /* What was here ended by itself, and the policy wants no other: the slot stays as it is until the service's spec changes. */
 gboolean swarm_replica_has_ended (const SwarmReplica *self);
