@@ -21,15 +21,21 @@ slow_boottime (SwarmClock *clock)
   return slow_time;
 }
 
-static Brain *
-slow_brain (void)
+static void
+make_slow (Brain *brain)
 {
-  Brain *brain = brain_new ();
   real = brain->manager_clock->ops;
   slow = *real;
   slow.boottime = slow_boottime;
   slow_time = 0;
   brain->manager_clock->ops = &slow;
+}
+
+static Brain *
+slow_brain (void)
+{
+  Brain *brain = brain_new ();
+  make_slow (brain);
   for (guint i = 1; i <= N_NODES; i++) {
     g_autofree char *name = g_strdup_printf ("n%u", i);
     brain_node (brain, name);
@@ -176,6 +182,65 @@ test_new_leader (void)
     g_assert_cmpuint (tasks_on (brain, &agent, brain_tame (brain, i)), ==, 1);
 }
 
+/* More nodes than one look at the clock covers. */
+#define N_MANY 2500
+#define N_TASKS 6000
+
+static SwarmId many;
+
+static void
+made (guint64 index, GVariant *result, const GError *error, gpointer data)
+{
+  g_assert_no_error (error);
+}
+
+static gboolean
+count_of_node (gpointer object, gpointer data)
+{
+  Brain *brain = data;
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_node (brain->store, &SWARM_OBJECT (object)->id);
+  if (((SwarmNode *) object)->status->state != SWARM_NODE_READY)
+    return TRUE; /* the manager's own */
+  g_assert_cmpuint (tasks->len, >=, N_TASKS / N_MANY);
+  g_assert_cmpuint (tasks->len, <=, N_TASKS / N_MANY + 1);
+  return TRUE;
+}
+
+static gboolean
+all_assigned (gpointer data)
+{
+  Brain *brain = data;
+  if (swarm_store_count (brain->store, SWARM_KIND_TASK) < N_TASKS)
+    return FALSE;
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (brain->store, &many);
+  for (guint i = 0; i < tasks->len; i++)
+    if (swarm_id_is_nil (&((SwarmTask *) tasks->pdata[i])->node_id))
+      return FALSE;
+  return TRUE;
+}
+
+static void
+test_many (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", N_TASKS);
+  SwarmTx *tx = NULL;
+  for (guint i = 0; i < N_MANY; i++) {
+    g_autoptr (SwarmNode) node = swarm_node_new ();
+    node->spec = swarm_node_spec_new ();
+    swarm_node_set_state (node, SWARM_NODE_READY, "");
+    tx = tx != NULL ? tx : swarm_store_tx (brain->store);
+    swarm_tx_create (tx, node);
+    if (i % 100 == 99)
+      swarm_tx_commit (g_steal_pointer (&tx), NULL, made, NULL);
+  }
+  brain_run (brain, SECOND);
+  make_slow (brain);
+  many = brain_create (brain, spec);
+  g_assert_true (sim_clock_run_until (brain->sim, 20 * SECOND, all_assigned, brain));
+  swarm_store_foreach (brain->store, SWARM_KIND_NODE, count_of_node, brain);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -183,5 +248,6 @@ main (int argc, char **argv)
   g_test_add_func ("/slow/services", test_services);
   g_test_add_func ("/slow/nodes", test_nodes);
   g_test_add_func ("/slow/new-leader", test_new_leader);
+  g_test_add_func ("/slow/many", test_many);
   return g_test_run ();
 }
