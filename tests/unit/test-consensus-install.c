@@ -108,7 +108,7 @@ test_install_stale_answer (void)
 {
   g_autoptr (Group) g = lagging_group (3 << 20);
   Member *m = g->members;
-  Message message = { .type = MESSAGE_SNAPSHOT_ACK, .from = m[2].raft_id, .to = m[0].raft_id, .stream = 1, .offset = 2 << 20 };
+  Message message = { .type = MESSAGE_SNAPSHOT_ACK, .from = m[2].raft_id, .to = m[0].raft_id, .stream = 1, .offset = 3 << 20 };
   g_autoptr (GBytes) stale = NULL;
 
   memset (g->sent, 0, sizeof g->sent);
