@@ -142,6 +142,15 @@ add_peer (SwarmAgent *self, GArray *addresses, const SwarmId *node, const char *
   g_array_append_val (addresses, address);
 }
 
+static gboolean
+has_peer (GArray *addresses, const SwarmId *node)
+{
+  for (guint i = 0; i < addresses->len; i++)
+    if (swarm_id_equal (&g_array_index (addresses, SwarmPeerAddress, i).node, node))
+      return TRUE;
+  return FALSE;
+}
+
 static void
 update_peers (SwarmAgent *self)
 {
@@ -151,11 +160,11 @@ update_peers (SwarmAgent *self)
     const SwarmConsensusMember *member = &g_array_index (members, SwarmConsensusMember, i);
     add_peer (self, addresses, &member->node, member->address);
   }
-  /* A manager that has just joined has no log yet, but must answer those who send it one. */
-  for (guint i = 0; members->len == 0 && i < self->membership->members->len; i++) {
+  /* A manager that has just joined, or was away for long, has a log of other members than now, but must answer those who send it theirs. */
+  for (guint i = 0; i < self->membership->members->len; i++) {
     g_auto (GStrv) parts = g_strsplit (self->membership->members->pdata[i], " ", 2);
     SwarmId node;
-    if (g_strv_length (parts) == 2 && swarm_id_parse (parts[0], &node))
+    if (g_strv_length (parts) == 2 && swarm_id_parse (parts[0], &node) && !has_peer (addresses, &node))
       add_peer (self, addresses, &node, parts[1]);
   }
   swarm_peers_set (self->peers, addresses);
@@ -421,12 +430,38 @@ same_managers (GPtrArray *known, GPtrArray *told)
   return TRUE;
 }
 
+/* Who the members are, as the leader says: a manager's own log may be behind. TRUE: it is not what was told before. */
+static gboolean
+take_told (SwarmAgent *self, GPtrArray *managers)
+{
+  g_autoptr (GPtrArray) told = g_ptr_array_new_with_free_func (g_free);
+  GPtrArray *known = self->membership->members;
+  for (guint i = 0; i < managers->len; i++) {
+    const SwarmManagerAddress *manager = managers->pdata[i];
+    if (!swarm_id_is_nil (&manager->node))
+      g_ptr_array_add (told, g_strdup_printf ("%s %s", swarm_id_string (&manager->node).str, manager->address));
+  }
+  gboolean same = told->len == known->len;
+  for (guint i = 0; same && i < told->len; i++)
+    same = g_str_equal (told->pdata[i], known->pdata[i]);
+  if (same || told->len == 0)
+    return FALSE;
+  g_ptr_array_unref (known);
+  self->membership->members = g_steal_pointer (&told);
+  if (self->stack != NULL)
+    update_peers (self);
+  return TRUE;
+}
+
 static void
 worker_managers_changed (GPtrArray *managers, const SwarmId *leader, gpointer data)
 {
   SwarmAgent *self = data;
   self->leader = leader != NULL ? *leader : SWARM_ID_NIL;
-  if (self->membership == NULL || managers->len == 0 || same_managers (self->membership->managers, managers))
+  if (self->membership == NULL || managers->len == 0)
+    return;
+  gboolean news = take_told (self, managers);
+  if (same_managers (self->membership->managers, managers) && !news)
     return;
   g_ptr_array_set_size (self->membership->managers, 0);
   for (guint i = 0; i < managers->len; i++)

@@ -56,6 +56,7 @@ struct _SwarmAgent {
   SwarmAgentJob *job;
   SwarmPurge *purge; /* see agent-purge.c */
   gboolean changing_role; /* or renewing the certificate */
+  SwarmNode *told_node;   /* this node as the leader told meanwhile: looked at when that is over; NULL: nothing */
   guint role_tries;       /* that failed in a row */
   guint memberships;      /* how many there have been: answers to calls of an earlier one are dropped */
   SwarmTimer *renewal;

@@ -46,6 +46,7 @@ swarm_agent_forget_role_change (SwarmAgent *self)
   self->memberships++;
   self->changing_role = FALSE;
   self->role_tries = 0;
+  g_clear_pointer (&self->told_node, swarm_node_unref);
   swarm_clock_clear_timer (self->clock, &self->renewal);
   if (self->role_source != 0)
     g_source_remove (self->role_source);
@@ -66,9 +67,12 @@ retry (SwarmAgent *self, const char *what, const GError *error)
 static void
 ended (SwarmAgent *self)
 {
+  g_autoptr (SwarmNode) told = g_steal_pointer (&self->told_node);
   self->changing_role = FALSE;
   self->role_tries = 0;
   swarm_agent_update_status (self);
+  if (told != NULL)
+    swarm_agent_node_changed (self, told);
 }
 
 static void
@@ -344,6 +348,10 @@ uses_certificate (SwarmAgent *self, const char *serial)
 void
 swarm_agent_node_changed (SwarmAgent *self, const SwarmNode *node)
 {
+  if (self->changing_role) { /* promoted anew while it steps down, or the other way round */
+    swarm_message_set_pointer (&self->told_node, node);
+    return;
+  }
   /* After its log failed a manager stays down until somebody has looked at it: joining anew each time would not mend it. */
   if (node->cert_due && self->membership != NULL && uses_certificate (self, node->cert_serial))
     begin (self); /* the cluster's root changes */
