@@ -127,6 +127,8 @@ send_message (const SwarmId *to, GBytes *message, gpointer data)
     g_auto (Message) piece = { 0 };
     g_assert_true (message_decode (message, &piece));
     g->stream = piece.stream;
+    g_clear_pointer (&g->piece, g_bytes_unref);
+    g->piece = g_bytes_ref (message);
   }
   if (type == MESSAGE_VOTE || type == MESSAGE_VOTE_RESULT)
     check_vote (from, message);
@@ -358,6 +360,7 @@ group_free (Group *g)
   }
   sim_clock_free (g->clock);
   g_bytes_unref (g->key);
+  g_clear_pointer (&g->piece, g_bytes_unref);
   g_free (g);
 }
 

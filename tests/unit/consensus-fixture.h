@@ -45,6 +45,7 @@ struct _Group {
   guint64 votes_need[N_MAX]; /* batches that a member's disk must have done when it asks for votes, or gives one; 0: not looked at */
   guint votes;               /* so many were looked at */
   guint64 stream;      /* of the newest piece of a snapshot */
+  GBytes *piece;       /* that message */
   gsize padding;       /* of snapshots, so that they are large */
   guint trailing;
   guint64 snapshot_entries;

@@ -623,6 +623,33 @@ test_garbage_messages (Fixture *f, gconstpointer data)
   }
 }
 
+/* Which files the log has, entry by entry: what is pruned leaves whole segments, and the newest stays. */
+static void
+test_prune (Fixture *f, gconstpointer data)
+{
+  SealContext seal = { .crypto = &f->crypto.iface, .key = f->key, .random = &f->random.iface, .cluster = f->config.cluster };
+  RaftLog *log = raft_log_new (&seal, 1); /* a segment for each entry */
+  g_autoptr (GBytes) text = g_bytes_new_static ("entry", 5);
+  LogEntry entry = { 1, RAFT_COMMAND, text };
+
+  for (guint64 i = 1; i <= 10; i++) {
+    g_autoptr (GArray) ops = swarm_disk_ops_new ();
+    raft_log_append (log, i, &entry, 1, ops);
+  }
+  g_assert_cmpuint (log->segments->len, ==, 10);
+  g_assert_cmpuint (log->bytes, ==, 50);
+  for (guint64 first = 1; first <= 11; first++) {
+    g_autoptr (GArray) ops = swarm_disk_ops_new ();
+    raft_log_prune (log, first, ops);
+    g_assert_cmpuint (log->first, ==, first);
+    g_assert_cmpuint (raft_log_last (log), ==, 10);
+    g_assert_cmpuint (log->bytes, ==, 5 * (11 - first));
+    g_assert_cmpuint (log->segments->len, ==, MAX (11 - first, 1));
+    g_assert_cmpuint (ops->len, ==, first > 1 && first < 11 ? 1 : 0);
+  }
+  raft_log_free (log);
+}
+
 static void
 test_crc (void)
 {
@@ -658,6 +685,7 @@ main (int argc, char **argv)
   TEST ("/consensus/foreign", test_foreign);
   TEST ("/consensus/full-disk", test_full_disk);
   TEST ("/consensus/free-any-time", test_free_any_time);
+  TEST ("/consensus/prune", test_prune);
   TEST ("/consensus/limits", test_limits);
   TEST ("/consensus/garbage-messages", test_garbage_messages);
   return g_test_run ();
