@@ -647,6 +647,17 @@ test_prune (Fixture *f, gconstpointer data)
     g_assert_cmpuint (log->segments->len, ==, MAX (11 - first, 1));
     g_assert_cmpuint (ops->len, ==, first > 1 && first < 11 ? 1 : 0);
   }
+  /* Sealed with an old key the newest goes, too, and a new one is begun with the next entry. */
+  g_assert_false (raft_log_uses_old_key (log));
+  seal.key_number++;
+  g_assert_true (raft_log_uses_old_key (log));
+  g_autoptr (GArray) last = swarm_disk_ops_new (), next = swarm_disk_ops_new ();
+  raft_log_prune (log, 11, last);
+  g_assert_cmpuint (last->len, ==, 1);
+  g_assert_cmpuint (log->segments->len, ==, 0);
+  raft_log_append (log, 11, &entry, 1, next);
+  g_assert_cmpuint (log->segments->len, ==, 1);
+  g_assert_false (raft_log_uses_old_key (log));
   raft_log_free (log);
 }
 
