@@ -3,6 +3,7 @@
 #include "base/log-ids.h"
 #include "base/log.h"
 #include "manager/dirty.h"
+#include "manager/scan.h"
 
 #define RETRY_FIRST_US (500 * G_TIME_SPAN_MILLISECOND)
 #define RETRY_LAST_US (16 * G_TIME_SPAN_SECOND)
@@ -11,6 +12,7 @@ struct _SwarmRoles {
   const SwarmLeader *leader;
   guint loop;
   guint watch;
+  SwarmScan all_nodes;
   SwarmDirty nodes;
   struct _Change *removal;   /* one at a time; it goes before a promotion */
   struct _Change *promotion; /* one at a time */
@@ -38,7 +40,8 @@ mark_node (gpointer object, gpointer data)
 void
 swarm_roles_look (SwarmRoles *self)
 {
-  swarm_store_foreach (self->leader->store, SWARM_KIND_NODE, mark_node, self);
+  swarm_scan_begin (&self->all_nodes, SWARM_KIND_NODE);
+  swarm_runner_mark (self->leader->runner, self->loop);
 }
 
 static void
@@ -208,6 +211,8 @@ roles_pass (gpointer loop, SwarmTx *tx)
       ;
     return FALSE;
   }
+  if (swarm_scan_step (&self->all_nodes, self->leader->store, self->leader->runner, mark_node, self))
+    return TRUE;
   g_autoptr (GArray) members = hooks->list (hooks->data);
   while (swarm_tx_has_room (tx, 1) && !swarm_runner_time_is_up (self->leader->runner) && swarm_dirty_take (&self->nodes, &id)) {
     const SwarmNode *node = swarm_store_get (self->leader->store, SWARM_KIND_NODE, &id);

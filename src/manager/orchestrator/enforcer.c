@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "manager/dirty.h"
 #include "manager/orchestrator/slot.h"
+#include "manager/scan.h"
 #include "model/constraint.h"
 
 #define WHY "assigned node no longer meets constraints"
@@ -11,6 +12,7 @@ struct _SwarmEnforcer {
   const SwarmLeader *leader;
   guint loop;
   guint watch;
+  SwarmScan all_nodes;
   SwarmDirty nodes;
 };
 
@@ -157,11 +159,15 @@ enforce_node (SwarmEnforcer *self, const SwarmNode *node, SwarmTx *tx)
   return TRUE;
 }
 
+static gboolean mark_node (gpointer object, gpointer data);
+
 static gboolean
 enforcer_pass (gpointer loop, SwarmTx *tx)
 {
   SwarmEnforcer *self = loop;
   SwarmId id;
+  if (swarm_scan_step (&self->all_nodes, self->leader->store, self->leader->runner, mark_node, self))
+    return TRUE;
   while (!swarm_runner_time_is_up (self->leader->runner) && swarm_dirty_take (&self->nodes, &id)) {
     const SwarmNode *node = swarm_store_get (self->leader->store, SWARM_KIND_NODE, &id);
     if (node == NULL || node->spec->availability != SWARM_AVAILABILITY_ACTIVE || node->status->state == SWARM_NODE_DOWN)
@@ -192,6 +198,13 @@ mark_node (gpointer object, gpointer data)
   return TRUE;
 }
 
+static void
+look_at_everything (SwarmEnforcer *self)
+{
+  swarm_scan_begin (&self->all_nodes, SWARM_KIND_NODE);
+  swarm_runner_mark (self->leader->runner, self->loop);
+}
+
 /* What constraints and reservations can see of a node. */
 static gboolean
 looks_alike (const SwarmNode *a, const SwarmNode *b)
@@ -206,7 +219,7 @@ enforcer_event (const SwarmEvent *event, gpointer data)
 {
   SwarmEnforcer *self = data;
   if (event->event == SWARM_EVENT_RESET) {
-    swarm_store_foreach (self->leader->store, SWARM_KIND_NODE, mark_node, self);
+    look_at_everything (self);
   } else if (event->event == SWARM_EVENT_UPDATE && !looks_alike (event->object, event->previous)) {
     /* Also while the scheduler's transaction is under way: our pass comes after it, and sees what it has placed here. */
     mark_node (event->object, self);
@@ -221,7 +234,7 @@ swarm_enforcer_new (const SwarmLeader *leader)
   swarm_dirty_init (&self->nodes);
   self->loop = swarm_runner_add (leader->runner, &enforcer_ops, self);
   self->watch = swarm_store_watch (leader->store, 1 << SWARM_KIND_NODE, enforcer_event, self);
-  swarm_store_foreach (leader->store, SWARM_KIND_NODE, mark_node, self);
+  look_at_everything (self);
   return self;
 }
 
