@@ -199,6 +199,17 @@ create_job (World *self, guint number, guint64 total, guint64 concurrent)
   return service->object.id;
 }
 
+static SwarmId
+create_global (World *self, guint number)
+{
+  g_autoptr (SwarmService) service = sim_bench_make_service (&self->bench, number, 0);
+
+  swarm_message_clear_pointer (&service->spec->mode->replicated);
+  service->spec->mode->global = swarm_global_new ();
+  write_object (self, service, TRUE);
+  return service->object.id;
+}
+
 static void
 remove_service (World *self, const SwarmId *id)
 {
@@ -267,7 +278,7 @@ run_all (World *self, JsonBuilder *json, guint large, guint parallelism)
 {
   SimBench *bench = &self->bench;
   guint n = bench->nodes->len;
-  SwarmId service, job;
+  SwarmId service, job, global;
 
   run_until_quiet (self, json, "first look");
   service = create_service (self, 1000000, large);
@@ -282,6 +293,10 @@ run_all (World *self, JsonBuilder *json, guint large, guint parallelism)
   run_until_quiet (self, json, "job");
   remove_service (self, &job);
   run_until_quiet (self, json, "remove job");
+  global = create_global (self, 1000002);
+  run_until_quiet (self, json, "global");
+  update (self, &global, parallelism);
+  run_until_quiet (self, json, "global update");
   change_nodes (self, 0, n / 100, FALSE);
   run_until_quiet (self, json, "drain");
   change_nodes (self, n / 100, n / 10, TRUE);
