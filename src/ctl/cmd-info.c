@@ -28,7 +28,8 @@ line_int (GString *out, const char *label, gint64 value)
 static void
 line_duration (GString *out, const char *label, gint64 ns)
 {
-  g_autofree char *text = ctl_human_duration (ns / 1000);
+  /* Docker's words know nothing below a second. */
+  g_autofree char *text = ns > 0 && ns < G_GINT64_CONSTANT (1000000000) ? ctl_go_duration (ns) : ctl_human_duration (ns / 1000);
 
   g_string_append_printf (out, "%s: %s\n", label, text);
 }

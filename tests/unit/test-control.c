@@ -165,6 +165,9 @@ test_update_cluster (void)
   spec->dispatcher->heartbeat_period = 99 * G_GINT64_CONSTANT (1000000);
   beat = update_cluster (brain, version, spec);
   g_assert_cmpstr (beat->message, ==, "minimum heartbeat time period is: 100ms");
+  spec->dispatcher->heartbeat_period = -1;
+  g_autoptr (GError) negative = update_cluster (brain, version, spec);
+  g_assert_cmpstr (negative->message, ==, "heartbeat time period cannot be a negative duration");
   g_clear_pointer (&spec->dispatcher, swarm_dispatcher_config_unref);
   spec->ca_config = swarm_ca_config_new ();
   spec->ca_config->node_cert_expiry = 1;
