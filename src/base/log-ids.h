@@ -57,6 +57,19 @@
        "It was elected in term @SWARM_TERM@.")                                                                                             \
   ROW (leads_no_more, "3379b82e03f84ca8b6bcd239ee31d34f", "This manager does not lead any more",                                          \
        "Another manager leads, or none does.")                                                                                             \
+  ROW (root_rotation_begun, "82c9b3f2a2e54c70aeb6a63f4ae19c81", "A root rotation began",                                                          \
+       "All nodes get certificates under a new root, @SWARM_DIGEST@, some at a time; `swarmctl ca --rotate` shows how far it is.")         \
+  ROW (root_rotation_done, "54a4a4465d734e769e36747cc5d27201", "The root rotation is complete",                                                   \
+       "The new root alone is trusted, and the join tokens are new. Nodes that were down come back by their old keys.")                    \
+  ROW (root_taken_over, "32978fe28ae64e20b8208bcb5582ff5c", "This node trusts a new root certificate",                                            \
+       "The cluster's root rotation is complete; its digest is @SWARM_DIGEST@.")                                                           \
+  ROW (clock_off, "af544c18b2dc47978e56f2c176da5aeb", "A node's clock is wrong",                                                                  \
+       "Node @SWARM_NODE_ID@ and the leader differ by more than a second. Set up time synchronisation on both (timedatectl set-ntp true): " \
+       "certificates and the times in lists go by these clocks.")                                                                          \
+  ROW (clock_agrees, "34b0d4ed4f6f4309adde60dce75e135e", "A node's clock is right again",                                                         \
+       "Node @SWARM_NODE_ID@ and the leader differ by less than a second.")                                                                \
+  ROW (node_trouble, "ec351f7ec52f47b680e9fc3aa6657703", "This node has no session, and something to be mended",                                  \
+       "The line says what: a clock that is wrong, or a certificate that the managers do not renew any more. Tasks go on meanwhile.")      \
   ROW (manager_votes, "8378c33bd728499492676af634fa1455", "A manager votes",                                                              \
        "Manager @SWARM_NODE_ID@ has caught up and counts for the quorum.")                                                                 \
   ROW (node_down, "7c1595f7b6f444e09d222fb6095e5e0c", "A node is down",                                                                   \

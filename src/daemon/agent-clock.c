@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* This host's clock: does it follow a time server, and is it the reason why nobody believes our certificate, or we nobody else's? */
 #include "base/error.h"
+#include "base/log-ids.h"
 #include "base/log.h"
 #include "daemon/agent-private.h"
 #include <string.h>
@@ -77,7 +78,7 @@ swarm_agent_tell_trouble (SwarmAgent *self, const char *text)
   if (self->api->state != SWARM_LOCAL_PENDING && self->api->state != SWARM_LOCAL_ACTIVE)
     return;
   if (g_strcmp0 (self->api->error, text) != 0)
-    swarm_error_log ("%s", text);
+    swarm_log (LOG_ERR, swarm_log_id_node_trouble, NULL, "%s", text);
   swarm_api_set_state (self->api, SWARM_LOCAL_PENDING, text);
   swarm_agent_update_status (self);
 }

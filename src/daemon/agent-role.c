@@ -244,7 +244,8 @@ swarm_agent_root_changed (SwarmAgent *self, const char *pem)
     swarm_error_log ("The cluster's root certificate cannot be used: %s", error->message);
     return;
   }
-  swarm_notice ("This node trusts the cluster's new root certificate, with digest %s", self->trust_digest);
+  swarm_log (LOG_NOTICE, swarm_log_id_root_taken_over, SWARM_LOG_FIELDS ({ "SWARM_DIGEST", self->trust_digest }),
+             "This node trusts the cluster's new root certificate, with digest %s", self->trust_digest);
   swarm_membership_store (self->membership, self->node_disk, self->crypto, self->random, root_written, role_call_new (self));
   if (self->worker != NULL)
     swarm_worker_describe (self->worker);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "manager/ca-rotation.h"
 #include "base/error.h"
+#include "base/log-ids.h"
 #include "base/log.h"
 #include "manager/control/control.h"
 
@@ -169,17 +170,28 @@ rotation_settle (gpointer loop, guint64 index, const GError *error)
   if (error != NULL)
     look_soon (self);
   else if (self->ending)
-    swarm_notice ("The root rotation is complete: new join tokens are in force");
+    swarm_log (LOG_NOTICE, swarm_log_id_root_rotation_done, NULL, "The root rotation is complete: new join tokens are in force");
   self->ending = FALSE;
 }
 
 static const SwarmLoopOps rotation_ops = { "root rotation", rotation_pass, rotation_settle };
 
 static void
+tell_begin (const SwarmCluster *before, const SwarmCluster *cluster)
+{
+  if (before->root_ca == NULL || cluster->root_ca == NULL || before->root_ca->rotation != NULL || cluster->root_ca->rotation == NULL)
+    return;
+  swarm_log (LOG_NOTICE, swarm_log_id_root_rotation_begun, SWARM_LOG_FIELDS ({ "SWARM_DIGEST", cluster->root_ca->rotation->digest }),
+             "A root rotation began: all nodes get certificates under the root with digest %s", cluster->root_ca->rotation->digest);
+}
+
+static void
 rotation_event (const SwarmEvent *event, gpointer data)
 {
   SwarmCARotation *self = data;
   const SwarmCluster *cluster = swarm_store_cluster (self->leader->store);
+  if (event->event == SWARM_EVENT_UPDATE && event->kind == SWARM_KIND_CLUSTER)
+    tell_begin (event->previous, event->object);
   if (event->event != SWARM_EVENT_COMMIT && cluster != NULL && cluster->root_ca != NULL && cluster->root_ca->rotation != NULL)
     look_soon (self);
 }

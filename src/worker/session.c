@@ -16,6 +16,7 @@
 #define BACKOFF_FIRST_US (100 * 1000)
 #define BACKOFF_LAST_US (8 * G_USEC_PER_SEC)
 #define REDIRECTS_MAX 3 /* from manager to manager without a pause */
+#define DESCRIBE_RETRY_US (1500 * 1000) /* it may be told once a second */
 #define BEAT_LINK_RETRY_US (200 * 1000)
 #define PERIOD_MIN_US (10 * 1000)
 #define PERIOD_MAX_US (600 * G_USEC_PER_SEC)
@@ -43,6 +44,7 @@ struct _SwarmWorkerSession {
   gboolean beating;   /* a beat is under way */
   SwarmTimer *timer;  /* CONNECTING: pause or limit; REGISTERED: next beat */
   SwarmTimer *beat_link_timer;
+  SwarmTimer *describe_timer;
   gboolean over; /* a goodbye was said or tried: no session any more, also when adoption ends only now */
   void (*goodbye_func) (gpointer data);
   gpointer goodbye_data;
@@ -146,6 +148,7 @@ drop (SwarmWorkerSession *self)
   self->generation++;
   swarm_clock_clear_timer (clock, &self->timer);
   swarm_clock_clear_timer (clock, &self->beat_link_timer);
+  swarm_clock_clear_timer (clock, &self->describe_timer);
   swarm_worker_reports_set_session (self->worker->reports, NULL, NULL);
   if (self->session != NULL) {
     g_clear_pointer (&self->last, g_bytes_unref);
@@ -555,12 +558,28 @@ swarm_worker_session_is_stale (SwarmWorkerSession *self)
 }
 
 static void
+describe_again (gpointer data)
+{
+  SwarmWorkerSession *self = data;
+
+  self->describe_timer = NULL;
+  swarm_worker_session_describe (self);
+}
+
+/* Of a later session the leader hears with its registration. */
+static void
 on_described (GVariant *reply, const GError *error, gpointer data)
 {
   SwarmWorkerOp op;
+  SwarmWorkerSession *self;
 
-  if (swarm_worker_op_take (data, &op) && error != NULL)
-    swarm_info ("The leader was not told what changed on this node: %s", error->message);
+  if (!swarm_worker_op_take (data, &op) || op.worker->session->generation != op.tag || error == NULL)
+    return;
+  self = op.worker->session;
+  swarm_debug ("The leader was not told what changed on this node: %s", error->message);
+  if (self->describe_timer == NULL)
+    self->describe_timer =
+      swarm_clock_timer (self->worker->config.clock, DESCRIBE_RETRY_US, SWARM_PRIORITY_NORMAL, describe_again, self);
 }
 
 void

@@ -435,6 +435,36 @@ show_clock (Tame *node, gint64 ahead_us)
 }
 
 static void
+take_error (GVariant *reply, const GError *error, gpointer data)
+{
+  GError **ret = data;
+  g_clear_error (ret);
+  if (error != NULL)
+    *ret = g_error_copy (error);
+}
+
+/* What a node says of itself is written down by every manager: once a second at most. */
+static void
+test_describe_limit (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) bytes = swarm_message_encode (tame_node (node)->description);
+  for (guint i = 0; i < 3; i++) {
+    swarm_link_call (node->near, "org.swarmagent1.Dispatcher", "Describe",
+                     g_variant_new ("(@ay@ay)", g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, node->session, TRUE),
+                                    g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE)),
+                     SECOND, take_error, &error);
+    brain_run (brain, i == 1 ? SECOND : 50 * MS);
+    if (i == 1)
+      g_assert_error (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE);
+    else
+      g_assert_no_error (error);
+  }
+}
+
+static void
 test_clock (void)
 {
   g_autoptr (Brain) brain = brain_new ();
@@ -477,6 +507,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ca-rotation/own-key", test_own_key);
   g_test_add_func ("/ca-rotation/paced", test_paced);
   g_test_add_func ("/ca-rotation/another-leader", test_another_leader);
+  g_test_add_func ("/ca-rotation/describe-limit", test_describe_limit);
   g_test_add_func ("/ca-rotation/clock", test_clock);
   return g_test_run ();
 }

@@ -258,7 +258,10 @@ swarm_dispatcher_describe (SwarmDispatcher *self, const SwarmPeer *peer, GBytes 
                            SwarmDispatcherDone done, gpointer data)
 {
   g_autoptr (GError) error = NULL;
-  if (dispatcher_find (self, &peer->node, session, &error) == NULL || !check_description (description, NULL, &error)) {
+  SwarmNodeRecord *record = dispatcher_find (self, &peer->node, session, &error);
+  if (record != NULL && check_description (description, NULL, &error) && !swarm_node_record_may_describe (record))
+    g_set_error_literal (&error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "this node has described itself less than a second ago");
+  if (error != NULL) {
     done (error, data);
     return;
   }

@@ -32,7 +32,7 @@ void swarm_dispatcher_register (SwarmDispatcher *self, SwarmLink *link, const Sw
 /* Returns the period until the next beat in ns; -1 with NOT_FOUND: register again. @peer: who sent it. @time_us: what its clock showed,
  * 0: it does not say. */
 gint64 swarm_dispatcher_heartbeat (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, gint64 time_us, GError **error);
-/* The node describes itself anew. @done after commit. */
+/* The node describes itself anew. @done after commit. UNAVAILABLE: more than once a second. */
 void swarm_dispatcher_describe (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, const SwarmNodeDescription *description,
                                 SwarmDispatcherDone done, gpointer data);
 /* @refused: a(ays), task id and reason of what was not taken, borrowed; NULL when @error is set. May be called from within, always with an

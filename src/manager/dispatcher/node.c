@@ -9,6 +9,7 @@
 #define UNKNOWN_BEATS 6
 /* To find out that the leader is gone, and who is the next one, takes a node some time whatever its period. */
 #define UNKNOWN_MIN_US (3 * G_TIME_SPAN_SECOND)
+#define DESCRIPTION_PAUSE_US (1 * G_TIME_SPAN_SECOND)
 #define CLOCK_LIMIT_US (1 * G_TIME_SPAN_SECOND)
 #define CLOCK_MEASUREMENTS 2 /* one may have been long on its way */
 #define GRACE_US (60 * G_TIME_SPAN_SECOND)
@@ -123,6 +124,16 @@ swarm_node_record_beat (SwarmNodeRecord *self)
   return jitter > 0 ? period - jitter / 2 + swarm_random_below (self->leader->random, jitter) : period;
 }
 
+gboolean
+swarm_node_record_may_describe (SwarmNodeRecord *self)
+{
+  gint64 now = swarm_clock_boottime (self->leader->clock);
+  if (self->described_at != 0 && now - self->described_at < DESCRIPTION_PAUSE_US)
+    return FALSE;
+  self->described_at = now;
+  return TRUE;
+}
+
 /* ---- clocks ---- */
 
 /* Is @offset (µs) another story than @known, which is stored? Near the limit nothing goes back and forth. */
@@ -139,11 +150,11 @@ tell_clock (SwarmNodeRecord *self, const SwarmNode *node, gint64 offset)
 {
   g_autofree char *id = swarm_id_dup_string (&self->id);
   if (offset == 0) {
-    swarm_log (LOG_NOTICE, NULL, SWARM_LOG_FIELDS ({ "SWARM_NODE_ID", id }), "the clock of node %s agrees with this manager's again", id);
+    swarm_log (LOG_NOTICE, swarm_log_id_clock_agrees, SWARM_LOG_FIELDS ({ "SWARM_NODE_ID", id }), "the clock of node %s agrees with this manager's again", id);
     return;
   }
   g_autofree char *text = swarm_node_clock_text (node, offset * 1000);
-  swarm_log (LOG_WARNING, NULL, SWARM_LOG_FIELDS ({ "SWARM_NODE_ID", id }), "node %s: %s", id, text);
+  swarm_log (LOG_WARNING, swarm_log_id_clock_off, SWARM_LOG_FIELDS ({ "SWARM_NODE_ID", id }), "node %s: %s", id, text);
 }
 
 void

@@ -22,6 +22,7 @@ typedef struct {
   gint64 deadline; /* boottime */
   gint64 told;     /* the heartbeat period it goes by, µs; 0: none yet */
   SwarmTimer *timer;
+  gint64 described_at;  /* boottime of the last Describe */
   guint clock_strange;  /* measurements in a row that speak against what is stored */
   gint64 registrations[3]; /* boottime of the last ones, a ring */
   guint n_registrations;
@@ -40,6 +41,8 @@ void swarm_node_record_free (SwarmNodeRecord *self);
 gint64 swarm_heartbeat_period (SwarmStore *store);
 /* The node was heard: a new deadline, and the time until its next beat with jitter, µs. */
 gint64 swarm_node_record_beat (SwarmNodeRecord *self);
+/* FALSE: it described itself anew less than a second ago; each one is written down. Counts this one. */
+gboolean swarm_node_record_may_describe (SwarmNodeRecord *self);
 /* The node's clock showed @time_us just now. Beyond a second, twice in a row, it is written down and told in the journal. */
 void swarm_node_record_clock (SwarmNodeRecord *self, gint64 time_us);
 /* FALSE: more than three registrations within 1.6 heartbeat periods; that it asked is a sign of life all the same. Counts this one. */
