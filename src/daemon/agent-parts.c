@@ -521,6 +521,7 @@ swarm_agent_start_worker (SwarmAgent *self, GError **error)
     if (!is_own_address (self, self->membership->managers->pdata[i]))
       g_ptr_array_add (managers, swarm_manager_address_new (&SWARM_ID_NIL, self->membership->managers->pdata[i]));
   self->worker = swarm_worker_new (&config);
+  swarm_agent_watch_clock (self);
   if (swarm_worker_start (self->worker, managers, error))
     return TRUE;
   g_clear_pointer (&self->worker, swarm_worker_free);
@@ -555,7 +556,6 @@ swarm_agent_start_cluster (SwarmAgent *self, GError **error)
   if (!swarm_agent_use_credentials (self, error))
     return FALSE;
   tell_expired (self);
-  swarm_agent_watch_clock (self);
   if (self->membership->manager && !swarm_agent_start_manager (self, FALSE, error))
     return FALSE;
   return swarm_agent_start_worker (self, error);
