@@ -241,6 +241,88 @@ test_many (void)
   swarm_store_foreach (brain->store, SWARM_KIND_NODE, count_of_node, brain);
 }
 
+/* ---- a log that refuses every now and then ---- */
+
+typedef struct {
+  Brain *brain;
+  SwarmTimer *timer;
+  gboolean broken;
+} Flapping;
+
+static void
+flap (gpointer data)
+{
+  Flapping *self = data;
+  self->broken = !self->broken;
+  sim_log_break (self->brain->log, self->broken);
+  self->timer = swarm_clock_timer (self->brain->clock, self->broken ? 4 * MS : 3 * MS, SWARM_PRIORITY_URGENT, flap, self);
+}
+
+static void
+flap_begin (Flapping *self, Brain *brain)
+{
+  *self = (Flapping){ brain };
+  flap (self);
+}
+
+static void
+flap_end (Flapping *self)
+{
+  swarm_clock_clear_timer (self->brain->clock, &self->timer);
+  sim_log_break (self->brain->log, FALSE);
+}
+
+/* What could not be written is tried again, by every loop: nothing is forgotten. */
+static void
+test_refused_writes (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Flapping flapping;
+  for (guint i = 0; i < 12; i++) {
+    g_autofree char *name = g_strdup_printf ("n%u", i);
+    brain_node (brain, name);
+    set_label (brain, brain_tame (brain, i), i < 6 ? "a" : "b");
+  }
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 60), everywhere = brain_spec ("agent", 1), there = brain_spec ("there", 12);
+  make_global (everywhere);
+  constrain (there, "node.labels.zone==a");
+  SwarmId web = brain_create (brain, spec), agent = brain_create (brain, everywhere), zone = brain_create (brain, there);
+  flap_begin (&flapping, brain);
+  brain_run (brain, 30 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 60);
+  g_assert_cmpuint (count_running (brain, &agent), ==, 12);
+  g_assert_cmpuint (count_running (brain, &zone), ==, 12);
+  flap_end (&flapping);
+  g_assert_true (brain_availability (brain, brain_tame (brain, 7), "drain", NULL));
+  g_assert_true (brain_remove_node (brain, brain_tame (brain, 8), TRUE, NULL));
+  set_label (brain, brain_tame (brain, 0), "b");
+  tame_disconnect (brain_tame (brain, 9));
+  swarm_string_set (&spec->task->container->image, "nginx:2");
+  spec->mode->replicated->replicas = 30;
+  g_assert_true (brain_update (brain, &web, spec, NULL));
+  flap_begin (&flapping, brain);
+  brain_run (brain, 300 * SECOND);
+  flap_end (&flapping);
+  brain_run (brain, 5 * SECOND);
+  const SwarmService *service = swarm_store_get (brain->store, SWARM_KIND_SERVICE, &web);
+  g_assert_cmpint (service->update_status->state, ==, SWARM_UPDATE_COMPLETED);
+  g_assert_cmpuint (count_running (brain, &web), ==, 30);
+  g_assert_cmpuint (count_running (brain, &zone), ==, 12);
+  g_assert_cmpuint (tasks_on (brain, &zone, brain_tame (brain, 0)), ==, 0);
+  for (guint i = 7; i < 10; i++) {
+    g_assert_cmpuint (tasks_on (brain, &web, brain_tame (brain, i)), ==, 0);
+    g_assert_cmpuint (tasks_on (brain, &agent, brain_tame (brain, i)), ==, 0);
+  }
+  g_assert_cmpuint (count_running (brain, &agent), ==, 9);
+  g_assert_true (brain_remove (brain, &zone, NULL));
+  flap_begin (&flapping, brain);
+  brain_run (brain, 20 * SECOND);
+  flap_end (&flapping);
+  g_assert_null (swarm_store_get (brain->store, SWARM_KIND_SERVICE, &zone));
+  g_autoptr (GPtrArray) left = swarm_store_tasks_of_service (brain->store, &zone);
+  g_assert_cmpuint (left->len, ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -249,5 +331,6 @@ main (int argc, char **argv)
   g_test_add_func ("/slow/nodes", test_nodes);
   g_test_add_func ("/slow/new-leader", test_new_leader);
   g_test_add_func ("/slow/many", test_many);
+  g_test_add_func ("/slow/refused-writes", test_refused_writes);
   return g_test_run ();
 }
