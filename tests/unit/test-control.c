@@ -557,10 +557,45 @@ test_unlock_key (void)
   g_assert_cmpuint (cluster->unlock_key_version, ==, 3);
 }
 
+static SwarmServiceSpec *
+spec_of_size (const char *name, gsize kib)
+{
+  SwarmServiceSpec *spec = brain_spec (name, 2);
+  spec->task->container->env = g_ptr_array_new_with_free_func (g_free);
+  g_autofree char *fill = g_strnfill (kib * 1024, 'x');
+  g_ptr_array_add (spec->task->container->env, g_strconcat ("FILL=", fill, NULL));
+  return spec;
+}
+
+/* What would fit into no transaction with its former version, or into no message to a node, would hold up all others. */
+static void
+test_size_of_spec (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  g_autoptr (SwarmServiceSpec) large = spec_of_size ("large", 690), huge = spec_of_size ("huge", 701), other = spec_of_size ("large", 680);
+  g_autoptr (SwarmServiceSpec) small = brain_spec ("small", 2);
+  g_autoptr (GError) refused = NULL, error = NULL;
+  SwarmId id, none;
+  brain_node (brain, "n1");
+  g_assert_false (brain_try_create (brain, huge, NULL, &none, &refused));
+  g_assert_error (refused, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED);
+  g_assert_true (g_str_has_suffix (refused->message, " bytes, at most 716800 are allowed"));
+  id = brain_create (brain, large);
+  SwarmId second = brain_create (brain, small);
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpuint (count_running (brain, &id), ==, 2);
+  g_assert_cmpuint (count_running (brain, &second), ==, 2);
+  g_assert_true (brain_update (brain, &id, other, &error));
+  brain_run (brain, 60 * SECOND);
+  g_assert_cmpuint (count_running (brain, &id), ==, 2);
+  g_assert_cmpint (((SwarmService *) swarm_store_get (brain->store, SWARM_KIND_SERVICE, &id))->update_status->state, ==, SWARM_UPDATE_COMPLETED);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/control/size-of-spec", test_size_of_spec);
   g_test_add_func ("/control/validation", test_validation);
   g_test_add_func ("/control/no-name", test_no_name);
   g_test_add_func ("/control/update", test_update);

@@ -6,6 +6,8 @@
 #include "model/image.h"
 #include "model/rules.h"
 
+#define MAX_SPEC_BYTES (700 * 1024)
+
 /* ---- rules across objects (SWARM_BEHAVIOUR §4.1) ---- */
 
 /* The two ports cannot both be published in the cluster. Host-mode ports of two services can: the scheduler keeps them apart. */
@@ -76,10 +78,22 @@ check_strategy (SwarmControl *self, const SwarmServiceSpec *spec, GError **error
   return self->schedulers == NULL || placement == NULL || swarm_scheduler_set_check (self->schedulers, placement->strategy, error);
 }
 
+/* An object with its spec and the one before must fit into a transaction, its tasks into a message to their node. */
+static gboolean
+check_size (const SwarmServiceSpec *spec, GError **error)
+{
+  g_autoptr (GBytes) bytes = swarm_message_encode (spec);
+  if (g_bytes_get_size (bytes) <= MAX_SPEC_BYTES)
+    return TRUE;
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "a service's specification of %" G_GSIZE_FORMAT " bytes, at most %d are allowed",
+               g_bytes_get_size (bytes), MAX_SPEC_BYTES);
+  return FALSE;
+}
+
 gboolean
 swarm_control_validate_service (SwarmControl *self, const SwarmServiceSpec *spec, const SwarmId *self_id, GError **error)
 {
-  if (!swarm_message_validate (spec, error) || !check_strategy (self, spec, error))
+  if (!swarm_message_validate (spec, error) || !check_size (spec, error) || !check_strategy (self, spec, error))
     return FALSE;
   const SwarmServiceMode *mode = spec->mode;
   if (mode != NULL && mode->replicated == NULL && mode->global == NULL && mode->replicated_job == NULL && mode->global_job == NULL) {
