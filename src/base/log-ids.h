@@ -53,6 +53,13 @@
   ROW (manager_stops, "de88ddca0ef244b8b625da3a2dddf708", "The manager stops",                                                            \
        "This manager can go on no more without risking what was acknowledged: a disk that fails or is full, a damaged log, an action of "  \
        "the log that this version does not know. The other managers go on while they are a majority.")                                     \
+  ROW (keys_changed, "303923bbf55e4fdb9f120d22973f12fd", "This manager's keys are kept otherwise",                                                                       \
+       "How this manager's keys are kept on its disk follows the cluster's settings (swarmctl update --autolock, --seal; "                  \
+       "swarmctl unlock-key --rotate): in a file, locked by the unlock key, or sealed to this host by systemd-creds.")                     \
+  ROW (manager_locked, "89f4449bfeab4cc999da237f92d84443", "This manager is locked",                                                                                     \
+       "It was started while autolock is on, and takes no part in the cluster until somebody gives it the key: `swarmctl unlock`.\n"       \
+       "`swarmctl unlock-key` on another manager shows it.")                                                                               \
+  ROW (manager_unlocked, "81e07f08a1b1462abfeeb3e1fdbff174", "This manager was unlocked", "The right key was given; it takes its place in the cluster.")                  \
   ROW (leads, "768b1f72c9814e5da4afb167cb912740", "This manager leads",                                                                   \
        "It was elected in term @SWARM_TERM@.")                                                                                             \
   ROW (leads_no_more, "3379b82e03f84ca8b6bcd239ee31d34f", "This manager does not lead any more",                                          \

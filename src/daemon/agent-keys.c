@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The manager's keys follow what the cluster declares (autolock, seal), and are opened at the start. See keys.h. */
 #include "base/error.h"
+#include "base/log-ids.h"
 #include "base/log.h"
 #include "ca/unlock-key.h"
 #include "daemon/agent-private.h"
@@ -81,7 +82,7 @@ change_written (const GError *error, gpointer data)
   }
   static const char *const texts[] = { "are kept in a file of this host", "are locked: after a start this manager waits for `swarmctl unlock`",
                                        "are sealed to this host by systemd-creds" };
-  swarm_notice ("This manager's keys %s (version %" G_GUINT64_FORMAT ")", texts[mode], self->membership->keys->version);
+  swarm_log (LOG_NOTICE, swarm_log_id_keys_changed, NULL, "This manager's keys %s (version %" G_GUINT64_FORMAT ")", texts[mode], self->membership->keys->version);
   if (self->stack != NULL)
     swarm_consensus_set_key (swarm_stack_consensus (self->stack), self->membership->keys->data_number, self->membership->keys->data_key);
   follow_later (self, 0);
@@ -195,7 +196,8 @@ swarm_agent_open_keys (SwarmAgent *self)
     swarm_creds_unseal (self->units, self->config->runtime_dir, self->membership->keys->sealed_kek, kek_unsealed, self);
     return;
   }
-  swarm_notice ("This manager's keys are locked (version %" G_GUINT64_FORMAT "): it waits for `swarmctl unlock`", self->membership->keys->version);
+  swarm_log (LOG_NOTICE, swarm_log_id_manager_locked, NULL, "This manager's keys are locked (version %" G_GUINT64_FORMAT "): it waits for `swarmctl unlock`",
+             self->membership->keys->version);
   swarm_api_set_state (self->api, SWARM_LOCAL_LOCKED, NULL);
 }
 
@@ -210,7 +212,7 @@ swarm_agent_unlock (gpointer agent, const char *text, SwarmInvocation *invocatio
   else if (self->api->state != SWARM_LOCAL_LOCKED)
     error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, "swarm is not locked");
   else if ((key = swarm_unlock_key_parse (text, &error)) != NULL && swarm_membership_open (self->membership, self->crypto, key, &error)) {
-    swarm_notice ("This manager is unlocked");
+    swarm_log (LOG_NOTICE, swarm_log_id_manager_unlocked, NULL, "This manager is unlocked");
     swarm_api_set_state (self->api, SWARM_LOCAL_PENDING, NULL);
     if (!swarm_agent_start_cluster (self, &error))
       swarm_agent_no_place (self, error);
