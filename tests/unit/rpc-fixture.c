@@ -194,6 +194,9 @@ serve_call (SwarmLink *link, SwarmCall *call, gpointer data)
     g_ptr_array_add (agent->calls, call);
   } else if (g_str_equal (call->member, "Bulk") || g_str_equal (call->member, "Break")) {
     serve_stream (agent, call);
+  } else if (g_str_equal (call->member, "Deny")) {
+    error = g_error_new (SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "not for you");
+    swarm_call_fail (call, error);
   } else {
     error = g_error_new (SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED, "no such method: %s", call->member);
     swarm_call_fail (call, error);
@@ -222,6 +225,18 @@ refused (const char *address, const GError *error, guint suppressed, gpointer da
   g_test_message ("refused %s: %s", address, error->message);
 }
 
+static void
+call_refused (const SwarmPeer *peer, const char *member, const GError *error, guint suppressed, gpointer data)
+{
+  TestAgent *agent = data;
+
+  g_free (agent->denied);
+  agent->denied = g_strdup_printf ("%s: %s", member, error->message);
+  agent->denied_node = peer->node;
+  agent->n_denied++;
+  agent->suppressed += suppressed;
+}
+
 static guint64
 applied_index (gpointer data)
 {
@@ -240,6 +255,7 @@ test_agent_init (TestAgent *agent, TestIdentity *id, TestCa *ca, const SwarmRpcL
                                 .check_peer = check_peer,
                                 .applied_index = applied_index,
                                 .refused = refused,
+                                .call_refused = call_refused,
                                 .data = agent };
   SwarmRpcCredentials credentials = test_credentials (id, ca);
   g_autoptr (GError) error = NULL;
@@ -269,6 +285,7 @@ test_agent_clear (TestAgent *agent)
   g_ptr_array_unref (agent->links);
   g_ptr_array_unref (agent->calls);
   g_clear_error (&agent->refused);
+  g_free (agent->denied);
   g_clear_error (&agent->standing);
   g_free (agent->address);
 }

@@ -51,6 +51,9 @@ typedef struct {
   guint worked; /* "Work" calls, each of which takes WORK_US */
   GError *refused; /* the last */
   guint n_refused;
+  char *denied; /* "MEMBER: why" of the last call that was told as refused */
+  SwarmId denied_node;
+  guint n_denied, suppressed;
   GError *standing; /* set: check_peer refuses with it */
   gboolean standing_at_call;
   guint64 index;

@@ -463,6 +463,34 @@ test_standing (Fixture *f, gconstpointer unused)
   g_assert_cmpstr (f->manager.refused->message, ==, "node is no member");
 }
 
+/* A call that is denied is told: who, what, why; a peer that goes on is told of now and then. What fails for another reason is not. */
+static void
+test_call_refused (Fixture *f, gconstpointer unused)
+{
+  g_auto (TestReply) unheard = { 0 }, echo = { 0 }, denied = { 0 }, last = { 0 };
+  guint told;
+
+  test_connect (f, SWARM_LINK_CONTROL);
+  call (f->link, "Unheard", NULL, 0, &unheard);
+  call (f->link, "Echo", NULL, 0, &echo);
+  wait_until (unheard.n && echo.n);
+  g_assert_cmpuint (f->manager.n_denied, ==, 0);
+  call (f->link, "Deny", NULL, 0, &denied);
+  wait_until (denied.n);
+  g_assert_error (denied.error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED);
+  g_assert_cmpuint (f->manager.n_denied, ==, 1);
+  g_assert_cmpstr (f->manager.denied, ==, "Deny: not for you");
+  g_assert_true (swarm_id_equal (&f->manager.denied_node, &f->worker_id.peer.node));
+  for (guint i = 0; i < 200; i++)
+    swarm_link_send (f->link, TEST_IFACE, "Deny", NULL);
+  call (f->link, "Echo", NULL, 0, &last);
+  wait_until (last.n);
+  told = f->manager.n_denied;
+  g_assert_cmpuint (told, >, 1); /* one-way calls, too */
+  g_assert_cmpuint (told, <, 100);
+  g_assert_cmpuint (f->manager.suppressed, ==, 0);
+}
+
 static void
 test_free_first (Fixture *f, gconstpointer unused)
 {
@@ -503,6 +531,7 @@ main (int argc, char **argv)
     { "consensus", test_consensus },
     { "close-node", test_close_node },
     { "standing", test_standing },
+    { "call-refused", test_call_refused },
     { "free-first", test_free_first },
   };
 
