@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "sim/sim-cluster.h"
+#include "specs.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,40 +133,23 @@ call_new (Chaos *self, Service *service, int what, guint64 replicas)
   return call;
 }
 
-static void
-add_label (SwarmServiceSpec *spec, const char *key, gint64 value)
-{
-  SwarmContainerSpec *container = spec->task->container;
-  if (container->labels == NULL)
-    container->labels = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  g_hash_table_insert (container->labels, g_strdup (key), g_strdup_printf ("%" G_GINT64_FORMAT, value));
-}
-
 static SwarmServiceSpec *
 make_spec (Chaos *self, Service *service, guint64 replicas)
 {
-  SwarmServiceSpec *spec = swarm_service_spec_new ();
-  spec->name = g_strdup (service->name);
-  spec->task = swarm_task_spec_new ();
-  spec->task->container = swarm_container_spec_new ();
-  spec->task->container->image = g_strdup ("nginx");
-  spec->task->restart_policy = swarm_restart_policy_new ();
+  SwarmServiceSpec *spec = spec_of (service->name, "nginx", replicas);
   spec->task->restart_policy->delay = roll (self, 0, 2) * 700 * 1000000;
-  spec->mode = swarm_service_mode_new ();
-  spec->mode->replicated = swarm_replicated_new ();
-  spec->mode->replicated->replicas = replicas;
   /* Containers are killed in the middle of updates: one that paused for it would never come to rest. */
   spec->update = swarm_update_config_new ();
   spec->update->failure_action = SWARM_FAILURE_CONTINUE;
   spec->update->parallelism = (guint64) roll (self, 0, 3);
   spec->update->delay = roll (self, 0, 2) * 500 * 1000000;
   spec->update->monitor = roll (self, 0, 3) * SECOND * 1000;
-  add_label (spec, "sim.stop-ms", roll (self, 1, 800));
-  add_label (spec, "sim.prepare-ms", roll (self, 1, 500));
-  add_label (spec, "sim.start-ms", roll (self, 1, 300));
+  spec_behave (spec, "sim.stop-ms", roll (self, 1, 800));
+  spec_behave (spec, "sim.prepare-ms", roll (self, 1, 500));
+  spec_behave (spec, "sim.start-ms", roll (self, 1, 300));
   if (service->crashes) {
-    add_label (spec, "sim.exit-after-ms", roll (self, 10, 5000));
-    add_label (spec, "sim.exit-code", roll (self, 0, 2));
+    spec_behave (spec, "sim.exit-after-ms", roll (self, 10, 5000));
+    spec_behave (spec, "sim.exit-code", roll (self, 0, 2));
   }
   if (service->host_port) {
     SwarmPortConfig *port = swarm_port_config_new ();

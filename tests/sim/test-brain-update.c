@@ -6,6 +6,7 @@
  *   test-brain-update [--seeds A..B] [--verbose] */
 #include "base/log.h"
 #include "sim/sim-cluster.h"
+#include "specs.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -55,33 +56,18 @@ now (Story *self)
 
 /* ---- the service ---- */
 
-static void
-add_label (SwarmContainerSpec *container, const char *key, gint64 value)
-{
-  if (container->labels == NULL)
-    container->labels = swarm_map_new ();
-  g_hash_table_insert (container->labels, g_strdup (key), g_strdup_printf ("%" G_GINT64_FORMAT, value));
-}
-
 static SwarmServiceSpec *
 make_spec (Story *self, const char *image)
 {
-  SwarmServiceSpec *spec = swarm_service_spec_new ();
-  spec->name = g_strdup ("web");
-  spec->task = swarm_task_spec_new ();
-  spec->task->container = swarm_container_spec_new ();
-  spec->task->container->image = g_strdup (image);
-  spec->task->restart_policy = swarm_restart_policy_new ();
-  spec->mode = swarm_service_mode_new ();
+  SwarmServiceSpec *spec = spec_of ("web", image, self->size);
+  spec->task->restart_policy->delay = 5 * SECOND * 1000;
   if (self->global) {
+    g_clear_pointer (&spec->mode->replicated, swarm_replicated_unref);
     spec->mode->global = swarm_global_new ();
-  } else {
-    spec->mode->replicated = swarm_replicated_new ();
-    spec->mode->replicated->replicas = self->size;
   }
-  add_label (spec->task->container, "sim.stop-ms", roll (self, 1, 900));
-  add_label (spec->task->container, "sim.prepare-ms", roll (self, 1, 500));
-  add_label (spec->task->container, "sim.start-ms", roll (self, 1, 500));
+  spec_behave (spec, "sim.stop-ms", roll (self, 1, 900));
+  spec_behave (spec, "sim.prepare-ms", roll (self, 1, 500));
+  spec_behave (spec, "sim.start-ms", roll (self, 1, 500));
   return spec;
 }
 

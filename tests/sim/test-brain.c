@@ -2,6 +2,7 @@
 /* Whole clusters in virtual time: what an administrator sees, with the promises checked all the while. */
 #include "base/error.h"
 #include "sim/sim-cluster.h"
+#include "specs.h"
 
 #define MS G_TIME_SPAN_MILLISECOND
 #define SECOND G_TIME_SPAN_SECOND
@@ -11,22 +12,6 @@ cluster_of (guint managers, guint workers, gboolean simple_log)
 {
   SimClusterConfig config = { .seed = 7, .managers = managers, .workers = workers, .simple_log = simple_log };
   return sim_cluster_new (&config);
-}
-
-static SwarmServiceSpec *
-spec_of (const char *name, guint replicas)
-{
-  SwarmServiceSpec *spec = swarm_service_spec_new ();
-  spec->name = g_strdup (name);
-  spec->task = swarm_task_spec_new ();
-  spec->task->container = swarm_container_spec_new ();
-  spec->task->container->image = g_strdup ("nginx");
-  spec->task->restart_policy = swarm_restart_policy_new ();
-  spec->task->restart_policy->delay = 0;
-  spec->mode = swarm_service_mode_new ();
-  spec->mode->replicated = swarm_replicated_new ();
-  spec->mode->replicated->replicas = replicas;
-  return spec;
 }
 
 typedef struct {
@@ -127,7 +112,7 @@ static void
 test_ten_nodes (void)
 {
   g_autoptr (SimCluster) cluster = cluster_of (1, 10, TRUE);
-  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", 30);
+  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", "nginx", 30);
   SwarmId web = create (cluster, spec);
   settle (cluster, 5 * SECOND);
   g_assert_cmpuint (sim_cluster_running (cluster, "web", NULL), ==, 30);
@@ -143,7 +128,7 @@ static void
 test_killed_container (void)
 {
   g_autoptr (SimCluster) cluster = cluster_of (1, 3, TRUE);
-  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", 4);
+  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", "nginx", 4);
   create (cluster, spec);
   settle (cluster, 5 * SECOND);
   sim_cluster_run (cluster, 5 * SECOND);
@@ -157,7 +142,7 @@ test_node_loss (void)
 {
   g_autoptr (SimCluster) cluster = cluster_of (1, 3, TRUE);
   SimMachine *lost = sim_cluster_machine (cluster, 2);
-  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", 8);
+  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", "nginx", 8);
   create (cluster, spec);
   settle (cluster, 5 * SECOND);
   sim_machine_power_cut (lost);
@@ -178,7 +163,7 @@ test_returning_node (void)
 {
   g_autoptr (SimCluster) cluster = cluster_of (1, 3, TRUE);
   SimMachine *away = sim_cluster_machine (cluster, 3);
-  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", 8);
+  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", "nginx", 8);
   create (cluster, spec);
   settle (cluster, 5 * SECOND);
   sim_cluster_cut (cluster, away);
@@ -195,7 +180,7 @@ test_agent_restart (void)
 {
   g_autoptr (SimCluster) cluster = cluster_of (1, 2, TRUE);
   SimMachine *node = sim_cluster_machine (cluster, 1);
-  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", 6);
+  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", "nginx", 6);
   create (cluster, spec);
   settle (cluster, 5 * SECOND);
   guint tasks = swarm_store_count (sim_cluster_store (cluster), SWARM_KIND_TASK);
@@ -218,7 +203,7 @@ test_manager_restart (void)
 {
   g_autoptr (SimCluster) cluster = cluster_of (1, 2, TRUE);
   SimMachine *manager = sim_cluster_machine (cluster, 0);
-  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", 6);
+  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", "nginx", 6);
   SwarmId web = create (cluster, spec);
   settle (cluster, 5 * SECOND);
   guint tasks = swarm_store_count (sim_cluster_store (cluster), SWARM_KIND_TASK);
@@ -237,7 +222,7 @@ test_drain (void)
 {
   g_autoptr (SimCluster) cluster = cluster_of (1, 2, TRUE);
   SimMachine *manager = sim_cluster_machine (cluster, 0);
-  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", 6);
+  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", "nginx", 6);
   create (cluster, spec);
   settle (cluster, 5 * SECOND);
   availability (cluster, manager, "drain");
@@ -252,7 +237,7 @@ static void
 test_host_ports (void)
 {
   g_autoptr (SimCluster) cluster = cluster_of (1, 2, TRUE);
-  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", 3), free_spec = spec_of ("free", 3);
+  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", "nginx", 3), free_spec = spec_of ("free", "nginx", 3);
   SwarmPortConfig *port = swarm_port_config_new ();
   port->publish_mode = SWARM_PUBLISH_HOST;
   port->target_port = 80;
@@ -286,7 +271,7 @@ static void
 test_remove (void)
 {
   g_autoptr (SimCluster) cluster = cluster_of (1, 2, TRUE);
-  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", 6);
+  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", "nginx", 6);
   SwarmId web = create (cluster, spec);
   settle (cluster, 5 * SECOND);
   Outcome out = { 0 };
@@ -304,7 +289,7 @@ static void
 test_snapshot_settings (void)
 {
   g_autoptr (SimCluster) cluster = cluster_of (3, 1, FALSE);
-  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", 1);
+  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", "nginx", 1);
   g_autoptr (SwarmClusterSpec) change = swarm_cluster_spec_new ();
   SwarmId id = create (cluster, spec);
   Outcome out = { 0 };
@@ -330,7 +315,7 @@ test_power_cut_of_the_only_manager (void)
 {
   g_autoptr (SimCluster) cluster = cluster_of (1, 2, FALSE);
   SimMachine *manager = sim_cluster_machine (cluster, 0);
-  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", 6);
+  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", "nginx", 6);
   create (cluster, spec);
   settle (cluster, 5 * SECOND);
   sim_machine_power_cut (manager);
@@ -344,7 +329,7 @@ static void
 test_leader_change (void)
 {
   g_autoptr (SimCluster) cluster = cluster_of (3, 3, FALSE);
-  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", 12), more = spec_of ("more", 6);
+  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", "nginx", 12), more = spec_of ("more", "nginx", 6);
   create (cluster, spec);
   settle (cluster, 5 * SECOND);
   SimMachine *old = sim_cluster_leader (cluster);
@@ -388,7 +373,7 @@ static void
 test_demotion (void)
 {
   g_autoptr (SimCluster) cluster = cluster_of (3, 1, FALSE);
-  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", 8);
+  g_autoptr (SwarmServiceSpec) spec = spec_of ("web", "nginx", 8);
   create (cluster, spec);
   settle (cluster, 5 * SECOND);
   guint tasks = swarm_store_count (sim_cluster_store (cluster), SWARM_KIND_TASK);
