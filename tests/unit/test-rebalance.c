@@ -111,6 +111,21 @@ test_newest_moves (void)
   g_assert_cmpuint (g_array_index (plan, SwarmMove, 1).slot, ==, 2);
 }
 
+/* Nowhere to go from any of them: it is said once, and that is the end of it. */
+static void
+test_no_room (gconstpointer data)
+{
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (2, 4, &web);
+  Tame *first = brain_tame (brain, 0), *second = brain_tame (brain, 1);
+  gboolean swap = (swarm_id_compare (&first->id, &second->id) < 0) == GPOINTER_TO_INT (data);
+  g_assert_true (brain_availability (brain, swap ? second : first, "pause", NULL));
+  g_assert_true (brain_scale (brain, &web, 6, NULL));
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (running_on (brain, &web, swap ? first : second), ==, 4);
+  g_assert_cmpuint (n_moves (brain, &web), ==, 0);
+}
+
 /* The most crowded node has nothing that runs: nothing is moved. */
 static void
 test_nothing_runs (void)
@@ -391,6 +406,8 @@ main (int argc, char **argv)
   g_test_add_func ("/rebalance/plan", test_plan);
   g_test_add_func ("/rebalance/nothing-runs", test_nothing_runs);
   g_test_add_func ("/rebalance/newest-moves", test_newest_moves);
+  g_test_add_data_func ("/rebalance/no-room", GINT_TO_POINTER (FALSE), test_no_room);
+  g_test_add_data_func ("/rebalance/no-room-either", GINT_TO_POINTER (TRUE), test_no_room);
   g_test_add_func ("/rebalance/refused", test_refused);
   g_test_add_func ("/rebalance/filters", test_filters);
   g_test_add_func ("/rebalance/branches", test_branches);
