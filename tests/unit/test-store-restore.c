@@ -133,6 +133,7 @@ test_time (void)
   g_autoptr (GError) error = NULL;
 
   leader.store = swarm_store_new (swarm_virtual_clock_iface (clock), swarm_random_system (), propose, &leader);
+  g_assert_cmpuint (swarm_store_cluster_level (leader.store), ==, SWARM_FEATURE_LEVEL); /* without a cluster: what this program knows */
   swarm_virtual_clock_step_wall (swarm_virtual_clock_iface (clock), (gint64) 3600 * G_USEC_PER_SEC);
   SwarmId id = create (&leader, "web");
   gint64 stamp = SWARM_OBJECT (swarm_store_get (leader.store, SWARM_KIND_SERVICE, &id))->created_at;
