@@ -5,13 +5,10 @@
 #include "base/error.h"
 #include "bus/wire.h"
 #include "daemon/agent-private.h"
+#include "daemon/decisions.h"
 
 #define RELAY_TIMEOUT_US (20 * G_USEC_PER_SEC)
 #define OWN_WRITE_TIMEOUT_US (5 * G_USEC_PER_SEC)
-/* An election takes a second or two: so long a write waits for the next leader. Where none was known for longer, it is refused at once. */
-#define HOLD_US (3 * G_USEC_PER_SEC)
-#define HOLD_TRIES 12
-#define MAX_HELD 256
 #define ASK_AGAIN_US (250 * G_TIME_SPAN_MILLISECOND)
 
 /* D-Bus has no empty tuple: "no arguments" travels as FALSE. Borrowed or floating: for g_variant_new ("v"). */
@@ -101,15 +98,13 @@ relay_hold (Relay *relay)
 {
   SwarmAgent *self = relay->agent;
   gint64 now = swarm_clock_boottime (self->clock);
-  if (self->stack == NULL || ++relay->tries > HOLD_TRIES || (self->no_leader_since != 0 && now - self->no_leader_since > HOLD_US))
+  if (self->stack == NULL || !swarm_may_hold (++relay->tries, now, self->no_leader_since, self->held != NULL ? self->held->len : 0))
     return FALSE;
   if (swarm_id_is_nil (&relay->leader) && self->no_leader_since == 0)
     self->no_leader_since = now;
   if (self->held == NULL)
     self->held = g_ptr_array_new ();
-  if (self->held->len >= MAX_HELD)
-    return FALSE;
-  relay->held_until = now + HOLD_US;
+  relay->held_until = now + SWARM_HOLD_US;
   relay->ask_again = now + ASK_AGAIN_US;
   g_ptr_array_add (self->held, relay);
   arm_held (self);

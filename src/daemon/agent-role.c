@@ -6,6 +6,7 @@
 #include "ca/authority.h"
 #include "ca/cert.h"
 #include "daemon/agent-private.h"
+#include "daemon/decisions.h"
 
 #define CALL_TIMEOUT_US (10 * G_USEC_PER_SEC)
 #define REFUSED_RETRY_US (60 * G_USEC_PER_SEC)
@@ -339,13 +340,6 @@ swarm_agent_plan_renewal (SwarmAgent *self)
 
 /* ---- what the cluster says ---- */
 
-static gboolean
-uses_certificate (SwarmAgent *self, const char *serial)
-{
-  SwarmCertInfo info;
-  return swarm_cert_parse (self->membership->cert, &info, NULL) && g_strcmp0 (info.peer.serial, serial) == 0;
-}
-
 void
 swarm_agent_node_changed (SwarmAgent *self, const SwarmNode *node)
 {
@@ -353,13 +347,10 @@ swarm_agent_node_changed (SwarmAgent *self, const SwarmNode *node)
     swarm_message_set_pointer (&self->told_node, node);
     return;
   }
-  /* After its log failed a manager stays down until somebody has looked at it: joining anew each time would not mend it. */
-  if (node->cert_due && self->membership != NULL && uses_certificate (self, node->cert_serial))
-    begin (self); /* the cluster's root changes */
-  else if (node->spec->role == SWARM_ROLE_MANAGER && self->stack == NULL && self->api->state != SWARM_LOCAL_ERROR)
-    begin (self);
-  /* Down only when the consensus has let this node go: then the leader takes away its manager status. */
-  else if (node->spec->role == SWARM_ROLE_WORKER && self->stack != NULL && node->manager_status == NULL)
+  SwarmCertInfo info;
+  gboolean known = self->membership != NULL && swarm_cert_parse (self->membership->cert, &info, NULL);
+  SwarmRoleFacts facts = { known ? info.peer.serial : NULL, self->stack != NULL, self->api->state == SWARM_LOCAL_ERROR };
+  if (swarm_role_is_due (node, &facts))
     begin (self);
 }
 

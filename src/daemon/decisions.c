@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/decisions.h"
+
+gboolean
+swarm_may_hold (guint tries, gint64 now, gint64 no_leader_since, guint n_held)
+{
+  return tries <= SWARM_HOLD_TRIES && n_held < SWARM_HOLD_MAX && (no_leader_since == 0 || now - no_leader_since <= SWARM_HOLD_US);
+}
+
+gboolean
+swarm_role_is_due (const SwarmNode *node, const SwarmRoleFacts *facts)
+{
+  if (node->cert_due && facts->serial != NULL && g_strcmp0 (facts->serial, node->cert_serial) == 0)
+    return TRUE; /* the cluster's root changes */
+  /* After its log failed a manager stays down until somebody has looked at it: joining anew each time would not mend it. */
+  if (node->spec->role == SWARM_ROLE_MANAGER)
+    return !facts->runs_manager && !facts->in_error;
+  /* Down only when the consensus has let this node go: then the leader takes away its manager status. */
+  return facts->runs_manager && node->manager_status == NULL;
+}

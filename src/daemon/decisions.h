@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What the agent decides by facts alone, apart from what it then does. */
+#pragma once
+#include "model/objects.h"
+
+/* An election takes a second or two: so long a write waits for the next leader. */
+#define SWARM_HOLD_US (3 * G_USEC_PER_SEC)
+#define SWARM_HOLD_TRIES 12
+#define SWARM_HOLD_MAX 256
+
+/* May a write that finds no leader wait for the next one? @tries: how often it was tried, with this one; @no_leader_since: boottime, 0: there is one;
+ * @n_held: those that wait. Where no leader was known for longer than an election takes there is no point in it. */
+gboolean swarm_may_hold (guint tries, gint64 now, gint64 no_leader_since, guint n_held);
+
+typedef struct {
+  const char *serial;   /* of the certificate that this node uses; NULL: none */
+  gboolean runs_manager; /* the manager's part is up */
+  gboolean in_error;    /* and went down for an error that somebody has to look at */
+} SwarmRoleFacts;
+
+/* Does what the cluster says of this node (@node) ask for another certificate, and with it perhaps another role? */
+gboolean swarm_role_is_due (const SwarmNode *node, const SwarmRoleFacts *facts);
