@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "api/private.h"
+#include "api/task-news.h"
 #include <string.h>
 
 static const SwarmEnumRow local_state_rows[] = {
@@ -169,14 +170,15 @@ static void
 task_changed (SwarmApi *self, const SwarmTask *task, gboolean gone)
 {
   static const char *const names[] = { "RunningTasks", "Replicas", "CompletedTasks", NULL };
+  if (self->news == NULL)
+    self->news = swarm_task_news_new (self);
+  swarm_task_news_add (self->news, task, gone);
+  if (swarm_id_equal (&task->service_id, &self->told_service)
+      || swarm_store_get (self->store, SWARM_KIND_SERVICE, &task->service_id) == NULL)
+    return;
   g_autofree char *service = object_path (SWARM_KIND_SERVICE, &task->service_id);
-  swarm_bus_emit_signal (self->bus, SWARM_API_ROOT, swarm_api_manager_interface.name, "TaskChanged",
-                         g_variant_new ("(sssss)", swarm_id_string (&task->object.id).str, swarm_id_string (&task->service_id).str,
-                                        swarm_id_is_nil (&task->node_id) ? "" : swarm_id_string (&task->node_id).str,
-                                        gone ? "" : swarm_task_state_to_string (task->status->state),
-                                        swarm_task_state_to_string (task->desired_state)));
-  if (swarm_store_get (self->store, SWARM_KIND_SERVICE, &task->service_id) != NULL)
-    swarm_bus_emit_changed (self->bus, service, swarm_api_service_interface.name, names, FALSE);
+  swarm_bus_emit_changed (self->bus, service, swarm_api_service_interface.name, names, FALSE);
+  self->told_service = task->service_id;
 }
 
 static gboolean
@@ -191,6 +193,8 @@ static void
 follow (const SwarmEvent *event, gpointer data)
 {
   SwarmApi *self = data;
+  if (event->event == SWARM_EVENT_COMMIT)
+    self->told_service = SWARM_ID_NIL;
   if (self->bus == NULL || event->event == SWARM_EVENT_COMMIT || event->event == SWARM_EVENT_RESET)
     return;
   if (event->kind == SWARM_KIND_TASK) {
@@ -265,6 +269,7 @@ swarm_api_set_manager (SwarmApi *self, SwarmStore *store, SwarmManager *manager)
   static const char *const names[] = { "ControlAvailable", NULL };
   if (self->store != NULL && self->store != store) {
     swarm_store_unwatch (self->store, self->watch);
+    g_clear_pointer (&self->news, swarm_task_news_free);
     announce_all (self, self->store, FALSE);
   }
   gboolean fresh = store != NULL && self->store != store;

@@ -65,6 +65,8 @@ struct _SwarmApi {
   SwarmStore *store;     /* NULL: this node is no manager */
   SwarmManager *manager; /* the leader's loops; NULL: as above */
   guint watch;
+  struct _SwarmTaskNews *news; /* signals on their way */
+  SwarmId told_service;        /* whose counts were announced for the entry that is being applied */
 };
 
 SwarmApi *swarm_api_new (const SwarmApiHooks *hooks, gpointer agent, SwarmClock *clock);

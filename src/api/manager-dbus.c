@@ -315,7 +315,8 @@ static const SwarmBusProperty manager_properties[] = {
 
 static const SwarmBusSignal manager_signals[] = {
   { "TaskChanged", "s:task_id s:service_id s:node_id s:state s:desired_state",
-    "A task was made or changed its node, state or desired state; with state empty: it was deleted." },
+    "A task was made or changed its node, state or desired state; with state empty: it was deleted. Of changes that follow each other closely "
+    "only the last one is told." },
   { NULL },
 };
 

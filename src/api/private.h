@@ -3,6 +3,8 @@
 #pragma once
 #include "api/api.h"
 
+typedef struct _SwarmTaskNews SwarmTaskNews;
+
 extern const SwarmBusInterface swarm_api_manager_interface;
 extern const SwarmBusInterface swarm_api_cluster_interface;
 extern const SwarmBusInterface swarm_api_node_interface;
