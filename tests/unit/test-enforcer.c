@@ -114,6 +114,29 @@ test_role_and_new_leader (void)
   g_assert_cmpuint (count_running (brain, &web), ==, 1);
 }
 
+/* Assigned is enough: the node may have begun with it, though it has said nothing yet. */
+static void
+test_assigned_lingers (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *n1 = brain_node (brain, "n1"), *n2 = brain_node (brain, "n2");
+  n1->lazy = TRUE;
+  set_label (brain, n1, "zone", "a");
+  brain_run (brain, SECOND);
+  g_autoptr (SwarmServiceSpec) spec = constrained_spec ("web", 1, "node.labels.zone==a");
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  SwarmId first = newest_task (brain, &web, 1)->object.id;
+  g_assert_cmpint (newest_task (brain, &web, 1)->status->state, ==, SWARM_TASK_ASSIGNED);
+  set_label (brain, n1, "zone", "b");
+  set_label (brain, n2, "zone", "a");
+  brain_run (brain, SECOND);
+  const SwarmTask *task = swarm_store_get (brain->store, SWARM_KIND_TASK, &first);
+  g_assert_cmpint (task->status->state, ==, SWARM_TASK_REJECTED);
+  g_assert_true (task->lingers);
+  g_assert_cmpuint (count_running (brain, &web), ==, 0);
+}
+
 /* The slot's next task waits until the node says that the rejected one has ended: no slot runs twice. */
 static void
 test_slot_is_exclusive (void)
@@ -307,5 +330,6 @@ main (int argc, char **argv)
   g_test_add_func ("/enforcer/generic", test_generic);
   g_test_add_func ("/enforcer/availability", test_availability);
   g_test_add_func ("/enforcer/race", test_race);
+  g_test_add_func ("/enforcer/assigned-lingers", test_assigned_lingers);
   return g_test_run ();
 }
