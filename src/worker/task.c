@@ -419,18 +419,26 @@ on_started (const SwarmRuntimeResult *result, const GError *error, gpointer data
   go_on (self);
 }
 
+/* An agent that comes back must not take it for running before it has said yes: that is on disk before it starts. */
+static gboolean
+is_known_unproven (SwarmWorkerTask *self)
+{
+  if (!self->unproven && swarm_worker_health_is_expected (self)) {
+    self->unproven = TRUE;
+    self->kept = FALSE;
+    swarm_worker_keep (self);
+  }
+  return self->kept;
+}
+
 static void
 begin_start (SwarmWorkerTask *self)
 {
   SwarmWorker *worker = self->worker;
 
-  if (!take_place (self, CLASS_START, SWARM_STEP_START))
+  if (!is_known_unproven (self) || !take_place (self, CLASS_START, SWARM_STEP_START))
     return;
   self->may_run = TRUE;
-  if (swarm_worker_health_is_expected (self)) { /* an agent that comes back must not take it for running before it has said yes */
-    self->unproven = TRUE;
-    swarm_worker_keep (self);
-  }
   self->call = swarm_runtime_host_start (worker->config.runtime, self->task, &worker->config.node, worker->hostname, self->network_mode,
                                          START_LIMIT_US, on_started, answer_to (self));
 }

@@ -237,6 +237,28 @@ test_agent_restart (void)
   g_assert_cmpint (state_of (bed, &fresh), ==, SWARM_TASK_RUNNING);
 }
 
+/* Killed at any moment of a start, with a slow disk: what has not said yes is not running for the agent that comes back. */
+static void
+test_killed_while_starting (void)
+{
+  for (gint64 at = 0; at <= 3 * SECOND; at += SECOND / 20) {
+    g_autoptr (Bed) bed = bed_new ((guint) (100 + at / (SECOND / 20)));
+    sim_clock_run (bed->clock, SECOND);
+    sim_disk_set_delay (bed->disk, SECOND / 2, SECOND);
+    SwarmId id = add_task (bed, SWARM_TASK_RUNNING, "sim.healthy-after-ms=50000", NULL);
+    SwarmHealthcheck *health = health_of (bed, &id);
+    set_test (health, "CMD", "check", NULL);
+    health->start_period = 60 * SECOND * NS;
+    tell (bed, &id);
+    sim_clock_run (bed->clock, at);
+    agent_kill (bed);
+    agent_start (bed);
+    sim_clock_run (bed->clock, 5 * SECOND);
+    g_autoptr (SwarmTask) task = swarm_worker_find_task (bed->worker, &id);
+    g_assert_cmpint (task->status->state, !=, SWARM_TASK_RUNNING);
+  }
+}
+
 /* A runtime that runs no commands: who asks for one is rejected here, an image's is left alone. */
 static void
 test_runtime_cannot (void)
@@ -271,6 +293,7 @@ main (int argc, char **argv)
   g_test_add_func ("/worker-health/image", test_image);
   g_test_add_func ("/worker-health/ends-while-starting", test_ends_while_starting);
   g_test_add_func ("/worker-health/agent-restart", test_agent_restart);
+  g_test_add_func ("/worker-health/killed-while-starting", test_killed_while_starting);
   g_test_add_func ("/worker-health/runtime-cannot", test_runtime_cannot);
   return g_test_run ();
 }
