@@ -31,6 +31,9 @@ typedef struct {
   void (*leave) (gpointer agent, gboolean force, SwarmInvocation *invocation);
   /* @key: the text of an unlock key. */
   void (*unlock) (gpointer agent, const char *key, SwarmInvocation *invocation);
+  /* Descriptors of the file and the passphrase are the first two arguments. */
+  void (*backup) (gpointer agent, SwarmInvocation *invocation);
+  void (*restore) (gpointer agent, GVariant *options, SwarmInvocation *invocation);
   /* Adds this host's part of Info: Name, ServerVersion, UnitEnabled, RemoteManagers. */
   void (*info) (gpointer agent, GVariantDict *info);
   /* Finds the digest of a normalised image. @func exactly once, not re-entrantly. */

@@ -342,6 +342,10 @@ static const SwarmBusMethod manager_methods[] = {
     .doc = "Leaves the cluster: this host's tasks are stopped and its state is removed. A manager needs force." },
   { "Unlock", "s:key", NULL, swarm_api_unlock, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL | SWARM_METHOD_SENSITIVE_ARGS,
     .doc = "Opens the keys of a locked manager (LocalNodeState locked) with the cluster's unlock key; it then takes its place." },
+  { "Restore", "h:file h:passphrase a{sv}:options", "s:node_id", swarm_api_restore, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_BUS_ONLY,
+    SWARM_METHOD_LOCAL,
+    .doc = "Starts a cluster from a backup, with this host as its only manager: services, secrets, tokens and root are those of the backup, the "
+           "cluster's id is another, and no node of the cluster of before is part of it. Options: AdvertiseAddr s, ListenAddr s." },
   { "Info", NULL, "a{sv}:info", manager_info, SWARM_ACTION_READ, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL,
     .doc = "This host's standing and, on a manager, the cluster's: the Swarm part of docker info under the Engine API's names." },
   { "CreateService", "a{sv}:spec a{sv}:options", "s:id as:warnings", swarm_api_create_service, SWARM_ACTION_MANAGE_SERVICES, SWARM_ROLES_MANAGER,

@@ -57,6 +57,8 @@ void swarm_api_plan_rebalance (SwarmApi *self, SwarmInvocation *invocation, cons
 
 /* Handlers of Manager and Cluster in recovery.c. */
 void swarm_api_unlock (SwarmInvocation *invocation, gpointer object, GVariant *args);
+void swarm_api_backup (SwarmInvocation *invocation, gpointer object, GVariant *args);
+void swarm_api_restore (SwarmInvocation *invocation, gpointer object, GVariant *args);
 void swarm_api_get_unlock_key (SwarmInvocation *invocation, gpointer object, GVariant *args);
 void swarm_api_rotate_unlock_key (SwarmInvocation *invocation, gpointer object, GVariant *args);
 

@@ -45,3 +45,19 @@ swarm_api_rotate_unlock_key (SwarmInvocation *invocation, gpointer object, GVari
     swarm_control_rotate_unlock_key (swarm_manager_control (self->manager), swarm_invocation_caller (invocation)->request_id, key_rotated,
                                      invocation);
 }
+
+void
+swarm_api_backup (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  if (swarm_api_need_manager (self, invocation))
+    self->hooks->backup (self->agent, invocation);
+}
+
+void
+swarm_api_restore (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  g_autoptr (GVariant) options = g_variant_get_child_value (args, 2);
+  self->hooks->restore (self->agent, options, invocation);
+}

@@ -60,6 +60,9 @@ void swarm_bus_call (SwarmBus *self, const char *name, const char *path, const c
  * handler or reply function. Caller frees the tuple; @ret_fds may be NULL. */
 GVariant *swarm_bus_call_sync (SwarmBus *self, const char *name, const char *path, const char *iface, const char *member,
                                GVariant *args, int timeout_ms, GUnixFDList **ret_fds, GError **error);
+/* The same with descriptors (NULL: none) that 'h' arguments name. */
+GVariant *swarm_bus_call_sync_fds (SwarmBus *self, const char *name, const char *path, const char *iface, const char *member,
+                                   GVariant *args, GUnixFDList *fds, int timeout_ms, GUnixFDList **ret_fds, GError **error);
 /* Signals of others. @sender is a well-known or unique name (signals that anybody else sends are not taken for its); NULL for
  * @path or @member: any. Returns an id for swarm_bus_unsubscribe(). */
 typedef void (*SwarmBusSignalFunc) (const char *sender, const char *path, const char *member, GVariant *args, gpointer data);

@@ -273,19 +273,20 @@ send_in_turn (Call *call, const char *name)
 }
 
 static DBusMessage *
-new_message (const char *name, const char *path, const char *iface, const char *member, GVariant *args, GError **error)
+new_message (const char *name, const char *path, const char *iface, const char *member, GVariant *args, GUnixFDList *fds,
+             GError **error)
 {
   g_autoptr (GVariant) sunk = g_variant_ref_sink (args != NULL ? args : g_variant_new ("()"));
   g_autoptr (DBusMessage) message = swarm_bus_message_new_call (name, path, iface, member, error);
 
-  if (message == NULL || !swarm_bus_message_append_max (message, sunk, NULL, SWARM_BUS_MESSAGE_MAX, error))
+  if (message == NULL || !swarm_bus_message_append_max (message, sunk, fds, SWARM_BUS_MESSAGE_MAX, error))
     return NULL;
   return g_steal_pointer (&message);
 }
 
-void
-swarm_bus_call_full (SwarmBus *self, const char *name, const char *path, const char *iface, const char *member, GVariant *args,
-                     SwarmBusCallFlags flags, int timeout_ms, GCancellable *cancellable, SwarmBusReplyFunc func, gpointer data)
+static void
+call_with_fds (SwarmBus *self, const char *name, const char *path, const char *iface, const char *member, GVariant *args, GUnixFDList *fds,
+               SwarmBusCallFlags flags, int timeout_ms, GCancellable *cancellable, SwarmBusReplyFunc func, gpointer data)
 {
   Call *call = g_new0 (Call, 1);
   GError *error = NULL;
@@ -295,7 +296,7 @@ swarm_bus_call_full (SwarmBus *self, const char *name, const char *path, const c
   call->func = func;
   call->data = data;
   call->in_waiting.data = call;
-  call->message = new_message (name, path, iface, member, args, &error);
+  call->message = new_message (name, path, iface, member, args, fds, &error);
   g_hash_table_add (self->client->calls, call);
   if (call->message == NULL) {
     g_prefix_error (&error, "cannot call %s: ", member);
@@ -316,6 +317,13 @@ swarm_bus_call_full (SwarmBus *self, const char *name, const char *path, const c
 }
 
 void
+swarm_bus_call_full (SwarmBus *self, const char *name, const char *path, const char *iface, const char *member, GVariant *args,
+                     SwarmBusCallFlags flags, int timeout_ms, GCancellable *cancellable, SwarmBusReplyFunc func, gpointer data)
+{
+  call_with_fds (self, name, path, iface, member, args, NULL, flags, timeout_ms, cancellable, func, data);
+}
+
+void
 swarm_bus_call (SwarmBus *self, const char *name, const char *path, const char *iface, const char *member, GVariant *args,
                 int timeout_ms, GCancellable *cancellable, SwarmBusReplyFunc func, gpointer data)
 {
@@ -325,7 +333,7 @@ swarm_bus_call (SwarmBus *self, const char *name, const char *path, const char *
 void
 swarm_bus_send_call (SwarmBus *self, const char *name, const char *path, const char *iface, const char *member, GVariant *args)
 {
-  g_autoptr (DBusMessage) message = new_message (name, path, iface, member, args, NULL);
+  g_autoptr (DBusMessage) message = new_message (name, path, iface, member, args, NULL, NULL);
 
   if (message == NULL)
     return;
@@ -358,6 +366,13 @@ GVariant *
 swarm_bus_call_sync (SwarmBus *self, const char *name, const char *path, const char *iface, const char *member, GVariant *args,
                      int timeout_ms, GUnixFDList **ret_fds, GError **error)
 {
+  return swarm_bus_call_sync_fds (self, name, path, iface, member, args, NULL, timeout_ms, ret_fds, error);
+}
+
+GVariant *
+swarm_bus_call_sync_fds (SwarmBus *self, const char *name, const char *path, const char *iface, const char *member, GVariant *args,
+                         GUnixFDList *fds, int timeout_ms, GUnixFDList **ret_fds, GError **error)
+{
   Sync sync = { FALSE };
 
   if (self->dispatching) {
@@ -365,7 +380,7 @@ swarm_bus_call_sync (SwarmBus *self, const char *name, const char *path, const c
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "%s: a blocking call from within a handler", member);
     return NULL;
   }
-  swarm_bus_call_full (self, name, path, iface, member, args, SWARM_BUS_CALL_INTERACTIVE, timeout_ms, NULL, sync_done, &sync);
+  call_with_fds (self, name, path, iface, member, args, fds, SWARM_BUS_CALL_INTERACTIVE, timeout_ms, NULL, sync_done, &sync);
   while (!sync.done)
     g_main_context_iteration (self->context, TRUE);
   if (sync.error != NULL)

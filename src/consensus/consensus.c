@@ -268,26 +268,55 @@ load (SwarmConsensus *self, GArray *repair, GError **error)
   return TRUE;
 }
 
+/* The configuration with this node as its only member. */
+static GBytes *
+alone_conf (SwarmConsensus *self, const char *host)
+{
+  struct raft_configuration conf;
+  g_autofree char *address = member_address (&self->config.node, host);
+  GBytes *bytes;
+
+  raft_configuration_init (&conf);
+  if (raft_configuration_add (&conf, self->meta.raft_id, address, RAFT_VOTER) != 0)
+    g_error ("out of memory");
+  bytes = conf_encode (&conf);
+  raft_configuration_close (&conf);
+  return bytes;
+}
+
 /* The log's last entry becomes a configuration with this node alone. A crash in the middle leaves a member of nothing, that can be made alone again. */
 static void
 make_alone (SwarmConsensus *self, GArray *repair)
 {
-  struct raft_configuration conf;
   guint64 index = raft_log_last (self->log) + 1;
-  g_autofree char *address = member_address (&self->config.node, self->config.alone);
-  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GBytes) conf = NULL;
   LogEntry entry = { ++self->meta.term, RAFT_CHANGE, NULL };
 
   self->meta.raft_id = raft_id_new (self->config.random, index);
   self->meta.vote = 0;
   self->meta.bootstrap[0] = '\0';
-  raft_configuration_init (&conf);
-  if (raft_configuration_add (&conf, self->meta.raft_id, address, RAFT_VOTER) != 0)
-    g_error ("out of memory");
-  entry.data = bytes = conf_encode (&conf);
-  raft_configuration_close (&conf);
+  entry.data = conf = alone_conf (self, self->config.alone);
   raft_log_append (self->log, index, &entry, 1, repair);
   raft_meta_save (&self->seal, &self->meta, repair);
+}
+
+GArray *
+swarm_consensus_make_log (const SwarmConsensusConfig *config, const char *address, guint64 index, GBytes *state)
+{
+  g_autoptr (SwarmConsensus) self = swarm_consensus_new (config, NULL, NULL);
+  GArray *ops = swarm_disk_ops_new ();
+  RaftSnapshot snapshot = { .index = index, .term = 1, .conf_index = index, .data = state };
+  g_autoptr (GBytes) conf = NULL;
+  SnapshotWriter writer;
+
+  self->meta = (RaftMeta){ .term = 1, .raft_id = raft_id_new (config->random, index), .node = config->node };
+  snapshot.conf = conf = alone_conf (self, address);
+  snapshot_writer_init (&writer, &self->seal, &snapshot);
+  while (!snapshot_writer_next (&writer, ops))
+    ;
+  snapshot_writer_clear (&writer);
+  raft_meta_save (&self->seal, &self->meta, ops);
+  return ops;
 }
 
 gboolean

@@ -96,6 +96,9 @@ typedef enum {
 /* Loads meta, snapshot and log, restores the newest snapshot and starts to run. A torn tail that was never acknowledged is cut; any other damage
  * is an error that names file and offset, and nothing runs. Synchronous. */
 gboolean swarm_consensus_start (SwarmConsensus *self, SwarmConsensusStart *ret_state, GError **error);
+/* Operations that write a log which begins with @state as of @index, and with config->node at @address as its only member, into an empty directory;
+ * then swarm_consensus_start() finds it there. */
+GArray *swarm_consensus_make_log (const SwarmConsensusConfig *config, const char *address, guint64 index, GBytes *state);
 /* First member of a new cluster (after EMPTY); it leads soon after. */
 void swarm_consensus_bootstrap (SwarmConsensus *self, const char *address);
 /* Member of an existing one (after EMPTY) under the raft id that swarm_consensus_add() gave on the leader; waits for the leader's messages. */

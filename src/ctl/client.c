@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define READ_TIMEOUT_MS (60 * 1000)
+#define TRANSFER_TIMEOUT_MS 600000
 #define WRITE_TIMEOUT_MS (5 * 60 * 1000) /* somebody may have to type a password */
 #define RETRIES 5
 #define RETRY_DELAY_US (G_USEC_PER_SEC / 2)
@@ -91,20 +92,35 @@ explain (GError *error)
 }
 
 static GVariant *
-call_once (CtlContext *context, const char *path, const char *iface, const char *member, GVariant *args, int timeout_ms,
-           GUnixFDList **ret_fds, GError **error)
+call_once_fds (CtlContext *context, const char *path, const char *iface, const char *member, GVariant *args, GUnixFDList *fds,
+               int timeout_ms, GUnixFDList **ret_fds, GError **error)
 {
   g_autoptr (GError) reason = NULL;
   GVariant *reply;
 
   if (!open_bus (context, error))
     return NULL;
-  reply = swarm_bus_call_sync (context->bus, CTL_BUS_NAME, path, iface, member, args, timeout_ms, ret_fds, &reason);
+  reply = swarm_bus_call_sync_fds (context->bus, CTL_BUS_NAME, path, iface, member, args, fds, timeout_ms, ret_fds, &reason);
   if (reply == NULL) {
     explain (reason);
     g_propagate_error (error, g_steal_pointer (&reason));
   }
   return reply;
+}
+
+static GVariant *
+call_once (CtlContext *context, const char *path, const char *iface, const char *member, GVariant *args, int timeout_ms,
+           GUnixFDList **ret_fds, GError **error)
+{
+  return call_once_fds (context, path, iface, member, args, NULL, timeout_ms, ret_fds, error);
+}
+
+GVariant *
+ctl_call_with_fds (CtlContext *context, const char *path, const char *iface, const char *member, GVariant *args, GUnixFDList *fds,
+                   GError **error)
+{
+  ctl_polkit_agent_open ();
+  return call_once_fds (context, path, iface, member, args, fds, TRANSFER_TIMEOUT_MS, NULL, error);
 }
 
 GVariant *

@@ -42,6 +42,9 @@ GVariant *ctl_call_write (CtlContext *context, const char *path, const char *ifa
                           gboolean retry, GError **error);
 GVariant *ctl_call_fds (CtlContext *context, const char *path, const char *iface, const char *member, GVariant *args,
                         GUnixFDList **ret_fds, GError **error);
+/* A call that hands descriptors over, which changes something and may take long. */
+GVariant *ctl_call_with_fds (CtlContext *context, const char *path, const char *iface, const char *member, GVariant *args,
+                             GUnixFDList *fds, GError **error);
 /* The first out argument of a call without arguments, or with @args, as JSON. */
 JsonNode *ctl_call_json (CtlContext *context, const char *path, const char *iface, const char *member, GVariant *args,
                          GError **error);

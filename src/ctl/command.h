@@ -96,6 +96,8 @@ gboolean ctl_cmd_service_rollback (CtlContext *context, GError **error);
 gboolean ctl_cmd_service_update (CtlContext *context, GError **error);
 gboolean ctl_cmd_service_logs (CtlContext *context, GError **error);
 gboolean ctl_cmd_service_rm (CtlContext *context, GError **error);
+gboolean ctl_cmd_backup (CtlContext *context, GError **error);
+gboolean ctl_cmd_restore (CtlContext *context, GError **error);
 gboolean ctl_cmd_unlock (CtlContext *context, GError **error);
 gboolean ctl_cmd_unlock_key (CtlContext *context, GError **error);
 gboolean ctl_cmd_update (CtlContext *context, GError **error);

@@ -92,6 +92,23 @@ static const CtlOption join_token_options[] = {
 };
 static const CtlOption *const join_token_tables[] = { join_token_options, NULL };
 
+static const CtlOption passphrase_options[] = {
+  { "passphrase-file", 0, CTL_STRING, N_ ("Read the passphrase from a file, \"-\" for standard input; without it from the systemd credential "
+                                         "\"swarm-backup\", or it is asked for"), .word = "file" },
+  { NULL },
+};
+static const CtlOption backup_options[] = {
+  { "force", 'f', CTL_BOOL, N_ ("Replace the file if it exists") },
+  { NULL },
+};
+static const CtlOption *const backup_tables[] = { backup_options, passphrase_options, NULL };
+static const CtlOption restore_options[] = {
+  { "advertise-addr", 0, CTL_STRING, N_ ("Address for other nodes (format: \"<ip|interface>[:port]\")"), .word = "address" },
+  { "listen-addr", 0, CTL_STRING, N_ ("Address to listen on (format: \"<ip|interface>[:port]\")"), .word = "address", .fallback = "0.0.0.0:2377" },
+  { NULL },
+};
+static const CtlOption *const restore_tables[] = { restore_options, passphrase_options, NULL };
+
 static const CtlOption unlock_key_options[] = {
   { "quiet", 'q', CTL_BOOL, N_ ("Only display token") },
   { "rotate", 0, CTL_BOOL, N_ ("Rotate unlock key") },
@@ -229,6 +246,10 @@ const char *const ctl_unsupported_commands[] = {
 };
 
 const CtlCommand ctl_commands[] = {
+  { "backup", NULL, "[OPTIONS] FILE", 1, 1, N_ ("Write the swarm's state to a file, sealed with a passphrase"), backup_tables, NULL,
+    .run = ctl_cmd_backup,
+    .examples = "backup /root/swarm.bak\tasks for a passphrase; the swarm goes on meanwhile\n"
+                "backup --force --passphrase-file /root/passphrase /root/swarm.bak\tfor scripts" },
   { "ca", NULL, "[OPTIONS]", 0, 0, N_ ("Display and rotate the root CA"), ca_tables, NULL, .run = ctl_cmd_ca,
     .examples = "ca\tthe root certificate that the nodes trust\n"
                 "ca --rotate\ta new root: all nodes get new certificates, the join tokens change\n"
@@ -255,6 +276,8 @@ const CtlCommand ctl_commands[] = {
     .examples = "leave\ton a worker\n"
                 "leave --force\ton a manager" },
 
+  { "restore", NULL, "[OPTIONS] FILE", 1, 1, N_ ("Start a swarm from a backup"), restore_tables, NULL, .run = ctl_cmd_restore,
+    .examples = "restore --advertise-addr 10.99.0.9 swarm.bak\ton a machine in no swarm; the others join it again" },
   { "unlock", NULL, "", 0, 0, N_ ("Unlock swarm"), NULL, NULL, .run = ctl_cmd_unlock,
     .examples = "unlock\tafter a restart of a locked manager; asks for the key, or reads it from standard input" },
   { "unlock-key", NULL, "[OPTIONS]", 0, 0, N_ ("Manage the unlock key"), unlock_key_tables, NULL, .run = ctl_cmd_unlock_key,

@@ -106,9 +106,8 @@ files_gone (const GError *error, gpointer data)
   g_free (forget);
 }
 
-/* Back to "in no cluster". */
-static void
-forget_cluster (SwarmAgent *self, void (*done) (gpointer data), gpointer data)
+void
+swarm_agent_forget_cluster (SwarmAgent *self, void (*done) (gpointer data), gpointer data)
 {
   Forget *forget = g_new0 (Forget, 1);
   *forget = (Forget){ self, 3, done, data };
@@ -140,7 +139,7 @@ withdrawn (GVariant *reply, const GError *error, gpointer data)
   if (error != NULL)
     swarm_notice ("The cluster was not told that this node does not join after all: %s; remove node %s there", error->message,
                   swarm_id_string (&job->agent->membership->node).str);
-  forget_cluster (job->agent, job_failed, job);
+  swarm_agent_forget_cluster (job->agent, job_failed, job);
 }
 
 /* The cluster has let this node in, which fails to come: there shall be no node there that never was. */
@@ -170,7 +169,7 @@ job_fail (SwarmAgentJob *job, const GError *error)
   else if (job->let_in)
     withdraw (job);
   else
-    forget_cluster (job->agent, job_failed, job);
+    swarm_agent_forget_cluster (job->agent, job_failed, job);
 }
 
 static void
@@ -205,11 +204,11 @@ swarm_agent_job_abandon (SwarmAgent *self)
   job_free (self->job);
 }
 
-static gboolean
-may_begin (SwarmAgent *self, SwarmInvocation *invocation)
+gboolean
+swarm_agent_may_begin (SwarmAgent *self, SwarmInvocation *invocation)
 {
   const char *text = NULL;
-  if (self->job != NULL || self->recovery != NULL)
+  if (self->job != NULL || self->recovery != NULL || swarm_agent_is_restoring (self))
     text = "Another init, join or leave is under way on this node; wait for it to end.";
   else if (self->membership != NULL || self->api->state != SWARM_LOCAL_INACTIVE)
     text = "This node is already part of a swarm. Use \"swarmctl leave\" to leave this swarm and join another one.";
@@ -440,7 +439,7 @@ swarm_agent_init (gpointer agent, GVariant *options, SwarmInvocation *invocation
   gboolean force = FALSE;
   g_autoptr (GError) error = NULL;
   g_variant_lookup (options, "ForceNewCluster", "b", &force);
-  if (!force && !may_begin (self, invocation))
+  if (!force && !swarm_agent_may_begin (self, invocation))
     return;
   g_variant_lookup (options, "AutoLockManagers", "b", &encryption->auto_lock_managers);
   g_variant_lookup (options, "Seal", "s", &encryption->seal);
@@ -647,7 +646,7 @@ swarm_agent_join (gpointer agent, GVariant *options, SwarmInvocation *invocation
   const char *listen = NULL, *advertise = NULL, *token = "", *availability = "active";
   g_autofree const char **remotes = NULL;
   g_autoptr (GError) error = NULL;
-  if (!may_begin (self, invocation))
+  if (!swarm_agent_may_begin (self, invocation))
     return;
   if (!swarm_api_check_options (options, allowed, &error)) {
     swarm_invocation_fail (invocation, error);
@@ -700,7 +699,7 @@ static void
 leave_said (gpointer data)
 {
   SwarmAgentJob *job = data;
-  forget_cluster (job->agent, leave_forgotten, job);
+  swarm_agent_forget_cluster (job->agent, leave_forgotten, job);
 }
 
 /* The tasks are replaced from now on, and not before: none runs twice. */
@@ -723,7 +722,7 @@ swarm_agent_leave (gpointer agent, gboolean force, SwarmInvocation *invocation)
     /* A join that waits for its first session has nothing under way: it ends here, the leave goes on. */
     end_join (self->job);
   }
-  if (self->job != NULL || self->recovery != NULL)
+  if (self->job != NULL || self->recovery != NULL || swarm_agent_is_restoring (self))
     error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION,
                                  "Another init, join or leave is under way on this node; wait for it to end.");
   else if (self->api->state == SWARM_LOCAL_LOCKED && !force)

@@ -343,6 +343,8 @@ swarm_agent_hooks (void)
     .join = swarm_agent_join,
     .leave = swarm_agent_leave,
     .unlock = swarm_agent_unlock,
+    .backup = swarm_agent_backup,
+    .restore = swarm_agent_restore,
     .info = hook_info,
     .resolve_image = hook_resolve_image,
     .open_logs = swarm_agent_open_logs,

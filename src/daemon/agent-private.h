@@ -17,6 +17,7 @@
 typedef struct _SwarmAgentJob SwarmAgentJob;
 typedef struct _SwarmPurge SwarmPurge;
 typedef struct _SwarmRecovery SwarmRecovery;
+typedef struct _SwarmTransfer SwarmTransfer;
 
 struct _SwarmAgent {
   SwarmConfig *config;
@@ -72,6 +73,7 @@ struct _SwarmAgent {
   guint keys_watch;       /* see agent-keys.c */
   guint keys_source;
   gboolean changing_keys;
+  SwarmTransfer *transfer; /* see agent-backup.c */
   SwarmRecovery *recovery; /* see agent-recover.c */
   gboolean alone;          /* the log is started as that of the only manager */
   guint64 later_epoch;     /* of others, that this manager does not belong to */
@@ -112,6 +114,10 @@ void swarm_agent_join_from_command_line (SwarmAgent *self);
 /* The worker's session came or went: jobs wait for it. */
 void swarm_agent_job_session (SwarmAgent *self, SwarmSessionState state, const GError *error);
 void swarm_agent_job_stack_changed (SwarmAgent *self);
+/* FALSE: this node is part of a cluster, or about to be; the invocation is answered. */
+gboolean swarm_agent_may_begin (SwarmAgent *self, SwarmInvocation *invocation);
+/* Back to "in no cluster"; then @done, but not when the agent is gone. */
+void swarm_agent_forget_cluster (SwarmAgent *self, void (*done) (gpointer data), gpointer data);
 gboolean swarm_agent_is_leaving (SwarmAgent *self);
 /* The agent stops: the job under way is answered and forgotten; what it wrote is sorted out at the next start. */
 void swarm_agent_job_abandon (SwarmAgent *self);
@@ -179,6 +185,13 @@ void swarm_agent_external_sign (const SwarmExternalCA *ca, const char *root_cert
                                 SwarmExternalSigned done, gpointer done_data, gpointer agent);
 /* The manager stops: what is under way fails. Before the stack goes. */
 void swarm_agent_end_signings (SwarmAgent *self);
+
+/* ---- agent-backup.c ---- */
+void swarm_agent_backup (gpointer agent, SwarmInvocation *invocation);
+void swarm_agent_restore (gpointer agent, GVariant *options, SwarmInvocation *invocation);
+gboolean swarm_agent_is_restoring (SwarmAgent *self);
+/* The agent stops: who waits is answered. */
+void swarm_agent_transfer_abandon (SwarmAgent *self);
 
 /* ---- agent-recover.c: a cluster made anew ---- */
 void swarm_agent_force_new_cluster (SwarmAgent *self, const char *listen, const char *advertise, SwarmInvocation *invocation);

@@ -77,6 +77,7 @@ swarm_agent_free (SwarmAgent *self)
   free_disks (self); /* calls those who wait for a write */
   swarm_agent_job_abandon (self);
   swarm_agent_recovery_abandon (self);
+  swarm_agent_transfer_abandon (self);
   swarm_agent_forget_epoch (self);
   swarm_agent_unload_plugins (self);
   swarm_agent_forget_purge (self);

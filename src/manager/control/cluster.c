@@ -44,8 +44,8 @@ make_cluster (SwarmControl *self, const SwarmInitCluster *init)
   return cluster;
 }
 
-static SwarmNode *
-make_founder (const SwarmInitCluster *init)
+SwarmNode *
+swarm_control_make_founder (const SwarmInitCluster *init)
 {
   SwarmNode *node = swarm_node_new ();
   node->object.id = init->node;
@@ -85,7 +85,7 @@ swarm_control_init_cluster (SwarmControl *self, const SwarmInitCluster *init, co
 {
   SwarmOperation *operation = swarm_operation_new (self, fill_init, &init->cluster, request_id, done, data);
   operation->objects[0] = (SwarmMessage *) make_cluster (self, init);
-  operation->objects[1] = (SwarmMessage *) make_founder (init);
+  operation->objects[1] = (SwarmMessage *) swarm_control_make_founder (init);
   swarm_operation_run (operation);
 }
 

@@ -42,6 +42,8 @@ struct _SwarmOperation {
   GPtrArray *remove;
 };
 
+/* cluster.c: the first node of a cluster. */
+SwarmNode *swarm_control_make_founder (const SwarmInitCluster *init);
 /* keys.c: gives a fresh copy of the cluster an unlock key, or takes it away, as its spec says. */
 void swarm_control_follow_encryption (SwarmControl *self, SwarmCluster *cluster);
 

@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* backup and restore: files come and go as descriptors, bytes are sealed and opened on a thread. */
+#include "base/error.h"
+#include "base/log.h"
+#include "ca/cert.h"
+#include "ca/kdf.h"
+#include "ca/token.h"
+#include "daemon/address.h"
+#include "daemon/agent-private.h"
+#include "daemon/backup-file.h"
+#include "manager/control/restored.h"
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PASSPHRASE_MAX 4096
+#define PASSPHRASE_WAIT_MS 60000
+#define SCRYPT_LOG_N 15 /* 32 MiB, a tenth of a second */
+#define SCRYPT_R 8
+#define SCRYPT_P 1
+
+struct _SwarmTransfer {
+  SwarmAgent *agent; /* NULL: gone; not for the thread */
+  SwarmCrypto *crypto;
+  SwarmInvocation *invocation;
+  gboolean restoring;
+  int file, passphrase;
+  SwarmBackupHeader header;
+  SwarmSnapshot *snapshot; /* backup */
+  guint64 bytes;           /* written */
+  GBytes *state;           /* restore: what was read */
+  char *listen, *advertise;
+};
+
+static void
+transfer_free (gpointer data)
+{
+  SwarmTransfer *transfer = data;
+  if (transfer->file >= 0)
+    close (transfer->file);
+  if (transfer->passphrase >= 0)
+    close (transfer->passphrase);
+  g_clear_pointer (&transfer->snapshot, swarm_snapshot_free);
+  g_clear_pointer (&transfer->state, g_bytes_unref);
+  g_free (transfer->listen);
+  g_free (transfer->advertise);
+  g_free (transfer);
+}
+
+/* ---- on the thread ---- */
+
+static gboolean
+fail_errno (GError **error, const char *what)
+{
+  int code = errno;
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "%s: %s", what, g_strerror (code));
+  return FALSE;
+}
+
+/* One line, or all that there is. */
+static GBytes *
+read_passphrase (SwarmTransfer *transfer, GError **error)
+{
+  char buffer[PASSPHRASE_MAX];
+  gsize len = 0;
+  GBytes *bytes = NULL;
+  while (len < sizeof buffer) {
+    struct pollfd ready = { .fd = transfer->passphrase, .events = POLLIN };
+    if (poll (&ready, 1, PASSPHRASE_WAIT_MS) <= 0)
+      break;
+    ssize_t n = read (transfer->passphrase, buffer + len, sizeof buffer - len);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0 || memchr (buffer + len, '\n', (gsize) n) != NULL) {
+      len += n > 0 ? (gsize) n : 0;
+      break;
+    }
+    len += (gsize) n;
+  }
+  const char *end = memchr (buffer, '\n', len);
+  gsize used = end != NULL ? (gsize) (end - buffer) : len;
+  if (used > 0 && len < sizeof buffer)
+    bytes = swarm_secret_bytes (buffer, used);
+  else
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a passphrase is needed, of one line and less than 4096 bytes");
+  explicit_bzero (buffer, sizeof buffer);
+  return bytes;
+}
+
+static GBytes *
+derive_key (const SwarmBackupHeader *header, gpointer user, GError **error)
+{
+  g_autoptr (GBytes) passphrase = read_passphrase (user, error);
+  return passphrase != NULL
+             ? swarm_kdf_scrypt (passphrase, header->salt, sizeof header->salt, header->log_n, header->r, header->p, error)
+             : NULL;
+}
+
+static gboolean
+write_file (gconstpointer data, gsize len, gpointer user, GError **error)
+{
+  SwarmTransfer *transfer = user;
+  for (gsize done = 0; done < len;) {
+    ssize_t n = write (transfer->file, (const char *) data + done, len - done);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      return fail_errno (error, "cannot write the backup");
+    done += (gsize) n;
+  }
+  transfer->bytes += len;
+  return TRUE;
+}
+
+static gssize
+read_file (gpointer data, gsize len, gpointer user, GError **error)
+{
+  SwarmTransfer *transfer = user;
+  ssize_t n;
+  do
+    n = read (transfer->file, data, len);
+  while (n < 0 && errno == EINTR);
+  if (n < 0)
+    fail_errno (error, "cannot read the backup");
+  return n;
+}
+
+static gboolean
+write_backup (SwarmTransfer *transfer, GError **error)
+{
+  g_autoptr (GBytes) key = derive_key (&transfer->header, transfer, error);
+  if (key == NULL)
+    return FALSE;
+  g_autoptr (GBytes) state = swarm_snapshot_encode (transfer->snapshot);
+  g_clear_pointer (&transfer->snapshot, swarm_snapshot_free);
+  if (!swarm_backup_write (transfer->crypto, &transfer->header, key, state, write_file, transfer, error))
+    return FALSE;
+  /* A pipe cannot be synced, and need not be. */
+  return fsync (transfer->file) == 0 || errno == EINVAL || errno == EROFS || errno == ENOTSUP || fail_errno (error, "cannot write the backup");
+}
+
+static void
+transfer_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+  SwarmTransfer *transfer = data;
+  GError *error = NULL;
+  gboolean ok;
+  if (transfer->restoring) {
+    transfer->state = swarm_backup_read (transfer->crypto, read_file, derive_key, transfer, &transfer->header, &error);
+    ok = transfer->state != NULL;
+  } else {
+    ok = write_backup (transfer, &error);
+  }
+  if (ok)
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+/* The descriptor that argument @index names, as a new one; -1: error. */
+static int
+take_fd (SwarmInvocation *invocation, guint index, GError **error)
+{
+  GUnixFDList *fds = swarm_invocation_fds (invocation);
+  gint32 handle;
+  g_variant_get_child (swarm_invocation_args (invocation), index, "h", &handle);
+  if (fds != NULL && handle < g_unix_fd_list_get_length (fds))
+    return g_unix_fd_list_get (fds, handle, error);
+  g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a descriptor is missing");
+  return -1;
+}
+
+static SwarmTransfer *
+transfer_new (SwarmAgent *self, SwarmInvocation *invocation, gboolean restoring, GError **error)
+{
+  SwarmTransfer *transfer = g_new0 (SwarmTransfer, 1);
+  *transfer = (SwarmTransfer){ .agent = self, .crypto = self->crypto, .invocation = invocation, .restoring = restoring, .file = -1, .passphrase = -1 };
+  if ((transfer->file = take_fd (invocation, 0, error)) >= 0 && (transfer->passphrase = take_fd (invocation, 1, error)) >= 0)
+    return transfer;
+  transfer_free (transfer);
+  return NULL;
+}
+
+static void
+transfer_start (SwarmTransfer *transfer, GAsyncReadyCallback done)
+{
+  g_autoptr (GTask) task = g_task_new (NULL, NULL, done, NULL);
+  transfer->agent->transfer = transfer;
+  g_task_set_task_data (task, transfer, transfer_free);
+  g_task_run_in_thread (task, transfer_thread);
+}
+
+void
+swarm_agent_transfer_abandon (SwarmAgent *self)
+{
+  SwarmTransfer *transfer = g_steal_pointer (&self->transfer);
+  if (transfer == NULL)
+    return;
+  transfer->agent = NULL; /* its thread's answer is dropped */
+  if (transfer->invocation != NULL)
+    swarm_invocation_fail_literal (transfer->invocation, SWARM_ERROR_CANCELLED, "The agent stops.");
+}
+
+gboolean
+swarm_agent_is_restoring (SwarmAgent *self)
+{
+  return self->transfer != NULL && self->transfer->restoring;
+}
+
+static gboolean
+check_idle (SwarmAgent *self, GError **error)
+{
+  if (self->transfer == NULL)
+    return TRUE;
+  g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, "Another backup or restore is under way on this node; wait for it to end.");
+  return FALSE;
+}
+
+/* ---- backup ---- */
+
+static void
+backup_written (GObject *source, GAsyncResult *result, gpointer data)
+{
+  SwarmTransfer *transfer = g_task_get_task_data (G_TASK (result));
+  SwarmAgent *self = transfer->agent;
+  g_autoptr (GError) error = NULL;
+  gboolean ok = g_task_propagate_boolean (G_TASK (result), &error);
+  if (self == NULL)
+    return;
+  self->transfer = NULL;
+  if (!ok) {
+    swarm_warning ("The backup failed: %s", error->message);
+    swarm_invocation_fail (transfer->invocation, error);
+    return;
+  }
+  swarm_notice ("A backup was made: the cluster as of index %" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT " bytes", transfer->header.index,
+                transfer->bytes);
+  swarm_invocation_return (transfer->invocation, g_variant_new ("(tt)", transfer->header.index, transfer->bytes));
+}
+
+void
+swarm_agent_backup (gpointer agent, SwarmInvocation *invocation)
+{
+  SwarmAgent *self = agent;
+  g_autoptr (GError) error = NULL;
+  SwarmTransfer *transfer = check_idle (self, &error) ? transfer_new (self, invocation, FALSE, &error) : NULL;
+  if (transfer == NULL) {
+    swarm_invocation_fail (invocation, error);
+    return;
+  }
+  SwarmStore *store = swarm_stack_store (self->stack);
+  transfer->header = (SwarmBackupHeader){ .cluster = self->membership->cluster, .index = swarm_store_index (store),
+                                          .made_at = swarm_clock_now (self->clock), .log_n = SCRYPT_LOG_N, .r = SCRYPT_R, .p = SCRYPT_P,
+                                          .level = swarm_store_level_used (store) };
+  self->random->fill (self->random, transfer->header.salt, sizeof transfer->header.salt);
+  transfer->snapshot = swarm_store_snapshot (store);
+  transfer_start (transfer, backup_written);
+}
+
+/* ---- restore ---- */
+
+static void
+restore_fail (SwarmTransfer *transfer, const GError *error)
+{
+  swarm_warning ("The restore failed: %s", error->message);
+  swarm_invocation_fail (transfer->invocation, error);
+  transfer->agent->transfer = NULL;
+}
+
+/* What was begun is taken back; @data is a GTask that keeps the transfer. */
+static void
+taken_back (gpointer data)
+{
+  g_autoptr (GTask) task = data;
+  SwarmTransfer *transfer = g_task_get_task_data (task);
+  g_autoptr (GError) error = g_error_copy (g_object_get_data (G_OBJECT (task), "error"));
+  if (transfer->agent != NULL)
+    restore_fail (transfer, error);
+}
+
+static void
+take_back (GTask *task, const GError *error)
+{
+  SwarmTransfer *transfer = g_task_get_task_data (task);
+  g_object_set_data_full (G_OBJECT (task), "error", g_error_copy (error), (GDestroyNotify) g_error_free);
+  swarm_agent_forget_cluster (transfer->agent, taken_back, task);
+}
+
+static void
+membership_written (const GError *error, gpointer data)
+{
+  GTask *task = data;
+  SwarmTransfer *transfer = g_task_get_task_data (task);
+  SwarmAgent *self = transfer->agent;
+  g_autoptr (GError) local = NULL;
+  if (self == NULL) {
+    g_object_unref (task);
+    return;
+  }
+  if (error != NULL || !swarm_agent_start_worker (self, &local)) {
+    take_back (task, error != NULL ? error : local);
+    return;
+  }
+  swarm_notice ("This node is the manager of cluster %s, restored from a backup of cluster %s as of index %" G_GUINT64_FORMAT,
+                swarm_id_string (&self->membership->cluster).str, swarm_id_string (&transfer->header.cluster).str, transfer->header.index);
+  swarm_api_set_state (self->api, SWARM_LOCAL_ACTIVE, NULL);
+  swarm_agent_update_status (self);
+  swarm_invocation_return (transfer->invocation, g_variant_new ("(s)", swarm_id_string (&self->membership->node).str));
+  self->transfer = NULL;
+  g_object_unref (task);
+}
+
+static void
+log_written (const GError *error, gpointer data)
+{
+  GTask *task = data;
+  SwarmTransfer *transfer = g_task_get_task_data (task);
+  SwarmAgent *self = transfer->agent;
+  g_autoptr (GError) local = NULL;
+  if (self == NULL) {
+    g_object_unref (task);
+    return;
+  }
+  if (error != NULL || !swarm_agent_use_credentials (self, &local) || !swarm_agent_start_manager (self, FALSE, &local))
+    take_back (task, error != NULL ? error : local);
+  else
+    swarm_membership_store (self->membership, self->node_disk, self->crypto, self->random, membership_written, task);
+}
+
+/* Ids, key and certificate of the founder; the root is the cluster's of before. */
+static gboolean
+found_anew (SwarmAgent *self, SwarmRestored *restored, SwarmInitCluster *init, char serial[41], GError **error)
+{
+  const SwarmCluster *cluster = swarm_restored_cluster (restored);
+  SwarmMembership *membership = self->membership;
+  SwarmAuthority authority = { self->crypto, self->clock, self->random };
+  SwarmAuthorityState state = { .root_cert_pem = cluster->root_ca->cert, .root_key_pem = cluster->root_ca->key };
+  g_autofree char *csr = NULL;
+  g_auto (SwarmIssued) issued = { 0 };
+  if (state.root_key_pem == NULL) {
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION,
+                         "the backup does not hold the root's key, which is kept elsewhere: no certificate can be issued here");
+    return FALSE;
+  }
+  membership->node = swarm_random_id (self->random);
+  membership->cluster = state.cluster = swarm_random_id (self->random);
+  membership->manager = TRUE;
+  membership->epoch = cluster->epoch + 1;
+  membership->root_cert = g_strdup (cluster->root_ca->cert);
+  swarm_membership_make_keys (membership, self->random);
+  if ((membership->key = swarm_cert_create_key (error)) == NULL || (csr = swarm_cert_create_csr (membership->key, error)) == NULL
+      || !swarm_authority_issue (&authority, &state, &membership->node, SWARM_PEER_MANAGER, csr, &issued, error))
+    return FALSE;
+  membership->cert = g_steal_pointer (&issued.cert_pem);
+  g_strlcpy (serial, issued.info.peer.serial, 41);
+  *init = (SwarmInitCluster){ .cluster = membership->cluster, .node = membership->node, .cert_serial = serial,
+                              .cert_not_after = issued.info.not_after, .addr = membership->advertise, .availability = SWARM_AVAILABILITY_ACTIVE };
+  return TRUE;
+}
+
+static gboolean
+restore_state (SwarmTransfer *transfer, GArray **ret_ops, GError **error)
+{
+  SwarmAgent *self = transfer->agent;
+  SwarmInitCluster init;
+  char serial[41];
+  guint64 index;
+  g_autoptr (SwarmNodeDescription) description = swarm_describe_node (self->hostname, self->config->labels, self->config->things);
+  g_autoptr (SwarmRestored) restored = swarm_restored_open (self->clock, self->random, transfer->state, transfer->header.index, error);
+  if (restored == NULL || !found_anew (self, restored, &init, serial, error))
+    return FALSE;
+  init.description = description;
+  g_autoptr (GBytes) state = swarm_restored_finish (restored, &init, &index, error);
+  if (state == NULL)
+    return FALSE;
+  SwarmConsensusConfig config = { .clock = self->clock, .random = self->random, .disk = self->log_disk, .crypto = self->crypto,
+                                  .key = self->membership->keys->data_key, .key_number = self->membership->keys->data_number,
+                                  .node = self->membership->node, .cluster = self->membership->cluster };
+  *ret_ops = swarm_consensus_make_log (&config, self->membership->advertise, index, state);
+  return TRUE;
+}
+
+static void
+backup_read (GObject *source, GAsyncResult *result, gpointer data)
+{
+  GTask *task = G_TASK (result);
+  SwarmTransfer *transfer = g_task_get_task_data (task);
+  SwarmAgent *self = transfer->agent;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SwarmMembership) membership = swarm_membership_new ();
+  GArray *ops = NULL;
+  gboolean ok = g_task_propagate_boolean (task, &error);
+  if (self == NULL)
+    return;
+  if (ok && (self->membership != NULL || self->job != NULL))
+    error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, "this node became part of a swarm meanwhile");
+  if (error == NULL)
+    membership->listen = swarm_address_listen (transfer->listen != NULL ? transfer->listen : self->config->listen, &error);
+  if (membership->listen != NULL)
+    membership->advertise = swarm_address_advertise (transfer->advertise != NULL ? transfer->advertise : self->config->advertise, membership->listen,
+                                                     NULL, &error);
+  if (membership->advertise == NULL) {
+    restore_fail (transfer, error);
+    return;
+  }
+  g_ptr_array_add (membership->managers, g_strdup (membership->advertise));
+  self->membership = g_steal_pointer (&membership);
+  swarm_api_set_state (self->api, SWARM_LOCAL_PENDING, NULL);
+  if (!restore_state (transfer, &ops, &error)) {
+    take_back (g_object_ref (task), error);
+    return;
+  }
+  g_clear_pointer (&transfer->state, g_bytes_unref);
+  swarm_api_set_identity (self->api, &self->membership->node, &self->membership->cluster, NULL);
+  self->log_disk->submit (self->log_disk, ops, log_written, g_object_ref (task));
+}
+
+void
+swarm_agent_restore (gpointer agent, GVariant *options, SwarmInvocation *invocation)
+{
+  static const char *const allowed[] = { "AdvertiseAddr:s", "ListenAddr:s", NULL };
+  SwarmAgent *self = agent;
+  g_autoptr (GError) error = NULL;
+  SwarmTransfer *transfer = NULL;
+  if (!swarm_agent_may_begin (self, invocation))
+    return;
+  if (swarm_api_check_options (options, allowed, &error) && check_idle (self, &error))
+    transfer = transfer_new (self, invocation, TRUE, &error);
+  if (transfer == NULL) {
+    swarm_invocation_fail (invocation, error);
+    return;
+  }
+  g_variant_lookup (options, "ListenAddr", "s", &transfer->listen);
+  g_variant_lookup (options, "AdvertiseAddr", "s", &transfer->advertise);
+  transfer_start (transfer, backup_read);
+}
