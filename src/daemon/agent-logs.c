@@ -17,6 +17,7 @@
 #define TAILED_PER_STREAM 64 /* each has a reader of its own */
 #define STREAMS_PER_NODE 16
 #define MAX_SESSIONS 64
+#define MAX_SESSIONS_UID 16 /* one user shall not keep the others from theirs */
 #define PAGE_BYTES (1024 * 1024)          /* text in one answer of ReadLogs */
 #define PAGE_SOURCES_BYTES (4 * 1024 * 1024) /* what all nodes together may give for it … */
 #define PAGE_SOURCE_MIN (16 * 1024)       /* … but each at least this */
@@ -43,6 +44,7 @@ typedef struct {
 
 struct _LogSession {
   SwarmAgent *agent;
+  guint32 uid; /* who reads; of one that reads through another manager only that manager is known */
   SwarmId service;
   char *service_name;
   gboolean follow;
@@ -149,15 +151,29 @@ swarm_agent_logs_follow_lead (SwarmAgent *self)
   }
 }
 
+static guint
+count_sessions (SwarmAgent *agent, guint32 uid)
+{
+  guint n = 0;
+  for (guint i = 0; i < agent->log_sessions->len; i++)
+    n += ((LogSession *) agent->log_sessions->pdata[i])->uid == uid;
+  return n;
+}
+
 static LogSession *
-session_new (SwarmAgent *agent, const SwarmService *service, GError **error)
+session_new (SwarmAgent *agent, const SwarmService *service, const SwarmCaller *caller, GError **error)
 {
   if (agent->log_sessions->len >= MAX_SESSIONS) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "logs are read %u times at once on this manager already", MAX_SESSIONS);
     return NULL;
   }
+  if (caller->on_bus && count_sessions (agent, caller->uid) >= MAX_SESSIONS_UID) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "you read logs %u times at once on this manager already", MAX_SESSIONS_UID);
+    return NULL;
+  }
   LogSession *self = g_new0 (LogSession, 1);
   self->agent = agent;
+  self->uid = caller->on_bus ? caller->uid : G_MAXUINT32;
   self->page_of.until = G_MAXUINT64;
   self->page_of.max_bytes = PAGE_BYTES;
   g_ptr_array_add (agent->log_sessions, self);
@@ -287,12 +303,24 @@ limit_page_source (Source *source)
 }
 
 static void
+warn_missing (LogSession *self, const char *hostname, const char *reason)
+{
+  g_string_append_printf (self->buffer,
+                          "0 - %s 2 %s.0 warning: incomplete log stream. some logs could not be retrieved for the following reasons: "
+                          "node %s %s\n",
+                          hostname, self->service_name, hostname, reason);
+}
+
+static void
 source_data (GBytes *chunk, const GError *error, gpointer data)
 {
   Source *source = data;
   LogSession *self = source->owner;
   if (chunk == NULL) {
+    g_autofree char *reason = error != NULL ? g_strdup_printf ("says: %s", error->message) : NULL;
     source->ended = TRUE;
+    if (reason != NULL)
+      warn_missing (self, source->hostname, g_strdelimit (reason, "\r\n", ' ')); /* one line, whatever the node says */
     session_flush (self);
     return;
   }
@@ -311,15 +339,6 @@ source_data (GBytes *chunk, const GError *error, gpointer data)
   if (self->page != NULL)
     limit_page_source (source);
   session_flush (self);
-}
-
-static void
-warn_missing (LogSession *self, const char *hostname, const char *reason)
-{
-  g_string_append_printf (self->buffer,
-                          "0 - %s 2 %s.0 warning: incomplete log stream. some logs could not be retrieved for the following reasons: "
-                          "node %s %s\n",
-                          hostname, self->service_name, hostname, reason);
 }
 
 static void
@@ -543,7 +562,7 @@ static void
 open_pipe (SwarmAgent *self, const SwarmService *service, GVariant *options, const SwarmId *leader, SwarmInvocation *invocation)
 {
   g_autoptr (GError) error = NULL;
-  LogSession *session = session_new (self, service, &error);
+  LogSession *session = session_new (self, service, swarm_invocation_caller (invocation), &error);
   int fds[2];
   if (session == NULL || !parse_options (session, options, &error) || !g_unix_open_pipe (fds, FD_CLOEXEC, &error)) {
     swarm_invocation_fail (invocation, error);
@@ -616,7 +635,7 @@ swarm_agent_read_logs (gpointer agent, SwarmService *service, const char *cursor
 {
   SwarmAgent *self = agent;
   g_autoptr (GError) error = NULL;
-  LogSession *session = session_new (self, service, &error);
+  LogSession *session = session_new (self, service, swarm_invocation_caller (invocation), &error);
   if (session == NULL) {
     swarm_invocation_fail (invocation, error);
     return;
@@ -661,7 +680,7 @@ swarm_agent_stream_logs (gpointer agent, SwarmInvocation *invocation)
     swarm_invocation_fail_literal (invocation, SWARM_ERROR_NOT_FOUND, "no such service here");
     return;
   }
-  LogSession *session = session_new (self, service, &error);
+  LogSession *session = session_new (self, service, swarm_invocation_caller (invocation), &error);
   if (session == NULL || !parse_options (session, options, &error)) {
     swarm_invocation_fail (invocation, error);
     if (session != NULL)

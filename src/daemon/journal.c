@@ -11,6 +11,7 @@
 
 #define MAX_TASKS 256
 #define MAX_CHILDREN 64
+#define MAX_CHILDREN_ALL 256 /* of all who read logs on this node */
 #define MAX_FIELD (1024 * 1024)
 #define READ_BYTES (64 * 1024)
 
@@ -39,10 +40,13 @@ struct _Reading {
 
 /* ---- the end ---- */
 
+static guint n_children;
+
 static void
 child_free (gpointer data)
 {
   Child *child = data;
+  n_children--;
   if (child->source != 0)
     g_source_remove (child->source);
   if (child->pid != 0)
@@ -252,6 +256,10 @@ spawn (Reading *self, GPtrArray *matches, guint tail, guint64 since, gboolean fo
   g_autoptr (GPtrArray) argv = g_ptr_array_new_with_free_func (g_free);
   GPid pid;
   int fd;
+  if (n_children >= MAX_CHILDREN_ALL) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "%u logs are read on this node already", n_children);
+    return FALSE;
+  }
   g_ptr_array_add (argv, g_strdup ("journalctl"));
   g_ptr_array_add (argv, g_strdup ("--quiet"));
   g_ptr_array_add (argv, g_strdup ("--output=export"));
@@ -275,6 +283,7 @@ spawn (Reading *self, GPtrArray *matches, guint tail, guint64 since, gboolean fo
     return FALSE;
   g_unix_set_fd_nonblocking (fd, TRUE, NULL);
   Child *child = g_new0 (Child, 1);
+  n_children++;
   child->owner = self;
   child->pid = pid;
   child->fd = fd;
