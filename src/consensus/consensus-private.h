@@ -82,6 +82,7 @@ struct _SwarmConsensus {
   guint64 echo_from, echo_term;
   gint64 started_at;
   gint64 heard_leader; /* boottime */
+  guint64 leader_commit; /* as it told when it was heard */
   gint64 current_at;   /* boottime: see swarm_consensus_current_at(), but while it leads */
 
   SwarmTimer *raft_timer;

@@ -115,6 +115,9 @@ gboolean swarm_consensus_has_lease (SwarmConsensus *self);
 /* Boottime µs when this member last knew that what it has is current: as leader, when a majority confirmed that; else when it heard from the
  * leader. 0: not since its start. */
 gint64 swarm_consensus_current_at (SwarmConsensus *self);
+/* Everything that the leader had committed when it was last heard, a moment ago, is applied here. FALSE: the state is one of the past, and not to be
+ * judged by. */
+gboolean swarm_consensus_is_current (SwarmConsensus *self);
 /* Any member: done once @index is applied here (a client reads its own writes), TIMED_OUT after @timeout_us. */
 void swarm_consensus_wait (SwarmConsensus *self, guint64 index, gint64 timeout_us, SwarmConsensusDoneFunc done, gpointer data);
 

@@ -7,6 +7,8 @@
 #define MAX_PEERS 256
 /* A standby that hears of no leader for so long asks whether it is still a member. */
 #define PROBE_US (2 * G_USEC_PER_SEC)
+/* What was heard of the leader so long ago says nothing of now. */
+#define CURRENT_US (2 * G_USEC_PER_SEC)
 /* A lease ends this much (of 16) before the election timeout: clocks run at slightly different speeds. */
 #define LEASE_SIXTEENTHS 13
 
@@ -273,6 +275,7 @@ receive_append (SwarmConsensus *self, Message *message, const SwarmId *from)
     self->echo_from = message->from;
     self->echo_term = args->term;
     self->heard_leader = self->current_at = boottime (self);
+    self->leader_commit = args->leader_commit;
   }
   do {
     guint end = MIN (start + 1, n);
@@ -484,4 +487,13 @@ gint64
 swarm_consensus_current_at (SwarmConsensus *self)
 {
   return raft_leads (self) ? MAX (traffic_confirmed_at (self), self->current_at) : self->current_at;
+}
+
+gboolean
+swarm_consensus_is_current (SwarmConsensus *self)
+{
+  if (is_ready_leader (self))
+    return TRUE;
+  return is_running (self) && raft_state (&self->raft) == RAFT_FOLLOWER && boottime (self) - self->current_at < CURRENT_US
+         && self->applied >= self->leader_commit;
 }

@@ -68,13 +68,16 @@ is_own (SwarmAgent *self, const SwarmId *node)
   return self->membership != NULL && swarm_id_equal (node, &self->membership->node);
 }
 
-/* Nobody was found who answers for the cluster. */
+/* Nobody was found who answers for the cluster, or this node is no manager any more. */
 static void
 relay_give_up (Relay *relay)
 {
+  g_autoptr (GError) demoted = relay->agent->stack == NULL ? swarm_api_not_manager_error (relay->agent->api) : NULL;
   if (relay->unsure)
     swarm_invocation_fail_literal (relay->invocation, SWARM_ERROR_UNKNOWN,
                                    "The leader was lost before its answer came: the change may have been made or not.");
+  else if (demoted != NULL)
+    swarm_invocation_fail (relay->invocation, demoted);
   else
     swarm_invocation_fail_literal (relay->invocation, SWARM_ERROR_NO_QUORUM, SWARM_NO_LEADER_TEXT);
   relay_free (relay);
@@ -130,11 +133,13 @@ relay_caught_up (guint64 index, const GError *error, gpointer data)
   relay_free (relay);
 }
 
-/* What the leader says when it does not know, or can know no more, whether the change was made: that it lost its lead, or stops. */
+/* What the leader says when it does not know, or can know no more, whether the change was made: that it lost its lead, or stops; or that this manager
+ * was demoted, and the connection is cut. (That the user may do it was judged here.) */
 static gboolean
 is_lost (const GError *error)
 {
-  static const int codes[] = { SWARM_ERROR_TIMED_OUT, SWARM_ERROR_UNAVAILABLE, SWARM_ERROR_UNKNOWN, SWARM_ERROR_CANCELLED };
+  static const int codes[] = { SWARM_ERROR_TIMED_OUT, SWARM_ERROR_UNAVAILABLE, SWARM_ERROR_UNKNOWN, SWARM_ERROR_CANCELLED,
+                               SWARM_ERROR_ACCESS_DENIED };
   for (guint i = 0; i < G_N_ELEMENTS (codes); i++)
     if (g_error_matches (error, SWARM_ERROR, codes[i]))
       return TRUE;

@@ -60,6 +60,9 @@ store_event (const SwarmEvent *event, gpointer data)
   gboolean removed = event->event == SWARM_EVENT_REMOVE;
   if ((!removed && event->event != SWARM_EVENT_UPDATE) || event->kind != SWARM_KIND_NODE)
     return;
+  /* What is caught up with is the past: who was demoted then may be a manager by now. Each call is checked besides. */
+  if (!swarm_consensus_is_current (swarm_stack_consensus (self->stack)))
+    return;
   const SwarmId *node = &SWARM_OBJECT (event->object)->id;
   if (swarm_id_equal (node, &self->membership->node) || (!removed && !(is_manager (event->previous) && !is_manager (event->object))))
     return;

@@ -490,6 +490,35 @@ test_message_size (void)
   g_assert_cmpstr (g->members[1].state->str, ==, g->members[0].state->str);
 }
 
+/* Whoever was away does not take what it catches up with for the present. */
+static void
+test_current (void)
+{
+  g_autoptr (Group) g = group_new (3);
+  Member *m = g->members;
+  gboolean seen_behind = FALSE;
+
+  g_assert_true (m[0].leads);
+  run (g, 500 * MS);
+  for (guint i = 0; i < 3; i++)
+    g_assert_true (swarm_consensus_is_current (m[i].consensus));
+  cut_off (g, 1, TRUE);
+  for (guint i = 0; i < 200; i++)
+    propose_fine (g, "x");
+  run (g, 3 * SECOND);
+  g_assert_false (swarm_consensus_is_current (m[1].consensus));
+  g_assert_true (swarm_consensus_is_current (m[2].consensus));
+  guint64 missed = m[0].applied;
+  cut_off (g, 1, FALSE);
+  for (guint i = 0; i < 20000 && !swarm_consensus_is_current (m[1].consensus); i++) {
+    seen_behind |= !swarm_id_is_nil (&m[1].leader) && m[1].applied < missed;
+    run (g, MS / 10);
+  }
+  g_assert_true (swarm_consensus_is_current (m[1].consensus));
+  g_assert_true (seen_behind);
+  g_assert_cmpuint (m[1].applied, >=, missed);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -507,6 +536,7 @@ main (int argc, char **argv)
   g_test_add_func ("/consensus-group/transfer-fails", test_transfer_fails);
   g_test_add_func ("/consensus-group/transfer-under-load", test_transfer_under_load);
   g_test_add_func ("/consensus-group/lease", test_lease);
+  g_test_add_func ("/consensus-group/current", test_current);
   g_test_add_func ("/consensus-group/barrier", test_barrier);
   g_test_add_func ("/consensus-group/wait", test_wait);
   g_test_add_func ("/consensus-group/bytes", test_bytes);
