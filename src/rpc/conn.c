@@ -387,6 +387,7 @@ static void
 conn_read (SwarmConn *self)
 {
   guint8 buffer[RECORD_SIZE];
+  gboolean waits = FALSE; /* for the rest of a record: only the descriptor tells when it is there */
 
   conn_begin_turn (self);
   conn_feed_rest (self);
@@ -399,13 +400,14 @@ conn_read (SwarmConn *self)
       kind = SSL_get_error (self->ssl, n);
       if (kind != SSL_ERROR_WANT_READ && kind != SSL_ERROR_WANT_WRITE)
         conn_break_tls (self, n);
+      waits = TRUE;
       break;
     }
     conn_feed (self, buffer, n);
   }
   self->pool->spent_us += conn_turn_us (self);
   /* What OpenSSL has read ahead does not make the descriptor ready. */
-  if (!self->closed && !self->broken && (self->rest != NULL || SSL_has_pending (self->ssl)))
+  if (!self->closed && !self->broken && (self->rest != NULL || (!waits && SSL_has_pending (self->ssl))))
     swarm_fd_source_again (self->source);
 }
 
