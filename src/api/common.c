@@ -24,7 +24,7 @@ swarm_api_not_manager_error (SwarmApi *self)
            "Please run this command on a manager node or promote the current node to a manager.";
   else
     text = "This node is not a swarm manager. Manager is being prepared or has trouble connecting to the cluster.";
-  if (self->state == SWARM_LOCAL_ERROR && self->error != NULL) /* a full or damaged disk: say so where it is noticed */
+  if (self->state != SWARM_LOCAL_ACTIVE && self->error != NULL) /* a wrong clock, an expired certificate, a full or damaged disk: say so where it is noticed */
     return g_error_new (SWARM_ERROR, SWARM_ERROR_NOT_MANAGER, "%s This node says: %s", text, self->error);
   return g_error_new_literal (SWARM_ERROR, SWARM_ERROR_NOT_MANAGER, text);
 }

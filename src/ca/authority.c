@@ -155,7 +155,7 @@ swarm_authority_join (SwarmAuthority *self, const SwarmAuthorityState *state, co
 static gboolean
 refuse_renewal (const SwarmPeer *peer, const char *reason, GError **error)
 {
-  g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "cannot renew the certificate of node %s: %s",
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, SWARM_RENEWAL_REFUSED " %s: %s",
                swarm_id_string (&peer->node).str, reason);
   return FALSE;
 }

@@ -10,6 +10,9 @@
 #define SWARM_AUTHORITY_MIN_VALIDITY_US (G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC)
 #define SWARM_AUTHORITY_BACKDATE_US (G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC)
 
+/* The beginning of each refusal of swarm_authority_renew(). */
+#define SWARM_RENEWAL_REFUSED "cannot renew the certificate of node"
+
 /* What the store knows about the CA. All borrowed. */
 typedef struct {
   SwarmId cluster;

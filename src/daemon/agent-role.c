@@ -7,6 +7,7 @@
 #include "ca/cert.h"
 #include "daemon/agent-private.h"
 #include "daemon/decisions.h"
+#include <string.h>
 
 #define CALL_TIMEOUT_US (10 * G_USEC_PER_SEC)
 #define REFUSED_RETRY_US (60 * G_USEC_PER_SEC)
@@ -164,8 +165,9 @@ static void
 tell_refused (SwarmAgent *self, const GError *error)
 {
   SwarmCertInfo info;
-  if (!g_error_matches (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED) || !swarm_cert_parse (self->membership->cert, &info, NULL)
-      || swarm_clock_now (self->clock) < info.not_after)
+  /* Not what we make of the manager's own certificate: its clock, or ours, or it is late itself. */
+  if (!g_error_matches (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED) || strstr (error->message, SWARM_RENEWAL_REFUSED) == NULL
+      || !swarm_cert_parse (self->membership->cert, &info, NULL) || swarm_clock_now (self->clock) < info.not_after)
     return;
   g_autofree char *text = g_strdup_printf ("Swarm certificates have expired. To replace them, leave the swarm and join again. The manager says: %s",
                                            error->message);
@@ -275,7 +277,8 @@ change_role (gpointer data)
   }
   if (own && self->stack != NULL)
     g_ptr_array_add (managers, self->membership->advertise);
-  swarm_oneshot_call_any (swarm_rpc_transport (self->rpc), managers, "org.swarmagent1.CA", "Renew", g_variant_new ("(s)", csr), "(ss)", CALL_TIMEOUT_US, renewed,
+  /* Itself it asks in place: its own certificate may be what nobody believes any more. */
+  swarm_oneshot_call_any (&self->transport, managers, "org.swarmagent1.CA", "Renew", g_variant_new ("(s)", csr), "(ss)", CALL_TIMEOUT_US, renewed,
                           role_call_new (self));
   return G_SOURCE_REMOVE;
 }

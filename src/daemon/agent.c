@@ -117,6 +117,10 @@ swarm_agent_update_status (SwarmAgent *self)
     swarm_notify_status ("Locked: waits for `swarmctl unlock`");
     return;
   }
+  if (self->api->state == SWARM_LOCAL_PENDING && self->api->error != NULL) {
+    swarm_notify_status ("%s", self->api->error);
+    return;
+  }
   if (self->worker != NULL)
     swarm_worker_get_status (self->worker, &worker);
   const char *session = worker.session == SWARM_SESSION_REGISTERED ? "session open" : "looking for the leader";

@@ -10,6 +10,8 @@
 #   deaf SECONDS       the same, but no answer is read
 #   slow-hello         says its Hello a byte a second
 #   guess SECONDS      asks for a certificate with made-up tokens, over and over (NOCERT=1)
+#   renew FILE         asks for its next certificate with the request in FILE, and prints it; CERT=… KEY=…: shows these
+#   issue FILE         asks to be let in with the request in FILE and the token in $TOKEN
 # NOCERT=1: shows no certificate.
 # Prints "reply" or "error NAME: TEXT" or "closed".
 use strict;
@@ -59,7 +61,8 @@ sub call { # INTERFACE MEMBER SIGNATURE BODY
 }
 
 my $node = '/var/lib/swarm-agent/node';
-my $own = $ENV{NOCERT} ? '' : "-cert $node/node.crt -key $node/node.key";
+my ($own_cert, $own_key) = ($ENV{CERT} // "$node/node.crt", $ENV{KEY} // "$node/node.key");
+my $own = $ENV{NOCERT} ? '' : "-cert $own_cert -key $own_key";
 my $pid = open2(my $from, my $to, 'sh', '-c', "exec openssl s_client -quiet -verify_quiet -connect $address $own 2> /dev/null");
 END { kill 'TERM', $pid if $pid }
 binmode $_ for $from, $to;
@@ -162,6 +165,15 @@ if ($case eq 'flood' || $case eq 'deaf') {
     pad($body, 8);
     print $to call('Dispatcher', 'UpdateTaskStatus', 'aya(ayay)', $body . $struct);
     print answer() =~ /(task [ -~]+)/ ? "refused: $1\n" : "taken\n";
+    exit 0;
+} elsif ($case eq 'renew' || $case eq 'issue') {
+    open my $file, '<', $id or die "$id: $!\n";
+    my $request = do { local $/; <$file> };
+    my $body = '';
+    put_string($body, $_) for $request, $case eq 'issue' ? ($ENV{TOKEN}, 'active', '') : ();
+    print $to call('CA', $case eq 'renew' ? 'Renew' : 'Issue', $case eq 'renew' ? 's' : 'ssss', $body);
+    my ($cert) = answer() =~ /(-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n)/s;
+    print $cert // "no certificate\n";
     exit 0;
 } else {
     die "no such case: $case\n";
