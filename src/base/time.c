@@ -118,11 +118,13 @@ swarm_clock_difference_text (gint64 us)
     { 60, 60, 1, "min", "s" },
   };
   guint64 size = us < 0 ? -(guint64) us : (guint64) us;
-  gint64 seconds = (gint64) (size / G_USEC_PER_SEC);
 
-  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    guint64 unit = (guint64) rows[i].small * G_USEC_PER_SEC;
+    gint64 seconds = (gint64) ((size + unit / 2) / unit) * rows[i].small; /* to the nearest */
     if (seconds >= rows[i].from)
       return g_strdup_printf ("%" G_GINT64_FORMAT " %s %" G_GINT64_FORMAT " %s", seconds / rows[i].large, rows[i].large_unit,
                               seconds % rows[i].large / rows[i].small, rows[i].small_unit);
+  }
   return g_strdup_printf ("%.1f s", size / (double) G_USEC_PER_SEC);
 }

@@ -468,6 +468,30 @@ test_link_stream_broken (void)
   pair_done (&pair);
 }
 
+static void
+test_clock_difference (void)
+{
+  static const struct {
+    gint64 us;
+    const char *text;
+  } rows[] = {
+    { 0, "0.0 s" },
+    { 1250000, "1.2 s" },
+    { -59400000, "59.4 s" },
+    { 59600000, "1 min 0 s" },
+    { G_GINT64_CONSTANT (-1799900000), "30 min 0 s" },
+    { G_GINT64_CONSTANT (5399000000), "1 h 30 min" },
+    { G_GINT64_CONSTANT (-172800000000), "2 days 0 h" },
+    { G_GINT64_CONSTANT (100000000000), "27 h 47 min" },
+    { G_GINT64_CONSTANT (90) * 86400 * 1000000 - 1, "90 days 0 h" },
+    { G_MININT64, "106751991 days 4 h" },
+  };
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autofree char *text = swarm_clock_difference_text (rows[i].us);
+    g_assert_cmpstr (text, ==, rows[i].text);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -487,5 +511,6 @@ main (int argc, char **argv)
   g_test_add_func ("/base/link/timeout-and-close", test_link_timeout_and_close);
   g_test_add_func ("/base/link/stream", test_link_stream);
   g_test_add_func ("/base/link/stream-broken", test_link_stream_broken);
+  g_test_add_func ("/base/clock-difference", test_clock_difference);
   return g_test_run ();
 }
