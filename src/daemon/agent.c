@@ -67,6 +67,7 @@ swarm_agent_free (SwarmAgent *self)
     g_source_remove (self->idle_source);
   if (self->role_source != 0)
     g_source_remove (self->role_source);
+  self->role_source = 0;
   if (self->relay_source != 0)
     g_source_remove (self->relay_source);
   if (self->teardown_source != 0)
