@@ -347,6 +347,58 @@ test_loaded (Fixture *f, gconstpointer data)
   raft_log_free (log);
 }
 
+/* The end of one file did not reach the disk, though the next one did: nothing of it was acknowledged, and the log ends there. */
+static void
+test_lost_between_files (Fixture *f, gconstpointer data)
+{
+  for (guint i = 0; i < 6; i++) {
+    guint file = 1 + i / 2;
+    RaftLog *log = raft_log_new (&f->seal, 300);
+    g_autoptr (GBytes) text = g_bytes_new_static ("some entry of the log", 21);
+    g_autoptr (GError) error = NULL;
+    LogEntry entry = { 1, RAFT_COMMAND, text };
+    GArray *ops = swarm_disk_ops_new ();
+    g_autofree char *name = g_strdup_printf ("log-%010u", file);
+
+    tear_down (f, NULL);
+    set_up (f, NULL);
+    for (guint64 at = 1; at <= 14; at++)
+      raft_log_append (log, at, &entry, 1, ops); /* never told that any of it is synced */
+    submit (f, ops);
+    g_assert_cmpuint (log->segments->len, >=, 4);
+    const LogSegment *segment = &g_array_index (log->segments, LogSegment, file - 1);
+    guint64 last = segment->last, record = (segment->size - FILE_HEADER_SIZE) / (segment->last - segment->first + 1);
+    raft_log_free (log);
+    sim_disk_cut (f->disk, name, (guint64) sim_disk_size (f->disk, name) - (i % 2 == 0 ? 20 : record));
+    log = load (f, &error);
+    g_assert_no_error (error);
+    g_assert_cmpuint (raft_log_last (log), ==, last - 1);
+    g_assert_cmpuint (log->segments->len, ==, file);
+    append (f, log, last, 2, 3);
+    RaftLog *back = load (f, &error);
+    g_assert_no_error (error);
+    assert_same (log, back);
+    raft_log_free (log);
+    raft_log_free (back);
+  }
+}
+
+/* The same, but it had been synced: what is missing was acknowledged. */
+static void
+test_lost_acknowledged (Fixture *f, gconstpointer data)
+{
+  RaftLog *log = raft_log_new (&f->seal, 300);
+  g_autoptr (GError) error = NULL;
+
+  append (f, log, 1, 1, 1);
+  for (guint64 i = 2; i <= 14; i++)
+    append (f, log, i, 1, 1);
+  raft_log_free (log);
+  sim_disk_cut (f->disk, "log-0000000001", sim_disk_size (f->disk, "log-0000000001") - 20);
+  g_assert_null (load (f, &error));
+  g_assert_nonnull (strstr (error->message, "log-0000000001"));
+}
+
 static void
 test_fit (Fixture *f, gconstpointer data)
 {
@@ -409,6 +461,8 @@ main (int argc, char **argv)
   TEST ("/consensus-files/keys", test_keys);
   TEST ("/consensus-files/highest-mark", test_highest_mark);
   TEST ("/consensus-files/loaded", test_loaded);
+  TEST ("/consensus-files/lost-between-files", test_lost_between_files);
+  TEST ("/consensus-files/lost-acknowledged", test_lost_acknowledged);
   TEST ("/consensus-files/fit", test_fit);
   TEST ("/consensus-files/gap", test_gap);
   return g_test_run ();
