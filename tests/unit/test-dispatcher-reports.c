@@ -35,6 +35,29 @@ test_silent_since (void)
   g_assert_cmpint (tame_node (host)->status->silent_since, ==, 0);
 }
 
+/* A host that goes down and tries too often before it is gone has still said that it goes. */
+static void
+test_shutdown_stays (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  for (guint i = 0; i < 2; i++) {
+    tame_connect (node);
+    brain_run (brain, 20 * MS);
+  }
+  tame_goodbye (node, TRUE);
+  brain_run (brain, 20 * MS);
+  g_assert_cmpint (tame_node (node)->status->state, ==, SWARM_NODE_DOWN);
+  g_autofree char *text = g_strdup (tame_node (node)->status->text);
+  tame_connect (node);
+  brain_run (brain, 20 * MS);
+  g_assert_nonnull (node->register_error);
+  brain_run (brain, 20 * SECOND);
+  g_assert_cmpint (tame_node (node)->status->state, ==, SWARM_NODE_DOWN);
+  g_assert_cmpstr (tame_node (node)->status->text, ==, text);
+  g_assert_cmpint (tame_node (node)->status->silent_since, ==, 0);
+}
+
 /* ---- tasks ---- */
 
 typedef struct {
@@ -181,6 +204,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/dispatcher-reports/silent-since", test_silent_since);
+  g_test_add_func ("/dispatcher-reports/shutdown-stays", test_shutdown_stays);
   g_test_add_func ("/dispatcher-reports/details", test_details);
   g_test_add_func ("/dispatcher-reports/reports-meet", test_reports_meet);
   g_test_add_func ("/dispatcher-reports/leader-ends", test_leader_ends);
