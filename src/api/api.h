@@ -48,6 +48,7 @@ typedef struct {
   /* Wire calls that concern membership; answer the invocation. */
   void (*consensus_message) (gpointer agent, const SwarmPeer *peer, GVariant *args);
   void (*consensus_join) (gpointer agent, SwarmInvocation *invocation);
+  void (*manager_moved) (gpointer agent, SwarmInvocation *invocation);
   void (*relay) (gpointer agent, SwarmInvocation *invocation);
   /* Wall clock µs of the moment up to which this manager knows the cluster, while it knows no leader; 0: it answers with what is current. */
   gint64 (*stale_since) (gpointer agent);

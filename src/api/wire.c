@@ -268,11 +268,21 @@ consensus_join (SwarmInvocation *invocation, gpointer object, GVariant *args)
     self->hooks->consensus_join (self->agent, invocation);
 }
 
+static void
+consensus_moved (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  if (swarm_api_need_manager (self, invocation))
+    self->hooks->manager_moved (self->agent, invocation);
+}
+
 static const SwarmBusMethod consensus_methods[] = {
   { "Message", "ay:message", NULL, consensus_message, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MANAGER, .doc = "One message of the consensus engine." },
   { "Join", "s:addr ay:node u:feature_level", "t:raft_id a(ays):members", consensus_join, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE,
     .doc = "Adds the calling node, which has a manager's certificate, as standby, and as voter once it has caught up. node is empty but "
            "where a manager that does not lead passes the call on." },
+  { "Moved", "s:addr ay:node", NULL, consensus_moved, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE,
+    .doc = "The calling manager has another address; node as in Join." },
   { NULL },
 };
 const SwarmBusInterface swarm_api_consensus_interface = { "org.swarmagent1.Consensus", consensus_methods, NULL, NULL, "The replicated log." };

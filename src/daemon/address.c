@@ -98,6 +98,19 @@ own_addresses (const char *interface)
   return list;
 }
 
+gboolean
+swarm_address_is_own (const char *host)
+{
+  g_autoptr (GPtrArray) all = own_addresses (NULL), loopback = own_addresses ("lo");
+  for (guint i = 0; i < all->len; i++)
+    if (strcmp (((OwnAddress *) all->pdata[i])->address, host) == 0)
+      return TRUE;
+  for (guint i = 0; i < loopback->len; i++)
+    if (strcmp (((OwnAddress *) loopback->pdata[i])->address, host) == 0)
+      return TRUE;
+  return FALSE;
+}
+
 static gboolean
 is_v4 (const OwnAddress *own)
 {
@@ -189,6 +202,14 @@ local_towards (const char *host)
     return NULL;
   const void *raw = address.ss_family == AF_INET ? (const void *) &v4->sin_addr : (const void *) &v6->sin6_addr;
   return g_strdup (inet_ntop (address.ss_family, raw, text, sizeof text));
+}
+
+char *
+swarm_address_towards (const char *remote)
+{
+  g_autofree char *host = NULL;
+  guint port;
+  return swarm_address_split (remote, SWARM_DEFAULT_PORT, &host, &port, NULL) ? local_towards (host) : NULL;
 }
 
 char *

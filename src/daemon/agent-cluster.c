@@ -404,6 +404,10 @@ new_membership (SwarmAgent *self, const char *listen, const char *advertise, con
   if (membership->listen == NULL)
     return NULL;
   membership->advertise = swarm_address_advertise (advertise != NULL ? advertise : self->config->advertise, membership->listen, towards, error);
+  g_autofree char *host = NULL;
+  guint port;
+  membership->own_address = membership->advertise != NULL && swarm_address_split (membership->advertise, SWARM_DEFAULT_PORT, &host, &port, NULL)
+                            && swarm_address_is_own (host);
   return membership->advertise != NULL ? g_steal_pointer (&membership) : NULL;
 }
 

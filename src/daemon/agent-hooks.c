@@ -32,12 +32,15 @@ forward_to (SwarmAgent *self, const SwarmId *leader, SwarmInvocation *invocation
   const SwarmPeer *peer = &swarm_invocation_caller (invocation)->peer;
   const char *member = swarm_invocation_method (invocation)->name;
   g_autoptr (GVariant) args = g_variant_ref (swarm_invocation_args (invocation));
-  if (strcmp (member, "Join") == 0 || strcmp (member, "Withdraw") == 0) {
+  if (strcmp (member, "Join") == 0 || strcmp (member, "Withdraw") == 0 || strcmp (member, "Moved") == 0) {
     GVariant *node = g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, peer->node.bytes, sizeof peer->node.bytes, 1);
     GVariant *changed;
     if (strcmp (member, "Join") == 0) {
       g_autoptr (GVariant) addr = g_variant_get_child_value (args, 0), level = g_variant_get_child_value (args, 2);
       changed = g_variant_new ("(@s@ay@u)", addr, node, level);
+    } else if (strcmp (member, "Moved") == 0) {
+      g_autoptr (GVariant) addr = g_variant_get_child_value (args, 0);
+      changed = g_variant_new ("(@s@ay)", addr, node);
     } else
       changed = g_variant_new ("(@ay)", node);
     g_variant_unref (args);
@@ -353,6 +356,7 @@ swarm_agent_hooks (void)
     .local_task = hook_local_task,
     .consensus_message = hook_consensus_message,
     .consensus_join = hook_consensus_join,
+    .manager_moved = swarm_agent_manager_moved,
     .relay = swarm_agent_relay_hook,
     .stale_since = hook_stale_since,
     .stream_logs = swarm_agent_stream_logs,

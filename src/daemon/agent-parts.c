@@ -365,6 +365,7 @@ swarm_agent_start_manager (SwarmAgent *self, gboolean bootstrap, GError **error)
   swarm_api_set_manager (self->api, swarm_stack_store (self->stack), swarm_stack_manager (self->stack));
   swarm_agent_watch_standing (self);
   swarm_agent_watch_keys (self);
+  swarm_agent_tell_address (self);
   update_peers (self);
   return swarm_agent_use_credentials (self, error);
 }
@@ -375,6 +376,7 @@ swarm_agent_stop_manager (SwarmAgent *self)
   if (self->stack != NULL) {
     swarm_agent_unwatch_standing (self);
     swarm_agent_unwatch_keys (self);
+    swarm_agent_forget_address (self);
     swarm_agent_end_logs (self);
   }
   swarm_api_set_manager (self->api, NULL, NULL);
@@ -559,6 +561,7 @@ tell_expired (SwarmAgent *self)
 gboolean
 swarm_agent_start_cluster (SwarmAgent *self, GError **error)
 {
+  swarm_agent_look_at_address (self);
   g_autofree char *host = self->membership->advertise != NULL ? host_of (self->membership->advertise) : NULL;
   swarm_api_set_identity (self->api, &self->membership->node, &self->membership->cluster, host);
   if (!swarm_agent_use_credentials (self, error))

@@ -73,6 +73,8 @@ struct _SwarmAgent {
   guint keys_watch;       /* see agent-keys.c */
   guint keys_source;
   gboolean changing_keys;
+  SwarmTimer *address_timer; /* see agent-address.c */
+  gint64 address_delay;
   SwarmTransfer *transfer; /* see agent-backup.c */
   SwarmRecovery *recovery; /* see agent-recover.c */
   gboolean alone;          /* the log is started as that of the only manager */
@@ -185,6 +187,14 @@ void swarm_agent_external_sign (const SwarmExternalCA *ca, const char *root_cert
                                 SwarmExternalSigned done, gpointer done_data, gpointer agent);
 /* The manager stops: what is under way fails. Before the stack goes. */
 void swarm_agent_end_signings (SwarmAgent *self);
+
+/* ---- agent-address.c: this host came back with another address ---- */
+/* Before the parts start: takes the new address. */
+void swarm_agent_look_at_address (SwarmAgent *self);
+/* The manager's part is up: has the members know its address, in case they do not. */
+void swarm_agent_tell_address (SwarmAgent *self);
+void swarm_agent_forget_address (SwarmAgent *self);
+void swarm_agent_manager_moved (gpointer agent, SwarmInvocation *invocation);
 
 /* ---- agent-backup.c ---- */
 void swarm_agent_backup (gpointer agent, SwarmInvocation *invocation);

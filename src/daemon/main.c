@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "daemon/agent.h"
 #include <malloc.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 int
@@ -14,6 +15,7 @@ main (int argc, char **argv)
   mallopt (M_ARENA_MAX, 1);
   mallopt (M_TRIM_THRESHOLD, 128 * 1024);
   setrlimit (RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+  prctl (PR_SET_DUMPABLE, 0); /* those that go to a program instead of a file do not ask for the limit */
 
   SwarmConfig *config = swarm_config_load (&argc, &argv, &only_print, &error);
   if (config == NULL) {

@@ -90,6 +90,7 @@ parse_conf (SwarmMembership *self, const char *text, GError **error)
   self->manager = g_key_file_get_boolean (conf, GROUP, "Manager", NULL);
   self->raft_id = g_key_file_get_uint64 (conf, GROUP, "RaftId", NULL);
   self->epoch = g_key_file_get_uint64 (conf, GROUP, "Epoch", NULL);
+  self->own_address = g_key_file_get_boolean (conf, GROUP, "OwnAddress", NULL);
   self->listen = g_key_file_get_string (conf, GROUP, "Listen", NULL);
   self->advertise = g_key_file_get_string (conf, GROUP, "Advertise", NULL);
   read_strings (conf, "Managers", self->managers);
@@ -205,6 +206,7 @@ format_conf (const SwarmMembership *self)
   g_key_file_set_boolean (conf, GROUP, "Manager", self->manager);
   g_key_file_set_uint64 (conf, GROUP, "RaftId", self->raft_id);
   g_key_file_set_uint64 (conf, GROUP, "Epoch", self->epoch);
+  g_key_file_set_boolean (conf, GROUP, "OwnAddress", self->own_address);
   g_key_file_set_string (conf, GROUP, "Listen", self->listen != NULL ? self->listen : "");
   g_key_file_set_string (conf, GROUP, "Advertise", self->advertise != NULL ? self->advertise : "");
   g_key_file_set_string_list (conf, GROUP, "Managers", (const char *const *) self->managers->pdata, self->managers->len);

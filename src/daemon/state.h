@@ -16,6 +16,7 @@ typedef struct {
   guint64 raft_id;       /* of this manager's membership; 0: bootstrapped or none yet */
   char *listen;          /* HOST:PORT */
   char *advertise;       /* HOST:PORT that others dial */
+  gboolean own_address;  /* the advertised one was an address of this host */
   GPtrArray *managers;   /* char *: HOST:PORT of managers known last */
   GPtrArray *members;    /* char *: "ID HOST:PORT" of the log's members when this manager joined: its way to them until its log tells */
   char *root_cert;       /* PEM */
