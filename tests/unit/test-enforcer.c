@@ -114,6 +114,35 @@ test_role_and_new_leader (void)
   g_assert_cmpuint (count_running (brain, &web), ==, 1);
 }
 
+static void
+break_log (const SwarmEvent *event, gpointer data)
+{
+  if (event->event == SWARM_EVENT_UPDATE)
+    sim_log_break (((Brain *) data)->log, TRUE);
+}
+
+/* What could not be written at the first try is found again. */
+static void
+test_refused_write (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *n1 = brain_node (brain, "n1");
+  set_label (brain, n1, "zone", "a");
+  brain_run (brain, SECOND);
+  g_autoptr (SwarmServiceSpec) spec = constrained_spec ("web", 1, "node.labels.zone==a");
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 1);
+  guint watch = swarm_store_watch (brain->store, 1 << SWARM_KIND_NODE, break_log, brain);
+  set_label (brain, n1, "zone", "b");
+  brain_run (brain, 200 * MS);
+  swarm_store_unwatch (brain->store, watch);
+  g_assert_cmpuint (count_running (brain, &web), ==, 1); /* nothing can be written */
+  sim_log_break (brain->log, FALSE);
+  brain_run (brain, 500 * MS);
+  g_assert_cmpuint (count_running (brain, &web), ==, 0);
+}
+
 /* Assigned is enough: the node may have begun with it, though it has said nothing yet. */
 static void
 test_assigned_lingers (void)
@@ -331,5 +360,6 @@ main (int argc, char **argv)
   g_test_add_func ("/enforcer/availability", test_availability);
   g_test_add_func ("/enforcer/race", test_race);
   g_test_add_func ("/enforcer/assigned-lingers", test_assigned_lingers);
+  g_test_add_func ("/enforcer/refused-write", test_refused_write);
   return g_test_run ();
 }

@@ -428,6 +428,33 @@ test_history_and_clocks (void)
   g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 5);
 }
 
+/* A new iteration: what is left of the old one counts among those at once, and no more than that. */
+static void
+test_room_beside_the_old (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  node->stubborn = TRUE;
+  g_autoptr (SwarmServiceSpec) spec = job_spec (4, 6);
+  SwarmId job = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  for (guint i = 0; i < 5; i++)
+    end_task (brain, running_task (brain, &job), SWARM_TASK_COMPLETE);
+  g_assert_cmpuint (status_of (brain, &job).running, ==, 1);
+  swarm_string_set (&spec->task->container->image, "nginx:2");
+  g_assert_true (brain_update (brain, &job, spec, NULL));
+  brain_run (brain, SECOND);
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (brain->store, &job);
+  guint old = 0, begun = 0;
+  for (guint i = 0; i < tasks->len; i++) {
+    const SwarmTask *task = g_ptr_array_index (tasks, i);
+    old += task->job_iteration == 0 && task->status->state == SWARM_TASK_RUNNING;
+    begun += task->job_iteration == 1 && task->status->state == SWARM_TASK_RUNNING;
+  }
+  g_assert_cmpuint (old, ==, 1);
+  g_assert_cmpuint (begun, ==, 3);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -444,5 +471,6 @@ main (int argc, char **argv)
   g_test_add_func ("/jobs/replicated/many-slots", test_many_slots);
   g_test_add_func ("/jobs/global/nodes", test_global);
   g_test_add_func ("/jobs/global/failure", test_global_failure);
+  g_test_add_func ("/jobs/room-beside-the-old", test_room_beside_the_old);
   return g_test_run ();
 }
