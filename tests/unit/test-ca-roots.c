@@ -6,6 +6,8 @@
 #include "ca/authority.h"
 #include "ca/cert.h"
 #include "ca/crypto.h"
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <string.h>
 
 #define HOUR_US (G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC)
@@ -173,6 +175,59 @@ test_keys (Fixture *f, gconstpointer unused)
   g_assert_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
 }
 
+static X509 *
+read_cert (const char *pem)
+{
+  BIO *bio = BIO_new_mem_buf (pem, -1);
+  X509 *cert = PEM_read_bio_X509 (bio, NULL, NULL, NULL);
+  BIO_free (bio);
+  g_assert_nonnull (cert);
+  return cert;
+}
+
+static void
+assert_names (X509 *cert, const char *subject, const char *issuer)
+{
+  char text[300];
+  g_assert_true (g_str_has_prefix (X509_NAME_oneline (X509_get_subject_name (cert), text, sizeof text), subject));
+  g_assert_cmpstr (X509_NAME_oneline (X509_get_issuer_name (cert), text, sizeof text), ==, issuer);
+  g_assert_cmpint (X509_get_version (cert), ==, X509_VERSION_3);
+}
+
+/* What each kind of certificate may be used for. */
+static void
+test_extensions (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *between_pem = cross (f, 0, 1);
+  g_auto (SwarmIssued) issued = { 0 };
+  issue (f, 0, NULL, &issued);
+  X509 *root = read_cert (f->root[0]), *next = read_cert (f->root[1]), *between = read_cert (between_pem), *leaf = read_cert (issued.cert_pem);
+  assert_names (root, "/CN=swarm-ca", "/CN=swarm-ca");
+  g_assert_cmpint (X509_check_ca (root), ==, 1);
+  g_assert_cmpint (X509_get_pathlen (root), ==, 1);
+  g_assert_cmpuint (X509_get_key_usage (root), ==, KU_KEY_CERT_SIGN | KU_CRL_SIGN);
+  g_assert_nonnull (X509_get0_subject_key_id (root));
+  assert_names (between, "/CN=swarm-ca", "/CN=swarm-ca");
+  g_assert_cmpint (X509_check_ca (between), ==, 1);
+  g_assert_cmpuint (X509_get_key_usage (between), ==, KU_KEY_CERT_SIGN | KU_CRL_SIGN);
+  g_assert_cmpint (ASN1_OCTET_STRING_cmp (X509_get0_authority_key_id (between), X509_get0_subject_key_id (root)), ==, 0);
+  g_assert_cmpint (ASN1_OCTET_STRING_cmp (X509_get0_subject_key_id (between), X509_get0_subject_key_id (next)), ==, 0);
+  g_assert_cmpint (ASN1_TIME_compare (X509_get0_notBefore (between), X509_get0_notBefore (next)), ==, 0);
+  g_assert_cmpint (ASN1_TIME_compare (X509_get0_notAfter (between), X509_get0_notAfter (root)), ==, 0);
+  assert_names (leaf, "/O=", "/CN=swarm-ca");
+  g_assert_cmpint (X509_check_ca (leaf), ==, 0);
+  g_assert_true (X509_get_extension_flags (leaf) & EXFLAG_BCONS);
+  g_assert_cmpuint (X509_get_key_usage (leaf), ==, KU_DIGITAL_SIGNATURE);
+  g_assert_cmpuint (X509_get_extended_key_usage (leaf), ==, XKU_SSL_SERVER | XKU_SSL_CLIENT);
+  g_assert_nonnull (X509_get0_subject_key_id (leaf));
+  g_assert_cmpint (ASN1_OCTET_STRING_cmp (X509_get0_authority_key_id (leaf), X509_get0_subject_key_id (root)), ==, 0);
+  g_assert_cmpuint (strlen (issued.info.peer.serial), ==, 32);
+  X509_free (root);
+  X509_free (next);
+  X509_free (between);
+  X509_free (leaf);
+}
+
 /* ---- signed elsewhere ---- */
 
 static gboolean
@@ -338,6 +393,7 @@ main (int argc, char **argv)
     void (*func) (Fixture *, gconstpointer);
   } tests[] = {
     { "inspect", test_inspect },     { "cross", test_cross },   { "cross-refused", test_cross_refused },
+    { "extensions", test_extensions },
     { "keys", test_keys },           { "elsewhere", test_elsewhere }, { "return", test_return },
     { "renewal-time", test_renewal_time }, { "validity", test_validity },
   };

@@ -272,6 +272,39 @@ test_return (void)
   answer_clear (&answer);
 }
 
+/* The token decides what a node is to be, and while the root changes what its certificate is under. */
+static void
+test_join (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  SwarmCAServer *ca = swarm_manager_ca_server (brain->manager);
+  g_autofree char *csr = sim_crypto_csr (&brain->crypto), *token = g_strdup (root_of (brain)->tokens->manager), *digest = NULL;
+  Answer answer = { 0 };
+  brain_node (brain, "n1"); /* who has not renewed holds up the end */
+  begin_rotation (brain);
+  swarm_ca_server_issue (ca, csr, token, "pause", "[fe80::1]:4711", issued, &answer);
+  while (!answer.done)
+    brain_run (brain, 5 * MS);
+  g_assert_no_error (answer.error);
+  g_assert_nonnull (strstr (answer.cert, "CROSS"));
+  g_assert_cmpstr (answer.root, ==, root_of (brain)->cert);
+  SwarmId id;
+  const char *name = strstr (answer.cert, "CN=") + 3;
+  g_autofree char *text = g_strndup (name, 25);
+  g_assert_true (swarm_id_parse (text, &id));
+  const SwarmNode *node = swarm_store_get (brain->store, SWARM_KIND_NODE, &id);
+  g_assert_cmpint (node->spec->role, ==, SWARM_ROLE_MANAGER);
+  g_assert_cmpint (node->role, ==, SWARM_ROLE_MANAGER);
+  g_assert_cmpint (node->spec->availability, ==, SWARM_AVAILABILITY_PAUSE);
+  g_assert_cmpint (node->status->state, ==, SWARM_NODE_UNKNOWN);
+  g_assert_cmpstr (node->status->addr, ==, "[fe80::1]");
+  g_assert_cmpstr (node->cert_issuer, ==, root_of (brain)->rotation->digest);
+  g_assert_nonnull (node->cert_key);
+  g_assert_null (node->cert_serial_before);
+  g_assert_cmpint (node->cert_not_after, >, swarm_clock_now (brain->clock) + 89 * DAY);
+  answer_clear (&answer);
+}
+
 static void
 test_refused (void)
 {
@@ -503,6 +536,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ca-rotation/rotation", test_rotation);
   g_test_add_func ("/ca-rotation/roots", test_roots);
   g_test_add_func ("/ca-rotation/return", test_return);
+  g_test_add_func ("/ca-rotation/join", test_join);
   g_test_add_func ("/ca-rotation/refused", test_refused);
   g_test_add_func ("/ca-rotation/own-key", test_own_key);
   g_test_add_func ("/ca-rotation/paced", test_paced);
