@@ -10,11 +10,9 @@
 #include "daemon/backup-file.h"
 #include "manager/control/restored.h"
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
-#define PASSPHRASE_MAX 4096
 #define PASSPHRASE_WAIT_MS 60000
 #define SCRYPT_LOG_N 15 /* 32 MiB, a tenth of a second */
 #define SCRYPT_R 8
@@ -58,40 +56,11 @@ fail_errno (GError **error, const char *what)
   return FALSE;
 }
 
-/* One line, or all that there is. */
-static GBytes *
-read_passphrase (SwarmTransfer *transfer, GError **error)
-{
-  char buffer[PASSPHRASE_MAX];
-  gsize len = 0;
-  GBytes *bytes = NULL;
-  while (len < sizeof buffer) {
-    struct pollfd ready = { .fd = transfer->passphrase, .events = POLLIN };
-    if (poll (&ready, 1, PASSPHRASE_WAIT_MS) <= 0)
-      break;
-    ssize_t n = read (transfer->passphrase, buffer + len, sizeof buffer - len);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0 || memchr (buffer + len, '\n', (gsize) n) != NULL) {
-      len += n > 0 ? (gsize) n : 0;
-      break;
-    }
-    len += (gsize) n;
-  }
-  const char *end = memchr (buffer, '\n', len);
-  gsize used = end != NULL ? (gsize) (end - buffer) : len;
-  if (used > 0 && len < sizeof buffer)
-    bytes = swarm_secret_bytes (buffer, used);
-  else
-    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a passphrase is needed, of one line and less than 4096 bytes");
-  explicit_bzero (buffer, sizeof buffer);
-  return bytes;
-}
-
 static GBytes *
 derive_key (const SwarmBackupHeader *header, gpointer user, GError **error)
 {
-  g_autoptr (GBytes) passphrase = read_passphrase (user, error);
+  SwarmTransfer *transfer = user;
+  g_autoptr (GBytes) passphrase = swarm_backup_read_passphrase (transfer->passphrase, PASSPHRASE_WAIT_MS, error);
   return passphrase != NULL
              ? swarm_kdf_scrypt (passphrase, header->salt, sizeof header->salt, header->log_n, header->r, header->p, error)
              : NULL;

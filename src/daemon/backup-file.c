@@ -2,7 +2,10 @@
 #include "daemon/backup-file.h"
 #include "base/error.h"
 #include "daemon/keys.h"
+#include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAGIC "SWARMBAK"
 #define FORMAT 1
@@ -10,6 +13,7 @@
 #define HEADER_BYTES (8 + 4 + 4 + 16 + 8 + 8 + 4 + 4 + 4 + 4 + 16 + 4)
 #define LAST (1u << 31)
 #define OVERHEAD 28 /* nonce and tag */
+#define PASSPHRASE_MAX 4096
 
 static void
 put_u32 (GByteArray *out, guint32 value)
@@ -237,4 +241,49 @@ swarm_backup_read (SwarmCrypto *crypto, SwarmBackupRead read, SwarmBackupKey key
   if (n > 0)
     refuse (error, "the backup is damaged: there is something behind its end at offset %" G_GUINT64_FORMAT, source.offset - 1);
   return n == 0 ? swarm_keys_secret (state->data, state->len) : NULL;
+}
+
+/* ---- the passphrase ---- */
+
+/* How many bytes of @buffer; -1: error. */
+static gssize
+read_some (int fd, char *buffer, gsize len, int wait_ms, GError **error)
+{
+  struct pollfd ready = { .fd = fd, .events = POLLIN };
+  int found;
+  ssize_t n = -1;
+  do
+    found = poll (&ready, 1, wait_ms);
+  while (found < 0 && errno == EINTR);
+  if (found == 0) {
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT, "the passphrase did not come to its end in time");
+    return -1;
+  }
+  do
+    n = read (fd, buffer, len);
+  while (n < 0 && errno == EINTR);
+  if (n < 0)
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "the passphrase cannot be read: %s", g_strerror (errno));
+  return n;
+}
+
+GBytes *
+swarm_backup_read_passphrase (int fd, int wait_ms, GError **error)
+{
+  char buffer[PASSPHRASE_MAX];
+  gsize len = 0;
+  gssize n = 1;
+  const char *end = NULL;
+  GBytes *bytes = NULL;
+  while (len < sizeof buffer && end == NULL && (n = read_some (fd, buffer + len, sizeof buffer - len, wait_ms, error)) > 0) {
+    end = memchr (buffer + len, '\n', (gsize) n);
+    len += (gsize) n;
+  }
+  gsize used = end != NULL ? (gsize) (end - buffer) : len;
+  if (n >= 0 && used > 0 && len < sizeof buffer)
+    bytes = swarm_keys_secret (buffer, used);
+  else if (n >= 0)
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a passphrase is needed, of one line and less than 4096 bytes");
+  explicit_bzero (buffer, sizeof buffer);
+  return bytes;
 }

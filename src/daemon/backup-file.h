@@ -36,3 +36,7 @@ gboolean swarm_backup_write (SwarmCrypto *crypto, const SwarmBackupHeader *heade
                              GError **error);
 /* The state. SWARM_ERROR_INVALID_ARGUMENT says what is wrong with the file, and where; a wrong passphrase cannot be told from a damaged first chunk. */
 GBytes *swarm_backup_read (SwarmCrypto *crypto, SwarmBackupRead read, SwarmBackupKey key, gpointer user, SwarmBackupHeader *ret_header, GError **error);
+
+/* One line from @fd, or all that there is up to its end; nothing that goes on for @wait_ms without more. For a thread: it waits. The bytes are wiped
+ * when the last reference goes. INVALID_ARGUMENT: none, too long; TIMED_OUT: it was begun, but not ended; half a passphrase is none. */
+GBytes *swarm_backup_read_passphrase (int fd, int wait_ms, GError **error);

@@ -6,7 +6,9 @@
 #include "ca/kdf.h"
 #include "daemon/backup-file.h"
 #include "daemon/state.h"
+#include <glib-unix.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct {
   GByteArray *file;
@@ -199,6 +201,54 @@ test_scrypt (void)
   }
 }
 
+/* What read_passphrase() makes of @text; @open: the other end holds the pipe open. */
+static GBytes *
+passphrase_of (const char *text, gboolean open, GError **error)
+{
+  int fds[2];
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+  g_assert_cmpint (write (fds[1], text, strlen (text)), ==, strlen (text));
+  if (!open)
+    close (fds[1]);
+  GBytes *bytes = swarm_backup_read_passphrase (fds[0], 20, error);
+  close (fds[0]);
+  if (open)
+    close (fds[1]);
+  return bytes;
+}
+
+static void
+test_passphrase (void)
+{
+  static const char *const whole[] = { "secret\n", "secret", "secret\nand more\n" };
+  g_autofree char *line = g_strnfill (4096, 'x');
+  const char *none[] = { "", "\n", line };
+  for (guint i = 0; i < G_N_ELEMENTS (whole); i++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (GBytes) bytes = passphrase_of (whole[i], FALSE, &error);
+    g_assert_no_error (error);
+    g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), "secret", 6);
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (none); i++) {
+    g_autoptr (GError) error = NULL;
+    g_assert_null (passphrase_of (none[i], FALSE, &error));
+    g_assert_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
+  }
+}
+
+/* A backup under the half of a passphrase could be opened by nobody who has the whole. */
+static void
+test_half_passphrase (void)
+{
+  g_autoptr (GError) error = NULL, silent = NULL;
+  g_autoptr (GBytes) ended = passphrase_of ("secret\n", TRUE, NULL);
+  g_assert_nonnull (ended);
+  g_assert_null (passphrase_of ("sec", TRUE, &error));
+  g_assert_error (error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT);
+  g_assert_null (passphrase_of ("", TRUE, &silent));
+  g_assert_error (silent, SWARM_ERROR, SWARM_ERROR_TIMED_OUT);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -209,5 +259,7 @@ main (int argc, char **argv)
   g_test_add_func ("/backup/chunks", test_chunks);
   g_test_add_func ("/backup/full-disk", test_full_disk);
   g_test_add_func ("/backup/scrypt", test_scrypt);
+  g_test_add_func ("/backup/passphrase", test_passphrase);
+  g_test_add_func ("/backup/half-passphrase", test_half_passphrase);
   return g_test_run ();
 }
