@@ -75,7 +75,8 @@ static const SwarmBusMethod cluster_methods[] = {
     .doc = "The tokens with which hosts join as worker or manager. Whoever has one can join: treat them as passwords." },
   { "RotateJoinToken", "s:role", "s:token", cluster_rotate_join_token, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE,
     .doc = "Makes a new token for role worker or manager; the old one is refused from now on, members stay." },
-  { "Update", "t:version a{sv}:spec", NULL, cluster_update, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE,
+  { "Update", "t:version a{sv}:spec", NULL, cluster_update, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_MANAGER,
+    SWARM_METHOD_WRITE | SWARM_METHOD_SENSITIVE_ARGS, /* the next root's key may be among them */
     .doc = "Replaces the spec; version is Version.Index as Inspect gave it: a stale one is OutOfSequence. What is left out stays." },
   { "Backup", "h:file h:passphrase", "t:index t:bytes", swarm_api_backup, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL,
     .doc = "Writes this manager's state as of one log index to file, sealed with a key made from the first line of passphrase: "

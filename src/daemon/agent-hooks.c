@@ -6,6 +6,7 @@
 #include "bus/wire.h"
 #include <config.h>
 #include "daemon/agent-private.h"
+#include "daemon/decisions.h"
 #include "model/image.h"
 #include <string.h>
 
@@ -220,11 +221,13 @@ hook_consensus_join (gpointer agent, SwarmInvocation *invocation)
   g_variant_get (swarm_invocation_args (invocation), "(s@ayu)", &join->addr, &node, &level);
   join->agent = self;
   join->invocation = invocation;
-  join->node = swarm_invocation_caller (invocation)->peer.node;
+  const SwarmPeer *peer = &swarm_invocation_caller (invocation)->peer;
+  join->node = peer->node;
   if (g_variant_n_children (node) == sizeof join->node.bytes)
     memcpy (join->node.bytes, g_variant_get_data (node), sizeof join->node.bytes);
   const SwarmNode *object = swarm_store_get (swarm_stack_store (self->stack), SWARM_KIND_NODE, &join->node);
-  if (object == NULL || object->spec->role != SWARM_ROLE_MANAGER) {
+  SwarmPeerRole role = swarm_ca_effective_role (swarm_stack_store (self->stack), peer);
+  if (object == NULL || object->spec->role != SWARM_ROLE_MANAGER || !swarm_may_speak_for (role, &peer->node, &join->node)) {
     swarm_invocation_fail_literal (invocation, SWARM_ERROR_ACCESS_DENIED, "this node is not to be a manager");
     member_join_free (join);
     return;

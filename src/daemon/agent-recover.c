@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "daemon/agent-private.h"
 #include "daemon/address.h"
+#include "daemon/decisions.h"
+#include "manager/ca-server.h"
 
 #define ANSWER_S 20
 
@@ -121,6 +123,9 @@ swarm_agent_check_epoch (const SwarmPeer *peer, guint64 epoch, gpointer agent, G
     self->later_epoch = epoch;
     return TRUE;
   }
+  SwarmPeerRole role = swarm_ca_effective_role (swarm_stack_store (self->stack), peer);
+  if (!swarm_believes_epoch (role, swarm_consensus_is_current (swarm_stack_consensus (self->stack))))
+    return TRUE; /* it is nobody's manager here: its word counts as a worker's */
   self->later_epoch = epoch;
   if (self->epoch_source == 0)
     self->epoch_source = g_idle_add (stand_aside, self);

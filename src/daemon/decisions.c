@@ -18,3 +18,15 @@ swarm_role_is_due (const SwarmNode *node, const SwarmRoleFacts *facts)
   /* Down only when the consensus has let this node go: then the leader takes away its manager status. */
   return facts->runs_manager && node->manager_status == NULL;
 }
+
+gboolean
+swarm_believes_epoch (SwarmPeerRole role, gboolean current)
+{
+  return role == SWARM_PEER_MANAGER || !current;
+}
+
+gboolean
+swarm_may_speak_for (SwarmPeerRole role, const SwarmId *peer, const SwarmId *node)
+{
+  return role == SWARM_PEER_MANAGER || swarm_id_equal (peer, node);
+}

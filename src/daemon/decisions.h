@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* What the agent decides by facts alone, apart from what it then does. */
 #pragma once
+#include "base/link.h"
 #include "model/objects.h"
 
 /* An election takes a second or two: so long a write waits for the next leader. */
@@ -20,3 +21,10 @@ typedef struct {
 
 /* Does what the cluster says of this node (@node) ask for another certificate, and with it perhaps another role? */
 gboolean swarm_role_is_due (const SwarmNode *node, const SwarmRoleFacts *facts);
+
+/* A manager shows that the cluster was made anew (init --force-new-cluster): does this manager believe it, and stand aside? @role: what the other is as
+ * this manager's state has it. A demoted node with its old certificate shall end nobody's cluster; but a state of the past does not know who was
+ * promoted since (@current: see swarm_consensus_is_current()). */
+gboolean swarm_believes_epoch (SwarmPeerRole role, gboolean current);
+/* May @peer, which is @role as the leader's state has it, ask for something in the name of @node? A manager passes on what others asked of it. */
+gboolean swarm_may_speak_for (SwarmPeerRole role, const SwarmId *peer, const SwarmId *node);

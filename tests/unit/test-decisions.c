@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* When a node asks for another role, and when a write waits for the next leader. */
+/* When a node asks for another role, when a write waits for the next leader, whose word counts. */
 #include "daemon/decisions.h"
 
 #define SECOND ((gint64) G_USEC_PER_SEC)
@@ -54,6 +54,28 @@ test_hold (void)
   g_assert_false (swarm_may_hold (1, now, now, SWARM_HOLD_MAX));
 }
 
+/* A demoted node keeps a manager's certificate until it has renewed it. */
+static void
+test_epoch (void)
+{
+  g_assert_true (swarm_believes_epoch (SWARM_PEER_MANAGER, TRUE));
+  g_assert_true (swarm_believes_epoch (SWARM_PEER_MANAGER, FALSE));
+  g_assert_false (swarm_believes_epoch (SWARM_PEER_WORKER, TRUE));
+  g_assert_false (swarm_believes_epoch (SWARM_PEER_NONE, TRUE));
+  g_assert_true (swarm_believes_epoch (SWARM_PEER_WORKER, FALSE)); /* cut off from the others: promoted since, maybe */
+}
+
+static void
+test_speak_for (void)
+{
+  const SwarmId one = { { 1 } }, other = { { 2 } };
+  g_assert_true (swarm_may_speak_for (SWARM_PEER_MANAGER, &one, &other)); /* a follower that passes it on */
+  g_assert_true (swarm_may_speak_for (SWARM_PEER_MANAGER, &one, &one));
+  g_assert_true (swarm_may_speak_for (SWARM_PEER_WORKER, &one, &one));
+  g_assert_false (swarm_may_speak_for (SWARM_PEER_WORKER, &one, &other)); /* else a demoted node could have a manager's address changed */
+  g_assert_false (swarm_may_speak_for (SWARM_PEER_NONE, &one, &other));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -61,5 +83,7 @@ main (int argc, char **argv)
   g_test_add_func ("/decisions/role", test_role);
   g_test_add_func ("/decisions/root", test_root);
   g_test_add_func ("/decisions/hold", test_hold);
+  g_test_add_func ("/decisions/epoch", test_epoch);
+  g_test_add_func ("/decisions/speak-for", test_speak_for);
   return g_test_run ();
 }
