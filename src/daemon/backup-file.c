@@ -207,7 +207,8 @@ read_chunk (Chunks *self, Source *source, GError **error)
 static void
 wipe_array (GByteArray *array)
 {
-  explicit_bzero (array->data, array->len);
+  if (array->len > 0)
+    explicit_bzero (array->data, array->len);
   g_byte_array_unref (array);
 }
 typedef GByteArray SecretArray;

@@ -36,7 +36,8 @@ swarm_keys_secret (gconstpointer data, gsize len)
 {
   Secret *secret = g_malloc (sizeof *secret + len);
   secret->len = len;
-  memcpy (secret->data, data, len);
+  if (len > 0)
+    memcpy (secret->data, data, len);
   return g_bytes_new_with_free_func (secret->data, len, secret_free, secret);
 }
 
