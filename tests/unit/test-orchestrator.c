@@ -573,6 +573,38 @@ story_service_changes (Brain *brain, SimRandom *dice, GArray *services)
   g_assert_true (brain_update (brain, id, spec, NULL));
 }
 
+/* A slot that is counted again and again waits once, and what it counted before is taken back. */
+static void
+test_roll (void)
+{
+  g_autoptr (SwarmService) service = swarm_service_new ();
+  service->spec = brain_spec ("web", 3);
+  SwarmRoll *roll = swarm_roll_new (service);
+  SwarmUpdateShare waits = { .waiting = 1, .due = 1000 }, works = { .step = 1, .open = 1, .busy = 1, .due = G_MAXINT64 };
+  gboolean running;
+  for (guint i = 0; i < 10; i++) {
+    swarm_roll_set (roll, 7, &waits);
+    swarm_roll_set (roll, 3, &waits);
+  }
+  g_assert_cmpuint (roll->waiting.items->len, ==, 2);
+  g_assert_cmpuint (roll->dues.items->len, ==, 2);
+  g_assert_cmpuint (roll->update.waiting, ==, 2);
+  g_assert_cmpuint (roll->n_present, ==, 2);
+  g_assert_cmpuint (swarm_roll_take_waiting (roll, &running)->number, ==, 3);
+  g_assert_false (running);
+  swarm_roll_set (roll, 3, &works);
+  swarm_roll_set (roll, 7, NULL);
+  g_assert_cmpuint (roll->update.waiting, ==, 0);
+  g_assert_cmpuint (roll->update.busy, ==, 1);
+  g_assert_cmpuint (roll->n_present, ==, 1);
+  /* What waits again stands in the queue again. */
+  g_assert_cmpuint (swarm_roll_take_waiting (roll, &running)->number, ==, 7);
+  g_assert_null (swarm_roll_take_waiting (roll, &running));
+  swarm_roll_set (roll, 3, &waits);
+  g_assert_cmpuint (swarm_roll_take_waiting (roll, &running)->number, ==, 3);
+  swarm_roll_free (roll);
+}
+
 /* How many changes a look at all slots of a service would make. */
 static guint
 changes_left (Brain *brain, const SwarmId *id)
@@ -747,6 +779,7 @@ main (int argc, char **argv)
   g_test_add_func ("/orchestrator/removed-before-new-leader", test_removed_before_new_leader);
   g_test_add_func ("/orchestrator/drain-replacement-fails", test_drain_replacement_fails);
   g_test_add_func ("/orchestrator/slot-looks", test_slot_looks);
+  g_test_add_func ("/orchestrator/roll", test_roll);
   g_test_add_func ("/orchestrator/stranded", test_stranded);
   g_test_add_func ("/orchestrator/latency", test_latency);
   return g_test_run ();

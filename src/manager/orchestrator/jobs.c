@@ -206,19 +206,19 @@ static gboolean
 next_slot (SwarmRoll *roll, guint64 total, guint64 *ret)
 {
   const SwarmHeapItem *first;
-  SwarmHeapItem item;
+  gboolean running;
   while ((first = swarm_heap_first (&roll->waiting)) != NULL) {
     const SwarmRollEntry *entry = swarm_roll_find (roll, first->number);
     if (entry->share.waiting && entry->pass != roll->pass)
       break;
-    swarm_heap_take (&roll->waiting, &item);
+    swarm_roll_take_waiting (roll, &running);
   }
   while (roll->next < total && swarm_roll_find (roll, roll->next) != NULL)
     roll->next++;
   if (first != NULL && first->number < roll->next) {
-    swarm_heap_take (&roll->waiting, &item);
-    swarm_roll_find (roll, item.number)->pass = roll->pass;
-    *ret = item.number;
+    SwarmRollEntry *entry = swarm_roll_take_waiting (roll, &running);
+    entry->pass = roll->pass;
+    *ret = entry->number;
     return TRUE;
   }
   *ret = roll->next;

@@ -153,16 +153,16 @@ static gboolean
 advance (SwarmWalk *walk, SwarmUpdate *update)
 {
   SwarmLook *look = &walk->look;
-  SwarmHeapItem item;
+  gboolean running;
   if (!swarm_update_goes_on (update, look))
     return !look->full;
   for (guint n = 1; update->busy < update->parallelism && swarm_look_has_room (look); n++) {
     if (n % SWARM_WALK_PART == 0 && swarm_walk_time_is_up (walk))
       return FALSE;
-    if (!swarm_heap_take (&walk->roll->waiting, &item))
+    SwarmRollEntry *entry = swarm_roll_take_waiting (walk->roll, &running);
+    if (entry == NULL)
       break;
-    SwarmRollEntry *entry = swarm_roll_find (walk->roll, item.number);
-    if (entry->share.waiting && entry->running == item.rank && entry->pass != walk->roll->pass)
+    if (entry->share.waiting && entry->running == running && entry->pass != walk->roll->pass)
       replace (walk, entry, update);
   }
   return !look->full && walk->roll->stale->len == 0;

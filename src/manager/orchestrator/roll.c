@@ -115,14 +115,17 @@ set_share (SwarmRoll *self, guint64 number, const SwarmUpdateShare *share, gbool
   SwarmRollEntry *entry = find_or_make (self, number);
   swarm_update_count (&self->update, &entry->share, -1);
   self->n_present -= entry->present;
+  gint64 due = entry->share.due;
   entry->present = share != NULL;
   entry->share = share != NULL ? *share : nothing;
   entry->running = running;
   self->n_present += entry->present;
   swarm_update_count (&self->update, &entry->share, 1);
-  if (entry->share.waiting)
+  if (entry->share.waiting && (entry->queued & 1 << running) == 0) {
     swarm_heap_add (&self->waiting, running, number);
-  if (entry->share.due != G_MAXINT64)
+    entry->queued |= 1 << running;
+  }
+  if (entry->share.due != G_MAXINT64 && entry->share.due != due)
     swarm_heap_add (&self->dues, entry->share.due, number);
   return entry;
 }
@@ -145,6 +148,18 @@ swarm_roll_count (SwarmRoll *self, const SwarmReplica *replica, gboolean present
     return;
   entry->untended = TRUE;
   g_array_append_val (self->untended, entry->number);
+}
+
+SwarmRollEntry *
+swarm_roll_take_waiting (SwarmRoll *self, gboolean *ret_running)
+{
+  SwarmHeapItem item;
+  if (!swarm_heap_take (&self->waiting, &item))
+    return NULL;
+  SwarmRollEntry *entry = swarm_roll_find (self, item.number);
+  *ret_running = item.rank != 0;
+  entry->queued &= ~(1 << *ret_running);
+  return entry;
 }
 
 void

@@ -14,6 +14,7 @@ typedef struct {
   gboolean running;
   gboolean stale;   /* it has changed since */
   gboolean untended;
+  guint8 queued;    /* in the roll's heap of those that wait: bit 0 as one that does not run, bit 1 as one that does */
   SwarmUpdateShare share;
 } SwarmRollEntry;
 
@@ -58,6 +59,8 @@ void swarm_roll_touch (SwarmRoll *self, guint64 number);
 SwarmRollEntry *swarm_roll_set (SwarmRoll *self, guint64 number, const SwarmUpdateShare *share);
 /* The same for a replica (not present: there is none). @calm: it asks for nothing. */
 void swarm_roll_count (SwarmRoll *self, const SwarmReplica *replica, gboolean present, gboolean calm, gint64 now);
+/* Takes the first of those that wait, or that waited once. NULL: there is none. */
+SwarmRollEntry *swarm_roll_take_waiting (SwarmRoll *self, gboolean *ret_running);
 /* Touches what is to be counted anew by now. */
 void swarm_roll_touch_due (SwarmRoll *self, gint64 now);
 /* Ranks up to @n more slots; with the last one @surplus is what is there beyond @want. FALSE: there are more. */
