@@ -48,7 +48,8 @@ take_secret (GBytes *plain)
   gsize len;
   gpointer data = g_bytes_unref_to_data (plain, &len);
   GBytes *secret = swarm_keys_secret (data, len);
-  explicit_bzero (data, len);
+  if (len > 0)
+    explicit_bzero (data, len);
   g_free (data);
   return secret;
 }
