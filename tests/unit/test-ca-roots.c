@@ -6,6 +6,7 @@
 #include "ca/authority.h"
 #include "ca/cert.h"
 #include "ca/crypto.h"
+#include "ca/token.h"
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <string.h>
@@ -385,6 +386,22 @@ test_validity (Fixture *f, gconstpointer unused)
   }
 }
 
+/* Both halves of a token count. */
+static void
+test_token_halves (Fixture *f, gconstpointer unused)
+{
+  guint8 digest[32] = { 1, 2, 3 };
+  SwarmToken token, other;
+  swarm_token_generate (f->authority.random, digest, &token);
+  other = token;
+  g_assert_true (swarm_token_equal (&token, &other));
+  other.root_digest[31] ^= 1;
+  g_assert_false (swarm_token_equal (&token, &other));
+  other = token;
+  other.secret[0] ^= 1;
+  g_assert_false (swarm_token_equal (&token, &other));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -393,6 +410,7 @@ main (int argc, char **argv)
     void (*func) (Fixture *, gconstpointer);
   } tests[] = {
     { "inspect", test_inspect },     { "cross", test_cross },   { "cross-refused", test_cross_refused },
+    { "token-halves", test_token_halves },
     { "extensions", test_extensions },
     { "keys", test_keys },           { "elsewhere", test_elsewhere }, { "return", test_return },
     { "renewal-time", test_renewal_time }, { "validity", test_validity },

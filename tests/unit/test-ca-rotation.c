@@ -353,6 +353,112 @@ test_refused (void)
   g_assert_nonnull (strstr (text6, "rotating away from an external CA is not supported"));
 }
 
+/* ---- signed elsewhere ---- */
+
+typedef struct {
+  guint n;
+  SwarmPeer subject;
+  char *csr, *root, *url;
+  SwarmExternalSigned done;
+  gpointer data;
+} Signer;
+
+static void
+fake_sign (const SwarmExternalCA *ca, const char *root_cert_pem, const char *csr_pem, const SwarmPeer *subject, SwarmExternalSigned done,
+           gpointer done_data, gpointer data)
+{
+  Signer *signer = data;
+  signer->n++;
+  signer->subject = *subject;
+  g_free (signer->csr);
+  signer->csr = g_strdup (csr_pem);
+  g_free (signer->root);
+  signer->root = g_strdup (root_cert_pem);
+  g_free (signer->url);
+  signer->url = g_strdup (ca->url);
+  signer->done = done;
+  signer->data = done_data;
+}
+
+/* While the root of an external CA is on its way in, that CA is asked; what it says is looked at. */
+static void
+test_external (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  SwarmCAServer *ca = swarm_manager_ca_server (brain->manager);
+  g_autoptr (SwarmCAConfig) config = present_config (brain);
+  g_autofree char *csr = sim_crypto_csr (&brain->crypto), *token = g_strdup (root_of (brain)->tokens->worker), *cert = NULL;
+  g_autoptr (GBytes) key = NULL;
+  g_autoptr (GError) closed = g_error_new (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "closed today");
+  SwarmExternalCA *external = swarm_external_ca_new ();
+  Signer signer = { 0 };
+  Answer answer = { 0 };
+  brain_node (brain, "n1");
+  brain->crypto.iface.create_root (&brain->crypto.iface, 0, &cert, &key, NULL);
+  external->protocol = g_strdup ("cfssl");
+  external->url = g_strdup ("https://ca.example/sign");
+  external->ca_cert = g_strdup (cert);
+  config->external_cas = swarm_messages_new ();
+  g_ptr_array_add (config->external_cas, external);
+  config->signing_ca_cert = g_strdup (cert);
+  g_assert_null (configure (brain, config));
+  swarm_ca_server_issue (ca, csr, token, "", NULL, issued, &answer);
+  brain_run (brain, 20 * MS);
+  g_assert_error (answer.error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE);
+  g_assert_nonnull (strstr (answer.error->message, "nobody can sign certificates"));
+
+  SwarmExternalSigner hook = { fake_sign, &signer };
+  swarm_ca_server_set_signer (ca, &hook);
+  answer_clear (&answer);
+  swarm_ca_server_issue (ca, csr, token, "", NULL, issued, &answer);
+  brain_run (brain, 20 * MS);
+  g_assert_cmpuint (signer.n, ==, 1);
+  g_assert_cmpint (signer.subject.role, ==, SWARM_PEER_WORKER);
+  g_assert_cmpstr (signer.csr, ==, csr);
+  g_assert_cmpstr (signer.root, ==, cert);
+  g_assert_cmpstr (signer.url, ==, "https://ca.example/sign");
+  g_assert_false (answer.done);
+  signer.done ("no certificate", NULL, signer.data);
+  brain_run (brain, 20 * MS);
+  g_assert_nonnull (strstr (answer.error->message, "what the external CA signed"));
+  answer_clear (&answer);
+  swarm_ca_server_issue (ca, csr, token, "", NULL, issued, &answer);
+  brain_run (brain, 20 * MS);
+  signer.done (NULL, closed, signer.data);
+  brain_run (brain, 20 * MS);
+  g_assert_cmpstr (answer.error->message, ==, "closed today");
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_NODE), ==, 2); /* the founder and n1 */
+  answer_clear (&answer);
+  g_free (signer.csr);
+  g_free (signer.root);
+  g_free (signer.url);
+}
+
+/* Who is to be a manager, and is none yet, gets a manager's certificate next time, too; one who asks while the manager stops is told. */
+static void
+test_roles (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autofree char *csr = sim_crypto_csr (&brain->crypto), *worker = NULL, *manager = NULL;
+  Answer answer = { 0 };
+  SwarmPeer peer = peer_of (brain, node, SWARM_PEER_WORKER);
+  renew (brain, &peer, csr, &answer);
+  g_assert_nonnull (strstr (answer.cert, "OU=swarm-worker"));
+  g_assert_true (brain_set_role (brain, node, SWARM_ROLE_MANAGER, NULL));
+  peer = peer_of (brain, node, SWARM_PEER_WORKER);
+  renew (brain, &peer, csr, &answer);
+  g_assert_nonnull (strstr (answer.cert, "OU=swarm-manager"));
+  SwarmCAServer *stopping = swarm_ca_server_new (brain->store, brain->clock, &brain->random.iface, &brain->crypto.iface);
+  peer = peer_of (brain, node, SWARM_PEER_MANAGER);
+  answer_clear (&answer);
+  swarm_ca_server_renew (stopping, &peer, csr, issued, &answer);
+  swarm_ca_server_free (stopping);
+  brain_run (brain, 50 * MS);
+  g_assert_error (answer.error, SWARM_ERROR, SWARM_ERROR_CANCELLED);
+  answer_clear (&answer);
+}
+
 /* A given key is kept with the rotation, not in the spec; the same spec again begins nothing. */
 static void
 test_own_key (void)
@@ -538,6 +644,8 @@ main (int argc, char **argv)
   g_test_add_func ("/ca-rotation/return", test_return);
   g_test_add_func ("/ca-rotation/join", test_join);
   g_test_add_func ("/ca-rotation/refused", test_refused);
+  g_test_add_func ("/ca-rotation/external", test_external);
+  g_test_add_func ("/ca-rotation/roles", test_roles);
   g_test_add_func ("/ca-rotation/own-key", test_own_key);
   g_test_add_func ("/ca-rotation/paced", test_paced);
   g_test_add_func ("/ca-rotation/another-leader", test_another_leader);
