@@ -24,6 +24,7 @@ struct _PairLink {
   SwarmLink link;
   Pair *pair;
   PairLink *other; /* NULL when it is gone */
+  guint64 last_serial;
   GHashTable *pending; /* set of Pending: calls and streams that this end began */
   GHashTable *served;  /* set of Pending: streams that this end writes */
 };
@@ -31,6 +32,7 @@ struct _PairLink {
 /* A call or stream under way; both ends and the queue hold it. */
 typedef struct {
   guint ref_count;
+  guint64 serial; /* of the caller's link */
   PairLink *caller; /* NULL: answered or given up */
   PairLink *callee; /* a reference, while a writer is open */
   SwarmTimer *timer;
@@ -310,6 +312,7 @@ pending_new (PairLink *link)
 
   pending->ref_count = 1;
   pending->caller = link;
+  pending->serial = ++link->last_serial;
   g_hash_table_add (link->pending, pending);
   return pending;
 }
@@ -518,17 +521,30 @@ run_up (Event *event)
     link->events->up (link, link->events_data);
 }
 
+/* The oldest: the order must not depend on where in memory they are. */
+static Pending *
+first_pending (PairLink *link)
+{
+  GHashTableIter iter;
+  gpointer key;
+  Pending *first = NULL;
+
+  g_hash_table_iter_init (&iter, link->pending);
+  while (g_hash_table_iter_next (&iter, &key, NULL)) {
+    if (first == NULL || ((Pending *) key)->serial < first->serial)
+      first = key;
+  }
+  return first;
+}
+
 static void
 fail_all (PairLink *link, const GError *error)
 {
   GHashTableIter iter;
   gpointer pending;
 
-  while (g_hash_table_size (link->pending) > 0) {
-    g_hash_table_iter_init (&iter, link->pending);
-    g_hash_table_iter_next (&iter, &pending, NULL);
+  while ((pending = first_pending (link)) != NULL)
     pending_report (pending, NULL, error);
-  }
   g_hash_table_iter_init (&iter, link->served);
   while (g_hash_table_iter_next (&iter, &pending, NULL))
     post_local (link, run_break, pending);

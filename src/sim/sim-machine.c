@@ -156,6 +156,7 @@ start_worker (SimMachine *self)
 void
 sim_machine_start (SimMachine *self)
 {
+  self->start_again = self->stopping;
   if (self->running || self->absent || self->left)
     return;
   if (!self->powered) {
@@ -177,6 +178,7 @@ end_process (SimMachine *self, gboolean power_cut)
   if (!self->running)
     return;
   self->running = FALSE;
+  self->stopping = FALSE;
   self->asking = FALSE;
   self->leaving = self->left;
   self->process++;
@@ -207,9 +209,17 @@ sim_machine_kill (SimMachine *self)
 }
 
 static void
+start_if_asked (SimMachine *self)
+{
+  if (self->start_again)
+    sim_machine_start (self);
+}
+
+static void
 stopped (gpointer data)
 {
   end_process (data, FALSE);
+  start_if_asked (data);
 }
 
 /* In a turn of its own: the worker that said goodbye is on the stack. */
@@ -225,6 +235,8 @@ sim_machine_stop (SimMachine *self)
 {
   if (!self->running || self->worker == NULL)
     return;
+  self->stopping = TRUE;
+  self->start_again = FALSE;
   swarm_worker_goodbye (self->worker, FALSE, goodbye_said, self);
 }
 
@@ -242,6 +254,7 @@ shut_down (gpointer data)
   SimMachine *self = data;
   end_process (self, FALSE);
   power_off (self);
+  start_if_asked (self);
 }
 
 static void
@@ -254,7 +267,9 @@ last_goodbye_said (gpointer data)
 void
 sim_machine_shutdown (SimMachine *self)
 {
-  if (self->running && self->worker != NULL)
+  self->stopping = self->running && self->worker != NULL;
+  self->start_again = FALSE;
+  if (self->stopping)
     swarm_worker_goodbye (self->worker, TRUE, last_goodbye_said, self);
   else
     power_off (self);

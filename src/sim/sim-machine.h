@@ -64,6 +64,7 @@ struct _SimMachine {
   /* The agent's process, while it runs: */
   gboolean running;
   guint process; /* how many there were */
+  gboolean stopping, start_again; /* a start that is asked for while it stops comes after */
   SwarmTimer *role_timer; /* sim-role.c */
   gboolean asking; /* to become a member of the consensus */
   GPtrArray *accepted; /* SwarmLink */
@@ -79,7 +80,7 @@ struct _SimMachine {
   SwarmConsensus *consensus;
   SwarmSchedulerSet *schedulers;
   SwarmManager *brain;
-  GHashTable *peers; /* SimMachine → SwarmLink: consensus */
+  GHashTable *peers; /* node id → SwarmLink: consensus */
   /* For the invariants: */
   gboolean cut;      /* off from all others */
   gint64 gone_since; /* 0: the agent runs and reaches the others */

@@ -34,7 +34,7 @@ peer_down (SwarmLink *link, const GError *error, gpointer data)
   while (g_hash_table_iter_next (&iter, &other, &value)) {
     if (value != link)
       continue;
-    SwarmId id = ((SimMachine *) other)->id;
+    SwarmId id = *(const SwarmId *) other;
     g_hash_table_iter_remove (&iter);
     if (self->consensus != NULL)
       swarm_consensus_peer_disconnected (self->consensus, &id);
@@ -63,11 +63,11 @@ stack_send (const SwarmId *to, GBytes *message, gpointer data)
   SimMachine *other = machine_by_id (self->world, to);
   if (other == NULL)
     return;
-  SwarmLink *link = g_hash_table_lookup (self->peers, other);
+  SwarmLink *link = g_hash_table_lookup (self->peers, &other->id);
   if (link == NULL) {
     SwarmTransport *transport = sim_host_transport (self->host);
     link = transport->dial (transport, other->address, SWARM_LINK_CONSENSUS, &peer_events, self);
-    g_hash_table_insert (self->peers, other, link);
+    g_hash_table_insert (self->peers, &other->id, link);
   }
   for (guint times = link->is_up ? copies (self) : 0; times > 0; times--) {
     GVariant *bytes = g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, message, TRUE);
@@ -168,7 +168,7 @@ sim_machine_start_brain (SimMachine *self)
   for (guint i = 0; i < G_N_ELEMENTS (world->schedulers); i++)
     if (!swarm_scheduler_set_add (self->schedulers, world->schedulers[i], &host, &error))
       g_error ("%s: %s", self->name, error->message);
-  self->peers = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) swarm_link_unref);
+  self->peers = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, (GDestroyNotify) swarm_link_unref);
   SwarmStackConfig config = {
     .clock = self->clock,
     .random = &world->random.iface,

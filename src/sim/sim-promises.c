@@ -6,6 +6,8 @@
 #define AWAY_US (2 * G_TIME_SPAN_SECOND)
 #define GRACE_US (58 * G_TIME_SPAN_SECOND)
 #define RETURN_US (15 * G_TIME_SPAN_SECOND)
+/* Three heartbeats missed: the last one may have been sent a second, and what messages take, before it went away. */
+#define DOWN_US (500 * G_TIME_SPAN_MILLISECOND)
 /* How long it may take, leaderless times included, until one of two is told to end, when a drain that let both run has ended. */
 #define DRAIN_OVER_US (60 * G_TIME_SPAN_SECOND)
 
@@ -63,6 +65,15 @@ has_grace (SimPromises *self, SimMachine *machine)
          && g_strcmp0 (node->status->text, "agent stopped") == 0;
 }
 
+/* Whoever knows most counts it as down. */
+static gboolean
+counts_as_down (SimPromises *self, SimMachine *machine)
+{
+  SwarmStore *truth = sim_cluster_truth (self->cluster);
+  const SwarmNode *node = truth != NULL ? swarm_store_get (truth, SWARM_KIND_NODE, &machine->id) : NULL;
+  return node != NULL && node->status->state == SWARM_NODE_DOWN;
+}
+
 static gboolean
 is_removed (SimPromises *self, SimMachine *machine)
 {
@@ -87,7 +98,8 @@ look_at_machine (SimPromises *self, SimMachine *machine)
   }
   if (machine->gone_since == 0)
     machine->gone_since = now;
-  if (now - machine->gone_since > AWAY_US && (now - machine->gone_since > GRACE_US || !has_grace (self, machine)))
+  gint64 away = now - machine->gone_since;
+  if ((away > AWAY_US && (away > GRACE_US || !has_grace (self, machine))) || (away > DOWN_US && counts_as_down (self, machine)))
     machine->excused = TRUE;
   machine->excused_until = now + RETURN_US;
 }
@@ -181,6 +193,8 @@ sim_promises_committed (SimPromises *self, const SwarmEvent *event)
     g_hash_table_add (self->removed, g_memdup2 (&SWARM_OBJECT (event->object)->id, sizeof (SwarmId)));
     sim_promises_look_at_machines (self);
   }
+  if (event->kind == SWARM_KIND_NODE && event->event == SWARM_EVENT_UPDATE && ((SwarmNode *) event->object)->status->state == SWARM_NODE_DOWN)
+    sim_promises_look_at_machines (self);
   if (event->kind != SWARM_KIND_TASK || event->object == NULL)
     return;
   const SwarmTask *task = event->object;
