@@ -14,6 +14,7 @@
 
 typedef struct {
   GSource source;
+  int fd;
   gpointer tag;
   SwarmFdFunc func;
   gpointer data;
@@ -25,7 +26,7 @@ fd_source_dispatch (GSource *source, GSourceFunc unused, gpointer unused_data)
   FdSource *self = (FdSource *) source;
 
   g_source_set_ready_time (source, -1);
-  self->func (g_source_query_unix_fd (source, self->tag), self->data);
+  self->func (self->tag != NULL ? g_source_query_unix_fd (source, self->tag) : 0, self->data);
   return G_SOURCE_CONTINUE;
 }
 
@@ -38,7 +39,8 @@ swarm_fd_source_new (int fd, GIOCondition wanted, int priority, SwarmFdFunc func
 
   self->func = func;
   self->data = data;
-  self->tag = g_source_add_unix_fd (source, fd, wanted);
+  self->fd = fd;
+  self->tag = wanted != 0 ? g_source_add_unix_fd (source, fd, wanted) : NULL;
   g_source_set_static_name (source, "swarm-rpc");
   g_source_set_priority (source, priority);
   g_source_attach (source, NULL);
@@ -48,7 +50,16 @@ swarm_fd_source_new (int fd, GIOCondition wanted, int priority, SwarmFdFunc func
 void
 swarm_fd_source_want (GSource *source, GIOCondition wanted)
 {
-  g_source_modify_unix_fd (source, ((FdSource *) source)->tag, wanted);
+  FdSource *self = (FdSource *) source;
+
+  /* A hang-up is told even when nothing is asked for, in every turn, and holds up all that is less urgent: so the descriptor is left out. */
+  if (wanted == 0 && self->tag != NULL) {
+    g_source_remove_unix_fd (source, self->tag);
+    self->tag = NULL;
+  } else if (wanted != 0 && self->tag == NULL)
+    self->tag = g_source_add_unix_fd (source, self->fd, wanted);
+  else if (wanted != 0)
+    g_source_modify_unix_fd (source, self->tag, wanted);
 }
 
 void

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Links between two agents that mean well: calls, streams, deadlines, ends. */
 #include "rpc-fixture.h"
+#include "rpc/io.h"
+#include <sys/socket.h>
+#include <unistd.h>
 
 static void
 assert_variant (GVariant *value, const char *expected)
@@ -505,6 +508,45 @@ test_free_first (Fixture *f, gconstpointer unused)
   swarm_call_return (g_ptr_array_remove_index (f->manager.calls, 0), NULL);
 }
 
+static void
+count_ready (GIOCondition ready, gpointer data)
+{
+  (*(guint *) data)++;
+}
+
+static gboolean
+tick (gpointer data)
+{
+  (*(guint *) data)++;
+  return G_SOURCE_CONTINUE;
+}
+
+/* The other end hangs up while nothing is wanted of it: what is less urgent goes on. */
+static void
+test_hung_up (void)
+{
+  int fds[2];
+  guint ready = 0, ticks = 0;
+
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
+  GSource *source = swarm_fd_source_new (fds[0], G_IO_IN, G_PRIORITY_HIGH, count_ready, &ready);
+  swarm_fd_source_want (source, 0);
+  close (fds[1]);
+  guint id = g_timeout_add (1, tick, &ticks);
+  for (guint i = 0; i < 20; i++)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (ready, ==, 0);
+  g_assert_cmpuint (ticks, >, 0);
+  swarm_fd_source_want (source, G_IO_IN);
+  for (guint i = 0; i < 20 && ready == 0; i++)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (ready, >, 0);
+  g_source_remove (id);
+  g_source_destroy (source);
+  g_source_unref (source);
+  close (fds[0]);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -540,5 +582,6 @@ main (int argc, char **argv)
     g_autofree char *path = g_strconcat ("/rpc/", tests[i].name, NULL);
     g_test_add (path, Fixture, NULL, test_setup, tests[i].func, test_teardown);
   }
+  g_test_add_func ("/rpc/hung-up", test_hung_up);
   return g_test_run ();
 }
