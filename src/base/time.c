@@ -20,7 +20,7 @@ swarm_time_to_string (gint64 us)
     return g_strdup ("");
   if (fraction != 0) {
     g_snprintf (digits, sizeof digits, ".%06d", fraction);
-    for (gsize len = strlen (digits); digits[len - 1] == '0'; len--)
+    for (gsize len = strlen (digits); len > 1 && digits[len - 1] == '0'; len--)
       digits[len - 1] = '\0';
   }
   return g_strdup_printf ("%04d-%02d-%02dT%02d:%02d:%02d%sZ", g_date_time_get_year (time), g_date_time_get_month (time),
