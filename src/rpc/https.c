@@ -249,6 +249,7 @@ static void
 dialled (int fd, const char *peer_name, const GError *error, gpointer data)
 {
   SwarmHttps *self = data;
+  gboolean named;
 
   self->dial = NULL;
   if (error != NULL) {
@@ -260,10 +261,13 @@ dialled (int fd, const char *peer_name, const GError *error, gpointer data)
   SSL_set_fd (self->ssl, fd);
   X509_VERIFY_PARAM_set_time (SSL_get0_param (self->ssl), swarm_clock_now (self->clock) / G_USEC_PER_SEC);
   if (g_hostname_is_ip_address (self->host))
-    X509_VERIFY_PARAM_set1_ip_asc (SSL_get0_param (self->ssl), self->host);
-  else {
-    SSL_set1_host (self->ssl, self->host);
-    SSL_set_tlsext_host_name (self->ssl, self->host);
+    named = X509_VERIFY_PARAM_set1_ip_asc (SSL_get0_param (self->ssl), self->host) == 1;
+  else
+    named = SSL_set1_host (self->ssl, self->host) == 1 && SSL_set_tlsext_host_name (self->ssl, self->host) == 1;
+  if (!named) {
+    ERR_clear_error ();
+    https_fail (self, SWARM_ERROR_INVALID_ARGUMENT, "no certificate can be checked for this name");
+    return;
   }
   self->source = swarm_fd_source_new (fd, G_IO_OUT, G_PRIORITY_DEFAULT, https_ready, self);
 }
@@ -300,7 +304,8 @@ write_request (SwarmHttps *self, const SwarmHttpsRequest *request, GError **erro
   const void *body = g_bytes_get_data (request->body, &len);
   int port;
 
-  if (uri == NULL || g_strcmp0 (g_uri_get_scheme (uri), "https") != 0 || g_uri_get_host (uri) == NULL || *g_uri_get_host (uri) == '\0') {
+  if (uri == NULL || g_strcmp0 (g_uri_get_scheme (uri), "https") != 0 || g_uri_get_host (uri) == NULL || *g_uri_get_host (uri) == '\0'
+      || strchr (g_uri_get_host (uri), '%') != NULL) { /* a zone: OpenSSL could not compare that, and would take any certificate */
     g_clear_error (error);
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "\"%s\" is not an https URL", request->url);
     return FALSE;

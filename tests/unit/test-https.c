@@ -289,7 +289,8 @@ test_not_believed (Fixture *f, gconstpointer unused)
 static void
 test_request (Fixture *f, gconstpointer unused)
 {
-  static const char *const urls[] = { "http://localhost/", "https://", "localhost", "", "https:///x", "ftp://localhost/" };
+  static const char *const urls[] = { "http://localhost/", "https://", "localhost", "", "https:///x", "ftp://localhost/",
+                                       "https://[fe80::1%25lo]/" }; /* no certificate is for an address with a zone */
   g_autofree char *nobody = NULL;
 
   for (guint i = 0; i < G_N_ELEMENTS (urls); i++) {
