@@ -95,11 +95,27 @@ write_state (SwarmAgent *self)
 
 /* ---- up ---- */
 
+/* The keys of the log are on the disk: only now may it be written. */
+static void
+manager_written (const GError *error, gpointer data)
+{
+  SwarmAgent *self = role_call_end (data);
+  g_autoptr (GError) local = NULL;
+  if (self == NULL)
+    return;
+  if (error == NULL && swarm_agent_start_manager (self, FALSE, &local)) {
+    swarm_log (LOG_NOTICE, swarm_log_id_became_manager, NULL, "This node is a manager now");
+    ended (self);
+    return;
+  }
+  self->membership->manager = FALSE;
+  retry (self, "The manager cannot start", error != NULL ? error : local);
+}
+
 static void
 joined_consensus (GVariant *reply, const GError *error, gpointer data)
 {
   SwarmAgent *self = role_call_end (data);
-  g_autoptr (GError) local = NULL;
   if (self == NULL)
     return;
   if (error != NULL) {
@@ -109,13 +125,7 @@ joined_consensus (GVariant *reply, const GError *error, gpointer data)
   swarm_agent_take_members (self, reply);
   self->membership->manager = TRUE;
   swarm_membership_make_keys (self->membership, self->random);
-  if (!swarm_agent_start_manager (self, FALSE, &local)) {
-    self->membership->manager = FALSE;
-    retry (self, "The manager cannot start", local);
-    return;
-  }
-  swarm_log (LOG_NOTICE, swarm_log_id_became_manager, NULL, "This node is a manager now");
-  write_state (self);
+  swarm_membership_store (self->membership, self->node_disk, self->crypto, self->random, manager_written, role_call_new (self));
 }
 
 /* ---- down ---- */
