@@ -221,6 +221,13 @@ count (GHashTable *table, gpointer key, int by)
     g_hash_table_insert (table, key, GUINT_TO_POINTER (n));
 }
 
+/* By the node's id: what walks them must not depend on where in memory they are. */
+static guint
+hash_of_info (gconstpointer info)
+{
+  return swarm_id_hash (&((const SwarmNodeInfo *) info)->id);
+}
+
 static void
 count_service (SwarmNodeSet *self, SwarmNodeInfo *info, const SwarmId *service, int by)
 {
@@ -228,7 +235,7 @@ count_service (SwarmNodeSet *self, SwarmNodeInfo *info, const SwarmId *service, 
   if (load == NULL) {
     load = g_new0 (SwarmServiceLoad, 1);
     load->id = *service;
-    load->nodes = g_hash_table_new (NULL, NULL);
+    load->nodes = g_hash_table_new (hash_of_info, NULL);
     swarm_id_table_set (&self->loads, load);
   }
   count (load->nodes, info, by);
