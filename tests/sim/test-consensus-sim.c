@@ -148,7 +148,9 @@ check_state (Node *node)
 static guint64
 key_of (GBytes *entry)
 {
-  return ((const guint64 *) g_bytes_get_data (entry, NULL))[1] - 1;
+  guint64 key;
+  memcpy (&key, (const guint8 *) g_bytes_get_data (entry, NULL) + sizeof key, sizeof key); /* it lies anywhere in a message */
+  return key - 1;
 }
 
 static gboolean
@@ -217,8 +219,10 @@ static gboolean
 restore (guint64 index, GBytes *bytes, gpointer data, GError **error)
 {
   Node *node = data;
-  const guint64 *values = g_bytes_get_data (bytes, NULL);
+  const guint8 *content = g_bytes_get_data (bytes, NULL);
+  guint64 values[3];
 
+  memcpy (values, content, sizeof values);
   if (node->applied > index)
     violate (node->world, "n%u goes back from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, node->number, node->applied, index);
   if (node->consensus != NULL && node->applied > 0)
@@ -226,7 +230,7 @@ restore (guint64 index, GBytes *bytes, gpointer data, GError **error)
   node->applied = values[0];
   node->hash = values[1];
   node->count = values[2];
-  memcpy (node->registers, values + 3, sizeof node->registers);
+  memcpy (node->registers, content + sizeof values, sizeof node->registers);
   check_state (node);
   return TRUE;
 }
