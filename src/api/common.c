@@ -3,6 +3,12 @@
 #include "base/error.h"
 #include <string.h>
 
+#define DEFAULT_PAGE 500
+#define MAX_PAGE 2000
+#define PAGE_BYTES (1 << 20)
+#define PAGE_US (5 * G_TIME_SPAN_MILLISECOND)
+#define PAGE_PART 64 /* objects between two looks at the clock */
+
 SwarmApi *
 swarm_api_of (SwarmInvocation *invocation)
 {
@@ -64,6 +70,38 @@ GVariant *
 swarm_api_list (GPtrArray *variants)
 {
   return g_variant_new_array (G_VARIANT_TYPE_VARDICT, (GVariant *const *) variants->pdata, variants->len);
+}
+
+void
+swarm_api_page_init (SwarmApiPage *self, guint limit)
+{
+  *self = (SwarmApiPage){ .items = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref),
+                          .limit = limit == 0 ? DEFAULT_PAGE : MIN (limit, MAX_PAGE),
+                          .end = g_get_monotonic_time () + PAGE_US };
+}
+
+void
+swarm_api_page_clear (SwarmApiPage *self)
+{
+  g_clear_pointer (&self->items, g_ptr_array_unref);
+}
+
+gboolean
+swarm_api_page_take (SwarmApiPage *self, GVariant *item)
+{
+  g_autoptr (GVariant) kept = item != NULL ? g_variant_ref_sink (item) : NULL;
+  gsize size = kept != NULL ? g_variant_get_size (kept) : 0;
+  gboolean time_is_up = self->n_seen > 0 && self->n_seen % PAGE_PART == 0 && g_get_monotonic_time () > self->end;
+  gboolean is_full = kept != NULL && self->items->len > 0 && (self->items->len == self->limit || self->bytes + size > PAGE_BYTES);
+  if (time_is_up || is_full) {
+    self->more = TRUE;
+    return FALSE;
+  }
+  self->n_seen++;
+  self->bytes += size;
+  if (kept != NULL)
+    g_ptr_array_add (self->items, g_steal_pointer (&kept));
+  return TRUE;
 }
 
 gpointer

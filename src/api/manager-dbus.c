@@ -69,10 +69,6 @@ manager_info (SwarmInvocation *invocation, gpointer object, GVariant *args)
 typedef struct {
   SwarmApi *api;
   GVariant *filters;
-  GPtrArray *out;
-  const SwarmNode *node;
-  const SwarmService *service;
-  const SwarmTask *task;
 } ListContext;
 
 static gboolean
@@ -126,19 +122,18 @@ match_membership (const char *value, gpointer data)
   return strcmp (value, "accepted") == 0;
 }
 
-static gboolean
+static GVariant *
 list_node (gpointer object, gpointer data)
 {
   ListContext *context = data;
   SwarmNode *node = object;
-  if (swarm_api_filter (context->filters, "id", match_id_prefix, &node->object.id)
+  gboolean matches = swarm_api_filter (context->filters, "id", match_id_prefix, &node->object.id)
       && swarm_api_filter (context->filters, "name", match_node_name, node)
       && swarm_api_filter (context->filters, "role", match_node_role, node)
       && swarm_api_filter (context->filters, "node.label", match_node_label, node)
       && swarm_api_filter (context->filters, "label", match_engine_label, node)
-      && swarm_api_filter (context->filters, "membership", match_membership, node))
-    g_ptr_array_add (context->out, swarm_api_node_variant (context->api, node));
-  return TRUE;
+      && swarm_api_filter (context->filters, "membership", match_membership, node);
+  return matches ? swarm_api_node_variant (context->api, node) : NULL;
 }
 
 static gboolean
@@ -161,49 +156,61 @@ match_service_mode (const char *value, gpointer data)
   return strcmp (value, swarm_service_kind_to_string (swarm_service_spec_kind (service->spec))) == 0;
 }
 
-static gboolean
+static GVariant *
 list_service (gpointer object, gpointer data)
 {
   ListContext *context = data;
   SwarmService *service = object;
-  if (!service->pending_delete && swarm_api_filter (context->filters, "id", match_id_prefix, &service->object.id)
+  gboolean matches = !service->pending_delete && swarm_api_filter (context->filters, "id", match_id_prefix, &service->object.id)
       && swarm_api_filter (context->filters, "name", match_service_name, service)
       && swarm_api_filter (context->filters, "label", match_service_label, service)
-      && swarm_api_filter (context->filters, "mode", match_service_mode, service))
-    g_ptr_array_add (context->out, swarm_api_service_variant (context->api, service));
-  return TRUE;
+      && swarm_api_filter (context->filters, "mode", match_service_mode, service);
+  return matches ? swarm_api_service_variant (context->api, service) : NULL;
 }
 
+/* One page, in order of id. The cursor is the last id of the page before. @item: as it is told, or NULL when the filters leave it out. */
 static void
-list_all (SwarmInvocation *invocation, GVariant *args, SwarmKind kind, SwarmStoreEach each, const char *const *allowed)
+list_page (SwarmInvocation *invocation, GVariant *args, SwarmKind kind, GVariant *(*item) (gpointer object, gpointer data),
+           const char *const *allowed)
 {
   SwarmApi *self = swarm_api_of (invocation);
-  g_autoptr (GVariant) filters = g_variant_get_child_value (args, 0);
-  g_autoptr (GPtrArray) out = g_ptr_array_new ();
+  g_autoptr (GVariant) filters = NULL;
   g_autoptr (GError) error = NULL;
+  const char *cursor;
+  guint limit;
+  SwarmId at = { 0 };
+  SwarmObject *object;
   if (!swarm_api_need_manager (self, invocation))
     return;
-  if (!swarm_api_check_filters (filters, allowed, &error)) {
+  g_variant_get (args, "(@a{sv}&su)", &filters, &cursor, &limit);
+  if (*cursor != '\0' && !swarm_id_parse (cursor, &at))
+    error = g_error_new (SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "cursor \"%s\" is not one that the page before gave", cursor);
+  if (error != NULL || !swarm_api_check_filters (filters, allowed, &error)) {
     swarm_invocation_fail (invocation, error);
     return;
   }
-  ListContext context = { self, filters, out };
-  swarm_store_foreach (self->store, kind, each, &context);
-  swarm_invocation_return (invocation, g_variant_new ("(@aa{sv})", swarm_api_list (out)));
+  g_auto (SwarmApiPage) page;
+  swarm_api_page_init (&page, limit);
+  ListContext context = { self, filters };
+  while ((object = swarm_store_next (self->store, kind, swarm_id_is_nil (&at) ? NULL : &at)) != NULL
+         && swarm_api_page_take (&page, item (object, &context)))
+    at = object->id;
+  g_autofree char *next = page.more ? swarm_id_dup_string (&at) : g_strdup ("");
+  swarm_invocation_return (invocation, g_variant_new ("(@aa{sv}s)", swarm_api_list (page.items), next));
 }
 
 static void
 manager_list_nodes (SwarmInvocation *invocation, gpointer object, GVariant *args)
 {
   static const char *const allowed[] = { "id", "label", "membership", "name", "node.label", "role", NULL };
-  list_all (invocation, args, SWARM_KIND_NODE, list_node, allowed);
+  list_page (invocation, args, SWARM_KIND_NODE, list_node, allowed);
 }
 
 static void
 manager_list_services (SwarmInvocation *invocation, gpointer object, GVariant *args)
 {
   static const char *const allowed[] = { "id", "label", "mode", "name", NULL };
-  list_all (invocation, args, SWARM_KIND_SERVICE, list_service, allowed);
+  list_page (invocation, args, SWARM_KIND_SERVICE, list_service, allowed);
 }
 
 /* ---- names ---- */
@@ -357,10 +364,10 @@ static const SwarmBusMethod manager_methods[] = {
     .doc = "What creating this service, or putting this spec in place of that of the service of its name, would do now; nothing is written. "
            "Options as CreateService. Steps in their order: Action s (start, stop, pending), Name s, Node s, NodeID s, ServiceID s, "
            "TaskID s (stop), Reason s, After x (ns since the change, were every task to start and stop at once). 10,000 steps at most." },
-  { "ListNodes", "a{sv}:filters", "aa{sv}:nodes", manager_list_nodes, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
-    .doc = "All nodes as Node.Inspect gives them. Filters (each a list of strings): id, label, membership, name, node.label, role." },
-  { "ListServices", "a{sv}:filters", "aa{sv}:services", manager_list_services, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
-    .doc = "All services as Service.Inspect gives them. Filters: id, label, mode, name." },
+  { "ListNodes", "a{sv}:filters s:cursor u:limit", "aa{sv}:nodes s:next", manager_list_nodes, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
+    .doc = "Nodes as Node.Inspect gives them, by pages as ListTasks. Filters (each a list of strings): id, label, membership, name, node.label, role." },
+  { "ListServices", "a{sv}:filters s:cursor u:limit", "aa{sv}:services s:next", manager_list_services, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
+    .doc = "Services as Service.Inspect gives them, by pages as ListTasks. Filters: id, label, mode, name." },
   { "ListTasks", "a{sv}:filters s:cursor u:limit", "aa{sv}:tasks s:next", swarm_api_list_tasks, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
     .doc = "Tasks by pages: cursor is empty at first, then what next gave; next is empty after the last page; limit 0 means 500, 2000 at most. "
            "A page may be shorter than that, or empty, and not be the last. "

@@ -30,6 +30,22 @@ void swarm_api_object_dict (GVariantDict *dict, gconstpointer object, const Swar
 /* A list of dictionaries from an array of floating a{sv}; floating "aa{sv}". */
 GVariant *swarm_api_list (GPtrArray *variants);
 
+/* One page of a list. It ends by number, by size (so that it fits into a message) or by time, whatever the filters let through. */
+typedef struct {
+  GPtrArray *items; /* GVariant */
+  guint limit;
+  gsize bytes;
+  gint64 end; /* monotonic */
+  guint n_seen;
+  gboolean more; /* it ended before the list did */
+} SwarmApiPage;
+/* @limit as the caller gave it; 0: 500. */
+void swarm_api_page_init (SwarmApiPage *self, guint limit);
+void swarm_api_page_clear (SwarmApiPage *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (SwarmApiPage, swarm_api_page_clear)
+/* The next one of the list; @item is consumed, NULL: the filters leave it out. FALSE: it is for the next page, this one is over. */
+gboolean swarm_api_page_take (SwarmApiPage *self, GVariant *item);
+
 /* Dictionaries as Inspect gives them; floating. */
 GVariant *swarm_api_node_variant (SwarmApi *self, const SwarmNode *node);
 /* The same with TLSInfo's certificates, which are too much for lists. */

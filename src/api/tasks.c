@@ -5,10 +5,7 @@
 #include "manager/orchestrator/slot.h"
 #include <string.h>
 
-#define DEFAULT_PAGE 500
-#define MAX_PAGE 2000
-#define PAGE_US (5 * G_TIME_SPAN_MILLISECOND) /* a page is over when so much time is, however many tasks the filters let through */
-#define PART 64                               /* tasks between two looks at the clock */
+#define PART 64 /* tasks of a service that are looked up at once */
 
 /* Where a page ends, and the next one goes on: behind a task, in order of id, or of slot, creation and id among the tasks of one service. */
 typedef struct {
@@ -22,11 +19,7 @@ typedef struct {
   SwarmApi *api;
   GVariant *filters;
   Cursor cursor;
-  guint limit;
-  gint64 end; /* monotonic */
-  guint n_seen;
-  GPtrArray *out;
-  gboolean more;
+  SwarmApiPage page;
 } TaskList;
 
 static gboolean
@@ -114,15 +107,8 @@ task_matches (TaskList *list, SwarmTask *task)
 static gboolean
 list_task (TaskList *list, SwarmTask *task)
 {
-  gboolean matches = task_matches (list, task);
-  gboolean time_is_up = list->n_seen > 0 && list->n_seen % PART == 0 && g_get_monotonic_time () > list->end;
-  if (time_is_up || (matches && list->out->len == list->limit)) {
-    list->more = TRUE;
+  if (!swarm_api_page_take (&list->page, task_matches (list, task) ? swarm_api_task_variant (list->api, task) : NULL))
     return FALSE;
-  }
-  if (matches)
-    g_ptr_array_add (list->out, swarm_api_task_variant (list->api, task));
-  list->n_seen++;
   list->cursor = (Cursor){ TRUE, task->slot, task->object.created_at, task->object.id };
   return TRUE;
 }
@@ -201,7 +187,7 @@ static char *
 cursor_text (const TaskList *list, const SwarmService *service)
 {
   const Cursor *cursor = &list->cursor;
-  if (!list->more)
+  if (!list->page.more)
     return g_strdup ("");
   if (service == NULL)
     return swarm_id_dup_string (&cursor->id);
@@ -230,7 +216,6 @@ swarm_api_list_tasks (SwarmInvocation *invocation, gpointer object, GVariant *ar
   const char *cursor;
   guint limit;
   g_autoptr (GVariant) filters = NULL;
-  g_autoptr (GPtrArray) out = g_ptr_array_new ();
   g_autoptr (GError) error = NULL;
   g_variant_get (args, "(@a{sv}&su)", &filters, &cursor, &limit);
   if (self->store == NULL && self->state != SWARM_LOCAL_ACTIVE) {
@@ -241,14 +226,14 @@ swarm_api_list_tasks (SwarmInvocation *invocation, gpointer object, GVariant *ar
     swarm_invocation_fail (invocation, error);
     return;
   }
-  TaskList list = { .api = self, .filters = filters, .out = out, .limit = limit == 0 ? DEFAULT_PAGE : MIN (limit, MAX_PAGE) };
+  TaskList list = { .api = self, .filters = filters };
   const SwarmService *service = self->store != NULL ? only_service (self, filters) : NULL;
-  list.end = g_get_monotonic_time () + PAGE_US;
   if (!cursor_parse (cursor, service, &list.cursor)) {
     error = g_error_new (SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "cursor \"%s\" is not one that ListTasks gave", cursor);
     swarm_invocation_fail (invocation, error);
     return;
   }
+  swarm_api_page_init (&list.page, limit);
   if (self->store == NULL)
     list_local (&list);
   else if (service != NULL)
@@ -256,5 +241,6 @@ swarm_api_list_tasks (SwarmInvocation *invocation, gpointer object, GVariant *ar
   else
     list_all (&list);
   g_autofree char *next = cursor_text (&list, service);
-  swarm_invocation_return (invocation, g_variant_new ("(@aa{sv}s)", swarm_api_list (out), next));
+  swarm_invocation_return (invocation, g_variant_new ("(@aa{sv}s)", swarm_api_list (list.page.items), next));
+  swarm_api_page_clear (&list.page);
 }

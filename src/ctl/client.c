@@ -375,20 +375,6 @@ ctl_filters (GPtrArray *filters)
 JsonNode *
 ctl_list (CtlContext *context, const char *member, GVariant *filters, GError **error)
 {
-  g_autoptr (JsonNode) node
-      = ctl_call_json (context, CTL_PATH, CTL_MANAGER_IFACE, member, g_variant_new ("(@a{sv})", filters), error);
-
-  if (node != NULL && !JSON_NODE_HOLDS_ARRAY (node)) {
-    g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _ ("the agent answered %s with something else than expected"),
-                 member);
-    return NULL;
-  }
-  return g_steal_pointer (&node);
-}
-
-JsonNode *
-ctl_list_tasks (CtlContext *context, GVariant *filters, GError **error)
-{
   g_autoptr (GVariant) kept = g_variant_ref_sink (filters);
   g_autofree char *cursor = g_strdup ("");
   JsonNode *node = json_node_new (JSON_NODE_ARRAY);
@@ -396,25 +382,30 @@ ctl_list_tasks (CtlContext *context, GVariant *filters, GError **error)
 
   json_node_take_array (node, all);
   do {
-    g_autoptr (GVariant) reply = ctl_call (context, CTL_PATH, CTL_MANAGER_IFACE, "ListTasks",
+    g_autoptr (GVariant) reply = ctl_call (context, CTL_PATH, CTL_MANAGER_IFACE, member,
                                            g_variant_new ("(@a{sv}su)", kept, cursor, PAGE), error);
     g_autoptr (GVariant) page = NULL;
 
     if (reply == NULL || !g_variant_is_of_type (reply, G_VARIANT_TYPE ("(aa{sv}s)"))) {
       if (reply != NULL)
-        g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _ ("the agent answered %s with something else than expected"),
-                     "ListTasks");
+        g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _ ("the agent answered %s with something else than expected"), member);
       json_node_unref (node);
       return NULL;
     }
     g_clear_pointer (&cursor, g_free);
     g_variant_get (reply, "(@aa{sv}s)", &page, &cursor);
     for (gsize i = 0; i < g_variant_n_children (page); i++) {
-      g_autoptr (GVariant) task = g_variant_get_child_value (page, i);
-      json_array_add_element (all, ctl_variant_to_json (task));
+      g_autoptr (GVariant) item = g_variant_get_child_value (page, i);
+      json_array_add_element (all, ctl_variant_to_json (item));
     }
   } while (*cursor != 0);
   return node;
+}
+
+JsonNode *
+ctl_list_tasks (CtlContext *context, GVariant *filters, GError **error)
+{
+  return ctl_list (context, "ListTasks", filters, error);
 }
 
 void

@@ -39,8 +39,8 @@ static const struct {
   { "Info", "({'LocalNodeState': <'active'>, 'NodeID': <'" NODE_ID
             "'>, 'NodeAddr': <'10.99.0.1'>, 'ControlAvailable': <true>, 'Nodes': <uint64 1>,"
             " 'Managers': <uint64 1>, 'Cluster': <{'ID': <'thecluster'>}>, 'UnitEnabled': <false>},)" },
-  { "ListNodes", "([" NODE_TEXT ("manager") "],)" },
-  { "ListServices", "([" SERVICE_TEXT "],)" },
+  { "ListNodes", "([" NODE_TEXT ("manager") "], '')" },
+  { "ListServices", "([" SERVICE_TEXT "], '')" },
   { "ListTasks", "([" TASK_TEXT "], '')" },
   { "GetJoinTokens", "('SWMTKN-1-worker', 'SWMTKN-1-manager')" },
   { "RotateJoinToken", "('SWMTKN-1-new',)" },
@@ -149,8 +149,8 @@ static const SwarmBusMethod manager_methods[] = {
   METHOD ("Leave", "b:force", NULL),
   METHOD ("Info", NULL, "a{sv}:info"),
   METHOD ("CreateService", "a{sv}:spec a{sv}:options", "s:id as:warnings"),
-  METHOD ("ListNodes", "a{sv}:filters", "aa{sv}:nodes"),
-  METHOD ("ListServices", "a{sv}:filters", "aa{sv}:services"),
+  METHOD ("ListNodes", "a{sv}:filters s:cursor u:limit", "aa{sv}:nodes s:next"),
+  METHOD ("ListServices", "a{sv}:filters s:cursor u:limit", "aa{sv}:services s:next"),
   METHOD ("ListTasks", "a{sv}:filters s:cursor u:limit", "aa{sv}:tasks s:next"),
   METHOD ("Resolve", "s:kind s:reference", "s:id o:path"),
   { NULL },
