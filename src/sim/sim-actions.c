@@ -104,7 +104,7 @@ call_answered (const SwarmControlReply *reply, const GError *error, gpointer dat
   }
   if (error == NULL) {
     gboolean node = call->action != NULL && call->what >= SIM_DO_NODE_ACTIVATE && call->what <= SIM_DO_NODE_PROMOTE;
-    gboolean removed = call->what == SIM_DO_SERVICE_REMOVE || call->what == SIM_DO_NODE_REMOVE;
+    gboolean removed = (call->what == SIM_DO_SERVICE_REMOVE || call->what == SIM_DO_NODE_REMOVE) && !call->run->options.unasked;
     SwarmKind kind = call->what == SIM_DO_CLUSTER_UPDATE ? SWARM_KIND_CLUSTER : node ? SWARM_KIND_NODE : SWARM_KIND_SERVICE;
     SwarmId id = call->what == SIM_DO_SERVICE_CREATE ? reply->id : call->id;
     sim_promises_acknowledge (call->run->cluster->promises, kind, &id, reply->index, removed);
@@ -154,6 +154,13 @@ changed_spec (const SimAction *action, const SwarmServiceSpec *old)
 }
 
 static void
+removal_is_asked_for (Call *call)
+{
+  if (!call->run->options.unasked)
+    sim_promises_may_go (call->run->cluster->promises, &call->id);
+}
+
+static void
 call_service (Call *call, SwarmControl *control, const SwarmService *service)
 {
   const SimAction *action = call->action;
@@ -165,7 +172,7 @@ call_service (Call *call, SwarmControl *control, const SwarmService *service)
   } else if (call->what == SIM_DO_SERVICE_SCALE) {
     swarm_control_scale_service (control, &call->id, action->replicas, call->request, call_answered, call);
   } else if (call->what == SIM_DO_SERVICE_REMOVE) {
-    sim_promises_may_go (call->run->cluster->promises, &call->id);
+    removal_is_asked_for (call);
     swarm_control_remove_service (control, &call->id, call->request, call_answered, call);
   } else if (call->what == SIM_DO_SERVICE_REBALANCE) {
     swarm_control_rebalance_service (control, &call->id, (guint) MIN (action->moves, G_MAXUINT), call->request, call_answered, call);
@@ -182,7 +189,7 @@ call_node (Call *call, SwarmControl *control)
   if (call->what == SIM_DO_NODE_LABELS) {
     swarm_control_update_labels (control, &call->id, action->labels, action->remove, call->request, call_answered, call);
   } else if (call->what == SIM_DO_NODE_REMOVE) {
-    sim_promises_may_go (call->run->cluster->promises, &call->id);
+    removal_is_asked_for (call);
     swarm_control_remove_node (control, &call->id, action->force, call->request, call_answered, call);
   } else if (call->what == SIM_DO_NODE_DEMOTE || call->what == SIM_DO_NODE_PROMOTE) {
     SwarmRole role = call->what == SIM_DO_NODE_PROMOTE ? SWARM_ROLE_MANAGER : SWARM_ROLE_WORKER;

@@ -18,7 +18,7 @@ typedef struct {
   guint64 enough; /* so many must count, and no more are run; 0: all seeds are */
   guint jobs, tries;
   const char *save;
-  gboolean verbose, print, lie, twin;
+  gboolean verbose, print, lie, twin, unasked;
   /* Found: */
   guint64 passed, failed, counted;
   SimRunFigures sum, least; /* least: of counted seeds */
@@ -39,7 +39,7 @@ typedef struct {
 static void
 run_here (const Fuzz *self, const SimScenario *scenario, Outcome *out)
 {
-  SimRunOptions options = { .seed = scenario->seed, .strict = TRUE, .lie = self->lie, .twin = self->twin };
+  SimRunOptions options = { .seed = scenario->seed, .strict = TRUE, .lie = self->lie, .twin = self->twin, .unasked = self->unasked };
   g_autoptr (GError) error = NULL;
   g_autoptr (SimRun) run = sim_run_new (scenario, &options, &error);
   if (run == NULL) {
@@ -267,7 +267,8 @@ parse_option (Fuzz *self, int argc, char **argv, int *i)
   if (g_str_equal (word, "--break")) {
     self->lie = g_str_equal (argv[++*i], "disk");
     self->twin = g_str_equal (argv[*i], "twin");
-    return self->lie || self->twin;
+    self->unasked = g_str_equal (argv[*i], "removal");
+    return self->lie || self->twin || self->unasked;
   }
   if (g_str_equal (word, "--faults"))
     return parse_faults (self, argv[++*i]);

@@ -163,7 +163,7 @@ static const char head[]
       "A seed counts when there were at every moment 3 managers and 20 nodes, and on the whole 10 services, 300 seconds and 50 faults: the summary\n"
       "says how many did and what the least was; with \\-\\-count no more seeds are run than are needed for so many.\n"
       "\\-\\-print writes the stories instead of running them. \\-\\-break disk makes the managers' disks lie, \\-\\-break twin gives two nodes one\n"
-      "identity: then seeds must fail, or fuzz sees nothing.\n"
+      "identity, \\-\\-break removal takes what users remove for lost: then seeds must fail, or fuzz sees nothing.\n"
       ".SS bench\n"
       "How fast store and scheduler are on this machine, as JSON.\n"
       ".SH EXIT STATUS\n0: all is as expected. 1: something is not. 2: wrong usage, or a file that is no scenario.\n";

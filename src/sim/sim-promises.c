@@ -25,7 +25,6 @@ typedef struct {
   SwarmId id;
   guint64 index;
   gboolean removed;
-  gboolean may_go;
 } Acknowledged;
 
 enum { ACKNOWLEDGED, STARTED_ONCE, ONE_PER_SLOT, STOPPED_WHEN_WANTED, HEALTHY_WHEN_RUNNING, N_PROMISES };
@@ -38,6 +37,7 @@ struct _SimPromises {
   GHashTable *ended;   /* set of task ids that the store has wanted to end, or has seen end: some manager has applied it, though it may be gone */
   GHashTable *removed; /* set of node ids */
   GHashTable *acknowledged; /* SwarmId → Acknowledged */
+  GHashTable *going;        /* set of ids whose removal was asked for: kept apart, as nothing of them may have been acknowledged until then */
   guint64 newest; /* greatest acknowledged index */
   guint64 term;
   guint elections;
@@ -290,7 +290,7 @@ check_acknowledged (SimPromises *self, SwarmStore *store, const Acknowledged *ro
 {
   const SwarmObject *object = swarm_store_get (store, row->kind, &row->id);
   self->promises[ACKNOWLEDGED].checked++;
-  if (row->removed ? object == NULL : object != NULL ? object->version >= row->index : row->may_go)
+  if (row->removed ? object == NULL : object != NULL ? object->version >= row->index : g_hash_table_contains (self->going, &row->id))
     return;
   sim_cluster_break (self->cluster, "%s %s was acknowledged at %" G_GUINT64_FORMAT " as %s: that is lost", swarm_kind_to_string (row->kind),
                      swarm_id_string (&row->id).str, row->index, row->removed ? "removed" : "written");
@@ -339,9 +339,7 @@ sim_promises_acknowledge (SimPromises *self, SwarmKind kind, const SwarmId *id, 
 void
 sim_promises_may_go (SimPromises *self, const SwarmId *id)
 {
-  Acknowledged *row = g_hash_table_lookup (self->acknowledged, id);
-  if (row != NULL)
-    row->may_go = TRUE;
+  g_hash_table_add (self->going, g_memdup2 (id, sizeof *id));
 }
 
 /* ---- all ---- */
@@ -385,6 +383,7 @@ sim_promises_new (SimCluster *cluster)
   self->ended = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   self->removed = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   self->acknowledged = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, g_free);
+  self->going = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   self->promises[ACKNOWLEDGED].name = "1: what was acknowledged is not lost";
   self->promises[STARTED_ONCE].name = "2: no task is started twice";
   self->promises[ONE_PER_SLOT].name = "2: no slot runs twice";
@@ -402,6 +401,7 @@ sim_promises_free (SimPromises *self)
   g_hash_table_unref (self->doubled);
   g_hash_table_unref (self->running);
   g_hash_table_unref (self->acknowledged);
+  g_hash_table_unref (self->going);
   g_hash_table_unref (self->ended);
   g_hash_table_unref (self->removed);
   g_free (self);

@@ -12,6 +12,7 @@ typedef struct {
   gboolean trace;  /* transitions are kept */
   gboolean lie;    /* the managers' disks forget half a second of what they said was synced: promise 1 must be seen to break */
   gboolean twin;   /* the last two workers have one identity: promise 2 must be seen to break */
+  gboolean unasked; /* what users remove counts as if nobody had asked for it: promise 1 must be seen to break */
   gboolean strict; /* calls that fail, though nothing says so, fail the run; else they are what users meet when everything breaks */
 } SimRunOptions;
 
