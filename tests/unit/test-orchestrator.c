@@ -393,6 +393,41 @@ test_update_broken (void)
     g_assert_cmpstr (newest_task (brain, &web, slot)->spec->container->image, ==, "docker.io/library/nginx:fixed");
 }
 
+static gboolean
+is_replaced (Brain *brain, const SwarmId *service, guint64 slot)
+{
+  return g_str_equal (newest_task (brain, service, slot)->spec->container->image, "docker.io/library/nginx:2");
+}
+
+/* What does not run is replaced first, as it is when its turn comes: a slot that has come to run since the update began waits for the others. */
+static void
+test_update_order (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 3);
+  node->lazy = TRUE;
+  spec->update = swarm_update_config_new ();
+  spec->update->parallelism = 1;
+  SwarmId web = brain_create (brain, spec), old[4];
+  brain_run (brain, SECOND);
+  for (guint64 slot = 1; slot <= 3; slot++)
+    old[slot] = newest_task (brain, &web, slot)->object.id;
+  swarm_string_set (&spec->task->container->image, "nginx:2");
+  g_assert_true (brain_update (brain, &web, spec, NULL));
+  brain_run (brain, SECOND);
+  g_assert_true (is_replaced (brain, &web, 1));
+  g_assert_false (is_replaced (brain, &web, 2) || is_replaced (brain, &web, 3));
+  tame_report (node, &old[2], SWARM_TASK_RUNNING, NULL);
+  brain_run (brain, SECOND);
+  tame_report (node, &old[1], SWARM_TASK_SHUTDOWN, NULL);
+  brain_run (brain, SECOND);
+  tame_report (node, &newest_task (brain, &web, 1)->object.id, SWARM_TASK_RUNNING, NULL);
+  brain_run (brain, SECOND);
+  g_assert_true (is_replaced (brain, &web, 3));
+  g_assert_false (is_replaced (brain, &web, 2));
+}
+
 /* While a stop lasts, the slot's next task does not run. */
 static void
 test_slot_is_exclusive (void)
@@ -772,6 +807,7 @@ main (int argc, char **argv)
   g_test_add_func ("/orchestrator/history", test_history);
   g_test_add_func ("/orchestrator/update", test_update);
   g_test_add_func ("/orchestrator/update-broken", test_update_broken);
+  g_test_add_func ("/orchestrator/update-order", test_update_order);
   g_test_add_func ("/orchestrator/slot-is-exclusive", test_slot_is_exclusive);
   g_test_add_func ("/orchestrator/slot-again", test_slot_again);
   g_test_add_func ("/orchestrator/drain-start-first", test_drain_start_first);

@@ -2,6 +2,7 @@
 /* Filters with swarm's words, spread, groups, nodes that come and go. */
 #include "base/error.h"
 #include "brain-fixture.h"
+#include "manager/scheduler/placing.h"
 #include "manager/scheduler/survey.h"
 
 static void
@@ -401,12 +402,87 @@ test_node_changes_after_survey (void)
   swarm_node_set_free (set);
 }
 
+/* A clock by which a turn's time is up after some looks at it. */
+typedef struct {
+  SwarmClock iface;
+  guint looks;
+} Hurry;
+
+static gint64
+hurry_boottime (SwarmClock *iface)
+{
+  Hurry *self = (Hurry *) iface;
+  if (self->looks == 0)
+    return SECOND;
+  self->looks--;
+  return 0;
+}
+
+static const SwarmClockOps hurry_ops = { .boottime = hurry_boottime };
+
+static void
+count_assigned (const SwarmTask *task, SwarmNodeInfo *info, SwarmTx *tx, gpointer data)
+{
+  (*(guint *) data)++;
+}
+
+static gboolean
+never_explained (const SwarmTask *task, const char *why, SwarmTx *tx, gpointer data)
+{
+  g_assert_not_reached ();
+}
+
+static const SwarmPlacingOps counting_ops = { count_assigned, never_explained };
+
+/* More nodes than are looked at in a turn: the next turn goes on where the last one stopped. */
+static void
+test_survey_in_parts (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  g_autoptr (SwarmTask) task = swarm_task_new ();
+  Hurry hurry = { { &hurry_ops }, 0 };
+  SwarmLeader leader = { .store = brain->store, .clock = brain->clock, .random = &brain->random.iface,
+                         .runner = swarm_runner_new (brain->store, brain->clock) };
+  SwarmNodeSet *set = swarm_node_set_new (brain->clock);
+  SwarmGroups groups;
+  guint assigned = 0, turns = 0;
+  swarm_runner_set_budget (leader.runner, &hurry.iface);
+  for (guint i = 0; i < 6000; i++) {
+    g_autoptr (SwarmNode) node = surveyed_node ("n", "a");
+    node->object.id = (SwarmId){ { 7, (guint8) (i / 256), (guint8) i } };
+    swarm_node_set_put (set, node);
+  }
+  task->object.id = task->service_id = (SwarmId){ { 9 } };
+  task->spec = swarm_task_spec_copy (spec->task);
+  task->spec->placement = swarm_placement_new ();
+  task->spec->placement->strategy = g_strdup ("binpack");
+  swarm_groups_init (&groups);
+  swarm_groups_add (&groups, task);
+  SwarmPlacing *placing = swarm_placing_new (&leader, set, &groups, brain->schedulers, &counting_ops, &assigned);
+  for (gboolean more = TRUE; more && turns < 20; turns++) {
+    SwarmTx *tx = swarm_store_tx (brain->store);
+    hurry.looks = 1;
+    more = swarm_placing_step (placing, tx);
+    swarm_tx_free (tx);
+  }
+  g_assert_cmpuint (assigned, ==, 1);
+  g_assert_cmpuint (turns, >=, 3);
+  g_assert_cmpuint (turns, <, 20);
+  swarm_placing_forget (placing);
+  swarm_placing_free (placing);
+  swarm_groups_clear (&groups);
+  swarm_node_set_free (set);
+  swarm_runner_free (leader.runner);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/scheduler/spread", test_spread);
   g_test_add_func ("/scheduler/node-changes-after-survey", test_node_changes_after_survey);
+  g_test_add_func ("/scheduler/survey-in-parts", test_survey_in_parts);
   g_test_add_func ("/scheduler/no-nodes", test_no_nodes);
   g_test_add_func ("/scheduler/host-ports", test_host_ports);
   g_test_add_func ("/scheduler/resources", test_resources);

@@ -590,6 +590,7 @@ test_bad_entries (void)
 
     g_assert_false (swarm_store_apply (world.store[0], 100, entry, &error));
     g_assert_nonnull (error);
+    g_assert_nonnull (strstr (error->message, "log entry 100: the log has an entry"));
   }
   g_assert_cmpuint (swarm_store_index (world.store[0]), ==, 2);
   /* The same entry twice is a broken log. */
