@@ -6,6 +6,7 @@
 #include "consensus/consensus.h"
 #include "daemon/disk-file.h"
 #include "sim/sim-crypto.h"
+#include "tests/lib/late-encode.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -44,29 +45,10 @@ snapshot (gpointer data)
   return g_bytes_new_static ("state", 5);
 }
 
-typedef struct {
-  GBytes *bytes;
-  SwarmConsensusEncodedFunc done;
-  gpointer data;
-} Encoding;
-
-static void
-encoded (gpointer data)
-{
-  Encoding *encoding = data;
-
-  encoding->done (encoding->bytes, encoding->data);
-  g_bytes_unref (encoding->bytes);
-  g_free (encoding);
-}
-
 static void
 encode (gpointer handle, SwarmConsensusEncodedFunc done, gpointer done_data, gpointer data)
 {
-  Encoding *encoding = g_new0 (Encoding, 1);
-
-  *encoding = (Encoding){ handle, done, done_data };
-  swarm_clock_timer (swarm_clock_glib (), 0, SWARM_PRIORITY_NORMAL, encoded, encoding);
+  late_encode (swarm_clock_glib (), 0, handle, done, done_data);
 }
 
 static gboolean

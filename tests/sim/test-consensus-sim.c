@@ -12,6 +12,7 @@
 #include "sim/sim-clock.h"
 #include "sim/sim-crypto.h"
 #include "sim/sim-disk.h"
+#include "tests/lib/late-encode.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,12 +173,6 @@ apply (guint64 index, GBytes *entry, gboolean ours, gpointer data, GError **erro
   return TRUE;
 }
 
-typedef struct {
-  GBytes *bytes;
-  SwarmConsensusEncodedFunc done;
-  gpointer data;
-} Encoding;
-
 static gpointer
 snapshot (gpointer data)
 {
@@ -195,24 +190,11 @@ snapshot (gpointer data)
 }
 
 static void
-encode_due (gpointer data)
-{
-  Encoding *encoding = data;
-
-  encoding->done (encoding->bytes, encoding->data);
-  g_bytes_unref (encoding->bytes);
-  g_free (encoding);
-}
-
-static void
 encode (gpointer handle, SwarmConsensusEncodedFunc done, gpointer done_data, gpointer data)
 {
   Node *node = data;
-  Encoding *encoding = g_new0 (Encoding, 1);
 
-  *encoding = (Encoding){ handle, done, done_data };
-  swarm_clock_timer (sim_clock_iface (node->world->clock), sim_random_range (&node->world->random, 0, 20 * MS), SWARM_PRIORITY_NORMAL,
-                     encode_due, encoding);
+  late_encode (sim_clock_iface (node->world->clock), sim_random_range (&node->world->random, 0, 20 * MS), handle, done, done_data);
 }
 
 static gboolean

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "consensus-fixture.h"
+#include "tests/lib/late-encode.h"
 
 typedef struct {
   Group *group;
@@ -53,30 +54,10 @@ snapshot (gpointer data)
   return g_bytes_new_take (copy, len);
 }
 
-typedef struct {
-  GBytes *bytes;
-  SwarmConsensusEncodedFunc done;
-  gpointer data;
-} Encoding;
-
-static void
-encode_due (gpointer data)
-{
-  Encoding *encoding = data;
-
-  encoding->done (encoding->bytes, encoding->data);
-  g_bytes_unref (encoding->bytes);
-  g_free (encoding);
-}
-
 static void
 encode (gpointer handle, SwarmConsensusEncodedFunc done, gpointer done_data, gpointer data)
 {
-  Member *m = data;
-  Encoding *encoding = g_new0 (Encoding, 1);
-
-  *encoding = (Encoding){ handle, done, done_data };
-  swarm_clock_timer (sim_clock_iface (m->group->clock), 1000, SWARM_PRIORITY_NORMAL, encode_due, encoding);
+  late_encode (sim_clock_iface (((Member *) data)->group->clock), 1000, handle, done, done_data);
 }
 
 static gboolean

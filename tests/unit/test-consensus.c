@@ -9,6 +9,7 @@
 #include "sim/sim-clock.h"
 #include "sim/sim-crypto.h"
 #include "sim/sim-disk.h"
+#include "tests/lib/late-encode.h"
 
 typedef struct {
   SimClock *clock;
@@ -50,30 +51,10 @@ snapshot (gpointer data)
   return g_bytes_new (f->state->str, f->state->len);
 }
 
-typedef struct {
-  GBytes *bytes;
-  SwarmConsensusEncodedFunc done;
-  gpointer data;
-} Encoding;
-
-static void
-encode_due (gpointer data)
-{
-  Encoding *encoding = data;
-
-  encoding->done (encoding->bytes, encoding->data);
-  g_bytes_unref (encoding->bytes);
-  g_free (encoding);
-}
-
 static void
 encode (gpointer handle, SwarmConsensusEncodedFunc done, gpointer done_data, gpointer data)
 {
-  Fixture *f = data;
-  Encoding *encoding = g_new0 (Encoding, 1);
-
-  *encoding = (Encoding){ handle, done, done_data };
-  swarm_clock_timer (sim_clock_iface (f->clock), 1000, SWARM_PRIORITY_NORMAL, encode_due, encoding);
+  late_encode (sim_clock_iface (((Fixture *) data)->clock), 1000, handle, done, done_data);
 }
 
 static gboolean

@@ -53,6 +53,18 @@ resources_of (gint64 cpus, gint64 gib)
   return resources;
 }
 
+/* @n1 is in zone a, and a service that asks for that zone has its one task there. */
+static SwarmId
+web_in_zone_of (Brain *brain, Tame *n1)
+{
+  set_label (brain, n1, "zone", "a");
+  brain_run (brain, SECOND);
+  g_autoptr (SwarmServiceSpec) spec = constrained_spec ("web", 1, "node.labels.zone==a");
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, SECOND);
+  return web;
+}
+
 /* A label that a constraint asks for goes: the tasks are rejected in swarm's words, and replaced by the policy where it still holds. */
 static void
 test_labels (void)
@@ -127,11 +139,7 @@ test_refused_write (void)
 {
   g_autoptr (Brain) brain = brain_new ();
   Tame *n1 = brain_node (brain, "n1");
-  set_label (brain, n1, "zone", "a");
-  brain_run (brain, SECOND);
-  g_autoptr (SwarmServiceSpec) spec = constrained_spec ("web", 1, "node.labels.zone==a");
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web = web_in_zone_of (brain, n1);
   g_assert_cmpuint (count_running (brain, &web), ==, 1);
   guint watch = swarm_store_watch (brain->store, 1 << SWARM_KIND_NODE, break_log, brain);
   set_label (brain, n1, "zone", "b");
@@ -150,11 +158,7 @@ test_assigned_lingers (void)
   g_autoptr (Brain) brain = brain_new ();
   Tame *n1 = brain_node (brain, "n1"), *n2 = brain_node (brain, "n2");
   n1->lazy = TRUE;
-  set_label (brain, n1, "zone", "a");
-  brain_run (brain, SECOND);
-  g_autoptr (SwarmServiceSpec) spec = constrained_spec ("web", 1, "node.labels.zone==a");
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web = web_in_zone_of (brain, n1);
   SwarmId first = newest_task (brain, &web, 1)->object.id;
   g_assert_cmpint (newest_task (brain, &web, 1)->status->state, ==, SWARM_TASK_ASSIGNED);
   set_label (brain, n1, "zone", "b");
@@ -172,11 +176,7 @@ test_slot_is_exclusive (void)
 {
   g_autoptr (Brain) brain = brain_new ();
   Tame *n1 = brain_node (brain, "n1");
-  set_label (brain, n1, "zone", "a");
-  brain_run (brain, SECOND);
-  g_autoptr (SwarmServiceSpec) spec = constrained_spec ("web", 1, "node.labels.zone==a");
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web = web_in_zone_of (brain, n1);
   Tame *n2 = brain_node (brain, "n2");
   set_label (brain, n2, "zone", "a");
   SwarmId old = newest_task (brain, &web, 1)->object.id;
@@ -201,11 +201,7 @@ test_lingering_ends_with_node (void)
 {
   g_autoptr (Brain) brain = brain_new ();
   Tame *n1 = brain_node (brain, "n1");
-  set_label (brain, n1, "zone", "a");
-  brain_run (brain, SECOND);
-  g_autoptr (SwarmServiceSpec) spec = constrained_spec ("web", 1, "node.labels.zone==a");
-  SwarmId web = brain_create (brain, spec);
-  brain_run (brain, SECOND);
+  SwarmId web = web_in_zone_of (brain, n1);
   Tame *n2 = brain_node (brain, "n2");
   set_label (brain, n2, "zone", "a");
   SwarmId old = newest_task (brain, &web, 1)->object.id;
