@@ -33,6 +33,8 @@ typedef struct {
   SwarmId node;
   gint64 heard;      /* boottime of the last message, 0: none */
   guint64 confirmed; /* our stamp that its last result confirmed, in the current term */
+  guint64 told_commit;   /* it knows that what was committed so far is, by messages on this connection */
+  guint64 wanted_commit; /* somebody waits for this there */
   gboolean wants_snapshot;
   SnapshotStream stream;
 } Peer;
@@ -188,6 +190,8 @@ void engine_fail_format (SwarmConsensus *self, const char *format, ...) G_GNUC_P
 void traffic_send_raft (SwarmConsensus *self, const struct raft_message *messages, guint n);
 void traffic_send (SwarmConsensus *self, const SwarmId *node, Message *message);
 void traffic_flush (SwarmConsensus *self);
+/* Tells members for whom somebody waits what is committed. */
+void traffic_tell_commit (SwarmConsensus *self);
 /* Asks the others whether this node is still a member, when it hears of no leader for long. */
 void traffic_probe (SwarmConsensus *self);
 /* This node leads a new term: what was confirmed before does not count. */

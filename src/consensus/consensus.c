@@ -162,6 +162,8 @@ turn (gpointer data)
   if (is_running (self))
     proposals_submit (self);
   if (is_running (self))
+    traffic_tell_commit (self);
+  if (is_running (self))
     snapshot_maybe (self);
   if (self->state == STATE_ENDED)
     tell_end (self);

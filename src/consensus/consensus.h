@@ -118,6 +118,8 @@ gint64 swarm_consensus_current_at (SwarmConsensus *self);
 /* Everything that the leader had committed when it was last heard, a moment ago, is applied here. FALSE: the state is one of the past, and not to be
  * judged by. */
 gboolean swarm_consensus_is_current (SwarmConsensus *self);
+/* Leader: @node is waited for to have what is committed by now; it is told in this turn, not with the next heartbeat. */
+void swarm_consensus_hurry (SwarmConsensus *self, const SwarmId *node);
 /* Any member: done once @index is applied here (a client reads its own writes), TIMED_OUT after @timeout_us. */
 void swarm_consensus_wait (SwarmConsensus *self, guint64 index, gint64 timeout_us, SwarmConsensusDoneFunc done, gpointer data);
 

@@ -99,6 +99,16 @@ traffic_send (SwarmConsensus *self, const SwarmId *node, Message *message)
   post (self, node, message_encode (message, NULL, 0));
 }
 
+/* A follower counts as committed only what is on its own disk when it hears of it. */
+static void
+note_told (SwarmConsensus *self, Peer *peer, guint64 commit)
+{
+  raft_index match;
+
+  if (raft_match_index (&self->raft, peer->raft_id, &match) == 0)
+    peer->told_commit = MAX (peer->told_commit, MIN (commit, match));
+}
+
 /* Entries in messages of a bounded size, each beginning anew at a change of members: libraft takes note of such an entry
  * only when it is the first. */
 static void
@@ -109,6 +119,7 @@ send_append (SwarmConsensus *self, const SwarmId *node, const struct raft_messag
   g_autoptr (GPtrArray) entries = g_ptr_array_new ();
   gsize bytes = 0;
 
+  note_told (self, traffic_peer (self, raft->server_id, node), args->leader_commit);
   for (guint i = 0; i < args->n_entries && is_running (self); i++) {
     const LogEntry *entry = raft_log_get (self->log, args->prev_log_index + 1 + i);
 
@@ -174,6 +185,59 @@ traffic_send_raft (SwarmConsensus *self, const struct raft_message *messages, gu
     send_one (self, &messages[i]);
 }
 
+/* An empty message behind what the member is known to have: it may be sent at any time. FALSE: not yet. */
+static gboolean
+tell_commit (SwarmConsensus *self, Peer *peer)
+{
+  struct raft_message raft = { .type = RAFT_APPEND_ENTRIES, .server_id = peer->raft_id };
+  struct raft_append_entries *args = &raft.append_entries;
+  raft_index match;
+  const LogEntry *entry;
+
+  if (peer->told_commit >= peer->wanted_commit)
+    return TRUE;
+  if (raft_match_index (&self->raft, peer->raft_id, &match) != 0 || (entry = raft_log_get (self->log, match)) == NULL)
+    return TRUE;
+  if (match < peer->wanted_commit) /* it will say when it has it */
+    return FALSE;
+  args->term = raft_current_term (&self->raft);
+  args->prev_log_index = match;
+  args->prev_log_term = entry->term;
+  args->leader_commit = raft_commit_index (&self->raft);
+  send_append (self, &peer->node, &raft);
+  return TRUE;
+}
+
+void
+traffic_tell_commit (SwarmConsensus *self)
+{
+  for (guint i = 0; raft_leads (self) && self->peers != NULL && i < self->raft.configuration.n; i++) {
+    Peer *peer = g_hash_table_lookup (self->peers, &(guint64){ self->raft.configuration.servers[i].id });
+
+    if (peer != NULL && peer->wanted_commit > 0 && tell_commit (self, peer))
+      peer->wanted_commit = 0;
+  }
+}
+
+void
+swarm_consensus_hurry (SwarmConsensus *self, const SwarmId *node)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  if (!raft_leads (self) || self->peers == NULL)
+    return;
+  g_hash_table_iter_init (&iter, self->peers);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    Peer *peer = value;
+
+    if (swarm_id_equal (&peer->node, node) && peer->told_commit < raft_commit_index (&self->raft)) {
+      peer->wanted_commit = raft_commit_index (&self->raft);
+      consensus_turn_soon (self);
+    }
+  }
+}
+
 void
 traffic_send_removed (SwarmConsensus *self, guint64 raft_id, const SwarmId *node)
 {
@@ -214,7 +278,7 @@ traffic_begin_term (SwarmConsensus *self)
     return;
   g_hash_table_iter_init (&iter, self->peers);
   while (g_hash_table_iter_next (&iter, NULL, &peer))
-    ((Peer *) peer)->confirmed = 0;
+    ((Peer *) peer)->confirmed = ((Peer *) peer)->told_commit = ((Peer *) peer)->wanted_commit = 0;
 }
 
 void
@@ -298,6 +362,8 @@ receive_result (SwarmConsensus *self, Peer *peer, Message *message)
   if (raft_leads (self) && term == raft_current_term (&self->raft))
     peer->confirmed = MAX (peer->confirmed, message->stamp);
   step_receive (self, message, &peer->node);
+  if (peer->wanted_commit > 0)
+    consensus_turn_soon (self);
 }
 
 /* A committed configuration without us that is younger than our being added means removal, whoever says so: raft ids are used once. */
@@ -432,8 +498,10 @@ swarm_consensus_peer_disconnected (SwarmConsensus *self, const SwarmId *node)
     return;
   g_hash_table_iter_init (&iter, self->peers);
   while (g_hash_table_iter_next (&iter, NULL, &value))
-    if (swarm_id_equal (&((Peer *) value)->node, node))
+    if (swarm_id_equal (&((Peer *) value)->node, node)) {
+      ((Peer *) value)->told_commit = ((Peer *) value)->wanted_commit = 0;
       install_peer_gone (self, value);
+    }
 }
 
 /* ---- the lease ---- */

@@ -429,6 +429,8 @@ relayed (GVariant *reply, const GError *error, gpointer data)
     return;
   }
   guint64 index = call->agent->stack != NULL ? swarm_store_index (swarm_stack_store (call->agent->stack)) : 0;
+  if (index > 0) /* it waits for that index before it answers */
+    swarm_consensus_hurry (swarm_stack_consensus (call->agent->stack), &swarm_invocation_caller (call->invocation)->peer.node);
   swarm_invocation_return (call->invocation, g_variant_new ("(vt)", pack_tuple (reply), index));
 }
 

@@ -20,6 +20,14 @@
 #define BARE_HEX "^[a-f0-9]{64}$"
 
 typedef struct {
+  const char *text;
+  GRegex *regex; /* made when it is first needed, and kept: making it takes ten times longer than matching */
+} Pattern;
+
+static Pattern domain_pattern = { DOMAIN, NULL }, path_pattern = { PATH, NULL }, tag_pattern = { TAG, NULL }, digest_pattern = { DIGEST, NULL },
+               sha256_pattern = { SHA256, NULL }, bare_hex_pattern = { BARE_HEX, NULL };
+
+typedef struct {
   char *domain;
   char *path;
   char *tag;    /* NULL: none */
@@ -37,10 +45,12 @@ reference_clear (Reference *self)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Reference, reference_clear)
 
 static gboolean
-matches (const char *pattern, const char *text)
+matches (Pattern *pattern, const char *text)
 {
-  /* '$' alone would also match before a newline at the end. */
-  return g_regex_match_simple (pattern, text, G_REGEX_DOLLAR_ENDONLY, 0);
+  if (g_once_init_enter (&pattern->regex))
+    /* '$' alone would also match before a newline at the end. */
+    g_once_init_leave (&pattern->regex, g_regex_new (pattern->text, G_REGEX_DOLLAR_ENDONLY, 0, NULL));
+  return g_regex_match (pattern->regex, text, 0, NULL);
 }
 
 /* The first part names a registry when it looks like a host; else it is the docker hub. */
@@ -78,7 +88,7 @@ parse (const char *text, Reference *ret)
   char *colon = strrchr (name, ':');
   const char *slash = strrchr (name, '/');
 
-  if (matches (BARE_HEX, name))
+  if (matches (&bare_hex_pattern, name))
     return FALSE;
   if (at != NULL)
     ret->digest = g_strdup (at + 1);
@@ -88,13 +98,13 @@ parse (const char *text, Reference *ret)
     *colon = '\0';
   }
   split_domain (ret, name);
-  if (!matches (DOMAIN, ret->domain) || !matches (PATH, ret->path) || strlen (ret->domain) + 1 + strlen (ret->path) > MAX_NAME)
+  if (!matches (&domain_pattern, ret->domain) || !matches (&path_pattern, ret->path) || strlen (ret->domain) + 1 + strlen (ret->path) > MAX_NAME)
     return FALSE;
-  if (ret->tag != NULL && !matches (TAG, ret->tag))
+  if (ret->tag != NULL && !matches (&tag_pattern, ret->tag))
     return FALSE;
   if (ret->digest == NULL)
     return TRUE;
-  return g_str_has_prefix (ret->digest, "sha256:") ? matches (SHA256, ret->digest) : matches (DIGEST, ret->digest);
+  return g_str_has_prefix (ret->digest, "sha256:") ? matches (&sha256_pattern, ret->digest) : matches (&digest_pattern, ret->digest);
 }
 
 char *

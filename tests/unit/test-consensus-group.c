@@ -522,6 +522,54 @@ test_current (void)
   g_assert_cmpuint (m[1].applied, >=, missed);
 }
 
+/* Whoever is waited for hears at once what is committed, and once; the others with the next heartbeat. */
+static void
+test_hurry (void)
+{
+  g_autoptr (Group) g = group_new (3);
+  Member *m = g->members;
+  guint sent;
+
+  propose_fine (g, "zero");
+  run (g, 200 * MS);
+  propose_fine (g, "one");
+  run (g, 5 * MS); /* until all have it on disk */
+  g_assert_cmpstr (m[1].state->str, ==, "zero;");
+  sent = g->sent[MESSAGE_APPEND];
+  swarm_consensus_hurry (m[1].consensus, &m[2].id); /* does not lead: nothing happens */
+  swarm_consensus_hurry (m[0].consensus, &m[1].id);
+  swarm_consensus_hurry (m[0].consensus, &m[1].id);
+  swarm_consensus_hurry (m[0].consensus, &m[5].id); /* unknown */
+  run (g, 2 * PACKET_US);
+  g_assert_cmpstr (m[1].state->str, ==, "zero;one;");
+  g_assert_cmpstr (m[2].state->str, ==, "zero;");
+  swarm_consensus_hurry (m[0].consensus, &m[1].id); /* knows it already */
+  run (g, 2 * PACKET_US);
+  g_assert_cmpuint (g->sent[MESSAGE_APPEND], ==, sent + 1);
+  /* Entries that leave meanwhile tell it, too. */
+  propose_fine (g, "two");
+  run (g, 5 * MS);
+  swarm_consensus_hurry (m[0].consensus, &m[1].id);
+  sent = g->sent[MESSAGE_APPEND];
+  propose (&m[0], "three", 5, NULL);
+  run (g, 2 * PACKET_US);
+  g_assert_cmpuint (g->sent[MESSAGE_APPEND], ==, sent + 2);
+  g_assert_cmpstr (m[1].state->str, ==, "zero;one;two;");
+  run (g, 200 * MS);
+  for (guint i = 0; i < 3; i++)
+    g_assert_cmpstr (m[i].state->str, ==, "zero;one;two;three;");
+  /* One that has it not yet on disk hears when it has. */
+  sim_disk_set_delay (m[1].disk, 20 * MS, 20 * MS);
+  propose_fine (g, "four");
+  swarm_consensus_hurry (m[0].consensus, &m[1].id);
+  run (g, 10 * MS);
+  g_assert_cmpstr (m[1].state->str, ==, "zero;one;two;three;");
+  run (g, 15 * MS);
+  g_assert_cmpstr (m[1].state->str, ==, "zero;one;two;three;four;");
+  g_assert_cmpstr (m[2].state->str, ==, "zero;one;two;three;");
+  g_assert_true (m[0].leads);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -542,6 +590,7 @@ main (int argc, char **argv)
   g_test_add_func ("/consensus-group/current", test_current);
   g_test_add_func ("/consensus-group/barrier", test_barrier);
   g_test_add_func ("/consensus-group/wait", test_wait);
+  g_test_add_func ("/consensus-group/hurry", test_hurry);
   g_test_add_func ("/consensus-group/bytes", test_bytes);
   g_test_add_func ("/consensus-group/message-size", test_message_size);
   return g_test_run ();
