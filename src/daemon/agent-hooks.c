@@ -12,6 +12,8 @@
 
 #define FORWARD_TIMEOUT_US (20 * G_USEC_PER_SEC)
 #define RESOLVE_TIMEOUT_US (10 * G_USEC_PER_SEC)
+/* Who was given an old answer asks how old it is; a leader may have been found meanwhile. */
+#define OLD_ANSWER_US (G_USEC_PER_SEC / 2)
 #define ADD_RETRY_US (250 * 1000)
 #define ADD_TRIES 32
 
@@ -79,8 +81,6 @@ swarm_agent_filter (SwarmInvocation *invocation, gpointer data)
   }
   SwarmId leader = swarm_consensus_leader (consensus);
   if (swarm_id_is_nil (&leader) || swarm_id_equal (&leader, &self->membership->node)) {
-    if (!write)
-      return FALSE; /* better an old answer than none */
     leader = SWARM_ID_NIL;
     if (method->action == SWARM_ACTION_WIRE_ONLY) {
       swarm_invocation_fail_literal (invocation, SWARM_ERROR_NO_QUORUM, SWARM_NO_LEADER_TEXT);
@@ -274,7 +274,8 @@ static gint64
 hook_stale_since (gpointer agent)
 {
   SwarmAgent *self = agent;
-  if (self->stack == NULL || self->no_leader_since == 0)
+  gboolean told = self->old_answer_at != 0 && swarm_clock_boottime (self->clock) - self->old_answer_at < OLD_ANSWER_US;
+  if (self->stack == NULL || (self->no_leader_since == 0 && !told))
     return 0;
   gint64 current_at = swarm_consensus_current_at (swarm_stack_consensus (self->stack));
   gint64 age = swarm_clock_boottime (self->clock) - current_at;

@@ -86,9 +86,10 @@ struct _SwarmAgent {
   GPtrArray *log_sessions; /* see agent-logs.c */
   GPtrArray *relays;       /* calls that the leader has not answered; see agent-relay.c */
   guint relay_source;
-  GPtrArray *held;         /* writes that wait for the next leader */
+  GPtrArray *held;         /* calls that wait for the next leader */
   SwarmTimer *held_timer;
   gint64 no_leader_since;  /* boottime; 0: one is known */
+  gint64 old_answer_at;    /* boottime: the last read that was answered without the leader; 0: none */
   guint teardown_source;
   guint role_source;
   SwarmLogLimit audit_limit; /* of failures and refusals */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Calls that the leader answers, for a follower or for itself: both sides. A read that gets no answer is answered here. A write keeps its request id
- * on the whole way, also when the leader is lost: whoever leads next is asked with the same id, and it is done once (store/requests.h). */
+/* Calls that the leader answers, for a follower or for itself: both sides. While a leader is being elected they wait for it. A read that then still gets
+ * no answer is answered here, and marked as old. A write keeps its request id on the whole way, also when the leader is lost: whoever leads next is
+ * asked with the same id, and it is done once (store/requests.h). */
 #include "api/private.h"
 #include "base/error.h"
 #include "bus/wire.h"
@@ -72,8 +73,12 @@ is_own (SwarmAgent *self, const SwarmId *node)
 static void
 relay_give_up (Relay *relay)
 {
-  g_autoptr (GError) demoted = relay->agent->stack == NULL ? swarm_api_not_manager_error (relay->agent->api) : NULL;
-  if (relay->unsure)
+  SwarmAgent *self = relay->agent;
+  g_autoptr (GError) demoted = self->stack == NULL ? swarm_api_not_manager_error (self->api) : NULL;
+  if (!is_write (relay->invocation) && self->stack != NULL) {
+    self->old_answer_at = swarm_clock_boottime (self->clock);
+    swarm_invocation_run (relay->invocation, TRUE); /* better an old answer than none */
+  } else if (relay->unsure)
     swarm_invocation_fail_literal (relay->invocation, SWARM_ERROR_UNKNOWN,
                                    "The leader was lost before its answer came: the change may have been made or not.");
   else if (demoted != NULL)
@@ -94,20 +99,26 @@ arm_held (SwarmAgent *self)
     self->held_timer = swarm_clock_timer (self->clock, ASK_AGAIN_US, SWARM_PRIORITY_NORMAL, held_due, self);
 }
 
-/* A write waits for the next leader. One that has been sent has its request id: whoever leads next knows whether it was done, and does it
+/* It waits for the next leader. A write that has been sent has its request id: whoever leads next knows whether it was done, and does it
  * only if not. FALSE: there is no point in it. */
 static gboolean
 relay_hold (Relay *relay)
 {
   SwarmAgent *self = relay->agent;
+  gboolean write = is_write (relay->invocation);
   gint64 now = swarm_clock_boottime (self->clock);
-  if (self->stack == NULL || !swarm_may_hold (++relay->tries, now, self->no_leader_since, self->held != NULL ? self->held->len : 0))
+  if (self->stack == NULL || !swarm_may_hold (write, ++relay->tries, now, self->no_leader_since, self->held != NULL ? self->held->len : 0))
+    return FALSE;
+  if (!write && relay->held_until != 0 && relay->held_until <= now)
     return FALSE;
   if (swarm_id_is_nil (&relay->leader) && self->no_leader_since == 0)
     self->no_leader_since = now;
   if (self->held == NULL)
     self->held = g_ptr_array_new ();
-  relay->held_until = now + SWARM_HOLD_US;
+  if (write)
+    relay->held_until = now + SWARM_HOLD_US;
+  else if (relay->held_until == 0)
+    relay->held_until = now + SWARM_READ_HOLD_US; /* in all */
   relay->ask_again = now + ASK_AGAIN_US;
   g_ptr_array_add (self->held, relay);
   arm_held (self);
@@ -119,6 +130,7 @@ swarm_agent_relays_end (SwarmAgent *self)
 {
   g_autoptr (GPtrArray) held = g_steal_pointer (&self->held);
   swarm_clock_clear_timer (self->clock, &self->held_timer);
+  self->no_leader_since = self->old_answer_at = 0;
   for (guint i = 0; held != NULL && i < held->len; i++)
     relay_give_up (held->pdata[i]);
 }
@@ -154,15 +166,12 @@ relay_failed (Relay *relay, const GError *error)
   gboolean write = is_write (relay->invocation);
   gboolean patient = !g_error_matches (error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT); /* a leader that is silent for so long, but leads */
   relay->unsure |= write && lost;
-  if (write && away) {
+  if (away) {
     if (!patient || !relay_hold (relay))
       relay_give_up (relay);
     return;
   }
-  if (!write && away && relay->agent->stack != NULL)
-    swarm_invocation_run (relay->invocation, TRUE); /* better an old answer than none */
-  else
-    swarm_invocation_fail (relay->invocation, error);
+  swarm_invocation_fail (relay->invocation, error);
   relay_free (relay);
 }
 
@@ -263,6 +272,11 @@ relay_send (Relay *relay, const SwarmId *leader)
 {
   SwarmAgent *self = relay->agent;
   SwarmInvocation *invocation = relay->invocation;
+  if (is_own (self, leader) && !is_write (invocation)) {
+    relay_free (relay);
+    swarm_invocation_run (invocation, FALSE); /* when it has made sure that it leads */
+    return;
+  }
   relay->leader = *leader;
   if (self->relays == NULL)
     self->relays = g_ptr_array_new ();
@@ -335,14 +349,11 @@ relay_abandon (Relay *relay)
 {
   SwarmAgent *self = relay->agent;
   SwarmInvocation *invocation = g_steal_pointer (&relay->invocation);
-  if (!is_write (invocation)) {
-    swarm_invocation_run (invocation, FALSE);
-    return;
-  }
   Relay *next = relay_new (self, invocation);
   next->leader = relay->leader;
   next->tries = relay->tries;
-  next->unsure = TRUE;
+  next->held_until = relay->held_until;
+  next->unsure = is_write (invocation);
   if (!relay_hold (next))
     relay_give_up (next);
 }
@@ -391,7 +402,7 @@ typedef struct {
   SwarmInvocation *invocation;
 } Read;
 
-/* Another leader is asked by the filter; where none is known the answer is an old one, and StaleSince says so. */
+/* Another leader is asked by the filter, or waited for. */
 static void
 read_confirmed (guint64 index, const GError *error, gpointer data)
 {

@@ -2,9 +2,11 @@
 #include "daemon/decisions.h"
 
 gboolean
-swarm_may_hold (guint tries, gint64 now, gint64 no_leader_since, guint n_held)
+swarm_may_hold (gboolean write, guint tries, gint64 now, gint64 no_leader_since, guint n_held)
 {
-  return tries <= SWARM_HOLD_TRIES && n_held < SWARM_HOLD_MAX && (no_leader_since == 0 || now - no_leader_since <= SWARM_HOLD_US);
+  gint64 patience = write ? SWARM_HOLD_US : SWARM_READ_HOLD_US;
+  guint max = write ? SWARM_HOLD_MAX : SWARM_HOLD_MAX / 2;
+  return tries <= SWARM_HOLD_TRIES && n_held < max && (no_leader_since == 0 || now - no_leader_since <= patience);
 }
 
 gboolean

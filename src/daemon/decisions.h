@@ -4,14 +4,16 @@
 #include "base/link.h"
 #include "model/objects.h"
 
-/* An election takes a second or two: so long a write waits for the next leader. */
+/* An election takes a second or two: so long a write waits for the next leader, and a read, which can be answered without one, a bit less. */
 #define SWARM_HOLD_US (3 * G_USEC_PER_SEC)
+#define SWARM_READ_HOLD_US (2 * G_USEC_PER_SEC)
 #define SWARM_HOLD_TRIES 12
 #define SWARM_HOLD_MAX 256
 
-/* May a write that finds no leader wait for the next one? @tries: how often it was tried, with this one; @no_leader_since: boottime, 0: there is one;
- * @n_held: those that wait. Where no leader was known for longer than an election takes there is no point in it. */
-gboolean swarm_may_hold (guint tries, gint64 now, gint64 no_leader_since, guint n_held);
+/* May a call (@write: one that changes something) that finds no leader wait for the next one? @tries: how often it was tried, with this one;
+ * @no_leader_since: boottime, 0: there is one; @n_held: those that wait. Where no leader was known for longer than an election takes there is no point
+ * in it: then reads are answered at once with what is known. Reads leave room for writes. */
+gboolean swarm_may_hold (gboolean write, guint tries, gint64 now, gint64 no_leader_since, guint n_held);
 
 typedef struct {
   const char *serial;   /* of the certificate that this node uses; NULL: none */

@@ -65,12 +65,39 @@ equal() { # WHAT EXPECTED SEEN
 
 # ---- looking at a cluster ----
 
+# swarmctl on a host. An answer that it marks as old (no leader was known) is none yet: exit code 75, for use with `eventually`.
+current() { # HOST ARGS…
+  local out err code=0
+  err=$(mktemp)
+  out=$(ctl "$@" 2> "$err") || code=$?
+  ! grep -q '^WARNING: The swarm does not have a leader' "$err" || code=75
+  cat "$err" >&2
+  rm -f "$err"
+  [ $code != 0 ] || [ -z "$out" ] || printf '%s\n' "$out"
+  return $code
+}
+# The same for a look that is not repeated: it waits until the answer is no old one.
+fresh() { # HOST ARGS…
+  local begin=$SECONDS code=75
+  while [ $code = 75 ] && [ $((SECONDS - begin)) -le 30 ]; do
+    code=0
+    current "$@" || code=$?
+    [ $code != 75 ] || sleep 0.2
+  done
+  return $code
+}
+
+# A manager knows the leader, and by it is one of the managers.
+serves() { # HOST
+  current "$1" node ls | matches " $1 .* (Leader|Reachable) "
+}
+
 node_is() { # HOST-NAME STATUS [AVAILABILITY]: as `node ls` on n1 (or VIEW=host) shows it
-  ctl "${VIEW:-n1}" node ls | sed 's/ \* / /' | awk -v n="$1" -v s="$2" -v a="${3:-}" '$2 == n && $3 == s && (a == "" || $4 == a) { ok = 1 } END { exit !ok }'
+  current "${VIEW:-n1}" node ls | sed 's/ \* / /' | awk -v n="$1" -v s="$2" -v a="${3:-}" '$2 == n && $3 == s && (a == "" || $4 == a) { ok = 1 } END { exit !ok }'
 }
 
 replicas_are() { # SERVICE R/D
-  ctl "${VIEW:-n1}" service ls | awk -v n="$1" -v r="$2" '$2 == n { for (i = 3; i <= NF; i++) if ($i == r) ok = 1 } END { exit !ok }'
+  current "${VIEW:-n1}" service ls | awk -v n="$1" -v r="$2" '$2 == n { for (i = 3; i <= NF; i++) if ($i == r) ok = 1 } END { exit !ok }'
 }
 
 # The state lines of a service's tasks: NAME|NODE|DESIRED STATE|CURRENT STATE|ERROR
@@ -79,9 +106,9 @@ tasks_of() {
 }
 
 # One member of an object: of_node ID n2, of_node Spec.Role n2, of_info Cluster.ID
-of_node() { on "${VIEW:-n1}" sh -c 'swarmctl node inspect "$2" | jq -r ".[0].$1"' sh "$1" "$2"; }
+of_node() { fresh "${VIEW:-n1}" node inspect "$2" | jq -r ".[0].$1"; }
 of_info() { on "${VIEW:-n1}" sh -c 'swarmctl info --format json | jq -r ".$1"' sh "$1"; }
-service_names() { on "${VIEW:-n1}" sh -c 'swarmctl service ls --format json | jq -r .Name'; }
+service_names() { fresh "${VIEW:-n1}" service ls --format json | jq -r .Name; }
 
 task_units() { on "$1" systemctl list-units --all --plain --no-legend 'swarm-task-*' | awk '{ print $1 }'; }
 

@@ -45,13 +45,17 @@ static void
 test_hold (void)
 {
   gint64 now = 100 * SECOND;
-  g_assert_true (swarm_may_hold (1, now, 0, 0));
-  g_assert_true (swarm_may_hold (1, now, now - SWARM_HOLD_US, 0));
-  g_assert_false (swarm_may_hold (1, now, now - SWARM_HOLD_US - 1, 0)); /* none came when it could have */
-  g_assert_true (swarm_may_hold (SWARM_HOLD_TRIES, now, 0, 0));
-  g_assert_false (swarm_may_hold (SWARM_HOLD_TRIES + 1, now, 0, 0)); /* leaders that come and go */
-  g_assert_true (swarm_may_hold (1, now, now, SWARM_HOLD_MAX - 1));
-  g_assert_false (swarm_may_hold (1, now, now, SWARM_HOLD_MAX));
+  g_assert_true (swarm_may_hold (TRUE, 1, now, 0, 0));
+  g_assert_true (swarm_may_hold (TRUE, 1, now, now - SWARM_HOLD_US, 0));
+  g_assert_false (swarm_may_hold (TRUE, 1, now, now - SWARM_HOLD_US - 1, 0)); /* none came when it could have */
+  g_assert_true (swarm_may_hold (TRUE, SWARM_HOLD_TRIES, now, 0, 0));
+  g_assert_false (swarm_may_hold (TRUE, SWARM_HOLD_TRIES + 1, now, 0, 0)); /* leaders that come and go */
+  g_assert_true (swarm_may_hold (TRUE, 1, now, now, SWARM_HOLD_MAX - 1));
+  g_assert_false (swarm_may_hold (TRUE, 1, now, now, SWARM_HOLD_MAX));
+  g_assert_true (swarm_may_hold (FALSE, 1, now, now - SWARM_READ_HOLD_US, 0));
+  g_assert_false (swarm_may_hold (FALSE, 1, now, now - SWARM_READ_HOLD_US - 1, 0)); /* an old answer at once */
+  g_assert_true (swarm_may_hold (FALSE, 1, now, now, SWARM_HOLD_MAX / 2 - 1));
+  g_assert_false (swarm_may_hold (FALSE, 1, now, now, SWARM_HOLD_MAX / 2)); /* writes have room */
 }
 
 /* A demoted node keeps a manager's certificate until it has renewed it. */
