@@ -117,12 +117,11 @@ typedef struct {
 } SwarmNetdNode;
 
 enum {
-  SWARM_NETD_NETWORK_INTERNAL = 1 << 0,  /* no way out: its tasks' interfaces lead nowhere else (they have no gateway interface) */
-  SWARM_NETD_NETWORK_ENCRYPTED = 1 << 1, /* inside WireGuard, or not at all */
-  SWARM_NETD_NETWORK_INGRESS = 1 << 2    /* the hosts themselves are its members; at most one */
+  SWARM_NETD_NETWORK_ENCRYPTED = 1 << 0, /* inside WireGuard, or not at all. Reserved: refused in this version */
+  SWARM_NETD_NETWORK_INGRESS = 1 << 1    /* the hosts themselves are its members; at most one */
 };
 
-/* A network that has, or may soon have, a task on this host. */
+/* A network that has, or may soon have, a task on this host. One without a way out (internal) is one whose tasks have no other interface. */
 typedef struct {
   uint32_t vni; /* key: 1 … 16777215 */
   uint32_t flags;
