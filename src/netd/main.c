@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* swarm-netd: the data plane of one host.
+ *
+ * server.c takes batches from the agent (swarm-netd-batch.h); batch.c and row.c read and check them, tables.c makes them count whole or not at all,
+ * state-file.c keeps them for a restart. plane.c carries out what changed, and compares everything after a start, after a failure and
+ * when others changed what is ours. Its parts: network.c (bridges, VXLAN, who is where), sandbox.c (task namespaces and their links), vip.c (services'
+ * virtual addresses, in each task's namespace), mesh.c and host.c (published ports, the ways between hosts). They speak to the kernel by
+ * netlink*.c (libmnl) and nft.c (libnftables); slots.c and slot-text.c turn backends into map elements.
+ *
+ * Lasting state is in the kernel, which goes on without netd; task namespaces are held by descriptors that systemd keeps over a restart. */
+#include "base/log.h"
+#include "netd/netns.h"
+#include "netd/server.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <gio/gio.h>
+#include <malloc.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+static char *socket_path, *state_path;
+static const GOptionEntry options[] = {
+  { "socket", 0, 0, G_OPTION_ARG_FILENAME, &socket_path, "where to listen, when systemd hands over no socket", "PATH" },
+  { "state", 0, 0, G_OPTION_ARG_FILENAME, &state_path, "where to keep the accepted batches", "PATH" },
+  { NULL },
+};
+
+static int
+listen_at (const char *path, GError **error)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd >= 0 && strlen (path) < sizeof address.sun_path) {
+    strcpy (address.sun_path, path);
+    unlink (path);
+    mode_t mask = umask (0177);
+    int bound = bind (fd, (struct sockaddr *) &address, sizeof address);
+    umask (mask);
+    if (bound == 0 && listen (fd, 8) == 0)
+      return fd;
+  }
+  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno), "%s: %s", path, g_strerror (errno));
+  return -1;
+}
+
+typedef struct {
+  int socket; /* -1: none was handed over */
+  GHashTable *netns; /* sandbox → descriptor */
+} Handed;
+
+/* What systemd hands over: our socket, and the namespaces that an earlier netd put into its descriptor store. */
+static void
+take_handed (Handed *handed)
+{
+  g_auto (GStrv) names = NULL;
+  int n = sd_listen_fds_with_names (TRUE, &names);
+  handed->socket = -1;
+  handed->netns = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  for (int i = 0; i < n; i++) {
+    int fd = SD_LISTEN_FDS_START + i;
+    fcntl (fd, F_SETFD, FD_CLOEXEC);
+    if (g_str_has_prefix (names[i], "netns-"))
+      g_hash_table_insert (handed->netns, g_strdup (names[i] + strlen ("netns-")), GINT_TO_POINTER (fd));
+    else if (handed->socket < 0 && sd_is_socket_unix (fd, SOCK_STREAM, 1, NULL, 0) > 0)
+      handed->socket = fd;
+    else
+      close (fd);
+  }
+}
+
+static void
+adopt_all (SwarmNetdServer *server, GHashTable *netns)
+{
+  GHashTableIter iter;
+  gpointer name, fd;
+  g_hash_table_iter_init (&iter, netns);
+  while (g_hash_table_iter_next (&iter, &name, &fd))
+    swarm_netd_plane_adopt (swarm_netd_server_plane (server), name, GPOINTER_TO_INT (fd));
+}
+
+static gboolean
+on_signal (gpointer data)
+{
+  g_main_loop_quit (data);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+on_watchdog (gpointer data)
+{
+  g_autofree char *status = swarm_netd_server_status (data);
+  sd_notifyf (0, "WATCHDOG=1\nSTATUS=%s", status);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+run (GError **error)
+{
+  Handed handed;
+  guint64 watchdog = 0;
+  if (!swarm_netd_netns_init (error))
+    return FALSE;
+  take_handed (&handed);
+  g_autoptr (GHashTable) netns = handed.netns;
+  int fd = handed.socket >= 0 ? handed.socket : listen_at (socket_path != NULL ? socket_path : SWARM_NETD_SOCKET, error);
+  if (fd < 0)
+    return FALSE;
+  g_autoptr (SwarmNetdServer) server = swarm_netd_server_new (fd, state_path != NULL ? state_path : "/run/swarm-netd/state", error);
+  if (server == NULL)
+    return FALSE;
+  adopt_all (server, netns);
+  swarm_netd_server_resync (server);
+
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  g_unix_signal_add (SIGTERM, on_signal, loop);
+  g_unix_signal_add (SIGINT, on_signal, loop);
+  sd_watchdog_enabled (FALSE, &watchdog);
+  g_timeout_add (watchdog > 0 ? MAX (watchdog / 2000, 100) : 10000, on_watchdog, server);
+  g_autofree char *status = swarm_netd_server_status (server);
+  sd_notifyf (0, "READY=1\nSTATUS=%s", status);
+  g_main_loop_run (loop);
+  sd_notify (0, "STOPPING=1");
+  return TRUE;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (GOptionContext) context = g_option_context_new ("- the data plane of a swarm host");
+  g_autoptr (GError) error = NULL;
+  mallopt (M_ARENA_MAX, 1);
+  mallopt (M_TRIM_THRESHOLD, 128 * 1024);
+  g_option_context_add_main_entries (context, options, NULL);
+  if (!g_option_context_parse (context, &argc, &argv, &error)) {
+    g_printerr ("swarm-netd: %s\n", error->message);
+    return 2;
+  }
+  if (run (&error))
+    return 0;
+  swarm_log (LOG_CRIT, NULL, NULL, "Cannot start: %s", error->message);
+  return 1;
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "netd/netns.h"
+#include "base/log.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <net/if.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int home = -1;
+
+static gboolean
+failed (const char *what, GError **error)
+{
+  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno), "%s: %s", what, g_strerror (errno));
+  return FALSE;
+}
+
+gboolean
+swarm_netd_netns_init (GError **error)
+{
+  home = open ("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+  return home >= 0 || failed ("this network namespace", error);
+}
+
+/* Going on in the wrong namespace would break a task's network or the host's. */
+void
+swarm_netd_netns_leave (void)
+{
+  if (setns (home, CLONE_NEWNET) < 0)
+    g_error ("cannot come back from a network namespace: %s", g_strerror (errno));
+}
+
+gboolean
+swarm_netd_netns_enter (int fd, GError **error)
+{
+  return setns (fd, CLONE_NEWNET) == 0 || failed ("enter the network namespace", error);
+}
+
+static gboolean
+loopback_up (void)
+{
+  int fd = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  struct ifreq request = { .ifr_flags = IFF_UP | IFF_RUNNING };
+  strcpy (request.ifr_name, "lo");
+  gboolean ok = fd >= 0 && ioctl (fd, SIOCSIFFLAGS, &request) == 0;
+  if (fd >= 0)
+    close (fd);
+  return ok;
+}
+
+int
+swarm_netd_netns_new (GError **error)
+{
+  if (unshare (CLONE_NEWNET) < 0) {
+    failed ("make a network namespace", error);
+    return -1;
+  }
+  int fd = open ("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || !loopback_up ()) {
+    failed ("set up a network namespace", error);
+    if (fd >= 0)
+      close (fd);
+    fd = -1;
+  }
+  swarm_netd_netns_leave ();
+  return fd;
+}
+
+int
+swarm_netd_netns_open_pid (guint32 pid, GError **error)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%u/ns/net", pid);
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    failed ("the network namespace of the process", error);
+  return fd;
+}
+
+gboolean
+swarm_netd_sysctl (const char *path, const char *value)
+{
+  g_autofree char *full = g_strconcat ("/proc/sys/net/", path, NULL);
+  int fd = open (full, O_WRONLY | O_CLOEXEC);
+  gboolean ok = fd >= 0 && write (fd, value, strlen (value)) == (ssize_t) strlen (value);
+  if (fd >= 0)
+    close (fd);
+  return ok;
+}

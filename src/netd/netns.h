@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Network namespaces, held by descriptor. netd has one thread that enters them, and always comes back before it returns to its loop. */
+#pragma once
+#include <glib.h>
+
+/* Remembers where netd lives. Once, first. */
+gboolean swarm_netd_netns_init (GError **error);
+/* A new one, its loopback up. The descriptor, or -1. */
+int swarm_netd_netns_new (GError **error);
+/* That of a process. */
+int swarm_netd_netns_open_pid (guint32 pid, GError **error);
+/* From here on sockets are made in @fd's namespace and /proc/sys/net is its own, until leave. Not nested. */
+gboolean swarm_netd_netns_enter (int fd, GError **error);
+void swarm_netd_netns_leave (void);
+/* Writes @value into /proc/sys/net/@path of the present namespace. FALSE: it is not there, or may not be written. */
+gboolean swarm_netd_sysctl (const char *path, const char *value);

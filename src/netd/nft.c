@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "netd/nft.h"
+#include "base/error.h"
+#include "netd/netns.h"
+#include <nftables/libnftables.h>
+#include <string.h>
+
+struct _SwarmNetdNft {
+  struct nft_ctx *context;
+};
+
+SwarmNetdNft *
+swarm_netd_nft_new (int netns, GError **error)
+{
+  if (netns >= 0 && !swarm_netd_netns_enter (netns, error))
+    return NULL;
+  SwarmNetdNft *self = g_new0 (SwarmNetdNft, 1);
+  self->context = nft_ctx_new (NFT_CTX_DEFAULT);
+  if (netns >= 0)
+    swarm_netd_netns_leave ();
+  nft_ctx_buffer_output (self->context);
+  nft_ctx_buffer_error (self->context);
+  return self;
+}
+
+void
+swarm_netd_nft_free (SwarmNetdNft *self)
+{
+  nft_ctx_free (self->context);
+  g_free (self);
+}
+
+gboolean
+swarm_netd_nft_run (SwarmNetdNft *self, const char *commands, GError **error)
+{
+  int code = nft_run_cmd_from_buffer (self->context, commands);
+  g_autofree char *words = g_strdup (nft_ctx_get_error_buffer (self->context));
+  nft_ctx_get_output_buffer (self->context); /* empties it */
+  if (code == 0)
+    return TRUE;
+  /* "Error: Could not process rule: …", then the line and where in it: the first line says enough. */
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "nftables: %.*s", (int) strcspn (words, "\n"), words);
+  return FALSE;
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What the parts of the plane share. Each part has one file: host.c, network.c, sandbox.c, vip.c, mesh.c. */
+#pragma once
+#include "netd/netlink.h"
+#include "netd/nft.h"
+#include "netd/plane.h"
+#include "netd/slots.h"
+
+#define SWARM_NETD_GATEWAY "swgate" /* the bridge that leads tasks out, and published ports in */
+#define SWARM_NETD_MARK 0x53570000u /* ct and packet mark of what came in by another host; the low 12 bits are its node number */
+#define SWARM_NETD_MARK_MASK 0xfffff000u
+
+/* Of a neighbour that does not exist (host.c, mesh.c). */
+#define SWARM_NETD_RETURN_MAC "02:42:53:57:00:00"
+#define SWARM_NETD_RETURN_MAC_BYTES { 0x02, 0x42, 0x53, 0x57, 0, 0 }
+
+/* A sandbox in the kernel. */
+typedef struct {
+  char id[32];
+  int netns;
+  gboolean attached; /* a foreign namespace: we clean up after us */
+  SwarmNetdNetlink *netlink;
+  SwarmNetdNft *nft;
+  gboolean stale; /* its nftables table is to be loaded anew */
+  gboolean touched; /* by the present apply */
+} SwarmNetdBox;
+
+struct _SwarmNetdPlane {
+  SwarmNetdTables *tables;
+  SwarmNetdNetlink *netlink;
+  SwarmNetdNft *nft;
+  GHashTable *boxes; /* id → SwarmNetdBox */
+  GHashTable *vips; /* by SERVICE key: what the boxes have (vip.c) */
+  GHashTable *dirty_vips;
+  GHashTable *ports; /* by PORT key: what the host has (mesh.c) */
+  GHashTable *dirty_ports;
+  gboolean mesh_stale; /* the host's nftables table is to be loaded anew */
+  GPtrArray *problems;
+  GArray *ready;
+};
+
+/* ---- plane.c ---- */
+/* NULL: there is no host row. */
+const SwarmNetdHost *swarm_netd_plane_host (SwarmNetdPlane *self);
+const SwarmNetdNode *swarm_netd_plane_node (SwarmNetdPlane *self, guint32 number);
+const SwarmNetdNode *swarm_netd_plane_own (SwarmNetdPlane *self);
+/* The ingress network; NULL: there is none. */
+const SwarmNetdNetwork *swarm_netd_plane_ingress (SwarmNetdPlane *self);
+/* Notes what went wrong with @row. Takes @error; NULL: nothing did. */
+void swarm_netd_plane_problem (SwarmNetdPlane *self, const SwarmNetdRow *row, GError *error);
+/* The names of a network's links. */
+typedef struct {
+  char str[16];
+} SwarmNetdLinkName;
+SwarmNetdLinkName swarm_netd_bridge_name (guint32 vni);
+SwarmNetdLinkName swarm_netd_vxlan_name (guint32 vni);
+
+/* ---- host.c ---- */
+/* The gateway bridge and this host's place in the ingress network. */
+gboolean swarm_netd_host_put (SwarmNetdPlane *self, GError **error);
+/* What does not go with a link. */
+void swarm_netd_host_delete (SwarmNetdPlane *self);
+gboolean swarm_netd_node_put (SwarmNetdPlane *self, const SwarmNetdNode *node, GError **error);
+gboolean swarm_netd_node_delete (SwarmNetdPlane *self, const SwarmNetdNode *node, GError **error);
+
+/* ---- network.c ---- */
+/* The largest packet inside a VXLAN over the underlay. 0: this host has not its underlay address. */
+guint swarm_netd_network_mtu (SwarmNetdPlane *self, const SwarmNetdNetwork *network, GError **error);
+gboolean swarm_netd_network_put (SwarmNetdPlane *self, const SwarmNetdNetwork *network, GError **error);
+gboolean swarm_netd_network_delete (SwarmNetdPlane *self, const SwarmNetdNetwork *network, GError **error);
+gboolean swarm_netd_endpoint_put (SwarmNetdPlane *self, const SwarmNetdEndpoint *endpoint, GError **error);
+gboolean swarm_netd_endpoint_delete (SwarmNetdPlane *self, const SwarmNetdEndpoint *endpoint, GError **error);
+/* Takes away what the VXLAN devices know and nobody wants. */
+void swarm_netd_network_sweep (SwarmNetdPlane *self);
+
+/* ---- sandbox.c ---- */
+void swarm_netd_box_free (gpointer box);
+gboolean swarm_netd_sandbox_put (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox, GError **error);
+gboolean swarm_netd_sandbox_delete (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox, GError **error);
+gboolean swarm_netd_interface_put (SwarmNetdPlane *self, const SwarmNetdInterface *interface, GError **error);
+gboolean swarm_netd_interface_delete (SwarmNetdPlane *self, const SwarmNetdInterface *interface, GError **error);
+SwarmNetdLinkName swarm_netd_veth_name (const SwarmNetdInterface *interface);
+
+/* ---- vip.c ---- */
+/* The service of @row (a SERVICE or BACKEND) is to be looked at by the next flush. */
+void swarm_netd_vip_mark (SwarmNetdPlane *self, const SwarmNetdRow *row);
+/* Brings what is marked to all boxes, and everything to stale boxes. */
+void swarm_netd_vip_flush (SwarmNetdPlane *self);
+GHashTable *swarm_netd_vip_table_new (void);
+
+/* ---- mesh.c ---- */
+void swarm_netd_mesh_mark (SwarmNetdPlane *self, const SwarmNetdRow *row);
+void swarm_netd_mesh_flush (SwarmNetdPlane *self);
+GHashTable *swarm_netd_mesh_table_new (void);

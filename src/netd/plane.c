@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "netd/plane-private.h"
+#include "netd/netns.h"
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void
+problem_free (gpointer data)
+{
+  SwarmNetdProblem *problem = data;
+  g_free (problem->object);
+  g_free (problem->text);
+  g_free (problem);
+}
+
+SwarmNetdPlane *
+swarm_netd_plane_new (SwarmNetdTables *tables, GError **error)
+{
+  g_autoptr (SwarmNetdPlane) self = g_new0 (SwarmNetdPlane, 1);
+  self->tables = tables;
+  self->boxes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, swarm_netd_box_free);
+  self->vips = swarm_netd_vip_table_new ();
+  self->dirty_vips = swarm_netd_vip_table_new ();
+  self->ports = swarm_netd_mesh_table_new ();
+  self->dirty_ports = swarm_netd_mesh_table_new ();
+  self->problems = g_ptr_array_new_with_free_func (problem_free);
+  self->ready = g_array_new (FALSE, FALSE, sizeof (SwarmNetdReady));
+  if ((self->netlink = swarm_netd_netlink_new (error)) == NULL || (self->nft = swarm_netd_nft_new (-1, error)) == NULL)
+    return NULL;
+  return g_steal_pointer (&self);
+}
+
+void
+swarm_netd_plane_free (SwarmNetdPlane *self)
+{
+  g_hash_table_unref (self->boxes);
+  g_hash_table_unref (self->vips);
+  g_hash_table_unref (self->dirty_vips);
+  g_hash_table_unref (self->ports);
+  g_hash_table_unref (self->dirty_ports);
+  g_ptr_array_unref (self->problems);
+  g_array_unref (self->ready);
+  g_clear_pointer (&self->nft, swarm_netd_nft_free);
+  g_clear_pointer (&self->netlink, swarm_netd_netlink_free);
+  g_free (self);
+}
+
+void
+swarm_netd_plane_adopt (SwarmNetdPlane *self, const char *sandbox, int netns)
+{
+  SwarmNetdBox *box = g_new0 (SwarmNetdBox, 1);
+  g_strlcpy (box->id, sandbox, sizeof box->id);
+  box->netns = netns;
+  g_hash_table_replace (self->boxes, box->id, box);
+}
+
+GPtrArray *
+swarm_netd_plane_problems (SwarmNetdPlane *self)
+{
+  return self->problems;
+}
+
+GArray *
+swarm_netd_plane_ready (SwarmNetdPlane *self)
+{
+  return self->ready;
+}
+
+/* ---- looking things up ---- */
+
+static const void *
+data_of (const SwarmNetdRow *row)
+{
+  return row != NULL ? row->data : NULL;
+}
+
+const SwarmNetdHost *
+swarm_netd_plane_host (SwarmNetdPlane *self)
+{
+  return data_of (swarm_netd_tables_find (self->tables, SWARM_NETD_TYPE_HOST, ""));
+}
+
+const SwarmNetdNode *
+swarm_netd_plane_node (SwarmNetdPlane *self, guint32 number)
+{
+  return data_of (swarm_netd_tables_find (self->tables, SWARM_NETD_TYPE_NODE, &number));
+}
+
+const SwarmNetdNode *
+swarm_netd_plane_own (SwarmNetdPlane *self)
+{
+  return swarm_netd_plane_node (self, swarm_netd_plane_host (self)->node);
+}
+
+static void
+find_ingress (const SwarmNetdRow *row, gpointer data)
+{
+  const SwarmNetdNetwork *network = (const void *) row->data;
+  if (network->flags & SWARM_NETD_NETWORK_INGRESS)
+    *(const SwarmNetdNetwork **) data = network;
+}
+
+const SwarmNetdNetwork *
+swarm_netd_plane_ingress (SwarmNetdPlane *self)
+{
+  const SwarmNetdNetwork *ingress = NULL;
+  swarm_netd_tables_each (self->tables, SWARM_NETD_TYPE_NETWORK, NULL, 0, find_ingress, &ingress);
+  return ingress;
+}
+
+SwarmNetdLinkName
+swarm_netd_bridge_name (guint32 vni)
+{
+  SwarmNetdLinkName name;
+  snprintf (name.str, sizeof name.str, "swb%u", vni);
+  return name;
+}
+
+SwarmNetdLinkName
+swarm_netd_vxlan_name (guint32 vni)
+{
+  SwarmNetdLinkName name;
+  snprintf (name.str, sizeof name.str, "swx%u", vni);
+  return name;
+}
+
+void
+swarm_netd_plane_problem (SwarmNetdPlane *self, const SwarmNetdRow *row, GError *error)
+{
+  if (error == NULL)
+    return;
+  SwarmNetdProblem *problem = g_new0 (SwarmNetdProblem, 1);
+  problem->type = row != NULL ? row->type : SWARM_NETD_TYPE_HOST;
+  problem->object = row != NULL ? swarm_netd_row_describe (row) : g_strdup ("host");
+  problem->text = g_strdup (error->message);
+  g_ptr_array_add (self->problems, problem);
+  g_error_free (error);
+}
+
+/* ---- one row ---- */
+
+static void
+put (SwarmNetdPlane *self, const SwarmNetdRow *row)
+{
+  GError *error = NULL;
+  const void *data = row->data;
+  switch ((SwarmNetdType) row->type) {
+  case SWARM_NETD_TYPE_HOST:
+    swarm_netd_host_put (self, &error);
+    break;
+  case SWARM_NETD_TYPE_NODE:
+    swarm_netd_node_put (self, data, &error);
+    break;
+  case SWARM_NETD_TYPE_NETWORK:
+    swarm_netd_network_put (self, data, &error);
+    break;
+  case SWARM_NETD_TYPE_ENDPOINT:
+    swarm_netd_endpoint_put (self, data, &error);
+    break;
+  case SWARM_NETD_TYPE_SANDBOX:
+    swarm_netd_sandbox_put (self, data, &error);
+    break;
+  case SWARM_NETD_TYPE_INTERFACE:
+    swarm_netd_interface_put (self, data, &error);
+    break;
+  default:
+    break; /* by marks: vip.c, mesh.c */
+  }
+  swarm_netd_plane_problem (self, row, error);
+}
+
+static void
+delete (SwarmNetdPlane *self, const SwarmNetdRow *row)
+{
+  GError *error = NULL;
+  const void *data = row->data;
+  switch ((SwarmNetdType) row->type) {
+  case SWARM_NETD_TYPE_NODE:
+    swarm_netd_node_delete (self, data, &error);
+    break;
+  case SWARM_NETD_TYPE_NETWORK:
+    swarm_netd_network_delete (self, data, &error);
+    break;
+  case SWARM_NETD_TYPE_ENDPOINT:
+    swarm_netd_endpoint_delete (self, data, &error);
+    break;
+  case SWARM_NETD_TYPE_SANDBOX:
+    swarm_netd_sandbox_delete (self, data, &error);
+    break;
+  case SWARM_NETD_TYPE_INTERFACE:
+    swarm_netd_interface_delete (self, data, &error);
+    break;
+  default:
+    break;
+  }
+  swarm_netd_plane_problem (self, row, error);
+}
+
+static void
+mark (SwarmNetdPlane *self, const SwarmNetdRow *row)
+{
+  if (row->type == SWARM_NETD_TYPE_SERVICE || row->type == SWARM_NETD_TYPE_BACKEND)
+    swarm_netd_vip_mark (self, row);
+  else if (row->type == SWARM_NETD_TYPE_PORT || row->type == SWARM_NETD_TYPE_PORT_BACKEND)
+    swarm_netd_mesh_mark (self, row);
+  else if (row->type == SWARM_NETD_TYPE_NODE || row->type == SWARM_NETD_TYPE_HOST || row->type == SWARM_NETD_TYPE_NETWORK)
+    self->mesh_stale = TRUE;
+}
+
+/* ---- many ---- */
+
+/* Networks before what is in them; the host after the ingress network that it is in. */
+static const guint16 put_order[] = { SWARM_NETD_TYPE_NETWORK,  SWARM_NETD_TYPE_HOST,    SWARM_NETD_TYPE_NODE,
+                                     SWARM_NETD_TYPE_ENDPOINT, SWARM_NETD_TYPE_SANDBOX, SWARM_NETD_TYPE_INTERFACE };
+
+static void
+begin (SwarmNetdPlane *self)
+{
+  GHashTableIter iter;
+  SwarmNetdBox *box;
+  g_ptr_array_set_size (self->problems, 0);
+  g_array_set_size (self->ready, 0);
+  g_hash_table_iter_init (&iter, self->boxes);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &box))
+    box->touched = FALSE;
+}
+
+static gboolean
+has_problem (SwarmNetdPlane *self, const SwarmNetdBox *box)
+{
+  for (guint i = 0; i < self->problems->len; i++)
+    if (strstr (((SwarmNetdProblem *) self->problems->pdata[i])->object, box->id) != NULL)
+      return TRUE;
+  return FALSE;
+}
+
+static void
+note_ready (SwarmNetdPlane *self)
+{
+  GHashTableIter iter;
+  SwarmNetdBox *box;
+  g_hash_table_iter_init (&iter, self->boxes);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &box)) {
+    if (!box->touched || has_problem (self, box))
+      continue;
+    SwarmNetdReady ready = { .pid = getpid (), .fd = box->netns };
+    memcpy (ready.sandbox.text, box->id, sizeof ready.sandbox.text);
+    g_array_append_val (self->ready, ready);
+  }
+}
+
+static void
+put_row (const SwarmNetdRow *row, gpointer data)
+{
+  put (data, row);
+}
+
+static void
+mark_row (const SwarmNetdRow *row, gpointer data)
+{
+  mark (data, row);
+}
+
+static void
+put_changes (SwarmNetdPlane *self, GPtrArray *changes)
+{
+  for (guint order = 0; order < G_N_ELEMENTS (put_order); order++)
+    for (guint i = 0; i < changes->len; i++) {
+      SwarmNetdChange *change = g_ptr_array_index (changes, i);
+      if (change->after != NULL && change->after->type == put_order[order])
+        put (self, change->after);
+    }
+}
+
+static void
+delete_changes (SwarmNetdPlane *self, GPtrArray *changes, guint first, guint last)
+{
+  for (guint order = last + 1; order-- > first;)
+    for (guint i = 0; i < changes->len; i++) {
+      SwarmNetdChange *change = g_ptr_array_index (changes, i);
+      if (change->before != NULL && change->after == NULL && change->before->type == put_order[order])
+        delete (self, change->before);
+    }
+}
+
+static gboolean
+is_ingress (const SwarmNetdRow *row)
+{
+  return row != NULL && row->type == SWARM_NETD_TYPE_NETWORK && (((const SwarmNetdNetwork *) row->data)->flags & SWARM_NETD_NETWORK_INGRESS) != 0;
+}
+
+/* A row that changed in a way that its put cannot follow goes first; what moves the host moves everything. TRUE: everything is to be compared. */
+static gboolean
+replace_changes (SwarmNetdPlane *self, GPtrArray *changes)
+{
+  gboolean everything = FALSE;
+  for (guint i = 0; i < changes->len; i++) {
+    SwarmNetdChange *change = g_ptr_array_index (changes, i);
+    guint16 type = change->after != NULL ? change->after->type : change->before->type;
+    gboolean changed = change->before != NULL && change->after != NULL;
+    everything |= type == SWARM_NETD_TYPE_HOST || is_ingress (change->before) || is_ingress (change->after) ||
+                  (changed && (type == SWARM_NETD_TYPE_NODE || type == SWARM_NETD_TYPE_NETWORK || type == SWARM_NETD_TYPE_SANDBOX));
+    if (changed && type != SWARM_NETD_TYPE_NETWORK)
+      delete (self, change->before);
+    if (change->before != NULL)
+      mark (self, change->before);
+    if (change->after != NULL)
+      mark (self, change->after);
+  }
+  return everything;
+}
+
+/* New ways before new slots, new slots before old ways go: no connection is led to where nothing is. Endpoints go first nevertheless, for an address
+ * may come back with another MAC in the same batch. */
+void
+swarm_netd_plane_apply (SwarmNetdPlane *self, GPtrArray *changes)
+{
+  begin (self);
+  gboolean everything = replace_changes (self, changes);
+  if (swarm_netd_plane_host (self) != NULL) {
+    delete_changes (self, changes, 3, 3);
+    put_changes (self, changes);
+  }
+  swarm_netd_vip_flush (self);
+  swarm_netd_mesh_flush (self);
+  delete_changes (self, changes, 0, G_N_ELEMENTS (put_order) - 1);
+  if (everything)
+    swarm_netd_plane_resync (self);
+  else
+    note_ready (self);
+}
+
+/* ---- everything ---- */
+
+typedef struct {
+  SwarmNetdPlane *plane;
+  GHashTable *names; /* of the links that are wanted */
+  GPtrArray *others;
+} Sweep;
+
+static void
+want_network (const SwarmNetdRow *row, gpointer data)
+{
+  guint32 vni = ((const SwarmNetdNetwork *) row->data)->vni;
+  g_hash_table_add (((Sweep *) data)->names, g_strdup (swarm_netd_bridge_name (vni).str));
+  g_hash_table_add (((Sweep *) data)->names, g_strdup (swarm_netd_vxlan_name (vni).str));
+}
+
+static void
+want_interface (const SwarmNetdRow *row, gpointer data)
+{
+  g_hash_table_add (((Sweep *) data)->names, g_strdup (swarm_netd_veth_name ((const void *) row->data).str));
+}
+
+static void
+note_other (const SwarmNetdLink *link, gpointer data)
+{
+  Sweep *sweep = data;
+  gboolean ours = g_str_has_prefix (link->name, "swb") || g_str_has_prefix (link->name, "swx") || g_str_has_prefix (link->name, "swv") ||
+                  strcmp (link->name, SWARM_NETD_GATEWAY) == 0;
+  if (ours && !g_hash_table_contains (sweep->names, link->name))
+    g_ptr_array_add (sweep->others, g_strdup (link->name));
+}
+
+/* Links of ours that nobody wants. */
+static void
+sweep_links (SwarmNetdPlane *self)
+{
+  g_autoptr (GHashTable) names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (GPtrArray) others = g_ptr_array_new_with_free_func (g_free);
+  Sweep sweep = { self, names, others };
+  GError *error = NULL;
+  if (swarm_netd_plane_host (self) != NULL)
+    g_hash_table_add (names, g_strdup (SWARM_NETD_GATEWAY));
+  swarm_netd_tables_each (self->tables, SWARM_NETD_TYPE_NETWORK, NULL, 0, want_network, &sweep);
+  swarm_netd_tables_each (self->tables, SWARM_NETD_TYPE_INTERFACE, NULL, 0, want_interface, &sweep);
+  if (swarm_netd_link_each (self->netlink, note_other, &sweep, &error))
+    for (guint i = 0; i < others->len && error == NULL; i++)
+      swarm_netd_link_delete (self->netlink, g_ptr_array_index (others, i), &error);
+  swarm_netd_plane_problem (self, NULL, error);
+}
+
+void
+swarm_netd_plane_resync (SwarmNetdPlane *self)
+{
+  static const guint16 marked[] = { SWARM_NETD_TYPE_SERVICE, SWARM_NETD_TYPE_PORT };
+  begin (self);
+  for (guint i = 0; i < G_N_ELEMENTS (put_order); i++)
+    swarm_netd_tables_each (self->tables, put_order[i], NULL, 0, put_row, self);
+  for (guint i = 0; i < G_N_ELEMENTS (marked); i++)
+    swarm_netd_tables_each (self->tables, marked[i], NULL, 0, mark_row, self);
+  self->mesh_stale = TRUE;
+  if (swarm_netd_plane_host (self) == NULL)
+    swarm_netd_host_delete (self);
+  swarm_netd_vip_flush (self);
+  swarm_netd_mesh_flush (self);
+  sweep_links (self);
+  swarm_netd_network_sweep (self);
+  note_ready (self);
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The data plane of this host: makes the kernel match the tables. Everything that it makes carries our name (links sw…, nftables tables "swarm",
+ * routes and rules of protocol 83); nothing else is touched. */
+#pragma once
+#include "netd/tables.h"
+
+typedef struct _SwarmNetdPlane SwarmNetdPlane;
+
+/* Something that the kernel could not do. */
+typedef struct {
+  guint16 type;
+  char *object;
+  char *text;
+} SwarmNetdProblem;
+
+/* @tables is the wanted state, changed by the caller before each apply. */
+SwarmNetdPlane *swarm_netd_plane_new (SwarmNetdTables *tables, GError **error);
+/* Leaves the kernel as it is. */
+void swarm_netd_plane_free (SwarmNetdPlane *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmNetdPlane, swarm_netd_plane_free)
+
+/* A task namespace that an earlier netd held. Takes @netns. Before the first resync. */
+void swarm_netd_plane_adopt (SwarmNetdPlane *self, const char *sandbox, int netns);
+/* Carries out @changes (SwarmNetdChange*), which the tables have already. */
+void swarm_netd_plane_apply (SwarmNetdPlane *self, GPtrArray *changes);
+/* Compares everything and mends it; what is ours and not wanted goes. */
+void swarm_netd_plane_resync (SwarmNetdPlane *self);
+
+/* What the last apply or resync could not do (SwarmNetdProblem*). */
+GPtrArray *swarm_netd_plane_problems (SwarmNetdPlane *self);
+/* The sandboxes that it made whole (SwarmNetdReady). */
+GArray *swarm_netd_plane_ready (SwarmNetdPlane *self);

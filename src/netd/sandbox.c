@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Task network namespaces: made here, held by descriptor, handed to systemd's descriptor store so that a restart finds them. */
+#include "netd/plane-private.h"
+#include "base/error.h"
+#include "netd/netns.h"
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+void
+swarm_netd_box_free (gpointer data)
+{
+  SwarmNetdBox *box = data;
+  g_clear_pointer (&box->nft, swarm_netd_nft_free);
+  g_clear_pointer (&box->netlink, swarm_netd_netlink_free);
+  if (box->netns >= 0)
+    close (box->netns);
+  g_free (box);
+}
+
+static void
+store (const SwarmNetdBox *box)
+{
+  g_autofree char *state = g_strdup_printf ("FDSTORE=1\nFDNAME=netns-%s", box->id);
+  sd_pid_notify_with_fds (0, 0, state, &box->netns, 1);
+}
+
+static void
+unstore (const SwarmNetdBox *box)
+{
+  sd_notifyf (0, "FDSTOREREMOVE=1\nFDNAME=netns-%s", box->id);
+}
+
+/* The sockets of @box, in its namespace. */
+static gboolean
+open_box (SwarmNetdBox *box, GError **error)
+{
+  if (box->netlink == NULL && (box->netlink = swarm_netd_netlink_new_in (box->netns, error)) == NULL)
+    return FALSE;
+  if (box->nft == NULL && (box->nft = swarm_netd_nft_new (box->netns, error)) == NULL)
+    return FALSE;
+  box->stale = TRUE;
+  return TRUE;
+}
+
+gboolean
+swarm_netd_sandbox_put (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox, GError **error)
+{
+  gboolean attached = (sandbox->flags & SWARM_NETD_SANDBOX_ATTACH) != 0;
+  SwarmNetdBox *box = g_hash_table_lookup (self->boxes, sandbox->id.text);
+  if (box == NULL) {
+    int netns = attached ? swarm_netd_netns_open_pid (sandbox->pid, error) : swarm_netd_netns_new (error);
+    if (netns < 0)
+      return FALSE;
+    swarm_netd_plane_adopt (self, sandbox->id.text, netns);
+    box = g_hash_table_lookup (self->boxes, sandbox->id.text);
+    store (box);
+  }
+  box->attached = attached;
+  box->touched = TRUE;
+  return open_box (box, error);
+}
+
+gboolean
+swarm_netd_sandbox_delete (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox, GError **error)
+{
+  SwarmNetdBox *box = g_hash_table_lookup (self->boxes, sandbox->id.text);
+  if (box == NULL)
+    return TRUE;
+  if (box->attached && box->nft != NULL)
+    swarm_netd_nft_run (box->nft, "add table inet swarm\ndelete table inet swarm\n", NULL);
+  unstore (box);
+  return g_hash_table_remove (self->boxes, sandbox->id.text);
+}
+
+/* ---- interfaces ---- */
+
+/* "swv", the end of the sandbox's id (ids begin alike more often than they end alike) and the index: the same after a restart. */
+SwarmNetdLinkName
+swarm_netd_veth_name (const SwarmNetdInterface *interface)
+{
+  SwarmNetdLinkName name;
+  gsize length = strlen (interface->sandbox.text);
+  const char *end = interface->sandbox.text + (length > 9 ? length - 9 : 0);
+  snprintf (name.str, sizeof name.str, "swv%.9s%02x", end, interface->index);
+  return name;
+}
+
+static gboolean
+fail (GError **error, const char *text)
+{
+  g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, text);
+  return FALSE;
+}
+
+/* The bridge that the interface is in, and its MTU. */
+static gboolean
+get_bridge (SwarmNetdPlane *self, const SwarmNetdInterface *interface, SwarmNetdLink *bridge, GError **error)
+{
+  SwarmNetdLinkName name = swarm_netd_bridge_name (interface->vni);
+  if (!swarm_netd_link_get (self->netlink, interface->vni == 0 ? SWARM_NETD_GATEWAY : name.str, bridge, error))
+    return FALSE;
+  return bridge->index != 0 || fail (error, "its network has no link");
+}
+
+/* The pair of links; made only when one end is missing, for that would cut connections. */
+static gboolean
+put_pair (SwarmNetdPlane *self, SwarmNetdBox *box, const SwarmNetdInterface *interface, const SwarmNetdLink *bridge, const char *inside, GError **error)
+{
+  SwarmNetdLinkName name = swarm_netd_veth_name (interface);
+  SwarmNetdLink here, there;
+  if (!swarm_netd_link_get (self->netlink, name.str, &here, error) || !swarm_netd_link_get (box->netlink, inside, &there, error))
+    return FALSE;
+  if (here.index != 0 && there.index != 0 && strcmp (here.kind, "veth") == 0 && memcmp (there.mac, interface->mac, 6) == 0)
+    return swarm_netd_link_set (self->netlink, here.index, bridge->mtu, bridge->index, NULL, error);
+  if (there.index != 0 && !swarm_netd_link_delete (box->netlink, inside, error))
+    return FALSE;
+  return swarm_netd_veth_put (self->netlink, name.str, bridge->index, bridge->mtu, interface->vni == 0, box->netns, inside, interface->mac, error);
+}
+
+static gboolean
+put_default_routes (SwarmNetdPlane *self, SwarmNetdBox *box, const SwarmNetdInterface *interface, guint index, GError **error)
+{
+  const SwarmNetdNode *own = swarm_netd_plane_own (self);
+  SwarmNetdRoute v4 = { .via = &own->gateway4, .index = index }, v6 = { .via = &own->gateway6, .index = index };
+  gboolean has4 = !swarm_netd_address_is_none (&interface->address4), has6 = !swarm_netd_address_is_none (&interface->address6);
+  if ((has4 && swarm_netd_address_is_none (&own->gateway4)) || (has6 && swarm_netd_address_is_none (&own->gateway6)))
+    return fail (error, "this host has no gateway address of that family");
+  return (!has4 || swarm_netd_route_put (box->netlink, &v4, error)) && (!has6 || swarm_netd_route_put (box->netlink, &v6, error));
+}
+
+gboolean
+swarm_netd_interface_put (SwarmNetdPlane *self, const SwarmNetdInterface *interface, GError **error)
+{
+  SwarmNetdBox *box = g_hash_table_lookup (self->boxes, interface->sandbox.text);
+  SwarmNetdLink bridge, link;
+  char inside[16];
+  snprintf (inside, sizeof inside, "eth%u", interface->index);
+  if (box == NULL || box->netlink == NULL)
+    return fail (error, "its sandbox is not there");
+  box->touched = box->stale = TRUE;
+  if (!get_bridge (self, interface, &bridge, error) || !put_pair (self, box, interface, &bridge, inside, error) ||
+      !swarm_netd_link_get (box->netlink, inside, &link, error) || !swarm_netd_link_set (box->netlink, link.index, bridge.mtu, 0, NULL, error))
+    return FALSE;
+  if (!swarm_netd_address_is_none (&interface->address4) &&
+      !swarm_netd_address_put (box->netlink, link.index, &interface->address4, interface->prefix4, error))
+    return FALSE;
+  if (!swarm_netd_address_is_none (&interface->address6) &&
+      !swarm_netd_address_put (box->netlink, link.index, &interface->address6, interface->prefix6, error))
+    return FALSE;
+  return interface->vni != 0 || put_default_routes (self, box, interface, link.index, error);
+}
+
+gboolean
+swarm_netd_interface_delete (SwarmNetdPlane *self, const SwarmNetdInterface *interface, GError **error)
+{
+  SwarmNetdBox *box = g_hash_table_lookup (self->boxes, interface->sandbox.text);
+  if (box != NULL)
+    box->touched = box->stale = TRUE;
+  return swarm_netd_link_delete (self->netlink, swarm_netd_veth_name (interface).str, error);
+}

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "netd/server.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "netd/state-file.h"
+#include <errno.h>
+#include <glib-unix.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CLIENTS_MAX 8
+#define OUT_MAX (4 * 1024 * 1024) /* a client that does not read its answers is cut */
+#define RETRY_FIRST 2 /* seconds, doubled up to RETRY_MAX */
+#define RETRY_MAX 60
+
+struct _SwarmNetdServer {
+  int fd;
+  guint source;
+  GPtrArray *clients;
+  SwarmNetdTables *tables;
+  SwarmNetdStateFile *state;
+  SwarmNetdPlane *plane;
+  guint64 number; /* of the last batch accepted */
+  guint retry_source;
+  guint retry_delay;
+};
+
+typedef struct {
+  SwarmNetdServer *server;
+  int fd;
+  guint source;
+  guint out_source;
+  GByteArray *in;
+  GByteArray *out;
+  SwarmNetdBatch *batch; /* under way; NULL: none */
+  guint64 refused;       /* the batch whose further parts are dropped */
+  gboolean last;         /* cut when @out is empty */
+} Client;
+
+static void schedule_retry (SwarmNetdServer *self);
+
+static void
+client_free (gpointer data)
+{
+  Client *client = data;
+  g_clear_handle_id (&client->source, g_source_remove);
+  g_clear_handle_id (&client->out_source, g_source_remove);
+  g_clear_pointer (&client->batch, swarm_netd_batch_free);
+  g_byte_array_unref (client->in);
+  g_byte_array_unref (client->out);
+  close (client->fd);
+  g_free (client);
+}
+
+static void
+cut (Client *client)
+{
+  g_ptr_array_remove_fast (client->server->clients, client);
+}
+
+/* ---- out ---- */
+
+/* FALSE: the client is gone. */
+static gboolean
+flush (Client *client)
+{
+  while (client->out->len > 0) {
+    ssize_t n = send (client->fd, client->out->data, client->out->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return errno == EAGAIN;
+    g_byte_array_remove_range (client->out, 0, n);
+  }
+  return !client->last;
+}
+
+static gboolean
+on_writable (gint fd, GIOCondition condition, gpointer data)
+{
+  Client *client = data;
+  if (!flush (client)) {
+    client->out_source = 0;
+    cut (client);
+    return G_SOURCE_REMOVE;
+  }
+  if (client->out->len > 0)
+    return G_SOURCE_CONTINUE;
+  client->out_source = 0;
+  return G_SOURCE_REMOVE;
+}
+
+/* Sent from the loop: nobody is cut while his own batch is under way. */
+static void
+send_message (Client *client, guint16 kind, guint64 number, guint32 flags, const GByteArray *records)
+{
+  SwarmNetdHeader header = { SWARM_NETD_MAGIC, SWARM_NETD_VERSION, kind, number, 0, flags, records != NULL ? records->len : 0 };
+  g_byte_array_append (client->out, (const guint8 *) &header, sizeof header);
+  if (records != NULL)
+    g_byte_array_append (client->out, records->data, records->len);
+  if (client->out->len > OUT_MAX)
+    client->last = TRUE;
+  if (client->out_source == 0)
+    client->out_source = g_unix_fd_add (client->fd, G_IO_OUT, on_writable, client);
+}
+
+static void
+append_error (GByteArray *records, guint32 record, guint16 type, const char *object, const char *text)
+{
+  SwarmNetdError error = { .record = record, .type = type };
+  g_strlcpy (error.object, object, sizeof error.object);
+  g_strlcpy (error.text, text, sizeof error.text);
+  swarm_netd_record_append (records, SWARM_NETD_TYPE_ERROR, SWARM_NETD_PUT, &error, sizeof error);
+}
+
+static GByteArray *
+outcome (SwarmNetdServer *self)
+{
+  GByteArray *records = g_byte_array_new ();
+  GPtrArray *problems = swarm_netd_plane_problems (self->plane);
+  GArray *ready = swarm_netd_plane_ready (self->plane);
+  for (guint i = 0; i < problems->len && records->len < SWARM_NETD_PART_MAX / 2; i++) {
+    SwarmNetdProblem *problem = g_ptr_array_index (problems, i);
+    swarm_warning ("%s: %s", problem->object, problem->text);
+    append_error (records, G_MAXUINT32, problem->type, problem->object, problem->text);
+  }
+  for (guint i = 0; i < ready->len && records->len < SWARM_NETD_PART_MAX; i++)
+    swarm_netd_record_append (records, SWARM_NETD_TYPE_READY, SWARM_NETD_PUT, &g_array_index (ready, SwarmNetdReady, i), sizeof (SwarmNetdReady));
+  return records;
+}
+
+/* ---- batches ---- */
+
+static void
+refuse (Client *client, guint64 number, guint32 record, const GError *error)
+{
+  g_autoptr (GByteArray) records = g_byte_array_new ();
+  swarm_warning ("Refused batch %" G_GUINT64_FORMAT ": %s", number, error->message);
+  append_error (records, record, 0, "batch", error->message);
+  send_message (client, SWARM_NETD_ACK, number, SWARM_NETD_REFUSED, records);
+  client->refused = number;
+  g_clear_pointer (&client->batch, swarm_netd_batch_free);
+}
+
+static gboolean
+follows (SwarmNetdServer *self, SwarmNetdBatch *batch, GError **error)
+{
+  if (swarm_netd_batch_number (batch) <= self->number)
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_OUT_OF_SEQUENCE, "batch %" G_GUINT64_FORMAT " was there before", self->number);
+  else if (!swarm_netd_batch_is_full (batch) && swarm_netd_batch_base (batch) != self->number)
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_OUT_OF_SEQUENCE, "batch %" G_GUINT64_FORMAT " is the last one, not %" G_GUINT64_FORMAT ": send a full one",
+                 self->number, swarm_netd_batch_base (batch));
+  else
+    return TRUE;
+  return FALSE;
+}
+
+static void
+take_batch (Client *client)
+{
+  SwarmNetdServer *self = client->server;
+  g_autoptr (SwarmNetdBatch) batch = g_steal_pointer (&client->batch);
+  g_autoptr (GError) error = NULL, state_error = NULL;
+  gint bad_edit = -1;
+  g_autoptr (GPtrArray) changes = NULL;
+  if (follows (self, batch, &error))
+    changes = swarm_netd_tables_apply (self->tables, swarm_netd_batch_edits (batch), swarm_netd_batch_is_full (batch), &bad_edit, &error);
+  if (changes == NULL) {
+    refuse (client, swarm_netd_batch_number (batch), bad_edit >= 0 ? (guint32) bad_edit : G_MAXUINT32, error);
+    return;
+  }
+  self->number = swarm_netd_batch_number (batch);
+  /* Before the kernel: a netd that falls in between makes it so when it starts again. */
+  if (!swarm_netd_state_file_add (self->state, batch, self->tables, &state_error))
+    swarm_warning ("Cannot keep the accepted batch for a restart: %s", state_error->message);
+  swarm_netd_plane_apply (self->plane, changes);
+  g_autoptr (GByteArray) records = outcome (self);
+  send_message (client, SWARM_NETD_ACK, self->number, 0, records);
+  schedule_retry (self);
+}
+
+/* One message of the client, whole. */
+static void
+take_part (Client *client, const SwarmNetdHeader *header, const guint8 *records)
+{
+  g_autoptr (GError) error = NULL;
+  guint32 bad_record;
+  if (header->number == client->refused)
+    return;
+  if (client->batch == NULL)
+    client->batch = swarm_netd_batch_new (header);
+  if (!swarm_netd_batch_add (client->batch, header, records, &bad_record, &error))
+    refuse (client, header->number, bad_record, error);
+  else if (swarm_netd_batch_is_whole (client->batch))
+    take_batch (client);
+}
+
+/* FALSE: what follows cannot be read. */
+static gboolean
+take_messages (Client *client)
+{
+  gsize at = 0;
+  SwarmNetdHeader header;
+  g_autoptr (GError) error = NULL;
+  while (client->in->len - at >= sizeof header) {
+    memcpy (&header, client->in->data + at, sizeof header);
+    if (!swarm_netd_header_check (&header, &error)) {
+      refuse (client, header.number, G_MAXUINT32, error);
+      return FALSE;
+    }
+    if (client->in->len - at - sizeof header < header.length)
+      break;
+    take_part (client, &header, client->in->data + at + sizeof header);
+    at += sizeof header + header.length;
+  }
+  g_byte_array_remove_range (client->in, 0, at);
+  return TRUE;
+}
+
+static gboolean
+on_readable (gint fd, GIOCondition condition, gpointer data)
+{
+  Client *client = data;
+  gsize had = client->in->len, room = 256 * 1024;
+  g_byte_array_set_size (client->in, had + room);
+  ssize_t n = recv (fd, client->in->data + had, room, MSG_DONTWAIT);
+  g_byte_array_set_size (client->in, had + MAX (n, 0));
+  if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    return G_SOURCE_CONTINUE;
+  if (n <= 0) {
+    client->source = 0;
+    cut (client);
+    return G_SOURCE_REMOVE;
+  }
+  if (take_messages (client))
+    return G_SOURCE_CONTINUE;
+  client->source = 0;
+  client->last = TRUE;
+  return G_SOURCE_REMOVE;
+}
+
+/* ---- the door ---- */
+
+static gboolean
+is_root (int fd)
+{
+  struct ucred peer;
+  socklen_t length = sizeof peer;
+  return getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.uid == 0;
+}
+
+static gboolean
+on_connect (gint listen_fd, GIOCondition condition, gpointer data)
+{
+  SwarmNetdServer *self = data;
+  int fd = accept4 (listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd < 0)
+    return G_SOURCE_CONTINUE;
+  if (!is_root (fd) || self->clients->len >= CLIENTS_MAX) {
+    close (fd);
+    return G_SOURCE_CONTINUE;
+  }
+  Client *client = g_new0 (Client, 1);
+  *client = (Client){ .server = self, .fd = fd, .in = g_byte_array_new (), .out = g_byte_array_new () };
+  client->source = g_unix_fd_add (fd, G_IO_IN, on_readable, client);
+  g_ptr_array_add (self->clients, client);
+  send_message (client, SWARM_NETD_HELLO, self->number, 0, NULL);
+  return G_SOURCE_CONTINUE;
+}
+
+SwarmNetdServer *
+swarm_netd_server_new (int listen_fd, const char *state_path, GError **error)
+{
+  g_autoptr (SwarmNetdServer) self = g_new0 (SwarmNetdServer, 1);
+  self->fd = listen_fd;
+  self->clients = g_ptr_array_new_with_free_func (client_free);
+  self->tables = swarm_netd_tables_new ();
+  self->state = swarm_netd_state_file_new (state_path);
+  self->number = swarm_netd_state_file_load (self->state, self->tables);
+  self->retry_delay = RETRY_FIRST;
+  if ((self->plane = swarm_netd_plane_new (self->tables, error)) == NULL)
+    return NULL;
+  self->source = g_unix_fd_add (listen_fd, G_IO_IN, on_connect, self);
+  return g_steal_pointer (&self);
+}
+
+void
+swarm_netd_server_free (SwarmNetdServer *self)
+{
+  g_clear_handle_id (&self->source, g_source_remove);
+  g_clear_handle_id (&self->retry_source, g_source_remove);
+  g_ptr_array_unref (self->clients);
+  g_clear_pointer (&self->plane, swarm_netd_plane_free);
+  swarm_netd_state_file_free (self->state);
+  swarm_netd_tables_free (self->tables);
+  close (self->fd);
+  g_free (self);
+}
+
+SwarmNetdPlane *
+swarm_netd_server_plane (SwarmNetdServer *self)
+{
+  return self->plane;
+}
+
+/* ---- mending ---- */
+
+static gboolean
+on_retry (gpointer data)
+{
+  SwarmNetdServer *self = data;
+  self->retry_source = 0;
+  self->retry_delay = MIN (self->retry_delay * 2, RETRY_MAX);
+  swarm_netd_server_resync (self);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+schedule_retry (SwarmNetdServer *self)
+{
+  if (swarm_netd_plane_problems (self->plane)->len == 0) {
+    g_clear_handle_id (&self->retry_source, g_source_remove);
+    self->retry_delay = RETRY_FIRST;
+  } else if (self->retry_source == 0) {
+    self->retry_source = g_timeout_add_seconds (self->retry_delay, on_retry, self);
+  }
+}
+
+void
+swarm_netd_server_resync (SwarmNetdServer *self)
+{
+  swarm_netd_plane_resync (self->plane);
+  g_autoptr (GByteArray) records = outcome (self);
+  for (guint i = 0; i < self->clients->len; i++)
+    send_message (g_ptr_array_index (self->clients, i), SWARM_NETD_REPORT, self->number, 0, records);
+  schedule_retry (self);
+}
+
+char *
+swarm_netd_server_status (SwarmNetdServer *self)
+{
+  return g_strdup_printf ("%u hosts, %u networks, %u task namespaces, %u services, %u published ports, %u names",
+                          swarm_netd_tables_count (self->tables, SWARM_NETD_TYPE_NODE), swarm_netd_tables_count (self->tables, SWARM_NETD_TYPE_NETWORK),
+                          swarm_netd_tables_count (self->tables, SWARM_NETD_TYPE_SANDBOX),
+                          swarm_netd_tables_count (self->tables, SWARM_NETD_TYPE_SERVICE),
+                          swarm_netd_tables_count (self->tables, SWARM_NETD_TYPE_PORT), swarm_netd_tables_count (self->tables, SWARM_NETD_TYPE_NAME));
+}

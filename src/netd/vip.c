@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Services' virtual addresses, in each task's own namespace, where replies come by again. What a box has is kept here per service, so that a
+ * change costs what it changes. */
+#include "netd/plane-private.h"
+#include "netd/slot-text.h"
+#include <stddef.h>
+#include <string.h>
+
+#define KEY_SIZE offsetof (SwarmNetdService, flags)
+
+typedef struct {
+  SwarmNetdService key; /* first: the hash table's key */
+  SwarmNetdSlots *slots;
+} Vip;
+
+static guint
+key_hash (gconstpointer key)
+{
+  const guint8 *bytes = key;
+  guint h = 5381;
+  for (guint i = 0; i < KEY_SIZE; i++)
+    h = h * 33 + bytes[i];
+  return h;
+}
+
+static gboolean
+key_equal (gconstpointer a, gconstpointer b)
+{
+  return memcmp (a, b, KEY_SIZE) == 0;
+}
+
+static void
+vip_free (gpointer data)
+{
+  Vip *vip = data;
+  g_clear_pointer (&vip->slots, swarm_netd_slots_free);
+  g_free (vip);
+}
+
+GHashTable *
+swarm_netd_vip_table_new (void)
+{
+  return g_hash_table_new_full (key_hash, key_equal, NULL, vip_free);
+}
+
+void
+swarm_netd_vip_mark (SwarmNetdPlane *self, const SwarmNetdRow *row)
+{
+  Vip *vip = g_new0 (Vip, 1);
+  memcpy (&vip->key, row->data, KEY_SIZE); /* a BACKEND's key begins with its service's */
+  g_hash_table_replace (self->dirty_vips, vip, vip);
+}
+
+static void
+collect (const SwarmNetdRow *row, gpointer data)
+{
+  const SwarmNetdBackend *backend = (const void *) row->data;
+  if (!(backend->flags & SWARM_NETD_BACKEND_DRAINING))
+    g_array_append_val ((GArray *) data, ((SwarmNetdTarget){ backend->backend, 0 }));
+}
+
+/* The slots that the tables want; NULL: there is no such service. */
+static SwarmNetdSlots *
+wanted (SwarmNetdPlane *self, const SwarmNetdService *key, const SwarmNetdSlots *old)
+{
+  const SwarmNetdRow *row = swarm_netd_tables_find (self->tables, SWARM_NETD_TYPE_SERVICE, key);
+  if (row == NULL)
+    return NULL;
+  g_autoptr (GArray) targets = g_array_new (FALSE, FALSE, sizeof (SwarmNetdTarget));
+  swarm_netd_tables_each (self->tables, SWARM_NETD_TYPE_BACKEND, key, KEY_SIZE, collect, targets);
+  gboolean affinity = (((const SwarmNetdService *) row->data)->flags & SWARM_NETD_SERVICE_AFFINITY) != 0;
+  return swarm_netd_slots_new ((void *) targets->data, targets->len, affinity, swarm_netd_plane_host (self)->node, old);
+}
+
+static void
+append_change (GString *out, const SwarmNetdService *key, const SwarmNetdSlots *before, const SwarmNetdSlots *after)
+{
+  int family = swarm_netd_address_is_v4 (&key->address) ? 4 : 6;
+  SwarmNetdAddressText text = swarm_netd_address_text (&key->address);
+  if ((before == NULL) != (after == NULL))
+    g_string_append_printf (out, "%s element inet swarm all%d { %s }\n", after != NULL ? "add" : "delete", family, text.str);
+  swarm_netd_slot_text_change (out, family, text.str, before, after);
+}
+
+static void
+string_free (gpointer data)
+{
+  g_string_free (data, TRUE);
+}
+
+static GString *
+text_of (GHashTable *texts, guint32 vni)
+{
+  GString *text = g_hash_table_lookup (texts, GUINT_TO_POINTER (vni));
+  if (text == NULL)
+    g_hash_table_insert (texts, GUINT_TO_POINTER (vni), text = g_string_new (NULL));
+  return text;
+}
+
+/* Brings what the boxes have (in our memory) up to the tables; the commands for it, per VNI. */
+static GHashTable *
+take_changes (SwarmNetdPlane *self)
+{
+  GHashTable *texts = g_hash_table_new_full (NULL, NULL, NULL, string_free);
+  GHashTableIter iter;
+  Vip *dirty;
+  g_hash_table_iter_init (&iter, self->dirty_vips);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &dirty, NULL)) {
+    Vip *has = g_hash_table_lookup (self->vips, dirty);
+    SwarmNetdSlots *slots = wanted (self, &dirty->key, has != NULL ? has->slots : NULL);
+    append_change (text_of (texts, dirty->key.vni), &dirty->key, has != NULL ? has->slots : NULL, slots);
+    if (slots == NULL) {
+      g_hash_table_remove (self->vips, dirty);
+      continue;
+    }
+    Vip *vip = g_new0 (Vip, 1);
+    vip->key = dirty->key;
+    vip->slots = slots;
+    g_hash_table_replace (self->vips, vip, vip);
+  }
+  g_hash_table_remove_all (self->dirty_vips);
+  return texts;
+}
+
+/* ---- to the boxes ---- */
+
+static void
+add_vni (const SwarmNetdRow *row, gpointer data)
+{
+  guint32 vni = ((const SwarmNetdInterface *) row->data)->vni;
+  if (vni != 0)
+    g_hash_table_add (data, GUINT_TO_POINTER (vni));
+}
+
+static GHashTable *
+vnis_of (SwarmNetdPlane *self, SwarmNetdBox *box)
+{
+  GHashTable *vnis = g_hash_table_new (NULL, NULL);
+  swarm_netd_tables_each (self->tables, SWARM_NETD_TYPE_INTERFACE, box->id, sizeof box->id, add_vni, vnis);
+  return vnis;
+}
+
+/* Order: ours come first in output, then the task's own rules. What is not translated and yet a service's address has no backend. */
+static void
+append_table (GString *out)
+{
+  g_string_append (out, "add table inet swarm\ndelete table inet swarm\ntable inet swarm {\n");
+  swarm_netd_slot_text_tables (out, "ip daddr", "ip6 daddr", "ipv4_addr", "ipv6_addr", FALSE);
+  g_string_append (out,
+                   " set all4 { type ipv4_addr; }\n"
+                   " set all6 { type ipv6_addr; }\n"
+                   " chain nat_out { type nat hook output priority -100; ip daddr vmap @vip4; ip6 daddr vmap @vip6; }\n"
+                   " chain out { type filter hook output priority 0;\n"
+                   "  ip daddr @all4 meta l4proto tcp reject with tcp reset; ip daddr @all4 reject with icmp port-unreachable;\n"
+                   "  ip6 daddr @all6 meta l4proto tcp reject with tcp reset; ip6 daddr @all6 reject with icmpv6 port-unreachable; }\n"
+                   "}\n");
+}
+
+/* Everything anew, in one transaction: connections under way keep their backend. */
+static gboolean
+load (SwarmNetdPlane *self, SwarmNetdBox *box, GHashTable *vnis, GError **error)
+{
+  g_autoptr (GString) out = g_string_new (NULL);
+  GHashTableIter iter;
+  Vip *vip;
+  append_table (out);
+  g_hash_table_iter_init (&iter, self->vips);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &vip, NULL))
+    if (g_hash_table_contains (vnis, GUINT_TO_POINTER (vip->key.vni)))
+      append_change (out, &vip->key, NULL, vip->slots);
+  return swarm_netd_nft_run (box->nft, out->str, error);
+}
+
+static gboolean
+change (SwarmNetdBox *box, GHashTable *vnis, GHashTable *texts)
+{
+  g_autoptr (GString) out = g_string_new (NULL);
+  GHashTableIter iter;
+  gpointer vni;
+  GString *text;
+  g_hash_table_iter_init (&iter, texts);
+  while (g_hash_table_iter_next (&iter, &vni, (gpointer *) &text))
+    if (g_hash_table_contains (vnis, vni))
+      g_string_append_len (out, text->str, text->len);
+  return out->len == 0 || swarm_netd_nft_run (box->nft, out->str, NULL);
+}
+
+void
+swarm_netd_vip_flush (SwarmNetdPlane *self)
+{
+  g_autoptr (GHashTable) texts = take_changes (self);
+  GHashTableIter iter;
+  SwarmNetdBox *box;
+  g_hash_table_iter_init (&iter, self->boxes);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &box)) {
+    g_autoptr (GHashTable) vnis = vnis_of (self, box);
+    if (!box->stale && change (box, vnis, texts))
+      continue;
+    /* A task may change its own rules: then what is left is not what we know, and is made anew. */
+    GError *error = NULL;
+    box->stale = !load (self, box, vnis, &error);
+    if (error != NULL)
+      swarm_netd_plane_problem (self, swarm_netd_tables_find (self->tables, SWARM_NETD_TYPE_SANDBOX, box->id), error);
+  }
+}

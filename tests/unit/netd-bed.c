@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "netd-bed.h"
+#include "netd/netlink.h"
+#include "netd/netns.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WAIT_MS 5000
+
+static gboolean
+possible (void)
+{
+  g_autoptr (GError) error = NULL;
+  if (geteuid () != 0 || !swarm_netd_netns_init (&error))
+    return FALSE;
+  int fd = swarm_netd_netns_new (&error);
+  if (fd < 0)
+    return FALSE;
+  close (fd);
+  return TRUE;
+}
+
+/* eth0 in the host, 10.88.0.N, on the wire. */
+static void
+plug_in (Bed *bed, int netns, guint bridge, guint number)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SwarmNetdNetlink) wire = swarm_netd_netlink_new_in (bed->fabric, &error), inside = swarm_netd_netlink_new_in (netns, &error);
+  g_autofree char *name = g_strdup_printf ("p%u", number), *text = g_strdup_printf ("10.88.0.%u", number), *text6 = g_strdup_printf ("fd88::%u", number);
+  SwarmNetdAddress address = addr (text), address6 = addr (text6);
+  guint8 mac[6] = { 2, 0, 0, 0, 0, number };
+  SwarmNetdLink link;
+  g_assert_true (swarm_netd_veth_put (wire, name, bridge, 1500, FALSE, netns, "eth0", mac, &error));
+  g_assert_true (swarm_netd_link_get (inside, "eth0", &link, &error));
+  g_assert_true (swarm_netd_link_set (inside, link.index, 0, 0, NULL, &error));
+  g_assert_true (swarm_netd_address_put (inside, link.index, &address, 24, &error));
+  g_assert_true (swarm_netd_address_put (inside, link.index, &address6, 64, &error));
+}
+
+static int
+connect_to (const char *path)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  g_strlcpy (address.sun_path, path, sizeof address.sun_path);
+  for (guint i = 0; i < WAIT_MS / 10; i++) {
+    int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect (fd, (struct sockaddr *) &address, sizeof address) == 0)
+      return fd;
+    close (fd);
+    g_usleep (10000);
+  }
+  g_error ("netd does not listen at %s", path);
+}
+
+static void
+receive (int fd, void *data, gsize length)
+{
+  for (gsize at = 0; at < length;) {
+    struct pollfd p = { fd, POLLIN, 0 };
+    g_assert_cmpint (poll (&p, 1, 30000), ==, 1);
+    ssize_t n = recv (fd, (char *) data + at, length - at, 0);
+    g_assert_cmpint (n, >, 0);
+    at += n;
+  }
+}
+
+static void
+in_namespace (gpointer data)
+{
+  setns (GPOINTER_TO_INT (data), CLONE_NEWNET);
+  prctl (PR_SET_PDEATHSIG, SIGKILL); /* nothing outlives the test */
+}
+
+void
+bed_start (Bed *bed, guint number)
+{
+  BedHost *host = &bed->hosts[number];
+  const char *argv[] = { g_getenv ("SWARM_NETD"), "--socket", host->socket_path, "--state", host->state_path, NULL };
+  g_autoptr (GError) error = NULL;
+  g_unlink (host->socket_path);
+  g_spawn_async (NULL, (char **) argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, in_namespace, GINT_TO_POINTER (host->netns), &host->netd, &error);
+  g_assert_no_error (error);
+  host->socket = connect_to (host->socket_path);
+  SwarmNetdHeader hello;
+  receive (host->socket, &hello, sizeof hello);
+  g_assert_cmpuint (hello.kind, ==, SWARM_NETD_HELLO);
+  g_assert_cmpuint (hello.number, ==, host->number);
+}
+
+void
+bed_kill (Bed *bed, guint number)
+{
+  BedHost *host = &bed->hosts[number];
+  if (host->netd == 0)
+    return;
+  kill (host->netd, SIGKILL);
+  waitpid (host->netd, NULL, 0);
+  close (host->socket);
+  host->netd = 0;
+}
+
+static void
+close_fd (gpointer data)
+{
+  close (GPOINTER_TO_INT (data));
+}
+
+Bed *
+bed_new (void)
+{
+  g_autoptr (GError) error = NULL;
+  if (g_getenv ("SWARM_NETD") == NULL || !possible ()) {
+    g_test_skip ("needs root and network namespaces");
+    return NULL;
+  }
+  Bed *bed = g_new0 (Bed, 1);
+  guint bridge;
+  bed->dir = g_dir_make_tmp ("netd-XXXXXX", NULL);
+  bed->children = g_array_new (FALSE, FALSE, sizeof (GPid));
+  bed->fabric = swarm_netd_netns_new (&error);
+  g_autoptr (SwarmNetdNetlink) wire = swarm_netd_netlink_new_in (bed->fabric, &error);
+  g_assert_true (swarm_netd_bridge_put (wire, "wire", 1500, NULL, &bridge, &error));
+  SwarmNetdAddress client = addr ("10.88.0.100"), client6 = addr ("fd88::100");
+  g_assert_true (swarm_netd_address_put (wire, bridge, &client, 24, &error));
+  g_assert_true (swarm_netd_address_put (wire, bridge, &client6, 64, &error));
+  for (guint i = 1; i <= BED_HOSTS; i++) {
+    BedHost *host = &bed->hosts[i];
+    host->netns = swarm_netd_netns_new (&error);
+    host->socket_path = g_strdup_printf ("%s/socket%u", bed->dir, i);
+    host->state_path = g_strdup_printf ("%s/state%u", bed->dir, i);
+    host->ready = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, close_fd);
+    plug_in (bed, host->netns, bridge, i);
+    bed_start (bed, i);
+  }
+  return bed;
+}
+
+void
+bed_free (Bed *bed)
+{
+  for (guint i = 0; i < bed->children->len; i++) {
+    GPid pid = g_array_index (bed->children, GPid, i);
+    kill (pid, SIGKILL);
+    waitpid (pid, NULL, 0);
+  }
+  for (guint i = 1; i <= BED_HOSTS; i++) {
+    BedHost *host = &bed->hosts[i];
+    bed_kill (bed, i);
+    g_unlink (host->socket_path);
+    g_unlink (host->state_path);
+    close (host->netns);
+    g_free (host->socket_path);
+    g_free (host->state_path);
+    g_hash_table_unref (host->ready);
+  }
+  close (bed->fabric);
+  g_rmdir (bed->dir);
+  g_free (bed->dir);
+  g_array_unref (bed->children);
+  g_free (bed);
+}
+
+/* ---- batches ---- */
+
+void
+bed_begin (GByteArray *out, guint host)
+{
+  put_host (out, host);
+  for (guint i = 1; i <= BED_HOSTS; i++)
+    put_node (out, i);
+  put_network (out, 4096, SWARM_NETD_NETWORK_INGRESS);
+  put_network (out, 4097, 0);
+}
+
+/* The namespaces are held here too: they must outlive a netd that is killed, as systemd does it. */
+static void
+note_ready (BedHost *host, const SwarmNetdReady *ready)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%u/fd/%u", ready->pid, ready->fd);
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
+  g_assert_cmpint (fd, >=, 0);
+  g_hash_table_replace (host->ready, g_strdup (ready->sandbox.text), GINT_TO_POINTER (fd));
+}
+
+char *
+bed_send (Bed *bed, guint number, GByteArray *out, guint32 flags)
+{
+  BedHost *host = &bed->hosts[number];
+  guint64 base = host->number;
+  SwarmNetdHeader header = header_for (out, base + 1, flags & SWARM_NETD_FULL ? 0 : base, flags), answer;
+  g_assert_cmpint (send (host->socket, &header, sizeof header, MSG_NOSIGNAL), ==, sizeof header);
+  for (gsize at = 0; at < out->len;) {
+    ssize_t n = send (host->socket, out->data + at, out->len - at, MSG_NOSIGNAL);
+    g_assert_cmpint (n, >, 0);
+    at += n;
+  }
+  g_byte_array_set_size (out, 0);
+  GString *errors = g_string_new (NULL);
+  do {
+    receive (host->socket, &answer, sizeof answer);
+    g_autofree guint8 *records = g_malloc (answer.length);
+    receive (host->socket, records, answer.length);
+    for (gsize at = 0; at < answer.length;) {
+      const SwarmNetdRecord *record = (void *) (records + at);
+      const SwarmNetdError *e = (void *) (record + 1);
+      if (record->type == SWARM_NETD_TYPE_ERROR)
+        g_string_append_printf (errors, "%s: %s\n", e->object, e->text);
+      else
+        note_ready (host, (void *) (record + 1));
+      at += record->length;
+    }
+  } while (answer.kind != SWARM_NETD_ACK);
+  g_assert_cmpuint (answer.number, ==, base + 1);
+  if (!(answer.flags & SWARM_NETD_REFUSED))
+    host->number = answer.number;
+  return g_string_free (errors, FALSE);
+}
+
+int
+bed_task (Bed *bed, guint host, const char *sandbox)
+{
+  gpointer fd;
+  g_assert_true (g_hash_table_lookup_extended (bed->hosts[host].ready, sandbox, NULL, &fd));
+  return GPOINTER_TO_INT (fd);
+}
+
+/* ---- traffic ---- */
+
+static void
+answer_clients (int stream, int datagram, const char *name)
+{
+  for (;;) {
+    struct pollfd p[2] = { { stream, POLLIN, 0 }, { datagram, POLLIN, 0 } };
+    struct sockaddr_in6 peer;
+    socklen_t length = sizeof peer;
+    char address[INET6_ADDRSTRLEN], text[128], question[64];
+    poll (p, 2, -1);
+    gboolean tcp = p[0].revents != 0;
+    int fd = tcp ? accept (stream, (struct sockaddr *) &peer, &length) : datagram;
+    if (!tcp && recvfrom (fd, question, sizeof question, 0, (struct sockaddr *) &peer, &length) < 0)
+      continue;
+    const char *client = inet_ntop (AF_INET6, &peer.sin6_addr, address, sizeof address);
+    client = g_str_has_prefix (client, "::ffff:") ? client + 7 : client;
+    int n = snprintf (text, sizeof text, "%s %s", name, client);
+    if (tcp) {
+      (void) !write (fd, text, n);
+      close (fd);
+    } else {
+      sendto (fd, text, n, 0, (struct sockaddr *) &peer, length);
+    }
+  }
+}
+
+static int
+bound (int type, guint16 port)
+{
+  struct sockaddr_in6 any = { .sin6_family = AF_INET6, .sin6_port = htons (port) };
+  int fd = socket (AF_INET6, type | SOCK_CLOEXEC, 0), off = 0, on = 1;
+  setsockopt (fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  setsockopt (fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  g_assert_cmpint (bind (fd, (struct sockaddr *) &any, sizeof any), ==, 0);
+  if (type == SOCK_STREAM)
+    listen (fd, 64);
+  return fd;
+}
+
+void
+bed_serve (Bed *bed, int netns, const char *name, guint16 port)
+{
+  g_assert_true (swarm_netd_netns_enter (netns, NULL));
+  int stream = bound (SOCK_STREAM, port), datagram = bound (SOCK_DGRAM, port);
+  swarm_netd_netns_leave ();
+  GPid pid = fork ();
+  if (pid == 0) {
+    prctl (PR_SET_PDEATHSIG, SIGKILL);
+    answer_clients (stream, datagram, name);
+  }
+  close (stream);
+  close (datagram);
+  g_array_append_val (bed->children, pid);
+}
+
+static const char *
+word_for (int code)
+{
+  return code == ECONNREFUSED ? "refused" : code == ECONNRESET ? "reset" : code == EAGAIN || code == EINPROGRESS || code == ETIMEDOUT ? "timeout" : g_strerror (code);
+}
+
+char *
+bed_ask (int netns, const char *address, guint16 port, int type)
+{
+  SwarmNetdAddress to = addr (address);
+  struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons (port) };
+  struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons (port) };
+  gboolean is_v4 = swarm_netd_address_is_v4 (&to);
+  struct timeval limit = { .tv_sec = 3 };
+  char text[128];
+  memcpy (&v4.sin_addr, to.bytes + 12, 4);
+  memcpy (&v6.sin6_addr, to.bytes, 16);
+  g_assert_true (swarm_netd_netns_enter (netns, NULL));
+  int fd = socket (is_v4 ? AF_INET : AF_INET6, type | SOCK_CLOEXEC, 0);
+  swarm_netd_netns_leave ();
+  setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  ssize_t n = connect (fd, is_v4 ? (struct sockaddr *) &v4 : (struct sockaddr *) &v6, is_v4 ? sizeof v4 : sizeof v6);
+  if (n == 0 && type == SOCK_DGRAM)
+    n = send (fd, "?", 1, 0);
+  if (n >= 0)
+    n = recv (fd, text, sizeof text - 1, 0);
+  int code = errno;
+  close (fd);
+  return n >= 0 ? g_strndup (text, n) : g_strdup (word_for (code));
+}
+
+char *
+bed_shell (int netns, const char *command)
+{
+  const char *argv[] = { "/bin/sh", "-c", command, NULL };
+  g_autoptr (GError) error = NULL;
+  char *output = NULL;
+  g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_DEFAULT, in_namespace, GINT_TO_POINTER (netns), &output, NULL, NULL, &error);
+  g_assert_no_error (error);
+  return output;
+}
