@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "ctl/ca.h"
 #include "ctl/client.h"
+#include "ctl/files.h"
 #include "ctl/screen.h"
 #include "ctl/service-fields.h"
 #include <glib-unix.h>
@@ -38,14 +39,9 @@ print_root (CtlContext *context, GError **error)
 static char *
 read_file (const char *path, GError **error)
 {
-  g_autoptr (GError) reason = NULL;
-  char *text = NULL;
+  char *text = ctl_file_read (path, error);
 
-  if (!g_file_get_contents (path, &text, NULL, &reason)) {
-    ctl_invalid (error, "%s", reason->message);
-    return NULL;
-  }
-  if (g_utf8_validate (text, -1, NULL))
+  if (text == NULL || g_utf8_validate (text, -1, NULL))
     return text;
   ctl_invalid (error, _ ("%s is not a PEM text"), path);
   g_free (text);
@@ -175,7 +171,7 @@ begin_rotation (CtlContext *context, GError **error)
                                          swarm_message_to_variant (spec, SWARM_FORM_WITH_SECRETS)),
                           FALSE, error);
   if (spec->ca_config->signing_ca_key != NULL)
-    memset (spec->ca_config->signing_ca_key, 0, strlen (spec->ca_config->signing_ca_key));
+    explicit_bzero (spec->ca_config->signing_ca_key, strlen (spec->ca_config->signing_ca_key));
   return reply != NULL;
 }
 

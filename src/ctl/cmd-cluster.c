@@ -3,13 +3,12 @@
 #include "base/error.h"
 #include "ctl/ca.h"
 #include "ctl/client.h"
+#include "ctl/files.h"
 #include "ctl/help.h"
 #include "ctl/secret.h"
 #include "ctl/service-fields.h"
 #include <stdio.h>
 #include <string.h>
-
-#define MAX_TOKEN 4096
 
 /* Options that init and join share, as the agent names them. */
 static void
@@ -146,24 +145,14 @@ ctl_cmd_init (CtlContext *context, GError **error)
 static char *
 read_token (const char *file, GError **error)
 {
-  g_autofree char *buffer = g_malloc0 (MAX_TOKEN + 1);
-  FILE *stream = g_str_equal (file, "-") ? stdin : fopen (file, "re");
-  gsize len;
-  char *token;
+  char *token = ctl_file_read (file, error);
 
-  if (stream == NULL) {
-    g_set_error (error, CTL_ERROR, CTL_ERROR_INVALID, "open %s: %s", file, g_strerror (errno));
+  if (token == NULL)
     return NULL;
-  }
-  len = fread (buffer, 1, MAX_TOKEN, stream);
-  if (stream != stdin)
-    fclose (stream);
-  buffer[len] = 0;
-  token = g_strdup (g_strstrip (buffer));
-  memset (buffer, 0, MAX_TOKEN);
+  g_strstrip (token);
   if (*token != 0 && g_utf8_validate (token, -1, NULL))
     return token;
-  g_free (token);
+  ctl_secret_free (token);
   g_set_error (error, CTL_ERROR, CTL_ERROR_INVALID, _ ("there is no join token in %s"), file);
   return NULL;
 }
@@ -202,7 +191,7 @@ ctl_cmd_join (CtlContext *context, GError **error)
   g_variant_dict_insert_value (&dict, "RemoteAddrs", g_variant_new_strv (remotes, 1));
   reply = ctl_call_write (context, CTL_PATH, CTL_MANAGER_IFACE, "Join",
                           g_variant_new ("(@a{sv})", g_variant_dict_end (&dict)), FALSE, error);
-  memset (token, 0, strlen (token));
+  explicit_bzero (token, strlen (token));
   if (reply == NULL)
     return FALSE;
   g_variant_get (reply, "(&s&s)", NULL, &role);

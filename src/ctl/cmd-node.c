@@ -271,16 +271,15 @@ label_map (GPtrArray *labels)
   return g_variant_builder_end (&builder);
 }
 
+/* Are the labels there that are to go? */
 static gboolean
-update_labels (CtlContext *context, const char *path, GError **error)
+check_labels (CtlContext *context, const char *path, GError **error)
 {
-  GPtrArray *add = ctl_args_list (context->args, "label-add");
   GPtrArray *remove = ctl_args_list (context->args, "label-rm");
   g_autoptr (JsonNode) node = NULL;
-  g_autoptr (GVariant) reply = NULL;
   JsonObject *labels;
 
-  if (add->len == 0 && remove->len == 0)
+  if (remove->len == 0)
     return TRUE;
   node = ctl_inspect (context, "node", path, error);
   if (node == NULL)
@@ -293,6 +292,18 @@ update_labels (CtlContext *context, const char *path, GError **error)
       return FALSE;
     }
   }
+  return TRUE;
+}
+
+static gboolean
+update_labels (CtlContext *context, const char *path, GError **error)
+{
+  GPtrArray *add = ctl_args_list (context->args, "label-add");
+  GPtrArray *remove = ctl_args_list (context->args, "label-rm");
+  g_autoptr (GVariant) reply = NULL;
+
+  if (add->len == 0 && remove->len == 0)
+    return TRUE;
   reply = ctl_call_write (context, path, CTL_NODE_IFACE, "UpdateLabels",
                           g_variant_new ("(@a{ss}@as)", label_map (add),
                                          g_variant_new_strv ((const char *const *)remove->pdata, (gssize)remove->len)),
@@ -307,7 +318,11 @@ ctl_cmd_node_update (CtlContext *context, GError **error)
   g_autofree char *path = ctl_resolve (context, "node", reference, NULL, error);
   gboolean changed;
 
-  if (path == NULL || !update_labels (context, path, error))
+  /* What is most likely to be refused comes first, so that nothing of it is done. */
+  if (path == NULL || !check_labels (context, path, error))
+    return FALSE;
+  if (ctl_args_given (context->args, "role")
+      && !set_role (context, path, ctl_args_string (context->args, "role"), &changed, error))
     return FALSE;
   if (ctl_args_given (context->args, "availability")) {
     g_autofree char *availability = g_ascii_strdown (ctl_args_string (context->args, "availability"), -1);
@@ -316,8 +331,7 @@ ctl_cmd_node_update (CtlContext *context, GError **error)
     if (reply == NULL)
       return FALSE;
   }
-  if (ctl_args_given (context->args, "role")
-      && !set_role (context, path, ctl_args_string (context->args, "role"), &changed, error))
+  if (!update_labels (context, path, error))
     return FALSE;
   printf ("%s\n", reference);
   return TRUE;

@@ -2,6 +2,7 @@
 /* service create, update, rollback, plan: what carries a whole spec. */
 #include "base/error.h"
 #include "ctl/client.h"
+#include "ctl/files.h"
 #include "ctl/plan.h"
 #include "ctl/progress.h"
 #include "ctl/registry-auth.h"
@@ -182,19 +183,6 @@ ctl_cmd_service_update (CtlContext *context, GError **error)
 
 /* ---- plan ---- */
 
-static char *
-read_all (const char *file, GError **error)
-{
-  char *text = NULL;
-  g_autoptr (GError) reason = NULL;
-  gboolean standard = g_str_equal (file, "-");
-
-  if (g_file_get_contents (standard ? "/dev/stdin" : file, &text, NULL, &reason))
-    return text;
-  ctl_invalid (error, "%s", reason->message);
-  return NULL;
-}
-
 /* The spec in a file: alone, or as `service inspect` prints it, in a list of one. NULL: none; borrowed. */
 static JsonNode *
 find_spec (JsonNode *root)
@@ -213,9 +201,9 @@ gboolean
 ctl_cmd_service_plan (CtlContext *context, GError **error)
 {
   const char *file = g_ptr_array_index (ctl_args_positional (context->args), 0);
-  g_autofree char *text = read_all (file, error);
+  g_autofree char *text = ctl_file_read (file, error);
   g_autoptr (GError) reason = NULL;
-  g_autoptr (JsonNode) root = text != NULL ? json_from_string (text, &reason) : NULL;
+  g_autoptr (JsonNode) root = text != NULL ? ctl_json_parse (text, &reason) : NULL;
   JsonNode *node = find_spec (root);
   g_autoptr (SwarmServiceSpec) spec = NULL;
 

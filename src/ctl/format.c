@@ -27,7 +27,28 @@ void
 ctl_table_add (CtlTable *table, const char *const *cells)
 {
   for (guint i = 0; i < table->columns; i++)
-    g_ptr_array_add (table->cells, g_strdup (cells[i] != NULL ? cells[i] : ""));
+    g_ptr_array_add (table->cells, ctl_printable (g_strdup (cells[i] != NULL ? cells[i] : ""), FALSE));
+}
+
+char *
+ctl_printable (char *text, gboolean lines)
+{
+  gboolean valid = g_utf8_validate (text, -1, NULL);
+  char *to = text;
+
+  for (const char *p = text, *next; *p != 0; p = next) {
+    gboolean kept = lines && (*p == '\n' || *p == '\t');
+
+    next = valid ? g_utf8_next_char (p) : p + 1;
+    if (!kept && (valid ? g_unichar_iscntrl (g_utf8_get_char (p)) : !g_ascii_isprint (*p))) {
+      *to++ = '?';
+    } else {
+      memmove (to, p, (gsize)(next - p));
+      to += next - p;
+    }
+  }
+  *to = 0;
+  return text;
 }
 
 guint

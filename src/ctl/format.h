@@ -30,6 +30,8 @@ char *ctl_short_id (const char *id);
 char *ctl_ellipsis (const char *text, guint width);
 /* Columns that the text takes on a terminal. */
 guint ctl_text_width (const char *text);
+/* Texts of other machines do not command this one's terminal: control characters become '?' in place (but for \n and \t where @lines). */
+char *ctl_printable (char *text, gboolean lines);
 /* An image as people write it, without its digest when it has a tag. Caller frees. */
 char *ctl_image_name (const char *image);
 /* "*:80-82->80-82/tcp, *:53->53/udp" from an array of port objects in ingress mode. Caller frees. */

@@ -68,7 +68,7 @@ ctl_inspect_run (CtlContext *context, const char *kind, char *(*pretty) (JsonObj
 
     for (guint i = 0; i < objects->len; i++) {
       g_autofree char *part = pretty (g_ptr_array_index (objects, i));
-      printf ("%s%s", i > 0 ? "\n" : "", part);
+      printf ("%s%s", i > 0 ? "\n" : "", ctl_printable (part, TRUE));
     }
   } else {
     text = ctl_json_print (found, g_strcmp0 (format, "json") != 0);

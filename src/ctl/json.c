@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "ctl/json.h"
+#include "ctl/opts.h"
 #include <string.h>
+
+#define MAX_DEPTH 64
 
 static JsonNode *
 dictionary_to_json (GVariant *value)
@@ -273,4 +276,33 @@ ctl_json_objects (JsonArray *array)
       g_ptr_array_add (objects, json_node_get_object (element));
   }
   return objects;
+}
+
+/* The deepest level of brackets in @text, strings left out. */
+static guint
+depth_of (const char *text)
+{
+  guint depth = 0, deepest = 0;
+  gboolean quoted = FALSE;
+
+  for (const char *p = text; *p != 0; p++) {
+    if (quoted && *p == '\\' && p[1] != 0)
+      p++;
+    else if (*p == '"')
+      quoted = !quoted;
+    else if (!quoted && (*p == '[' || *p == '{'))
+      deepest = MAX (deepest, ++depth);
+    else if (!quoted && (*p == ']' || *p == '}') && depth > 0)
+      depth--;
+  }
+  return deepest;
+}
+
+JsonNode *
+ctl_json_parse (const char *text, GError **error)
+{
+  if (depth_of (text) <= MAX_DEPTH)
+    return json_from_string (text, error);
+  ctl_invalid (error, _ ("more than %d brackets in one another"), MAX_DEPTH);
+  return NULL;
 }

@@ -6,6 +6,8 @@
 
 /* Any value: dictionaries become objects in their order, variants are unwrapped, 'ay' becomes base64. */
 JsonNode *ctl_variant_to_json (GVariant *value);
+/* JSON that people wrote, in brackets of no more than 64 levels: the parser goes deeper into itself with each. NULL: error. */
+JsonNode *ctl_json_parse (const char *text, GError **error);
 /* Compact in one line, or docker's layout with an indent of four. Caller frees. */
 char *ctl_json_print (JsonNode *node, gboolean pretty);
 /* Same for an object alone. */

@@ -2,6 +2,7 @@
 /* swarmctl: finds the command in the table, runs it, says what went wrong. Exit codes: 0 done, 1 refused or failed, 2
  * wrong usage. */
 #include "ctl/client.h"
+#include "ctl/format.h"
 #include "ctl/help.h"
 #include <locale.h>
 #include <stdio.h>
@@ -80,13 +81,14 @@ static int
 report (const CtlCommand *command, const GError *error)
 {
   g_autofree char *usage = ctl_help_usage (command);
+  g_autofree char *text = ctl_printable (g_strdup (error->message), TRUE);
 
   if (g_error_matches (error, CTL_ERROR, CTL_ERROR_USAGE)) {
-    g_printerr (_ ("%s\n\nUsage:  %s\n\nRun 'swarmctl %s --help' for more information\n"), error->message, usage,
+    g_printerr (_ ("%s\n\nUsage:  %s\n\nRun 'swarmctl %s --help' for more information\n"), text, usage,
                 command->path);
     return EXIT_USAGE;
   }
-  g_printerr ("%s\n", error->message);
+  g_printerr ("%s\n", text);
   return g_error_matches (error, CTL_ERROR, CTL_ERROR_INVALID) ? EXIT_USAGE : EXIT_FAILED;
 }
 

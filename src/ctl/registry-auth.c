@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "ctl/registry-auth.h"
+#include "ctl/files.h"
 #include "ctl/json.h"
 #include "ctl/opts.h"
 #include "model/image.h"
@@ -79,19 +80,20 @@ encode (JsonObject *entry, const char *server)
 static char *
 look_in (const char *file, char **keys, GError **error)
 {
-  g_autoptr (JsonParser) parser = json_parser_new ();
   g_autoptr (GError) reason = NULL;
-  JsonNode *root;
+  g_autofree char *content = NULL;
+  g_autoptr (JsonNode) root = NULL;
   JsonObject *auths;
 
   if (!g_file_test (file, G_FILE_TEST_EXISTS))
     return NULL;
-  if (!json_parser_load_from_file (parser, file, &reason)) {
+  content = ctl_file_read (file, &reason);
+  root = content != NULL ? ctl_json_parse (content, &reason) : NULL;
+  if (reason != NULL) {
     g_set_error (error, CTL_ERROR, CTL_ERROR_FAILED, _ ("cannot read registry credentials from %s: %s"), file,
                  reason->message);
     return NULL;
   }
-  root = json_parser_get_root (parser);
   if (root == NULL || !JSON_NODE_HOLDS_OBJECT (root))
     return NULL;
   auths = ctl_json_object (json_node_get_object (root), "auths");

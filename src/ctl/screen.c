@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "ctl/screen.h"
 #include "ctl/client.h"
+#include "ctl/format.h"
 #include <stdio.h>
 
 void
@@ -25,6 +26,7 @@ ctl_screen_show (const char *key, const char *text, gboolean lasting, gpointer d
   CtlScreen *screen = data;
   guint line;
   const char *before = g_hash_table_lookup (screen->texts, key);
+  g_autofree char *shown = ctl_printable (g_strdup (text), FALSE);
 
   if (screen->quiet || g_strcmp0 (before, text) == 0)
     return;
@@ -32,16 +34,16 @@ ctl_screen_show (const char *key, const char *text, gboolean lasting, gpointer d
     if (!lasting) /* what lasted before it need not be said again after it */
       return;
     g_hash_table_insert (screen->texts, g_strdup (key), g_strdup (text));
-    printf ("%s: %s\n", key, text);
+    printf ("%s: %s\n", key, shown);
     fflush (stdout);
     return;
   }
   if (!g_ptr_array_find_with_equal_func (screen->keys, key, g_str_equal, &line)) {
     g_ptr_array_add (screen->keys, g_strdup (key));
-    printf ("%s: %s \n", key, text);
+    printf ("%s: %s \n", key, shown);
   } else {
     guint up = screen->keys->len - line;
-    printf ("\033[%uA\r\033[2K%s: %s \033[%uB\r", up, key, text, up);
+    printf ("\033[%uA\r\033[2K%s: %s \033[%uB\r", up, key, shown, up);
   }
   g_hash_table_insert (screen->texts, g_strdup (key), g_strdup (text));
   fflush (stdout);

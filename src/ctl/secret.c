@@ -3,12 +3,42 @@
 #include "ctl/client.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
 #define MAX_SECRET 4096
+
+/* While nothing is echoed, whoever ends us waits until the terminal is as it was. */
+static const int deadly[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP };
+static volatile sig_atomic_t caught;
+
+static void
+on_deadly (int number)
+{
+  caught = number;
+}
+
+static void
+catch_deadly (struct sigaction *ret_before)
+{
+  struct sigaction action = { .sa_handler = on_deadly }; /* without SA_RESTART: read() is to return */
+
+  caught = 0;
+  for (guint i = 0; i < G_N_ELEMENTS (deadly); i++)
+    sigaction (deadly[i], &action, &ret_before[i]);
+}
+
+static void
+release_deadly (const struct sigaction *before)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (deadly); i++)
+    sigaction (deadly[i], &before[i], NULL);
+  if (caught != 0)
+    raise (caught);
+}
 
 /* Up to the end of the first line. */
 static char *
@@ -21,7 +51,7 @@ read_line (int fd, GError **error)
   while (len < MAX_SECRET) {
     ssize_t n = read (fd, buffer + len, 1);
 
-    if (n < 0 && errno == EINTR)
+    if (n < 0 && errno == EINTR && caught == 0)
       continue;
     if (n <= 0 || buffer[len] == '\n')
       break;
@@ -42,6 +72,7 @@ static char *
 read_terminal (const char *prompt, GError **error)
 {
   struct termios before, silent;
+  struct sigaction actions[G_N_ELEMENTS (deadly)];
   char *line;
 
   fputs (prompt, stderr);
@@ -50,10 +81,12 @@ read_terminal (const char *prompt, GError **error)
     return read_line (STDIN_FILENO, error);
   silent = before;
   silent.c_lflag &= ~(tcflag_t)ECHO;
+  catch_deadly (actions);
   tcsetattr (STDIN_FILENO, TCSAFLUSH, &silent);
   line = read_line (STDIN_FILENO, error);
   tcsetattr (STDIN_FILENO, TCSAFLUSH, &before);
   fputs ("\n", stderr);
+  release_deadly (actions);
   return line;
 }
 

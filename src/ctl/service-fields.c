@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "ctl/service-fields.h"
+#include "ctl/files.h"
 #include "ctl/service-spec.h"
 #include "ctl/values.h"
 #include <stdlib.h>
@@ -185,15 +186,13 @@ env_line (const char *file, const char *line, GPtrArray **env, GError **error)
 static gboolean
 env_file (const char *file, GPtrArray **env, GError **error)
 {
-  g_autofree char *text = NULL;
-  gsize len;
-  g_autoptr (GError) reason = NULL;
+  g_autofree char *text = ctl_file_read (file, error);
   g_auto (GStrv) lines = NULL;
   const char *start;
 
-  if (!g_file_get_contents (file, &text, &len, &reason))
-    return ctl_invalid (error, "%s", reason->message);
-  if (!g_utf8_validate (text, (gssize)len, NULL))
+  if (text == NULL)
+    return FALSE;
+  if (!g_utf8_validate (text, -1, NULL))
     return ctl_invalid (error, "invalid env file (%s): invalid utf8 bytes", file);
   start = g_str_has_prefix (text, "\xEF\xBB\xBF") ? text + 3 : text;
   lines = g_strsplit (start, "\n", -1);

@@ -462,7 +462,9 @@ ctl_value_since (const char *text, gint64 now_us, gint64 *ret_us, GError **error
   gsize digits = number_length (text);
 
   if (digits > 0 && text[digits] == 0) {
-    *ret_us = (gint64)(g_ascii_strtod (text, NULL) * 1e6);
+    double us = g_ascii_strtod (text, NULL) * 1e6;
+
+    *ret_us = us < (double)G_MAXINT64 ? (gint64)us : G_MAXINT64;
     return TRUE;
   }
   if (ctl_value_duration (text, &ns, NULL)) {

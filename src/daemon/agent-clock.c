@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* This host's clock: does it follow a time server, and is it the reason why nobody believes our certificate, or we nobody else's? */
+#include "base/difference.h"
 #include "base/error.h"
 #include "base/log-ids.h"
 #include "base/log.h"
@@ -94,7 +95,7 @@ got_time (GVariant *reply, const GError *error, gpointer data)
   if (error != NULL || self->membership == NULL)
     return;
   g_variant_get (reply, "(&sx)", NULL, &time_us);
-  ahead = swarm_clock_now (self->clock) - time_us;
+  ahead = swarm_difference (swarm_clock_now (self->clock), time_us);
   if (ABS (ahead) < PROBLEM_US) {
     swarm_agent_renew_refused (self);
     return;

@@ -2,6 +2,7 @@
 /* init, join and leave: one job at a time, each a chain of asynchronous steps. The membership's files are written last, so that a power
  * cut leaves this host either in the cluster or in none. */
 #include "api/private.h"
+#include "base/difference.h"
 #include "base/error.h"
 #include "base/log-ids.h"
 #include "base/log.h"
@@ -544,7 +545,7 @@ join_issued (GVariant *reply, const GError *error, gpointer data)
 static gboolean
 check_clock (SwarmAgent *self, gint64 time_us, GError **error)
 {
-  gint64 ahead = swarm_clock_now (self->clock) - time_us;
+  gint64 ahead = swarm_difference (swarm_clock_now (self->clock), time_us);
   if (ABS (ahead) < SWARM_AUTHORITY_BACKDATE_US)
     return TRUE;
   g_autofree char *text = swarm_agent_clock_problem (self, ahead);

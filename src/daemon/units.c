@@ -47,8 +47,10 @@ typedef struct {
 } WatchedUnit;
 
 /* One request of a plugin on its way. */
-typedef struct {
+typedef struct _Request Request;
+struct _Request {
   Units *owner;
+  Request *next; /* of those that wait for the same job */
   char *name;
   char *job;
   gboolean stopping;
@@ -57,7 +59,7 @@ typedef struct {
   gpointer data;
   GError *error; /* of the job, reported with the state */
   GVariant *unit;
-} Request;
+};
 
 static gboolean
 is_cancelled (const GError *error)
@@ -250,11 +252,38 @@ on_job_removed (const char *sender, const char *path, const char *member, GVaria
   if (!g_variant_is_of_type (args, G_VARIANT_TYPE ("(uoss)")))
     return;
   g_variant_get (args, "(u&o&s&s)", NULL, &job, &unit, &result);
-  Request *request = g_hash_table_lookup (self->jobs, job);
+  Request *request = g_hash_table_lookup (self->jobs, job), *next;
   if (request == NULL)
     return;
   g_hash_table_remove (self->jobs, job);
-  job_ended (request, result);
+  for (; request != NULL; request = next) {
+    next = request->next;
+    job_ended (request, result);
+  }
+}
+
+/* systemd merges what is asked twice, so that several may wait for one job. */
+static void
+wait_for_job (Request *request)
+{
+  request->next = g_hash_table_lookup (request->owner->jobs, request->job);
+  g_hash_table_replace (request->owner->jobs, request->job, request);
+}
+
+static void
+wait_no_more (Request *request)
+{
+  GHashTable *jobs = request->owner->jobs;
+  Request *first = g_hash_table_lookup (jobs, request->job);
+  if (first != request) {
+    while (first->next != request)
+      first = first->next;
+    first->next = request->next;
+  } else if (request->next != NULL) {
+    g_hash_table_replace (jobs, request->next->job, request->next);
+  } else {
+    g_hash_table_remove (jobs, request->job);
+  }
 }
 
 static gboolean
@@ -262,7 +291,7 @@ job_timeout (gpointer data)
 {
   Request *request = data;
   request->timeout = 0;
-  g_hash_table_remove (request->owner->jobs, request->job);
+  wait_no_more (request);
   g_autoptr (GError) error = g_error_new (SWARM_ERROR, SWARM_ERROR_TIMED_OUT, "systemd did not finish its job for %s", request->name);
   request_finish (request, NULL, error);
   return G_SOURCE_REMOVE;
@@ -275,7 +304,7 @@ job_started (GVariant *reply, GUnixFDList *fds, const GError *error, gpointer da
   if (error == NULL) {
     g_variant_get (reply, "(o)", &request->job);
     request->timeout = g_timeout_add (JOB_TIMEOUT_MS, job_timeout, request);
-    g_hash_table_insert (request->owner->jobs, request->job, request);
+    wait_for_job (request);
     return;
   }
   if (request->stopping && g_error_matches (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND)) { /* not loaded: nothing to stop */
@@ -709,11 +738,14 @@ swarm_units_free (SwarmPluginServices *services)
   for (guint i = 0; i < G_N_ELEMENTS (self->signal_ids); i++)
     swarm_bus_unsubscribe (self->bus, self->signal_ids[i]);
   GHashTableIter iter;
-  Request *request;
+  Request *request, *next;
   g_hash_table_iter_init (&iter, self->jobs);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &request)) {
     g_hash_table_iter_steal (&iter);
-    request_free (request);
+    for (; request != NULL; request = next) {
+      next = request->next;
+      request_free (request);
+    }
   }
   g_hash_table_unref (self->jobs);
   g_hash_table_unref (self->watched);

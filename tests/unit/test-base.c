@@ -2,6 +2,7 @@
 #include "base/clock-glib.h"
 #include "base/disk.h"
 #include "base/enum.h"
+#include "base/difference.h"
 #include "base/error.h"
 #include "base/link.h"
 #include "base/log.h"
@@ -492,10 +493,21 @@ test_clock_difference (void)
   }
 }
 
+static void
+test_difference (void)
+{
+  g_assert_cmpint (swarm_difference (5, 7), ==, -2);
+  g_assert_cmpint (swarm_difference (1000, G_MININT64), ==, G_MAXINT64);
+  g_assert_cmpint (swarm_difference (0, G_MININT64), ==, G_MAXINT64);
+  g_assert_cmpint (swarm_difference (-1000, G_MAXINT64), ==, -G_MAXINT64);
+  g_assert_cmpint (swarm_difference (-1, G_MAXINT64), ==, -G_MAXINT64);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/base/difference", test_difference);
   g_test_add_func ("/base/error/names", test_error_names);
   g_test_add_func ("/base/error/foreign", test_error_foreign);
   g_test_add_func ("/base/id/round-trip", test_id_round_trip);

@@ -37,6 +37,28 @@ test_natural (void)
   }
 }
 
+/* What another machine says does not command the terminal it is shown on. */
+static void
+test_printable (void)
+{
+  static const struct {
+    const char *text, *cell, *page;
+  } rows[] = {
+    { "plain, 한국어, µ", "plain, 한국어, µ", "plain, 한국어, µ" },
+    { "\033]52;c;AAAA\a\177", "?]52;c;AAAA??", "?]52;c;AAAA??" },
+    { "two\nlines\tand more\r", "two?lines?and more?", "two\nlines\tand more?" },
+    { "C1: \302\233m", "C1: ?m", "C1: ?m" },
+    { "not UTF-8: \377\302", "not UTF-8: ??", "not UTF-8: ??" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autofree char *cell = ctl_printable (g_strdup (rows[i].text), FALSE);
+    g_autofree char *page = ctl_printable (g_strdup (rows[i].text), TRUE);
+    g_assert_cmpstr (cell, ==, rows[i].cell);
+    g_assert_cmpstr (page, ==, rows[i].page);
+  }
+}
+
 static void
 test_duration (void)
 {
@@ -307,6 +329,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/ctl/format/natural", test_natural);
+  g_test_add_func ("/ctl/format/printable", test_printable);
   g_test_add_func ("/ctl/format/duration", test_duration);
   g_test_add_func ("/ctl/format/age", test_age);
   g_test_add_func ("/ctl/format/ellipsis", test_ellipsis);

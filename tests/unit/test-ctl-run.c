@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The real swarmctl against an agent of this test on a bus of its own: what it calls, what it prints, how it ends. */
 #include "bus-fixture.h"
+#include <pty.h>
+#include <termios.h>
 
 #define NODE_ID "yg550ettvsjn6g6t840iaiwgb"
 #define SERVICE_ID "c8wgl7q4ndfd0123456789012"
@@ -350,6 +352,56 @@ test_token_file (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (empty.err, ==, "there is no join token in -\n");
 }
 
+/* Files are foreign: neither their size nor what is in them ends swarmctl otherwise than with an error. */
+static void
+test_plan_file (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *deep = g_strnfill (1000000, '[');
+  g_auto (Result) brackets, empty;
+
+  run_with (fixture, "service plan -", deep, &brackets);
+  g_assert_cmpstr (brackets.err, ==, "- is not the specification of one service as JSON: more than 64 brackets in one another\n");
+  g_assert_cmpint (brackets.code, ==, 2);
+  run_with (fixture, "service plan -", "", &empty);
+  g_assert_true (g_str_has_prefix (empty.err, "- is not the specification of one service as JSON"));
+  g_assert_cmpint (empty.code, ==, 2);
+  check (fixture, "service plan /dev/zero", 2, "", "/dev/zero is larger than 4 MiB\n");
+  check (fixture, "service plan /nowhere", 2, "", "open /nowhere: No such file or directory\n");
+  check (fixture, "service plan /", 2, "", "read /: Is a directory\n");
+  check (fixture, "service create --env-file /dev/zero nginx", 2, "", "/dev/zero is larger than 4 MiB\n");
+  expect_call ("");
+}
+
+/* On a terminal what is typed is not seen; whoever interrupts has a terminal that shows again. */
+static void
+test_interrupted_secret (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *program = g_test_build_filename (G_TEST_BUILT, "../../src/ctl/swarmctl", NULL);
+  g_autoptr (GString) screen = g_string_new (NULL);
+  struct termios terminal;
+  int master, status = 0;
+  pid_t pid = forkpty (&master, NULL, NULL, NULL);
+
+  if (pid == 0) {
+    execl (program, "swarmctl", "backup", "/tmp/swarm-no-such-backup", NULL);
+    _exit (99);
+  }
+  while (strstr (screen->str, "Passphrase") == NULL) {
+    char buffer[256];
+    ssize_t n = read (master, buffer, sizeof buffer);
+    g_assert_cmpint (n, >, 0);
+    g_string_append_len (screen, buffer, n);
+  }
+  while (tcgetattr (master, &terminal) == 0 && (terminal.c_lflag & ECHO))
+    g_usleep (1000);
+  g_assert_cmpint (write (master, "half\003", 5), ==, 5);
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_true (WIFSIGNALED (status) && WTERMSIG (status) == SIGINT);
+  tcgetattr (master, &terminal);
+  g_assert_true (terminal.c_lflag & ECHO);
+  close (master);
+}
+
 static void
 test_nodes (Fixture *fixture, gconstpointer data)
 {
@@ -366,7 +418,10 @@ test_nodes (Fixture *fixture, gconstpointer data)
   check (fixture, "node promote n1", 0, "Node n1 promoted to a manager in the swarm.\n", "");
   expect_call ("Promote()\n");
   check (fixture, "node update --availability drain --label-add x=1 --label-rm zone n1", 0, "n1\n", "");
-  expect_call ("UpdateLabels({'x': '1'}, ['zone'])\nSetAvailability('drain',)\n");
+  expect_call ("SetAvailability('drain',)\nUpdateLabels({'x': '1'}, ['zone'])\n");
+  /* What is refused leaves all as it was. */
+  check (fixture, "node update --availability drain --label-rm other n1", 1, "", "key other doesn't exist in node's labels\n");
+  expect_call ("");
   check (fixture, "node update --label-rm other n1", 1, "", "key other doesn't exist in node's labels\n");
   check (fixture, "node rm --force n1 nope", 1, "n1\n", "node nope not found\n");
   expect_call ("Remove(true,)\n");
@@ -491,6 +546,8 @@ main (int argc, char **argv)
   ADD ("cluster", test_cluster);
   ADD ("token-file", test_token_file);
   ADD ("nodes", test_nodes);
+  ADD ("plan-file", test_plan_file);
+  ADD ("interrupted-secret", test_interrupted_secret);
   ADD ("services", test_services);
   ADD ("create", test_create);
   ADD ("converge", test_converge);

@@ -333,6 +333,32 @@ test_stop (Fixture *self, gconstpointer data)
   g_assert_cmpstr (self->calls->str, ==, "StopUnit ResetFailedUnit ");
 }
 
+/* systemd merges two stops of a unit into one job: both are answered when it ends. */
+static void
+test_stop_twice (Fixture *self, gconstpointer data)
+{
+  self->loaded = TRUE;
+  self->units->stop (self->units, TASK, answered, self);
+  self->units->stop (self->units, TASK, answered, self);
+  job_is_known (self, "StopUnit StopUnit");
+  job_removed (self, "done");
+  WAIT_UNTIL (self->answers == 2);
+  g_assert_no_error (self->error);
+}
+
+/* And when all ends first, both are forgotten. */
+static void
+test_stop_twice_free (Fixture *self, gconstpointer data)
+{
+  self->loaded = TRUE;
+  self->units->stop (self->units, TASK, answered, self);
+  self->units->stop (self->units, TASK, answered, self);
+  job_is_known (self, "StopUnit StopUnit");
+  swarm_units_free (g_steal_pointer (&self->units));
+  test_bus_run_for (50);
+  g_assert_cmpuint (self->answers, ==, 0);
+}
+
 static void
 test_stop_absent (Fixture *self, gconstpointer data)
 {
@@ -476,7 +502,7 @@ main (int argc, char **argv)
     { "stop", test_stop },                   { "stop-absent", test_stop_absent },         { "query", test_query },
     { "query-no-answer", test_query_no_answer }, { "list", test_list },                   { "watch", test_watch },
     { "watch-reload", test_watch_reload },   { "watch-doubt", test_watch_doubt },         { "watch-failed-start", test_watch_failed_start },
-    { "free-early", test_free_early },
+    { "free-early", test_free_early },       { "stop-twice", test_stop_twice },           { "stop-twice-free", test_stop_twice_free },
   };
   g_test_init (&argc, &argv, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (tests); i++) {
