@@ -9,15 +9,31 @@
 #define CSR_HEAD "-----BEGIN SIM REQUEST-----\n"
 
 static guint64
+mix_word (guint64 state, guint64 word)
+{
+  state = (state ^ word) * 0x9E3779B97F4A7C15ull;
+  return state ^ state >> 29;
+}
+
+static guint64
+last_word (const guint8 *data, gsize len)
+{
+  guint64 word = 0;
+  memcpy (&word, data, len);
+  return word;
+}
+
+static guint64
 mix (guint64 state, const guint8 *data, gsize len)
 {
-  for (gsize i = 0; i < len; i += 8) {
-    guint64 word = 0;
-
-    memcpy (&word, data + i, MIN (len - i, 8));
-    state = (state ^ word) * 0x9E3779B97F4A7C15ull;
-    state ^= state >> 29;
+  gsize i = 0;
+  guint64 word;
+  for (; i + 8 <= len; i += 8) {
+    memcpy (&word, data + i, 8);
+    state = mix_word (state, word);
   }
+  if (i < len)
+    state = mix_word (state, last_word (data + i, len - i));
   return (state ^ len) * 0xBF58476D1CE4E5B9ull;
 }
 
@@ -35,15 +51,17 @@ static void
 apply_stream (guint64 key, const guint8 *in, guint8 *out, gsize len)
 {
   SimRandom stream;
-
+  gsize i = 0;
+  guint64 word;
   sim_random_init (&stream, key);
-  for (gsize i = 0; i < len; i += 8) {
-    guint64 word = 0, pad = sim_random_next (&stream);
-    gsize n = MIN (len - i, 8);
-
-    memcpy (&word, in + i, n);
-    word ^= pad;
-    memcpy (out + i, &word, n);
+  for (; i + 8 <= len; i += 8) {
+    memcpy (&word, in + i, 8);
+    word ^= sim_random_next (&stream);
+    memcpy (out + i, &word, 8);
+  }
+  if (i < len) {
+    word = last_word (in + i, len - i) ^ sim_random_next (&stream);
+    memcpy (out + i, &word, len - i);
   }
 }
 
@@ -53,7 +71,7 @@ compute_tag (guint64 key, GBytes *aad, const guint8 *nonce, const guint8 *body, 
   guint64 state = mix (mix_bytes (key, aad), nonce, NONCE_LEN);
 
   tag[0] = mix (state, body, len);
-  tag[1] = mix (~state, body, len);
+  tag[1] = mix_word (~state, tag[0]);
 }
 
 static GBytes *

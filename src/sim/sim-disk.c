@@ -390,9 +390,10 @@ collect (GQueue *batches, GPtrArray *ops)
 }
 
 /* What a power cut leaves of operations that were not synced. */
-static void
+static SimDiskLosses
 apply_some (SimDisk *self, GPtrArray *ops)
 {
+  SimDiskLosses losses = { 0, 0 };
   guint horizon = ops->len > 0 ? (guint) sim_random_range (self->random, 0, ops->len) : 0;
 
   for (guint i = 0; i < ops->len; i++) {
@@ -406,17 +407,22 @@ apply_some (SimDisk *self, GPtrArray *ops)
     } else if (i < horizon && renamed_later (ops, i, horizon)) {
       apply_op (self->platter, op);
     } else if (i < horizon || exists) {
+      losses.torn += dice >= (i < horizon ? 50 : 15) && dice < 75;
+      losses.lost += dice >= 75;
       if (dice < (i < horizon ? 50 : 15))
         apply_op (self->platter, op);
       else if (dice < 75)
         tear (self, self->platter, op);
       else if (i < horizon)
         file_get (self->platter, op->name);
+    } else {
+      losses.lost++;
     }
   }
+  return losses;
 }
 
-void
+SimDiskLosses
 sim_disk_crash (SimDisk *self)
 {
   g_autoptr (GPtrArray) ops = g_ptr_array_new ();
@@ -426,7 +432,7 @@ sim_disk_crash (SimDisk *self)
     g_ptr_array_add (ops, g_ptr_array_index (self->lingering, i));
   collect (&self->unsynced, ops);
   collect (&self->pending, ops);
-  apply_some (self, ops);
+  SimDiskLosses losses = apply_some (self, ops);
   g_ptr_array_set_size (self->lingering, 0);
   g_queue_clear_full (&self->unsynced, (GDestroyNotify) batch_free);
   g_hash_table_unref (self->live);
@@ -434,6 +440,7 @@ sim_disk_crash (SimDisk *self)
   self->last_due = 0;
   sim_disk_repair (self);
   fail_pending (self);
+  return losses;
 }
 
 void

@@ -6,6 +6,11 @@
 
 typedef struct _SimDisk SimDisk;
 
+/* What a power cut did to writes that were not synced. */
+typedef struct {
+  guint torn, lost;
+} SimDiskLosses;
+
 /* @clock and @random must outlive it. A batch takes between @min_us and @max_us. */
 SimDisk *sim_disk_new (SimClock *clock, SimRandom *random, gint64 min_us, gint64 max_us);
 /* Batches under way fail. */
@@ -20,7 +25,7 @@ void sim_disk_set_clock (SimDisk *self, SwarmClock *view);
 /* The power goes: of the batches that are not done, some writes reach the platter whole, some torn (cut short at a sector, or with sectors of
  * zeros), some not at all; renames and removals as a prefix in their order, each after what it depends on. Their done functions get an error.
  * The files can be read again and new batches submitted at once. */
-void sim_disk_crash (SimDisk *self);
+SimDiskLosses sim_disk_crash (SimDisk *self);
 /* The process is killed but the kernel lives: a prefix of the operations under way is done, and can be read, but is not synced: a later power cut
  * treats it as above, unless a batch touched the same files meanwhile. */
 void sim_disk_kill (SimDisk *self);
