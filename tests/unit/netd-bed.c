@@ -74,11 +74,42 @@ receive (int fd, void *data, gsize length)
   }
 }
 
+/* The namespaces that systemd would hand over again. */
+static void
+hand_over (GHashTable *ready)
+{
+  GHashTableIter iter;
+  gpointer name, fd;
+  g_autoptr (GString) names = g_string_new (NULL);
+  g_autofree char *pid = g_strdup_printf ("%d", getpid ()), *count = g_strdup_printf ("%u", g_hash_table_size (ready));
+  int at = 3;
+  g_hash_table_iter_init (&iter, ready); /* first out of the way of the numbers from 3 on */
+  while (g_hash_table_iter_next (&iter, &name, &fd))
+    g_hash_table_iter_replace (&iter, GINT_TO_POINTER (fcntl (GPOINTER_TO_INT (fd), F_DUPFD_CLOEXEC, 200)));
+  g_hash_table_iter_init (&iter, ready);
+  while (g_hash_table_iter_next (&iter, &name, &fd)) {
+    dup2 (GPOINTER_TO_INT (fd), at++);
+    g_string_append_printf (names, "%snetns-%s", names->len > 0 ? ":" : "", (char *) name);
+  }
+  g_setenv ("LISTEN_PID", pid, TRUE);
+  g_setenv ("LISTEN_FDS", count, TRUE);
+  g_setenv ("LISTEN_FDNAMES", names->str, TRUE);
+}
+
+static void
+as_netd (gpointer data)
+{
+  BedHost *host = data;
+  setns (host->netns, CLONE_NEWNET);
+  prctl (PR_SET_PDEATHSIG, SIGKILL); /* nothing outlives the test */
+  hand_over (host->ready);
+}
+
 static void
 in_namespace (gpointer data)
 {
   setns (GPOINTER_TO_INT (data), CLONE_NEWNET);
-  prctl (PR_SET_PDEATHSIG, SIGKILL); /* nothing outlives the test */
+  prctl (PR_SET_PDEATHSIG, SIGKILL);
 }
 
 void
@@ -88,7 +119,7 @@ bed_start (Bed *bed, guint number)
   const char *argv[] = { g_getenv ("SWARM_NETD"), "--socket", host->socket_path, "--state", host->state_path, NULL };
   g_autoptr (GError) error = NULL;
   g_unlink (host->socket_path);
-  g_spawn_async (NULL, (char **) argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, in_namespace, GINT_TO_POINTER (host->netns), &host->netd, &error);
+  g_spawn_async (NULL, (char **) argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_LEAVE_DESCRIPTORS_OPEN, as_netd, host, &host->netd, &error);
   g_assert_no_error (error);
   host->socket = connect_to (host->socket_path);
   SwarmNetdHeader hello;
@@ -236,9 +267,24 @@ bed_task (Bed *bed, guint host, const char *sandbox)
 
 /* ---- traffic ---- */
 
+/* Says "NAME CLIENT" and then whatever it is told, each in a process of its own. */
+static void
+answer_stream (int fd, const char *text, int n)
+{
+  char question[64];
+  (void) !write (fd, text, n);
+  if (fork () != 0)
+    return;
+  prctl (PR_SET_PDEATHSIG, SIGKILL);
+  while ((n = read (fd, question, sizeof question)) > 0)
+    (void) !write (fd, question, n);
+  _exit (0);
+}
+
 static void
 answer_clients (int stream, int datagram, const char *name)
 {
+  signal (SIGCHLD, SIG_IGN);
   for (;;) {
     struct pollfd p[2] = { { stream, POLLIN, 0 }, { datagram, POLLIN, 0 } };
     struct sockaddr_in6 peer;
@@ -253,7 +299,7 @@ answer_clients (int stream, int datagram, const char *name)
     client = g_str_has_prefix (client, "::ffff:") ? client + 7 : client;
     int n = snprintf (text, sizeof text, "%s %s", name, client);
     if (tcp) {
-      (void) !write (fd, text, n);
+      answer_stream (fd, text, n);
       close (fd);
     } else {
       sendto (fd, text, n, 0, (struct sockaddr *) &peer, length);
@@ -296,15 +342,15 @@ word_for (int code)
   return code == ECONNREFUSED ? "refused" : code == ECONNRESET ? "reset" : code == EAGAIN || code == EINPROGRESS || code == ETIMEDOUT ? "timeout" : g_strerror (code);
 }
 
-char *
-bed_ask (int netns, const char *address, guint16 port, int type)
+/* A socket in @netns, connected; -1 with errno. */
+static int
+connected (int netns, const char *address, guint16 port, int type)
 {
   SwarmNetdAddress to = addr (address);
   struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons (port) };
   struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons (port) };
   gboolean is_v4 = swarm_netd_address_is_v4 (&to);
   struct timeval limit = { .tv_sec = 3 };
-  char text[128];
   memcpy (&v4.sin_addr, to.bytes + 12, 4);
   memcpy (&v6.sin6_addr, to.bytes, 16);
   g_assert_true (swarm_netd_netns_enter (netns, NULL));
@@ -312,14 +358,46 @@ bed_ask (int netns, const char *address, guint16 port, int type)
   swarm_netd_netns_leave ();
   setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-  ssize_t n = connect (fd, is_v4 ? (struct sockaddr *) &v4 : (struct sockaddr *) &v6, is_v4 ? sizeof v4 : sizeof v6);
-  if (n == 0 && type == SOCK_DGRAM)
-    n = send (fd, "?", 1, 0);
+  if (connect (fd, is_v4 ? (struct sockaddr *) &v4 : (struct sockaddr *) &v6, is_v4 ? sizeof v4 : sizeof v6) == 0)
+    return fd;
+  int code = errno;
+  close (fd);
+  errno = code;
+  return -1;
+}
+
+char *
+bed_ask (int netns, const char *address, guint16 port, int type)
+{
+  char text[128];
+  int fd = connected (netns, address, port, type);
+  if (fd < 0)
+    return g_strdup (word_for (errno));
+  ssize_t n = type == SOCK_DGRAM ? send (fd, "?", 1, 0) : 0;
   if (n >= 0)
     n = recv (fd, text, sizeof text - 1, 0);
   int code = errno;
   close (fd);
   return n >= 0 ? g_strndup (text, n) : g_strdup (word_for (code));
+}
+
+int
+bed_connect (int netns, const char *address, guint16 port)
+{
+  char text[128];
+  int fd = connected (netns, address, port, SOCK_STREAM);
+  g_assert_cmpint (fd, >=, 0);
+  g_assert_cmpint (recv (fd, text, sizeof text, 0), >, 0); /* who it is */
+  bed_assert_alive (fd);
+  return fd;
+}
+
+void
+bed_assert_alive (int connection)
+{
+  char text[8];
+  g_assert_cmpint (send (connection, "alive?", 6, MSG_NOSIGNAL), ==, 6);
+  g_assert_cmpint (recv (connection, text, sizeof text, 0), ==, 6);
 }
 
 char *

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The data plane in the kernel: three hosts as namespaces on this machine, each with its swarm-netd. */
 #include "netd-bed.h"
+#include <errno.h>
 #include <sys/socket.h>
 
 typedef struct {
@@ -81,11 +82,238 @@ test_overlay (Fixture *f, gconstpointer data)
   assert_answer (task (f, 1), "10.88.102.21", 80, SOCK_STREAM, "timeout"); /* but not to other tasks by their gateway addresses */
 }
 
+/* Asks @n times; how many of the answers were by "web-<host>". */
+static guint
+count (int netns, const char *address, guint16 port, int type, guint n, guint host)
+{
+  g_autofree char *name = g_strdup_printf ("web-%u ", host);
+  guint hits = 0;
+  for (guint i = 0; i < n; i++) {
+    g_autofree char *answer = bed_ask (netns, address, port, type);
+    hits += g_str_has_prefix (answer, name);
+  }
+  return hits;
+}
+
+static void
+edit_web (Fixture *f, guint host, gboolean remove, guint of, guint32 flags)
+{
+  g_autofree char *address = g_strdup_printf ("10.88.16.%u1", of), *address6 = g_strdup_printf ("fd88:16::%u1", of);
+  edit_backend (f->out, remove, 4097, "10.88.16.2", address, flags);
+  edit_backend (f->out, remove, 4097, "fd88:16::2", address6, flags);
+}
+
+/* A service with three tasks, as each host's tasks see it. */
+static void
+put_web (Fixture *f, guint32 flags)
+{
+  for (guint host = 1; host <= BED_HOSTS; host++) {
+    edit_service (f->out, FALSE, 4097, "10.88.16.2", flags);
+    edit_service (f->out, FALSE, 4097, "fd88:16::2", flags);
+    for (guint i = 1; i <= 3; i++)
+      edit_web (f, host, FALSE, i, 0);
+    send_ok (f, host, 0);
+  }
+}
+
+static void
+test_vip (Fixture *f, gconstpointer data)
+{
+  if (f->bed == NULL)
+    return;
+  put_web (f, 0);
+  static const char *addresses[] = { "10.88.16.2", "fd88:16::2" };
+  static const int types[] = { SOCK_STREAM, SOCK_DGRAM };
+  for (guint a = 0; a < 2; a++)
+    for (guint t = 0; t < 2; t++) {
+      guint sum = 0;
+      for (guint i = 1; i <= 3; i++) {
+        guint hits = count (task (f, 1), addresses[a], 80, types[t], 60, i);
+        g_assert_cmpuint (hits, >, 5);
+        sum += hits;
+      }
+      g_assert_cmpuint (sum, >, 20); /* each by chance: 60 of 180 */
+    }
+  assert_answer (task (f, 2), "10.88.16.2", 81, SOCK_STREAM, "refused"); /* a port that no backend has */
+
+  edit_web (f, 1, FALSE, 2, SWARM_NETD_BACKEND_DRAINING);
+  send_ok (f, 1, 0);
+  g_assert_cmpuint (count (task (f, 1), "10.88.16.2", 80, SOCK_STREAM, 60, 2), ==, 0);
+  edit_web (f, 1, TRUE, 2, 0);
+  edit_web (f, 1, TRUE, 1, 0);
+  send_ok (f, 1, 0);
+  g_assert_cmpuint (count (task (f, 1), "10.88.16.2", 80, SOCK_STREAM, 20, 3), ==, 20);
+  edit_web (f, 1, TRUE, 3, 0);
+  send_ok (f, 1, 0);
+  for (guint a = 0; a < 2; a++) { /* at once, never a time-out */
+    assert_answer (task (f, 1), addresses[a], 80, SOCK_STREAM, "refused");
+    assert_answer (task (f, 1), addresses[a], 80, SOCK_DGRAM, g_strerror (EPERM));
+  }
+  edit_web (f, 1, FALSE, 1, 0);
+  send_ok (f, 1, 0);
+  assert_answer (task (f, 1), "10.88.16.2", 80, SOCK_STREAM, "web-1 10.88.16.11"); /* itself */
+}
+
+static void
+test_affinity (Fixture *f, gconstpointer data)
+{
+  if (f->bed == NULL)
+    return;
+  put_web (f, SWARM_NETD_SERVICE_AFFINITY);
+  for (guint host = 1; host <= BED_HOSTS; host++) {
+    g_autofree char *first = bed_ask (task (f, host), "10.88.16.2", 80, SOCK_STREAM);
+    for (guint i = 0; i < 20; i++)
+      assert_answer (task (f, host), "10.88.16.2", 80, SOCK_STREAM, first);
+  }
+}
+
+static void
+edit_published (Fixture *f, gboolean remove, guint of, guint32 flags)
+{
+  g_autofree char *address = g_strdup_printf ("10.88.%u.%u1", 100 + of, of), *address6 = g_strdup_printf ("fd88:%u::%u1", 100 + of, of);
+  edit_port_backend (f->out, remove, 6, 8080, address, 80, flags);
+  edit_port_backend (f->out, remove, 6, 8080, address6, 80, flags);
+  edit_port_backend (f->out, remove, 17, 5353, address, 80, flags);
+}
+
+/* Tasks on the hosts 1 and 2 only, published on all three. */
+static void
+put_published (Fixture *f)
+{
+  for (guint host = 1; host <= BED_HOSTS; host++) {
+    edit_port (f->out, FALSE, 6, 8080, 0);
+    edit_port (f->out, FALSE, 17, 5353, 0);
+    edit_published (f, FALSE, 1, 0);
+    edit_published (f, FALSE, 2, 0);
+    send_ok (f, host, 0);
+  }
+}
+
+static void
+assert_mesh (int netns, const char *address, guint16 port, int type, const char *client)
+{
+  guint by[3] = { 0 };
+  g_autofree char *web1 = g_strdup_printf ("web-1 %s", client), *web2 = g_strdup_printf ("web-2 %s", client);
+  for (guint i = 0; i < 40; i++) {
+    g_autofree char *answer = bed_ask (netns, address, port, type);
+    if (strcmp (answer, web1) != 0 && strcmp (answer, web2) != 0)
+      g_error ("%s port %u answers \"%s\", not \"%s\" or \"%s\"", address, port, answer, web1, web2);
+    by[strcmp (answer, web1) == 0 ? 1 : 2]++;
+  }
+  g_assert_cmpuint (by[1], >, 5);
+  g_assert_cmpuint (by[2], >, 5);
+}
+
+/* By every host, also one without a task; the task sees who asked. */
+static void
+test_mesh (Fixture *f, gconstpointer data)
+{
+  if (f->bed == NULL)
+    return;
+  put_published (f);
+  for (guint host = 1; host <= BED_HOSTS; host++) {
+    g_autofree char *address = g_strdup_printf ("10.88.0.%u", host), *address6 = g_strdup_printf ("fd88::%u", host);
+    assert_mesh (f->bed->fabric, address, 8080, SOCK_STREAM, "10.88.0.100");
+    assert_mesh (f->bed->fabric, address6, 8080, SOCK_STREAM, "fd88::100");
+    assert_mesh (f->bed->fabric, address, 5353, SOCK_DGRAM, "10.88.0.100");
+  }
+  assert_answer (f->bed->fabric, "10.88.0.3", 8081, SOCK_STREAM, "refused");
+  g_assert_cmpuint (count (f->bed->hosts[3].netns, "127.0.0.1", 8080, SOCK_STREAM, 30, 1), >, 3); /* from the node itself */
+  g_assert_cmpuint (count (f->bed->hosts[3].netns, "10.88.0.3", 8080, SOCK_STREAM, 30, 2), >, 3);
+  g_assert_cmpuint (count (f->bed->hosts[1].netns, "127.0.0.1", 8080, SOCK_STREAM, 30, 1), >, 3);
+  g_assert_cmpuint (count (task (f, 3), "10.88.0.3", 8080, SOCK_STREAM, 30, 2), >, 3); /* and from a task */
+  g_assert_cmpuint (count (task (f, 1), "10.88.0.1", 8080, SOCK_STREAM, 30, 1), >, 3); /* to itself, by chance */
+
+  edit_published (f, FALSE, 1, SWARM_NETD_BACKEND_DRAINING);
+  send_ok (f, 3, 0);
+  g_assert_cmpuint (count (f->bed->fabric, "10.88.0.3", 8080, SOCK_STREAM, 30, 2), ==, 30);
+  edit_published (f, TRUE, 1, 0);
+  edit_published (f, TRUE, 2, 0);
+  send_ok (f, 3, 0);
+  assert_answer (f->bed->fabric, "10.88.0.3", 8080, SOCK_STREAM, "refused");
+}
+
+/* netd falls and comes again without the agent: connections go on, new ones are made, and what was changed meanwhile is mended. */
+static void
+test_restart (Fixture *f, gconstpointer data)
+{
+  if (f->bed == NULL)
+    return;
+  put_web (f, 0);
+  put_published (f);
+  int open = bed_connect (task (f, 1), "10.88.16.2", 80), outside = bed_connect (f->bed->fabric, "10.88.0.3", 8080);
+  for (guint host = 1; host <= BED_HOSTS; host++)
+    bed_kill (f->bed, host);
+  assert_answer (task (f, 1), "10.88.16.21", 80, SOCK_STREAM, "web-2 10.88.16.11");
+  g_assert_cmpuint (count (task (f, 1), "10.88.16.2", 80, SOCK_STREAM, 30, 2), >, 0);
+  g_free (bed_shell (f->bed->hosts[1].netns, "nft flush ruleset; ip link set swx4097 down; ip link del swb4096; ip link add swb77 type bridge;"
+                                             "bridge fdb add 02:42:01:02:03:04 dev swx4097 dst 10.88.0.2 self permanent"));
+  for (guint host = 1; host <= BED_HOSTS; host++)
+    bed_start (f->bed, host);
+  assert_answer (task (f, 1), "10.88.16.21", 80, SOCK_STREAM, "web-2 10.88.16.11");
+  assert_mesh (f->bed->fabric, "10.88.0.1", 8080, SOCK_STREAM, "10.88.0.100");
+  g_autofree char *others = bed_shell (f->bed->hosts[1].netns, "ip -o link | grep -c swb77; bridge fdb | grep -c 02:42:01:02:03:04");
+  g_assert_cmpstr (others, ==, "0\n0\n");
+  bed_assert_alive (open);
+  bed_assert_alive (outside);
+
+  edit_web (f, 1, TRUE, 1, 0); /* and deltas go on from the number that it knows */
+  send_ok (f, 1, 0);
+  g_assert_cmpuint (count (task (f, 1), "10.88.16.2", 80, SOCK_STREAM, 30, 1), ==, 0);
+}
+
+/* Others do to our things what they like: mended by itself within a second. */
+static void
+test_mending (Fixture *f, gconstpointer data)
+{
+  static const char *harms[] = { "nft flush ruleset", "nft delete table inet swarm", "ip link set swx4097 down", "ip link set swb4097 down",
+                                 "ip link del swb4097", "ip link del swx4096", "ip link del swgate", "ip neigh flush dev swx4097 nud permanent",
+                                 "ip rule del pref 21335", "ip route del 10.88.102.0/24", "ip addr flush dev swgate" };
+  if (f->bed == NULL)
+    return;
+  put_published (f);
+  for (guint i = 0; i < G_N_ELEMENTS (harms); i++) {
+    g_free (bed_shell (f->bed->hosts[1].netns, harms[i]));
+    g_usleep (1000 * 1000);
+    g_test_message ("%s", harms[i]);
+    assert_answer (task (f, 1), "10.88.16.21", 80, SOCK_STREAM, "web-2 10.88.16.11");
+    assert_mesh (f->bed->fabric, "10.88.0.1", 8080, SOCK_STREAM, "10.88.0.100");
+  }
+}
+
+/* What is ours, and what is left of it when nothing is wanted. */
+static void
+test_nothing_left (Fixture *f, gconstpointer data)
+{
+  static const char *look = "ip -o link | grep -v -e eth0 -e lo:; ip rule; ip -6 rule; ip route show table all | grep -e 'proto 83' -e sw; nft list ruleset";
+  if (f->bed == NULL)
+    return;
+  g_autofree char *before = NULL, *after = NULL;
+  int foreign = f->bed->hosts[2].netns;
+  before = bed_shell (f->bed->fabric, "ip rule; ip -6 rule"); /* as in any namespace */
+  g_autofree char *made = bed_shell (foreign, "nft 'add table inet other { chain c { type filter hook input priority 0; }; }'; ip link add swim type veth peer name swum");
+  put_published (f);
+  put_web (f, 0);
+  send_ok (f, 2, SWARM_NETD_FULL);
+  g_autofree char *rest = bed_shell (foreign, "ip -o link | grep -c -e swb -e swx -e swv -e swgate; ip -o link | grep -c -e swim; nft list tables");
+  g_assert_cmpstr (rest, ==, "0\n2\ntable inet other\n");
+  after = bed_shell (foreign, "ip rule; ip -6 rule");
+  g_assert_cmpstr (after, ==, before);
+  g_autofree char *all = bed_shell (foreign, look);
+  g_assert_null (strstr (all, "proto 83"));
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 #define ADD(path, func) g_test_add ("/netd/hosts/" path, Fixture, NULL, set_up, func, tear_down)
   ADD ("overlay", test_overlay);
+  ADD ("vip", test_vip);
+  ADD ("affinity", test_affinity);
+  ADD ("mesh", test_mesh);
+  ADD ("restart", test_restart);
+  ADD ("mending", test_mending);
+  ADD ("nothing-left", test_nothing_left);
   return g_test_run ();
 }
