@@ -9,6 +9,7 @@
  *
  * Lasting state is in the kernel, which goes on without netd; task namespaces are held by descriptors that systemd keeps over a restart. */
 #include "base/log.h"
+#include "netd/monitor.h"
 #include "netd/netns.h"
 #include "netd/server.h"
 #include <errno.h>
@@ -90,6 +91,13 @@ on_signal (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+static void
+on_foreign_change (guint what, gpointer data)
+{
+  swarm_notice ("Others changed our %s: mended", what & SWARM_NETD_RESYNC_MESH ? "nftables" : "links or routes");
+  swarm_netd_server_resync (data, what);
+}
+
 static gboolean
 on_watchdog (gpointer data)
 {
@@ -114,7 +122,10 @@ run (GError **error)
   if (server == NULL)
     return FALSE;
   adopt_all (server, netns);
-  swarm_netd_server_resync (server);
+  g_autoptr (SwarmNetdMonitor) monitor = swarm_netd_monitor_new (swarm_netd_server_plane (server), on_foreign_change, server, error);
+  if (monitor == NULL)
+    return FALSE;
+  swarm_netd_server_resync (server, SWARM_NETD_RESYNC_ALL);
 
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   g_unix_signal_add (SIGTERM, on_signal, loop);

@@ -194,7 +194,8 @@ swarm_netd_bridge_put (SwarmNetdNetlink *self, const char *name, guint mtu, cons
       return FALSE;
   }
   *index = link.index;
-  return swarm_netd_link_set (self, link.index, mtu, 0, mac, error);
+  /* A new MAC, even the same, throws all neighbours away. */
+  return swarm_netd_link_set (self, link.index, mtu, 0, mac != NULL && memcmp (mac, link.mac, 6) != 0 ? mac : NULL, error);
 }
 
 static gboolean

@@ -7,9 +7,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Marks routes and rules as ours ("ip route" shows proto 83): others know whom to ask. */
-#define PROTOCOL 83
-
 gboolean
 swarm_netd_address_put (SwarmNetdNetlink *self, guint index, const SwarmNetdAddress *address, guint prefix, GError **error)
 {
@@ -33,7 +30,7 @@ begin_route (SwarmNetdNetlink *self, guint16 type, guint16 flags, const SwarmNet
   head->rtm_family = shows != NULL ? swarm_netd_address_family (shows) : route->family;
   head->rtm_dst_len = route->to != NULL ? route->prefix : 0;
   head->rtm_table = RT_TABLE_UNSPEC;
-  head->rtm_protocol = type == RTM_NEWROUTE ? PROTOCOL : 0;
+  head->rtm_protocol = type == RTM_NEWROUTE ? SWARM_NETD_PROTOCOL : 0;
   head->rtm_scope = route->via != NULL || head->rtm_family == AF_INET6 ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
   if (type == RTM_DELROUTE)
     head->rtm_scope = RT_SCOPE_NOWHERE;
@@ -73,7 +70,7 @@ swarm_netd_rule_put (SwarmNetdNetlink *self, int family, guint priority, const c
   mnl_attr_put_u32 (message, FRA_FWMARK, mark);
   mnl_attr_put_u32 (message, FRA_FWMASK, mask);
   mnl_attr_put_u32 (message, FRA_TABLE, table);
-  mnl_attr_put_u8 (message, FRA_PROTOCOL, PROTOCOL);
+  mnl_attr_put_u8 (message, FRA_PROTOCOL, SWARM_NETD_PROTOCOL);
   return swarm_netd_netlink_send (self, EEXIST, "set the routing rule", error);
 }
 
@@ -84,7 +81,7 @@ swarm_netd_rule_delete (SwarmNetdNetlink *self, int family, guint priority, GErr
   struct nlmsghdr *message = swarm_netd_netlink_begin (self, RTM_DELRULE, 0, sizeof *head, &head);
   head->family = family;
   mnl_attr_put_u32 (message, FRA_PRIORITY, priority);
-  mnl_attr_put_u8 (message, FRA_PROTOCOL, PROTOCOL);
+  mnl_attr_put_u8 (message, FRA_PROTOCOL, SWARM_NETD_PROTOCOL);
   return swarm_netd_netlink_send (self, ENOENT, "remove the routing rule", error);
 }
 

@@ -51,6 +51,12 @@ swarm_netd_netlink_free (SwarmNetdNetlink *self)
   g_free (self);
 }
 
+guint
+swarm_netd_netlink_port (SwarmNetdNetlink *self)
+{
+  return self->port;
+}
+
 struct nlmsghdr *
 swarm_netd_netlink_begin (SwarmNetdNetlink *self, guint16 type, guint16 flags, gsize header, void *extra)
 {

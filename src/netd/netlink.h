@@ -14,6 +14,12 @@ SwarmNetdNetlink *swarm_netd_netlink_new_in (int netns, GError **error);
 void swarm_netd_netlink_free (SwarmNetdNetlink *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmNetdNetlink, swarm_netd_netlink_free)
 
+/* Its address: in the kernel's news it tells whose doing they are. */
+guint swarm_netd_netlink_port (SwarmNetdNetlink *self);
+
+/* Marks routes and rules as ours ("ip route" shows proto 83): others know whom to ask. */
+#define SWARM_NETD_PROTOCOL 83
+
 /* ---- links ---- */
 
 typedef struct {

@@ -34,14 +34,16 @@ swarm_netd_network_mtu (SwarmNetdPlane *self, const SwarmNetdNetwork *network, G
   const SwarmNetdAddress *underlay = &swarm_netd_plane_own (self)->underlay;
   g_autofree char *name = link_with (underlay);
   SwarmNetdLink link;
-  if (network != NULL && network->mtu != 0)
-    return network->mtu;
   if (name == NULL) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, "this host has not the address %s", swarm_netd_address_text (underlay).str);
     return 0;
   }
   if (!swarm_netd_link_get (self->netlink, name, &link, error))
     return 0;
+  self->underlay_index = link.index;
+  self->underlay_mtu = link.mtu;
+  if (network != NULL && network->mtu != 0)
+    return network->mtu;
   return MAX (link.mtu, 1380) - (swarm_netd_address_is_v4 (underlay) ? 50 : 70);
 }
 

@@ -34,6 +34,8 @@ struct _SwarmNetdPlane {
   GHashTable *dirty_vips;
   GHashTable *ports; /* by PORT key: what the host has (mesh.c) */
   GHashTable *dirty_ports;
+  guint underlay_index; /* the link that has the underlay address, as seen last */
+  guint underlay_mtu;
   gboolean mesh_stale; /* the host's nftables table is to be loaded anew */
   GPtrArray *problems;
   GArray *ready;
@@ -44,6 +46,8 @@ struct _SwarmNetdPlane {
 const SwarmNetdHost *swarm_netd_plane_host (SwarmNetdPlane *self);
 const SwarmNetdNode *swarm_netd_plane_node (SwarmNetdPlane *self, guint32 number);
 const SwarmNetdNode *swarm_netd_plane_own (SwarmNetdPlane *self);
+/* TRUE: the link of that name (one of ours) belongs to something that is wanted. */
+gboolean swarm_netd_plane_wants_link (SwarmNetdPlane *self, const char *name);
 /* The ingress network; NULL: there is none. */
 const SwarmNetdNetwork *swarm_netd_plane_ingress (SwarmNetdPlane *self);
 /* Notes what went wrong with @row. Takes @error; NULL: nothing did. */

@@ -326,7 +326,7 @@ swarm_netd_plane_apply (SwarmNetdPlane *self, GPtrArray *changes)
   swarm_netd_mesh_flush (self);
   delete_changes (self, changes, 0, G_N_ELEMENTS (put_order) - 1);
   if (everything)
-    swarm_netd_plane_resync (self);
+    swarm_netd_plane_resync (self, SWARM_NETD_RESYNC_ALL);
   else
     note_ready (self);
 }
@@ -381,21 +381,59 @@ sweep_links (SwarmNetdPlane *self)
   swarm_netd_plane_problem (self, NULL, error);
 }
 
-void
-swarm_netd_plane_resync (SwarmNetdPlane *self)
+gboolean
+swarm_netd_plane_wants_link (SwarmNetdPlane *self, const char *name)
 {
-  static const guint16 marked[] = { SWARM_NETD_TYPE_SERVICE, SWARM_NETD_TYPE_PORT };
-  begin (self);
+  g_autoptr (GHashTable) names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  Sweep sweep = { self, names, NULL };
+  guint32 vni = strlen (name) > 3 ? g_ascii_strtoull (name + 3, NULL, 10) : 0;
+  if (strcmp (name, SWARM_NETD_GATEWAY) == 0)
+    return swarm_netd_plane_host (self) != NULL;
+  if (g_str_has_prefix (name, "swv")) {
+    swarm_netd_tables_each (self->tables, SWARM_NETD_TYPE_INTERFACE, NULL, 0, want_interface, &sweep);
+    return g_hash_table_contains (names, name);
+  }
+  return (name[2] == 'b' || name[2] == 'x') && swarm_netd_tables_find (self->tables, SWARM_NETD_TYPE_NETWORK, &vni) != NULL;
+}
+
+static void
+resync_links (SwarmNetdPlane *self)
+{
   for (guint i = 0; i < G_N_ELEMENTS (put_order); i++)
     swarm_netd_tables_each (self->tables, put_order[i], NULL, 0, put_row, self);
-  for (guint i = 0; i < G_N_ELEMENTS (marked); i++)
-    swarm_netd_tables_each (self->tables, marked[i], NULL, 0, mark_row, self);
-  self->mesh_stale = TRUE;
   if (swarm_netd_plane_host (self) == NULL)
     swarm_netd_host_delete (self);
+}
+
+static void
+all_boxes_stale (SwarmNetdPlane *self)
+{
+  GHashTableIter iter;
+  SwarmNetdBox *box;
+  g_hash_table_iter_init (&iter, self->boxes);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &box))
+    box->stale = TRUE;
+}
+
+void
+swarm_netd_plane_resync (SwarmNetdPlane *self, guint what)
+{
+  begin (self);
+  if (what & SWARM_NETD_RESYNC_LINKS)
+    resync_links (self);
+  if (what & SWARM_NETD_RESYNC_BOXES) {
+    swarm_netd_tables_each (self->tables, SWARM_NETD_TYPE_SERVICE, NULL, 0, mark_row, self);
+    all_boxes_stale (self);
+  }
+  if (what & SWARM_NETD_RESYNC_MESH) {
+    swarm_netd_tables_each (self->tables, SWARM_NETD_TYPE_PORT, NULL, 0, mark_row, self);
+    self->mesh_stale = TRUE;
+  }
   swarm_netd_vip_flush (self);
   swarm_netd_mesh_flush (self);
-  sweep_links (self);
-  swarm_netd_network_sweep (self);
+  if (what & SWARM_NETD_RESYNC_LINKS) {
+    sweep_links (self);
+    swarm_netd_network_sweep (self);
+  }
   note_ready (self);
 }

@@ -23,8 +23,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmNetdPlane, swarm_netd_plane_free)
 void swarm_netd_plane_adopt (SwarmNetdPlane *self, const char *sandbox, int netns);
 /* Carries out @changes (SwarmNetdChange*), which the tables have already. */
 void swarm_netd_plane_apply (SwarmNetdPlane *self, GPtrArray *changes);
-/* Compares everything and mends it; what is ours and not wanted goes. */
-void swarm_netd_plane_resync (SwarmNetdPlane *self);
+
+typedef enum {
+  SWARM_NETD_RESYNC_LINKS = 1 << 0, /* links, addresses, routes, neighbours */
+  SWARM_NETD_RESYNC_MESH = 1 << 1,  /* the host's nftables */
+  SWARM_NETD_RESYNC_BOXES = 1 << 2, /* the tasks' nftables */
+  SWARM_NETD_RESYNC_ALL = 7
+} SwarmNetdResync;
+/* Compares @what and mends it; what is ours and not wanted goes. */
+void swarm_netd_plane_resync (SwarmNetdPlane *self, guint what);
 
 /* What the last apply or resync could not do (SwarmNetdProblem*). */
 GPtrArray *swarm_netd_plane_problems (SwarmNetdPlane *self);

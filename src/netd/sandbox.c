@@ -39,10 +39,10 @@ open_box (SwarmNetdBox *box, GError **error)
 {
   if (box->netlink == NULL && (box->netlink = swarm_netd_netlink_new_in (box->netns, error)) == NULL)
     return FALSE;
-  if (box->nft == NULL && (box->nft = swarm_netd_nft_new (box->netns, error)) == NULL)
-    return FALSE;
+  if (box->nft != NULL)
+    return TRUE;
   box->stale = TRUE;
-  return TRUE;
+  return (box->nft = swarm_netd_nft_new (box->netns, error)) != NULL;
 }
 
 gboolean
@@ -115,6 +115,7 @@ put_pair (SwarmNetdPlane *self, SwarmNetdBox *box, const SwarmNetdInterface *int
     return FALSE;
   if (here.index != 0 && there.index != 0 && strcmp (here.kind, "veth") == 0 && memcmp (there.mac, interface->mac, 6) == 0)
     return swarm_netd_link_set (self->netlink, here.index, bridge->mtu, bridge->index, NULL, error);
+  box->stale = TRUE; /* perhaps other networks' services */
   if (there.index != 0 && !swarm_netd_link_delete (box->netlink, inside, error))
     return FALSE;
   return swarm_netd_veth_put (self->netlink, name.str, bridge->index, bridge->mtu, interface->vni == 0, box->netns, inside, interface->mac, error);
@@ -140,7 +141,7 @@ swarm_netd_interface_put (SwarmNetdPlane *self, const SwarmNetdInterface *interf
   snprintf (inside, sizeof inside, "eth%u", interface->index);
   if (box == NULL || box->netlink == NULL)
     return fail (error, "its sandbox is not there");
-  box->touched = box->stale = TRUE;
+  box->touched = TRUE;
   if (!get_bridge (self, interface, &bridge, error) || !put_pair (self, box, interface, &bridge, inside, error) ||
       !swarm_netd_link_get (box->netlink, inside, &link, error) || !swarm_netd_link_set (box->netlink, link.index, bridge.mtu, 0, NULL, error))
     return FALSE;

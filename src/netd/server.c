@@ -312,7 +312,7 @@ on_retry (gpointer data)
   SwarmNetdServer *self = data;
   self->retry_source = 0;
   self->retry_delay = MIN (self->retry_delay * 2, RETRY_MAX);
-  swarm_netd_server_resync (self);
+  swarm_netd_server_resync (self, SWARM_NETD_RESYNC_ALL);
   return G_SOURCE_REMOVE;
 }
 
@@ -328,9 +328,9 @@ schedule_retry (SwarmNetdServer *self)
 }
 
 void
-swarm_netd_server_resync (SwarmNetdServer *self)
+swarm_netd_server_resync (SwarmNetdServer *self, guint what)
 {
-  swarm_netd_plane_resync (self->plane);
+  swarm_netd_plane_resync (self->plane, what);
   g_autoptr (GByteArray) records = outcome (self);
   for (guint i = 0; i < self->clients->len; i++)
     send_message (g_ptr_array_index (self->clients, i), SWARM_NETD_REPORT, self->number, 0, records);

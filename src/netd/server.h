@@ -11,7 +11,7 @@ SwarmNetdServer *swarm_netd_server_new (int listen_fd, const char *state_path, G
 void swarm_netd_server_free (SwarmNetdServer *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmNetdServer, swarm_netd_server_free)
 SwarmNetdPlane *swarm_netd_server_plane (SwarmNetdServer *self);
-/* Brings the kernel to the tables again, and tells the clients what became of it. */
-void swarm_netd_server_resync (SwarmNetdServer *self);
+/* Brings the kernel to the tables again, and tells the clients what became of it. @what: SwarmNetdResync. */
+void swarm_netd_server_resync (SwarmNetdServer *self, guint what);
 /* "3 networks, 20 sandboxes, …" for people. Caller frees. */
 char *swarm_netd_server_status (SwarmNetdServer *self);
