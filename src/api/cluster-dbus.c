@@ -78,9 +78,10 @@ static const SwarmBusMethod cluster_methods[] = {
   { "Update", "t:version a{sv}:spec", NULL, cluster_update, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_MANAGER,
     SWARM_METHOD_WRITE | SWARM_METHOD_SENSITIVE_ARGS, /* the next root's key may be among them */
     .doc = "Replaces the spec; version is Version.Index as Inspect gave it: a stale one is OutOfSequence. What is left out stays." },
-  { "Backup", "h:file h:passphrase", "t:index t:bytes", swarm_api_backup, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL,
+  { "Backup", "h:file h:passphrase", "t:index t:bytes x:stale_since", swarm_api_backup, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL,
     .doc = "Writes this manager's state as of one log index to file, sealed with a key made from the first line of passphrase: "
-           "services, secrets, tokens and the root with its key." },
+           "services, secrets, tokens and the root with its key. stale_since (us since 1970; 0: it is current): no leader was there to ask, "
+           "and the backup holds what this manager knew then." },
   { "GetUnlockKey", NULL, "s:key", swarm_api_get_unlock_key, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_MANAGER,
     .doc = "The key that unlocks managers after they start, SWMKEY-1-…; empty without autolock. Treat it as a password." },
   { "RotateUnlockKey", NULL, "s:key", swarm_api_rotate_unlock_key, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE,

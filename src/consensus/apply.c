@@ -307,6 +307,12 @@ swarm_consensus_uses_old_key (SwarmConsensus *self)
          || (self->meta.raft_id != 0 && self->meta.key_number != self->seal.key_number);
 }
 
+guint32
+swarm_consensus_key_number (SwarmConsensus *self)
+{
+  return self->seal.key_number;
+}
+
 void
 swarm_consensus_compact (SwarmConsensus *self)
 {

@@ -164,6 +164,8 @@ void swarm_consensus_compact (SwarmConsensus *self);
  * stable storage. Only when nothing is left of the key before the present one (swarm_consensus_uses_old_key()). Nothing happens when @number is the present one. */
 void swarm_consensus_set_key (SwarmConsensus *self, guint32 number, GBytes *key);
 gboolean swarm_consensus_uses_old_key (SwarmConsensus *self);
+/* The number of the key that new files are sealed with. */
+guint32 swarm_consensus_key_number (SwarmConsensus *self);
 
 typedef struct {
   guint64 log_entries, log_bytes;       /* in memory */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* backup, restore: the agent writes and reads through descriptors that we hand to it, so that files belong to who asked, wherever they lie. */
 #include "ctl/client.h"
+#include "ctl/format.h"
 #include "ctl/secret.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -121,6 +122,7 @@ ctl_cmd_backup (CtlContext *context, GError **error)
   g_autoptr (GVariant) reply = NULL;
   char *passphrase;
   guint64 index, bytes;
+  gint64 stale_since;
   int fd;
 
   if (!refuse_remote (context, error))
@@ -144,8 +146,13 @@ ctl_cmd_backup (CtlContext *context, GError **error)
   ctl_secret_free (passphrase);
   if (reply == NULL || !put_in_place (temporary, path, force, error))
     return FALSE;
-  g_variant_get (reply, "(tt)", &index, &bytes);
+  g_variant_get (reply, "(ttx)", &index, &bytes, &stale_since);
   printf (_ ("Backup of the swarm as of index %" G_GUINT64_FORMAT " written to %s (%" G_GUINT64_FORMAT " bytes).\n"), index, path, bytes);
+  if (stale_since > 0) {
+    g_autofree char *age = ctl_go_duration (MAX (g_get_real_time () - stale_since, 0) / G_USEC_PER_SEC * 1000000000);
+    fflush (stdout);
+    g_printerr (_ ("WARNING: The swarm does not have a leader: the backup holds what this manager knew %s ago.\n"), age);
+  }
   return TRUE;
 }
 

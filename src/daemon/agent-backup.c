@@ -14,6 +14,9 @@
 #include <unistd.h>
 
 #define PASSPHRASE_WAIT_MS 60000
+/* A pipe that nobody reads shall not hold up the next backup. */
+#define STILL_MS 60000
+#define IN_ALL_US (30 * 60 * (gint64) G_USEC_PER_SEC)
 #define SCRYPT_LOG_N 15 /* 32 MiB, a tenth of a second */
 #define SCRYPT_R 8
 #define SCRYPT_P 1
@@ -24,6 +27,8 @@ struct _SwarmTransfer {
   SwarmInvocation *invocation;
   gboolean restoring;
   int file, passphrase;
+  SwarmBackupPatience patience;
+  gint64 stale_since; /* backup: µs since 1970: no leader confirmed it since; 0: it is current */
   SwarmBackupHeader header;
   SwarmSnapshot *snapshot; /* backup */
   guint64 bytes;           /* written */
@@ -70,29 +75,15 @@ static gboolean
 write_file (gconstpointer data, gsize len, gpointer user, GError **error)
 {
   SwarmTransfer *transfer = user;
-  for (gsize done = 0; done < len;) {
-    ssize_t n = write (transfer->file, (const char *) data + done, len - done);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0)
-      return fail_errno (error, "cannot write the backup");
-    done += (gsize) n;
-  }
   transfer->bytes += len;
-  return TRUE;
+  return swarm_backup_write_fd (transfer->file, data, len, &transfer->patience, error);
 }
 
 static gssize
 read_file (gpointer data, gsize len, gpointer user, GError **error)
 {
   SwarmTransfer *transfer = user;
-  ssize_t n;
-  do
-    n = read (transfer->file, data, len);
-  while (n < 0 && errno == EINTR);
-  if (n < 0)
-    fail_errno (error, "cannot read the backup");
-  return n;
+  return swarm_backup_read_fd (transfer->file, data, len, &transfer->patience, error);
 }
 
 static gboolean
@@ -115,6 +106,7 @@ transfer_thread (GTask *task, gpointer source, gpointer data, GCancellable *canc
   SwarmTransfer *transfer = data;
   GError *error = NULL;
   gboolean ok;
+  transfer->patience = (SwarmBackupPatience){ STILL_MS, g_get_monotonic_time () + IN_ALL_US };
   if (transfer->restoring) {
     transfer->state = swarm_backup_read (transfer->crypto, read_file, derive_key, transfer, &transfer->header, &error);
     ok = transfer->state != NULL;
@@ -186,6 +178,13 @@ check_idle (SwarmAgent *self, GError **error)
   return FALSE;
 }
 
+static char *
+time_text (gint64 at)
+{
+  g_autoptr (GDateTime) time = g_date_time_new_from_unix_utc (at / G_USEC_PER_SEC);
+  return time != NULL ? g_date_time_format_iso8601 (time) : g_strdup ("an unknown time");
+}
+
 /* ---- backup ---- */
 
 static void
@@ -203,9 +202,36 @@ backup_written (GObject *source, GAsyncResult *result, gpointer data)
     swarm_invocation_fail (transfer->invocation, error);
     return;
   }
-  swarm_notice ("A backup was made: the cluster as of index %" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT " bytes", transfer->header.index,
-                transfer->bytes);
-  swarm_invocation_return (transfer->invocation, g_variant_new ("(tt)", transfer->header.index, transfer->bytes));
+  g_autofree char *as_of = time_text (transfer->header.as_of);
+  swarm_notice ("A backup was made: the cluster as of index %" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT " bytes%s%s", transfer->header.index,
+                transfer->bytes, transfer->stale_since != 0 ? ", without a leader: what this manager knew at " : "",
+                transfer->stale_since != 0 ? as_of : "");
+  swarm_invocation_return (transfer->invocation, g_variant_new ("(ttx)", transfer->header.index, transfer->bytes, transfer->stale_since));
+}
+
+/* It has what the leader has; or, with @stale, there is none that it could ask: then it is better than no backup, and says how old it is. */
+static void
+backup_begin (const GError *stale, gpointer data)
+{
+  SwarmTransfer *transfer = data;
+  SwarmAgent *self = transfer->agent;
+  if (self == NULL || self->stack == NULL) {
+    g_autoptr (GError) error = self != NULL ? swarm_api_not_manager_error (self->api) : NULL;
+    if (self != NULL) {
+      self->transfer = NULL;
+      swarm_invocation_fail (transfer->invocation, error);
+    }
+    transfer_free (transfer);
+    return;
+  }
+  SwarmStore *store = swarm_stack_store (self->stack);
+  transfer->stale_since = stale != NULL ? swarm_agent_known_at (self) : 0;
+  transfer->header = (SwarmBackupHeader){ .cluster = self->membership->cluster, .index = swarm_store_index (store),
+                                          .as_of = stale != NULL ? transfer->stale_since : swarm_clock_now (self->clock),
+                                          .log_n = SCRYPT_LOG_N, .r = SCRYPT_R, .p = SCRYPT_P, .level = swarm_store_level_used (store) };
+  self->random->fill (self->random, transfer->header.salt, sizeof transfer->header.salt);
+  transfer->snapshot = swarm_store_snapshot (store);
+  transfer_start (transfer, backup_written);
 }
 
 void
@@ -218,13 +244,8 @@ swarm_agent_backup (gpointer agent, SwarmInvocation *invocation)
     swarm_invocation_fail (invocation, error);
     return;
   }
-  SwarmStore *store = swarm_stack_store (self->stack);
-  transfer->header = (SwarmBackupHeader){ .cluster = self->membership->cluster, .index = swarm_store_index (store),
-                                          .made_at = swarm_clock_now (self->clock), .log_n = SCRYPT_LOG_N, .r = SCRYPT_R, .p = SCRYPT_P,
-                                          .level = swarm_store_level_used (store) };
-  self->random->fill (self->random, transfer->header.salt, sizeof transfer->header.salt);
-  transfer->snapshot = swarm_store_snapshot (store);
-  transfer_start (transfer, backup_written);
+  self->transfer = transfer;
+  swarm_agent_catch_up (self, backup_begin, transfer);
 }
 
 /* ---- restore ---- */
@@ -256,23 +277,33 @@ take_back (GTask *task, const GError *error)
   swarm_agent_forget_cluster (transfer->agent, taken_back, task);
 }
 
+/* NULL: the agent stopped meanwhile, @task is gone. */
+static SwarmAgent *
+restoring_agent (GTask *task)
+{
+  SwarmTransfer *transfer = g_task_get_task_data (task);
+  SwarmAgent *self = transfer->agent;
+  if (self == NULL)
+    g_object_unref (task);
+  return self;
+}
+
 static void
 membership_written (const GError *error, gpointer data)
 {
   GTask *task = data;
-  SwarmTransfer *transfer = g_task_get_task_data (task);
-  SwarmAgent *self = transfer->agent;
+  SwarmAgent *self = restoring_agent (task);
   g_autoptr (GError) local = NULL;
-  if (self == NULL) {
-    g_object_unref (task);
+  if (self == NULL)
     return;
-  }
+  SwarmTransfer *transfer = self->transfer;
   if (error != NULL || !swarm_agent_start_worker (self, &local)) {
     take_back (task, error != NULL ? error : local);
     return;
   }
-  swarm_notice ("This node is the manager of cluster %s, restored from a backup of cluster %s as of index %" G_GUINT64_FORMAT,
-                swarm_id_string (&self->membership->cluster).str, swarm_id_string (&transfer->header.cluster).str, transfer->header.index);
+  g_autofree char *as_of = time_text (transfer->header.as_of);
+  swarm_notice ("This node is the manager of cluster %s, restored from a backup of cluster %s as of index %" G_GUINT64_FORMAT " and %s",
+                swarm_id_string (&self->membership->cluster).str, swarm_id_string (&transfer->header.cluster).str, transfer->header.index, as_of);
   swarm_api_set_state (self->api, SWARM_LOCAL_ACTIVE, NULL);
   swarm_agent_update_status (self);
   swarm_invocation_return (transfer->invocation, g_variant_new ("(s)", swarm_id_string (&self->membership->node).str));
@@ -284,13 +315,10 @@ static void
 log_written (const GError *error, gpointer data)
 {
   GTask *task = data;
-  SwarmTransfer *transfer = g_task_get_task_data (task);
-  SwarmAgent *self = transfer->agent;
+  SwarmAgent *self = restoring_agent (task);
   g_autoptr (GError) local = NULL;
-  if (self == NULL) {
-    g_object_unref (task);
+  if (self == NULL)
     return;
-  }
   if (error != NULL || !swarm_agent_use_credentials (self, &local) || !swarm_agent_start_manager (self, FALSE, &local))
     take_back (task, error != NULL ? error : local);
   else

@@ -10,6 +10,7 @@
 #include "ca/token.h"
 #include "daemon/address.h"
 #include "daemon/agent-private.h"
+#include "daemon/leftovers.h"
 #include <string.h>
 
 #define CALL_TIMEOUT_US (10 * G_USEC_PER_SEC)
@@ -115,6 +116,7 @@ swarm_agent_forget_cluster (SwarmAgent *self, void (*done) (gpointer data), gpoi
   swarm_agent_stop_cluster (self);
   swarm_agent_forget_epoch (self);
   g_clear_pointer (&self->membership, swarm_membership_free);
+  swarm_leftovers_drop_log (self->config->state_dir);
   swarm_membership_erase (self->node_disk, files_gone, forget);
   swarm_agent_wipe_disk (self->log_disk, files_gone, forget);
   swarm_agent_wipe_disk (self->worker_disk, files_gone, forget);

@@ -270,18 +270,22 @@ hook_info (gpointer agent, GVariantDict *info)
   g_variant_dict_insert (info, "Warnings", "^as", warnings);
 }
 
-static gint64
-hook_stale_since (gpointer agent)
+gint64
+swarm_agent_known_at (SwarmAgent *self)
 {
-  SwarmAgent *self = agent;
-  gboolean told = self->old_answer_at != 0 && swarm_clock_boottime (self->clock) - self->old_answer_at < OLD_ANSWER_US;
-  if (self->stack == NULL || (self->no_leader_since == 0 && !told))
-    return 0;
   gint64 current_at = swarm_consensus_current_at (swarm_stack_consensus (self->stack));
   gint64 age = swarm_clock_boottime (self->clock) - current_at;
   if (current_at == 0) /* not heard of anybody since the start: as old as its log */
     return MAX (swarm_store_newest_stamp (swarm_stack_store (self->stack)), 1);
   return MAX (swarm_clock_now (self->clock) - age, 1);
+}
+
+static gint64
+hook_stale_since (gpointer agent)
+{
+  SwarmAgent *self = agent;
+  gboolean told = self->old_answer_at != 0 && swarm_clock_boottime (self->clock) - self->old_answer_at < OLD_ANSWER_US;
+  return self->stack == NULL || (self->no_leader_since == 0 && !told) ? 0 : swarm_agent_known_at (self);
 }
 
 typedef struct {

@@ -30,10 +30,12 @@ present_cluster (SwarmAgent *self)
              : NULL;
 }
 
-/* One change of the keys under way. The membership may end meanwhile: then its answer means nothing. */
+/* One change of the keys under way. The membership may end meanwhile: then its answer means nothing. The manager's part may be started anew
+ * (init --force-new-cluster): then another change may have begun, and this one is not gone on with. */
 typedef struct {
   SwarmAgent *agent;
   guint membership;
+  guint watch;
   SwarmKeysMode mode;
   guint64 version;
   GBytes *kek;
@@ -44,12 +46,11 @@ change_end (KeyChange *change)
 {
   SwarmAgent *self = change->agent;
   gboolean holds = !self->gone && change->membership == self->memberships && self->membership != NULL;
+  if (holds && change->watch == self->keys_watches)
+    self->changing_keys = FALSE;
   g_bytes_unref (change->kek);
   g_free (change);
-  if (!holds)
-    return NULL;
-  self->changing_keys = FALSE;
-  return self;
+  return holds ? self : NULL;
 }
 
 static gboolean
@@ -77,7 +78,7 @@ change_written (const GError *error, gpointer data)
   if (self == NULL || self->membership->keys == NULL)
     return;
   if (error != NULL) {
-    swarm_error_log ("This manager's keys cannot be written: %s", error->message);
+    swarm_agent_node_disk_failed (self, error);
     return;
   }
   static const char *const texts[] = { "are kept in a file of this host", "are locked: after a start this manager waits for `swarmctl unlock`",
@@ -99,8 +100,9 @@ change_keys (KeyChange *change, GBytes *sealed_kek)
   keys->kek = g_bytes_ref (change->kek);
   g_clear_pointer (&keys->sealed_kek, g_bytes_unref);
   keys->sealed_kek = sealed_kek != NULL ? g_bytes_ref (sealed_kek) : NULL;
-  if (!swarm_consensus_uses_old_key (swarm_stack_consensus (self->stack)))
-    swarm_membership_new_data_key (self->membership, self->random);
+  SwarmConsensus *consensus = swarm_stack_consensus (self->stack);
+  if (!swarm_consensus_uses_old_key (consensus))
+    swarm_membership_new_data_key (self->membership, swarm_consensus_key_number (consensus), self->random);
   swarm_membership_store (self->membership, self->node_disk, self->crypto, self->random, change_written, change);
 }
 
@@ -109,7 +111,8 @@ kek_sealed (GBytes *sealed, const GError *error, gpointer data)
 {
   KeyChange *change = data;
   SwarmAgent *self = change->agent;
-  if (error == NULL && !self->gone && change->membership == self->memberships && present_cluster (self) != NULL) {
+  if (error == NULL && !self->gone && change->membership == self->memberships && change->watch == self->keys_watches
+      && present_cluster (self) != NULL) {
     change_keys (change, sealed);
     return;
   }
@@ -131,7 +134,7 @@ follow (SwarmAgent *self)
   if (keys->mode == mode && keys->version == cluster->unlock_key_version)
     return;
   KeyChange *change = g_new0 (KeyChange, 1);
-  *change = (KeyChange){ self, self->memberships, mode, cluster->unlock_key_version, NULL };
+  *change = (KeyChange){ self, self->memberships, self->keys_watches, mode, cluster->unlock_key_version, NULL };
   change->kek = mode == SWARM_KEYS_LOCKED ? g_bytes_ref (cluster->unlock_key) : swarm_membership_new_key (self->random);
   self->changing_keys = TRUE;
   if (mode == SWARM_KEYS_SEALED)
@@ -151,6 +154,7 @@ cluster_event (const SwarmEvent *event, gpointer data)
 void
 swarm_agent_watch_keys (SwarmAgent *self)
 {
+  self->keys_watches++;
   self->keys_watch = swarm_store_watch (swarm_stack_store (self->stack), 1 << SWARM_KIND_CLUSTER, cluster_event, self);
   follow_later (self, 0);
 }

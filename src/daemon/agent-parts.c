@@ -247,6 +247,20 @@ stack_fatal (const GError *error, gpointer data)
     self->teardown_source = g_idle_add (teardown_manager, self);
 }
 
+/* Keys, certificate or role are not on the disk, and nothing will be until somebody has looked at it: a manager that went on would acknowledge what
+ * it may not be able to read after its next start. */
+void
+swarm_agent_node_disk_failed (SwarmAgent *self, const GError *error)
+{
+  if (self->gone)
+    return;
+  swarm_error_log ("Node state cannot be written: %s", error->message);
+  if (self->stack == NULL)
+    return;
+  g_autoptr (GError) fatal = g_error_new (SWARM_ERROR, SWARM_ERROR_FAILED, "the node's state cannot be written: %s", error->message);
+  stack_fatal (fatal, self);
+}
+
 /* Encoding may take long: it runs on a thread over immutable objects. */
 typedef struct {
   SwarmSnapshot *snapshot;
@@ -426,7 +440,7 @@ static void
 stored (const GError *error, gpointer data)
 {
   if (error != NULL)
-    swarm_error_log ("Node state cannot be written: %s", error->message);
+    swarm_agent_node_disk_failed (data, error);
 }
 
 static gboolean

@@ -73,6 +73,7 @@ struct _SwarmAgent {
   guint keys_watch;       /* see agent-keys.c */
   guint keys_source;
   gboolean changing_keys;
+  guint keys_watches;     /* how often the keys began to follow the cluster: what was under way before is dropped */
   SwarmTimer *address_timer; /* see agent-address.c */
   gint64 address_delay;
   SwarmTransfer *transfer; /* see agent-backup.c */
@@ -134,6 +135,8 @@ void swarm_agent_forget_purge (SwarmAgent *self);
 /* ---- agent-parts.c: bringing the cluster's parts up and down ---- */
 /* Starts what @self->membership says: credentials, listener, stack, worker. Synchronous reads. */
 gboolean swarm_agent_start_cluster (SwarmAgent *self, GError **error);
+/* What belongs below node/ could not be written: a manager stops to be one and is in error, as when its log fails. */
+void swarm_agent_node_disk_failed (SwarmAgent *self, const GError *error);
 /* The manager's part: stack, peers, listener. @bootstrap: a new log with this node as its first member. */
 gboolean swarm_agent_start_manager (SwarmAgent *self, gboolean bootstrap, GError **error);
 gboolean swarm_agent_start_worker (SwarmAgent *self, GError **error);
@@ -222,6 +225,8 @@ void swarm_agent_unwatch_standing (SwarmAgent *self);
 /* ---- agent-hooks.c ---- */
 const SwarmApiHooks *swarm_agent_hooks (void);
 /* Refuses, relays or lets pass: the filter of both doors. */
+/* µs since 1970: as of when this manager's state was the cluster's, as far as it knows. */
+gint64 swarm_agent_known_at (SwarmAgent *self);
 gboolean swarm_agent_filter (SwarmInvocation *invocation, gpointer data);
 /* A call that came over a link (accepted or in process). */
 void swarm_agent_wire_call (SwarmLink *link, SwarmCall *call, gpointer agent);
@@ -234,6 +239,10 @@ void swarm_agent_audit_connection (const char *address, const GError *error, gui
 void swarm_agent_audit_call (const SwarmPeer *peer, const char *member, const GError *error, guint suppressed, gpointer data);
 
 /* ---- agent-behind.c ---- */
+/* @func is told when this manager has what the leader had at the time of the call; @error: it could not make sure of that. Once, never from within;
+ * the manager's part may have ended by then. */
+typedef void (*SwarmAgentCaughtUpFunc) (const GError *error, gpointer data);
+void swarm_agent_catch_up (SwarmAgent *self, SwarmAgentCaughtUpFunc func, gpointer data);
 gboolean swarm_agent_behind (SwarmBusMissing *missing, gpointer data);
 
 /* ---- agent-relay.c ---- */

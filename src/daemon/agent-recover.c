@@ -60,8 +60,8 @@ static void
 state_written (const GError *error, gpointer data)
 {
   SwarmAgent *self = data;
-  if (error != NULL && !self->gone)
-    swarm_error_log ("Node state cannot be written: %s", error->message);
+  if (error != NULL)
+    swarm_agent_node_disk_failed (self, error);
 }
 
 static void

@@ -6,6 +6,7 @@
 #include "ca/authority.h"
 #include "ca/cert.h"
 #include "daemon/agent-private.h"
+#include "daemon/leftovers.h"
 #include "daemon/decisions.h"
 #include <string.h>
 
@@ -81,8 +82,8 @@ static void
 written (const GError *error, gpointer data)
 {
   SwarmAgent *self = role_call_end (data);
-  if (error != NULL)
-    swarm_error_log ("Node state cannot be written: %s", error->message);
+  if (self != NULL && error != NULL)
+    swarm_agent_node_disk_failed (self, error);
   if (self != NULL)
     ended (self);
 }
@@ -138,9 +139,26 @@ log_gone (const GError *error, gpointer data)
     write_state (self);
 }
 
+/* What was being written is on the disk. */
+static void
+log_quiet (const GError *error, gpointer data)
+{
+  SwarmAgent *self = role_call_end (data);
+  g_autoptr (GError) local = NULL;
+  if (self == NULL)
+    return;
+  g_autofree char *kept = swarm_leftovers_keep_log (self->config->state_dir, swarm_clock_now (self->clock), &local);
+  if (kept != NULL)
+    swarm_notice ("What this manager had of the cluster of before is kept in %s, until this node leaves", kept);
+  else
+    swarm_error_log ("What this manager had of the cluster of before is not kept: %s", local->message);
+  swarm_agent_wipe_disk (self->log_disk, log_gone, role_call_new (self));
+}
+
 static void
 step_down (SwarmAgent *self)
 {
+  gboolean made_anew = self->later_epoch > self->membership->epoch;
   swarm_agent_stop_manager (self);
   self->membership->manager = FALSE;
   self->membership->raft_id = 0;
@@ -157,7 +175,10 @@ step_down (SwarmAgent *self)
         g_ptr_array_add (managers, swarm_manager_address_new (&SWARM_ID_NIL, self->membership->managers->pdata[i]));
     swarm_worker_set_managers (self->worker, managers);
   }
-  swarm_agent_wipe_disk (self->log_disk, log_gone, role_call_new (self));
+  if (made_anew)
+    self->log_disk->submit (self->log_disk, swarm_disk_ops_new (), log_quiet, role_call_new (self));
+  else
+    swarm_agent_wipe_disk (self->log_disk, log_gone, role_call_new (self));
 }
 
 /* ---- certificate ---- */
@@ -233,9 +254,9 @@ renewed (GVariant *reply, const GError *error, gpointer data)
 static void
 root_written (const GError *error, gpointer data)
 {
-  if (error != NULL)
-    swarm_error_log ("Node state cannot be written: %s", error->message);
-  role_call_end (data);
+  SwarmAgent *self = role_call_end (data);
+  if (self != NULL && error != NULL)
+    swarm_agent_node_disk_failed (self, error);
 }
 
 void

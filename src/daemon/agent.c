@@ -7,6 +7,7 @@
 #include "base/random-system.h"
 #include "ca/crypto.h"
 #include "daemon/agent-private.h"
+#include "daemon/creds.h"
 #include "daemon/leftovers.h"
 #include "daemon/disk-file.h"
 #include "daemon/notify.h"
@@ -223,6 +224,7 @@ gboolean
 swarm_agent_start (SwarmAgent *self, GError **error)
 {
   swarm_leftovers_forget (self->config->state_dir);
+  swarm_creds_clean (self->config->runtime_dir);
   if ((self->node_disk = open_disk (self, "node", error)) == NULL || (self->log_disk = open_disk (self, "log", error)) == NULL
       || (self->worker_disk = open_disk (self, "worker", error)) == NULL || !start_bus (self, error))
     return FALSE;

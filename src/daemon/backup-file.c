@@ -2,9 +2,13 @@
 #include "daemon/backup-file.h"
 #include "base/error.h"
 #include "daemon/keys.h"
+#include "daemon/little-endian.h"
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAGIC "SWARMBAK"
@@ -14,20 +18,6 @@
 #define LAST (1u << 31)
 #define OVERHEAD 28 /* nonce and tag */
 #define PASSPHRASE_MAX 4096
-
-static void
-put_u32 (GByteArray *out, guint32 value)
-{
-  value = GUINT32_TO_LE (value);
-  g_byte_array_append (out, (const guint8 *) &value, sizeof value);
-}
-
-static void
-put_u64 (GByteArray *out, guint64 value)
-{
-  value = GUINT64_TO_LE (value);
-  g_byte_array_append (out, (const guint8 *) &value, sizeof value);
-}
 
 static guint32
 get_u32 (const guint8 *data)
@@ -52,8 +42,8 @@ chunk_aad (SwarmCrypto *crypto, const guint8 *header, gsize len, guint64 number,
   GByteArray *aad = g_byte_array_new ();
   crypto->sha256 (crypto, header, len, digest);
   g_byte_array_append (aad, digest, sizeof digest);
-  put_u64 (aad, number);
-  put_u32 (aad, last ? 1 : 0);
+  swarm_put_u64 (aad, number);
+  swarm_put_u32 (aad, last ? 1 : 0);
   return g_byte_array_free_to_bytes (aad);
 }
 
@@ -64,17 +54,17 @@ format_header (const SwarmBackupHeader *header)
 {
   GByteArray *out = g_byte_array_new ();
   g_byte_array_append (out, (const guint8 *) MAGIC, 8);
-  put_u32 (out, FORMAT);
-  put_u32 (out, HEADER_BYTES);
+  swarm_put_u32 (out, FORMAT);
+  swarm_put_u32 (out, HEADER_BYTES);
   g_byte_array_append (out, header->cluster.bytes, sizeof header->cluster.bytes);
-  put_u64 (out, header->index);
-  put_u64 (out, (guint64) header->made_at);
-  put_u32 (out, KIND_SCRYPT);
-  put_u32 (out, header->log_n);
-  put_u32 (out, header->r);
-  put_u32 (out, header->p);
+  swarm_put_u64 (out, header->index);
+  swarm_put_u64 (out, (guint64) header->as_of);
+  swarm_put_u32 (out, KIND_SCRYPT);
+  swarm_put_u32 (out, header->log_n);
+  swarm_put_u32 (out, header->r);
+  swarm_put_u32 (out, header->p);
   g_byte_array_append (out, header->salt, sizeof header->salt);
-  put_u32 (out, header->level);
+  swarm_put_u32 (out, header->level);
   return out;
 }
 
@@ -155,7 +145,7 @@ read_header (Source *source, guint8 data[HEADER_BYTES], SwarmBackupHeader *ret, 
                  get_u32 (data + 8), get_u32 (data + 48), get_u32 (data + 12), FORMAT, KIND_SCRYPT, (guint) HEADER_BYTES);
     return FALSE;
   }
-  *ret = (SwarmBackupHeader){ .index = get_u64 (data + 32), .made_at = (gint64) get_u64 (data + 40), .log_n = get_u32 (data + 52),
+  *ret = (SwarmBackupHeader){ .index = get_u64 (data + 32), .as_of = (gint64) get_u64 (data + 40), .log_n = get_u32 (data + 52),
                               .r = get_u32 (data + 56), .p = get_u32 (data + 60), .level = get_u32 (data + 80) };
   memcpy (ret->cluster.bytes, data + 16, sizeof ret->cluster.bytes);
   memcpy (ret->salt, data + 64, sizeof ret->salt);
@@ -244,39 +234,101 @@ swarm_backup_read (SwarmCrypto *crypto, SwarmBackupRead read, SwarmBackupKey key
   return n == 0 ? swarm_keys_secret (state->data, state->len) : NULL;
 }
 
+/* ---- descriptors ---- */
+
+/* 1: it can be gone on with; 0: not in time; -1: errno. */
+static int
+wait_ready (int fd, short events, const SwarmBackupPatience *patience)
+{
+  struct pollfd ready = { .fd = fd, .events = events };
+  int found;
+  do {
+    gint64 left_ms = (patience->deadline - g_get_monotonic_time ()) / 1000;
+    found = left_ms > 0 ? poll (&ready, 1, (int) MIN (patience->wait_ms, left_ms)) : 0;
+  } while (found < 0 && errno == EINTR);
+  return found;
+}
+
+/* So much of it as does not wait: a file takes all, a pipe that has room a page. (Its flags are not ours to change: others hold it, too.) */
+static ssize_t
+write_some (int fd, const struct stat *st, gconstpointer data, gsize len)
+{
+  if (S_ISSOCK (st->st_mode))
+    return send (fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return write (fd, data, S_ISREG (st->st_mode) ? len : MIN (len, PIPE_BUF));
+}
+
+gboolean
+swarm_backup_write_fd (int fd, gconstpointer data, gsize len, const SwarmBackupPatience *patience, GError **error)
+{
+  struct stat st;
+  gboolean ok = fstat (fd, &st) == 0;
+  for (gsize done = 0; ok && done < len;) {
+    int ready = wait_ready (fd, POLLOUT, patience);
+    ssize_t n = ready > 0 ? write_some (fd, &st, (const char *) data + done, len - done) : -1;
+    if (ready == 0) {
+      g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT, "cannot write the backup: the other end does not take it in time");
+      return FALSE;
+    }
+    ok = n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
+    done += n > 0 ? (gsize) n : 0;
+  }
+  if (!ok)
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "cannot write the backup: %s", g_strerror (errno));
+  return ok;
+}
+
+/* As swarm_backup_read_fd(), but silent; 0 with @ret_late: not in time. */
+static gssize
+read_some (int fd, gpointer data, gsize len, const SwarmBackupPatience *patience, gboolean *ret_late)
+{
+  int ready;
+  ssize_t n = -1;
+  do {
+    ready = wait_ready (fd, POLLIN, patience);
+    n = ready > 0 ? read (fd, data, len) : ready;
+  } while (n < 0 && (errno == EINTR || errno == EAGAIN));
+  *ret_late = ready == 0;
+  return n;
+}
+
+gssize
+swarm_backup_read_fd (int fd, gpointer data, gsize len, const SwarmBackupPatience *patience, GError **error)
+{
+  gboolean late;
+  gssize n = read_some (fd, data, len, patience, &late);
+  if (late)
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT, "cannot read the backup: the other end does not go on in time");
+  else if (n < 0)
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "cannot read the backup: %s", g_strerror (errno));
+  return late ? -1 : n;
+}
+
 /* ---- the passphrase ---- */
 
 /* How many bytes of @buffer; -1: error. */
 static gssize
-read_some (int fd, char *buffer, gsize len, int wait_ms, GError **error)
+read_words (int fd, char *buffer, gsize len, const SwarmBackupPatience *patience, GError **error)
 {
-  struct pollfd ready = { .fd = fd, .events = POLLIN };
-  int found;
-  ssize_t n = -1;
-  do
-    found = poll (&ready, 1, wait_ms);
-  while (found < 0 && errno == EINTR);
-  if (found == 0) {
+  gboolean late;
+  gssize n = read_some (fd, buffer, len, patience, &late);
+  if (late)
     g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT, "the passphrase did not come to its end in time");
-    return -1;
-  }
-  do
-    n = read (fd, buffer, len);
-  while (n < 0 && errno == EINTR);
-  if (n < 0)
+  else if (n < 0)
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "the passphrase cannot be read: %s", g_strerror (errno));
-  return n;
+  return late ? -1 : n;
 }
 
 GBytes *
 swarm_backup_read_passphrase (int fd, int wait_ms, GError **error)
 {
   char buffer[PASSPHRASE_MAX];
+  const SwarmBackupPatience patience = { wait_ms, g_get_monotonic_time () + (gint64) wait_ms * 1000 };
   gsize len = 0;
   gssize n = 1;
   const char *end = NULL;
   GBytes *bytes = NULL;
-  while (len < sizeof buffer && end == NULL && (n = read_some (fd, buffer + len, sizeof buffer - len, wait_ms, error)) > 0) {
+  while (len < sizeof buffer && end == NULL && (n = read_words (fd, buffer + len, sizeof buffer - len, &patience, error)) > 0) {
     end = memchr (buffer + len, '\n', (gsize) n);
     len += (gsize) n;
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Backup files. Form, little endian:
- *   header  "SWARMBAK", u32 format 1, u32 length of the header, cluster id, u64 log index, i64 made at (µs since 1970), u32 kind of the key (1: scrypt),
+ *   header  "SWARMBAK", u32 format 1, u32 length of the header, cluster id, u64 log index, i64 time as of which its maker
+ *          knew this state to be the cluster's (µs since 1970), u32 kind of the key (1: scrypt),
  *           u32 log2 N, u32 r, u32 p, salt 16, u32 feature level that is needed to read the state
  *   chunks  u32 length of what follows, bit 31 set in the last one; then the chunk sealed with AES-256-GCM under the key. Associated data: SHA-256 of
  *           the header, the chunk's number, whether it is the last. A chunk holds at most 64 KiB.
@@ -19,7 +20,7 @@
 typedef struct {
   SwarmId cluster;
   guint64 index;
-  gint64 made_at; /* µs since 1970 */
+  gint64 as_of; /* µs since 1970 */
   guint32 log_n, r, p;
   guint8 salt[16];
   guint32 level;
@@ -37,6 +38,16 @@ gboolean swarm_backup_write (SwarmCrypto *crypto, const SwarmBackupHeader *heade
 /* The state. SWARM_ERROR_INVALID_ARGUMENT says what is wrong with the file, and where; a wrong passphrase cannot be told from a damaged first chunk. */
 GBytes *swarm_backup_read (SwarmCrypto *crypto, SwarmBackupRead read, SwarmBackupKey key, gpointer user, SwarmBackupHeader *ret_header, GError **error);
 
-/* One line from @fd, or all that there is up to its end; nothing that goes on for @wait_ms without more. For a thread: it waits. The bytes are wiped
+/* What others hold the other end of is waited for so long: @wait_ms without any progress, and not past @deadline (of g_get_monotonic_time()). */
+typedef struct {
+  int wait_ms;
+  gint64 deadline;
+} SwarmBackupPatience;
+
+/* All of @data to @fd, and up to @len bytes from it (0: the end, -1: error), for a thread. TIMED_OUT: the other end stands still. */
+gboolean swarm_backup_write_fd (int fd, gconstpointer data, gsize len, const SwarmBackupPatience *patience, GError **error);
+gssize swarm_backup_read_fd (int fd, gpointer data, gsize len, const SwarmBackupPatience *patience, GError **error);
+
+/* One line from @fd, or all that there is up to its end; within @wait_ms in all. For a thread: it waits. The bytes are wiped
  * when the last reference goes. INVALID_ARGUMENT: none, too long; TIMED_OUT: it was begun, but not ended; half a passphrase is none. */
 GBytes *swarm_backup_read_passphrase (int fd, int wait_ms, GError **error);

@@ -10,6 +10,7 @@
 
 #define PROGRAM "/usr/bin/systemd-creds"
 #define CREDENTIAL "--name=swarm-agent.kek"
+#define FILES "kek-"
 #define MAX_BYTES (64 * 1024)
 
 typedef struct {
@@ -49,6 +50,18 @@ run_free (Run *run)
   g_free (run->out);
   g_free (run->unit);
   g_free (run);
+}
+
+void
+swarm_creds_clean (const char *runtime_dir)
+{
+  g_autoptr (GDir) dir = g_dir_open (runtime_dir, 0, NULL);
+  for (const char *name; dir != NULL && (name = g_dir_read_name (dir)) != NULL;) {
+    if (!g_str_has_prefix (name, FILES))
+      continue;
+    g_autofree char *path = g_build_filename (runtime_dir, name, NULL);
+    wipe (path);
+  }
 }
 
 static gboolean
@@ -148,8 +161,8 @@ begin (SwarmPluginServices *units, const char *runtime_dir, GBytes *bytes, gbool
 {
   Run *run = g_new0 (Run, 1);
   run->units = units;
-  run->in = g_strdup_printf ("%s/kek-%u.in", runtime_dir, runs);
-  run->out = g_strdup_printf ("%s/kek-%u.out", runtime_dir, runs);
+  run->in = g_strdup_printf ("%s/" FILES "%u.in", runtime_dir, runs);
+  run->out = g_strdup_printf ("%s/" FILES "%u.out", runtime_dir, runs);
   run->unit = g_strdup_printf ("swarm-keys-%u.service", runs++);
   run->sealing = sealing;
   run->bytes = g_bytes_ref (bytes);

@@ -6,5 +6,7 @@
 
 /* @bytes is borrowed, NULL on error. Exactly once, never from within. */
 typedef void (*SwarmCredsFunc) (GBytes *bytes, const GError *error, gpointer data);
+/* At the start: wipes what a run that was cut off left in @runtime_dir. Synchronous. */
+void swarm_creds_clean (const char *runtime_dir);
 void swarm_creds_seal (SwarmPluginServices *units, const char *runtime_dir, GBytes *key, SwarmCredsFunc func, gpointer data);
 void swarm_creds_unseal (SwarmPluginServices *units, const char *runtime_dir, GBytes *sealed, SwarmCredsFunc func, gpointer data);

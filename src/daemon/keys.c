@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/keys.h"
 #include "base/error.h"
+#include "daemon/little-endian.h"
 #include <string.h>
 
 #define MAGIC "SWARMKEY"
@@ -216,25 +217,11 @@ swarm_keys_parse (SwarmCrypto *crypto, GBytes *file, GError **error)
 /* ---- opening ---- */
 
 static void
-put_u32 (GByteArray *out, guint32 value)
-{
-  value = GUINT32_TO_LE (value);
-  g_byte_array_append (out, (const guint8 *) &value, sizeof value);
-}
-
-static void
-put_u64 (GByteArray *out, guint64 value)
-{
-  value = GUINT64_TO_LE (value);
-  g_byte_array_append (out, (const guint8 *) &value, sizeof value);
-}
-
-static void
 put_bytes (GByteArray *out, GBytes *bytes)
 {
   gsize len = 0;
   const guint8 *data = bytes != NULL ? g_bytes_get_data (bytes, &len) : NULL;
-  put_u32 (out, (guint32) len);
+  swarm_put_u32 (out, (guint32) len);
   if (len > 0)
     g_byte_array_append (out, data, (guint) len);
 }
@@ -245,9 +232,9 @@ item_aad (const SwarmKeys *self, guint32 kind, guint32 number)
   GByteArray *aad = g_byte_array_new ();
   g_byte_array_append (aad, self->cluster.bytes, sizeof self->cluster.bytes);
   g_byte_array_append (aad, self->node.bytes, sizeof self->node.bytes);
-  put_u64 (aad, self->version);
-  put_u32 (aad, kind);
-  put_u32 (aad, number);
+  swarm_put_u64 (aad, self->version);
+  swarm_put_u32 (aad, kind);
+  swarm_put_u32 (aad, number);
   return g_byte_array_free_to_bytes (aad);
 }
 
@@ -311,8 +298,8 @@ put_item (const SwarmKeys *self, SwarmCrypto *crypto, GByteArray *out, ItemKind 
 {
   g_autoptr (GBytes) aad = item_aad (self, kind, number);
   g_autoptr (GBytes) sealed = crypto->seal (crypto, self->kek, plain, aad);
-  put_u32 (out, kind);
-  put_u32 (out, number);
+  swarm_put_u32 (out, kind);
+  swarm_put_u32 (out, number);
   put_bytes (out, sealed);
 }
 
@@ -323,13 +310,13 @@ swarm_keys_format (const SwarmKeys *self, SwarmCrypto *crypto)
   GByteArray *out = g_byte_array_sized_new (4 * MAX_ITEM);
   guint8 digest[DIGEST_BYTES];
   g_byte_array_append (out, (const guint8 *) MAGIC, 8);
-  put_u32 (out, FORMAT);
-  put_u32 (out, self->mode);
+  swarm_put_u32 (out, FORMAT);
+  swarm_put_u32 (out, self->mode);
   g_byte_array_append (out, self->cluster.bytes, sizeof self->cluster.bytes);
   g_byte_array_append (out, self->node.bytes, sizeof self->node.bytes);
-  put_u64 (out, self->version);
+  swarm_put_u64 (out, self->version);
   put_bytes (out, self->mode == SWARM_KEYS_FILE ? self->kek : self->mode == SWARM_KEYS_SEALED ? self->sealed_kek : NULL);
-  put_u32 (out, self->old_data_key != NULL ? 3 : 2);
+  swarm_put_u32 (out, self->old_data_key != NULL ? 3 : 2);
   put_item (self, crypto, out, ITEM_NODE_KEY, 0, self->node_key);
   put_item (self, crypto, out, ITEM_DATA_KEY, self->data_number, self->data_key);
   if (self->old_data_key != NULL)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/leftovers.h"
+#include "base/error.h"
 #include "base/log.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #define KEPT_MAX 5
+#define OLD_LOG "log.old-"
 
 static const char *const dirs[] = { "log", "worker", "node" };
 
@@ -104,4 +106,62 @@ swarm_leftovers_forget (const char *state_dir)
     g_autofree char *path = g_build_filename (state_dir, dirs[i], NULL);
     empty_dir (path);
   }
+}
+
+/* ---- the log of a cluster that was made anew ---- */
+
+/* All but @except, which may be NULL. */
+static void
+drop_old_logs (const char *state_dir, const char *except)
+{
+  g_autoptr (GDir) dir = g_dir_open (state_dir, 0, NULL);
+  for (const char *name; dir != NULL && (name = g_dir_read_name (dir)) != NULL;) {
+    g_autofree char *path = g_build_filename (state_dir, name, NULL);
+    if (g_str_has_prefix (name, OLD_LOG) && g_strcmp0 (path, except) != 0)
+      remove_kept (path);
+  }
+}
+
+/* The files of one directory, by a second name each. */
+static gboolean
+link_files (const char *from, const char *to)
+{
+  g_autoptr (GDir) dir = g_dir_open (from, 0, NULL);
+  gboolean ok = dir != NULL && g_mkdir (to, 0700) == 0;
+  for (const char *name; ok && (name = g_dir_read_name (dir)) != NULL;) {
+    g_autofree char *old = g_build_filename (from, name, NULL), *new = g_build_filename (to, name, NULL);
+    ok = link (old, new) == 0;
+  }
+  sync_dir (to);
+  return ok;
+}
+
+char *
+swarm_leftovers_keep_log (const char *state_dir, gint64 now, GError **error)
+{
+  static const char *const kept_dirs[] = { "log", "node" };
+  g_autoptr (GDateTime) time = g_date_time_new_from_unix_utc (now / G_USEC_PER_SEC);
+  g_autofree char *stamp = time != NULL ? g_date_time_format (time, "%Y%m%dT%H%M%SZ") : g_strdup ("unknown");
+  g_autofree char *kept = g_strdup_printf ("%s/" OLD_LOG "%s", state_dir, stamp);
+  remove_kept (kept);
+  gboolean ok = g_mkdir (kept, 0700) == 0;
+  for (guint i = 0; ok && i < G_N_ELEMENTS (kept_dirs); i++) {
+    g_autofree char *from = g_build_filename (state_dir, kept_dirs[i], NULL), *to = g_build_filename (kept, kept_dirs[i], NULL);
+    ok = link_files (from, to);
+  }
+  if (!ok) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "cannot make %s: %s", kept, g_strerror (errno));
+    remove_kept (kept);
+    return NULL;
+  }
+  sync_dir (kept);
+  drop_old_logs (state_dir, kept);
+  sync_dir (state_dir);
+  return g_steal_pointer (&kept);
+}
+
+void
+swarm_leftovers_drop_log (const char *state_dir)
+{
+  drop_old_logs (state_dir, NULL);
 }

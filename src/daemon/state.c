@@ -186,15 +186,18 @@ swarm_membership_make_keys (SwarmMembership *self, SwarmRandom *random)
   self->keys->data_number = 1;
 }
 
-void
-swarm_membership_new_data_key (SwarmMembership *self, SwarmRandom *random)
+gboolean
+swarm_membership_new_data_key (SwarmMembership *self, guint32 log_number, SwarmRandom *random)
 {
   SwarmKeys *keys = self->keys;
+  if (log_number != keys->data_number)
+    return FALSE;
   g_clear_pointer (&keys->old_data_key, g_bytes_unref);
   keys->old_data_key = g_steal_pointer (&keys->data_key);
   keys->old_data_number = keys->data_number;
   keys->data_key = swarm_membership_new_key (random);
   keys->data_number++;
+  return TRUE;
 }
 
 static char *

@@ -36,8 +36,9 @@ gboolean swarm_membership_is_open (const SwarmMembership *self);
 gboolean swarm_membership_open (SwarmMembership *self, SwarmCrypto *crypto, GBytes *kek, GError **error);
 /* This node becomes a manager: keys of its own, if it has none yet. */
 void swarm_membership_make_keys (SwarmMembership *self, SwarmRandom *random);
-/* A new data key comes into use, the one before stays for what is sealed with it. */
-void swarm_membership_new_data_key (SwarmMembership *self, SwarmRandom *random);
+/* A new data key comes into use, the one before stays for what is sealed with it. @log_number: the key that the log uses. FALSE: that is an older one
+ * than this host has made last; a third would take its place in the file, so none is made. */
+gboolean swarm_membership_new_data_key (SwarmMembership *self, guint32 log_number, SwarmRandom *random);
 /* Writes all files; @done when they are on stable storage. A manager's keys must be open. */
 void swarm_membership_store (SwarmMembership *self, SwarmDisk *disk, SwarmCrypto *crypto, SwarmRandom *random, SwarmDiskDoneFunc done, gpointer data);
 /* 32 random bytes; caller owns. */

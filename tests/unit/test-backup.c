@@ -7,7 +7,9 @@
 #include "daemon/backup-file.h"
 #include "daemon/state.h"
 #include <glib-unix.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 typedef struct {
@@ -97,7 +99,7 @@ test_round (void)
     g_assert_no_error (error);
     g_assert_true (g_bytes_equal (back, state));
     g_assert_cmpuint (header.index, ==, 77);
-    g_assert_cmpint (header.made_at, ==, 1234567);
+    g_assert_cmpint (header.as_of, ==, 1234567);
     g_assert_cmpuint (header.cluster.bytes[2], ==, 3);
     g_assert_cmpuint (header.level, ==, 3);
     g_assert_cmpuint (header.r, ==, 8);
@@ -249,10 +251,70 @@ test_half_passphrase (void)
   g_assert_error (silent, SWARM_ERROR, SWARM_ERROR_TIMED_OUT);
 }
 
+/* A pipe that nobody reads, or writes to, or that goes on for ever drop by drop, holds nobody up. */
+static void
+test_patience (void)
+{
+  const SwarmBackupPatience short_wait = { 50, g_get_monotonic_time () + 3600 * (gint64) G_USEC_PER_SEC }, over = { 60000, g_get_monotonic_time () };
+  g_autofree guint8 *much = g_malloc0 (1 << 20);
+  g_autoptr (GError) full = NULL, empty = NULL, late = NULL, gone = NULL;
+  char got[8];
+  int fds[2];
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+  g_assert_cmpint (swarm_backup_read_fd (fds[0], got, sizeof got, &short_wait, &empty), ==, -1);
+  g_assert_error (empty, SWARM_ERROR, SWARM_ERROR_TIMED_OUT);
+  g_assert_true (swarm_backup_write_fd (fds[1], "some", 4, &short_wait, NULL));
+  g_assert_cmpint (swarm_backup_read_fd (fds[0], got, sizeof got, &over, &late), ==, -1); /* though there is something */
+  g_assert_error (late, SWARM_ERROR, SWARM_ERROR_TIMED_OUT);
+  g_assert_cmpint (swarm_backup_read_fd (fds[0], got, sizeof got, &short_wait, NULL), ==, 4);
+  g_assert_false (swarm_backup_write_fd (fds[1], much, 1 << 20, &short_wait, &full));
+  g_assert_error (full, SWARM_ERROR, SWARM_ERROR_TIMED_OUT);
+  close (fds[0]);
+  g_assert_false (swarm_backup_write_fd (fds[1], much, 10, &short_wait, &gone));
+  g_assert_error (gone, SWARM_ERROR, SWARM_ERROR_FAILED);
+  close (fds[1]);
+}
+
+static gpointer
+read_all (gpointer data)
+{
+  int fd = GPOINTER_TO_INT (data);
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  guint8 buffer[777];
+  for (ssize_t n; (n = read (fd, buffer, sizeof buffer)) > 0;)
+    g_checksum_update (sum, buffer, n);
+  return g_strdup (g_checksum_get_string (sum));
+}
+
+/* Much more than a pipe or a socket holds, to somebody who reads. */
+static void
+test_write_through (void)
+{
+  const SwarmBackupPatience patience = { 60000, g_get_monotonic_time () + 3600 * (gint64) G_USEC_PER_SEC };
+  g_autoptr (GBytes) much = random_state (3 << 20);
+  g_autofree char *expected = g_compute_checksum_for_bytes (G_CHECKSUM_SHA256, much);
+  for (guint i = 0; i < 2; i++) {
+    int fds[2];
+    if (i == 0)
+      g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+    else
+      g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+    GThread *reader = g_thread_new ("reader", read_all, GINT_TO_POINTER (fds[0]));
+    gsize len;
+    const guint8 *data = g_bytes_get_data (much, &len);
+    g_assert_true (swarm_backup_write_fd (fds[1], data, len, &patience, NULL));
+    close (fds[1]);
+    g_autofree char *got = g_thread_join (reader);
+    g_assert_cmpstr (got, ==, expected);
+    close (fds[0]);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  signal (SIGPIPE, SIG_IGN); /* as the agent does */
   g_test_add_func ("/backup/round", test_round);
   g_test_add_func ("/backup/wrong-passphrase", test_wrong_passphrase);
   g_test_add_func ("/backup/damage", test_damage);
@@ -261,5 +323,7 @@ main (int argc, char **argv)
   g_test_add_func ("/backup/scrypt", test_scrypt);
   g_test_add_func ("/backup/passphrase", test_passphrase);
   g_test_add_func ("/backup/half-passphrase", test_half_passphrase);
+  g_test_add_func ("/backup/patience", test_patience);
+  g_test_add_func ("/backup/write-through", test_write_through);
   return g_test_run ();
 }

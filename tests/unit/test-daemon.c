@@ -274,6 +274,33 @@ test_leftovers_kept (void)
   remove_tree (dir);
 }
 
+/* A manager whose cluster was made anew: log and keys stay readable beside, the newest only, until the node leaves. */
+static void
+test_leftovers_old_log (void)
+{
+  g_autofree char *dir = temp_dir ();
+  g_autoptr (GError) error = NULL;
+  put (dir, "log/segment");
+  put (dir, "node/keys");
+  put (dir, "worker/a.task");
+  g_autofree char *first = swarm_leftovers_keep_log (dir, 1000 * G_USEC_PER_SEC, &error);
+  g_assert_no_error (error);
+  g_assert_true (g_str_has_suffix (first, "/log.old-19700101T001640Z"));
+  g_assert_true (is_there (first, "log/segment") && is_there (first, "node/keys") && !is_there (first, "worker"));
+  g_autofree char *segment = g_build_filename (dir, "log/segment", NULL);
+  g_assert_cmpint (g_remove (segment), ==, 0); /* as the wiping does */
+  g_assert_true (is_there (first, "log/segment"));
+  put (dir, "log/later");
+  g_autofree char *second = swarm_leftovers_keep_log (dir, 2000 * G_USEC_PER_SEC, &error);
+  g_assert_true (is_there (second, "log/later") && !is_there (dir, "log.old-19700101T001640Z"));
+  g_assert_true (is_there (dir, "log/later"));
+  swarm_leftovers_drop_log (dir);
+  g_assert_true (is_there (dir, "log/later") && !is_there (second, ""));
+  remove_tree (dir);
+  g_assert_null (swarm_leftovers_keep_log (dir, 1, &error));
+  g_assert_nonnull (error);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -285,5 +312,6 @@ main (int argc, char **argv)
   g_test_add_func ("/daemon/leftovers/removed", test_leftovers_removed);
   g_test_add_func ("/daemon/leftovers/of-a-member", test_leftovers_of_a_member);
   g_test_add_func ("/daemon/leftovers/kept", test_leftovers_kept);
+  g_test_add_func ("/daemon/leftovers/old-log", test_leftovers_old_log);
   return g_test_run ();
 }

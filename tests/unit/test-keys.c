@@ -58,13 +58,31 @@ test_two_data_keys (void)
   g_autoptr (SwarmMembership) membership = swarm_membership_new ();
   membership->keys = make_keys (SWARM_KEYS_FILE);
   g_autoptr (GBytes) first = g_bytes_ref (membership->keys->data_key);
-  swarm_membership_new_data_key (membership, swarm_random_system ());
+  g_assert_true (swarm_membership_new_data_key (membership, 3, swarm_random_system ()));
   g_autoptr (GBytes) file = swarm_keys_format (membership->keys, crypto);
   g_autoptr (SwarmKeys) read = swarm_keys_parse (crypto, file, NULL);
   g_assert_cmpuint (read->data_number, ==, 4);
   g_assert_cmpuint (read->old_data_number, ==, 3);
   g_assert_true (g_bytes_equal (read->old_data_key, first));
   g_assert_true (g_bytes_equal (read->data_key, membership->keys->data_key));
+}
+
+/* A change of keys begins before the one before has reached the log: the key that the log is sealed with stays in the file. */
+static void
+test_log_key_stays (void)
+{
+  SwarmCrypto *crypto = swarm_crypto_openssl ();
+  g_autoptr (SwarmMembership) membership = swarm_membership_new ();
+  membership->keys = make_keys (SWARM_KEYS_FILE);
+  g_autoptr (GBytes) of_log = g_bytes_ref (membership->keys->data_key);
+  g_assert_true (swarm_membership_new_data_key (membership, 3, swarm_random_system ()));
+  g_assert_false (swarm_membership_new_data_key (membership, 3, swarm_random_system ()));
+  g_autoptr (GBytes) file = swarm_keys_format (membership->keys, crypto);
+  g_autoptr (SwarmKeys) read = swarm_keys_parse (crypto, file, NULL);
+  g_assert_cmpuint (read->old_data_number, ==, 3);
+  g_assert_true (g_bytes_equal (read->old_data_key, of_log));
+  g_assert_true (swarm_membership_new_data_key (membership, 4, swarm_random_system ())); /* now it has */
+  g_assert_cmpuint (membership->keys->data_number, ==, 5);
 }
 
 static void
@@ -141,6 +159,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/keys/file", test_file);
   g_test_add_func ("/keys/two-data-keys", test_two_data_keys);
+  g_test_add_func ("/keys/log-key-stays", test_log_key_stays);
   g_test_add_data_func ("/keys/locked", GINT_TO_POINTER (SWARM_KEYS_LOCKED), test_closed);
   g_test_add_data_func ("/keys/sealed", GINT_TO_POINTER (SWARM_KEYS_SEALED), test_closed);
   g_test_add_func ("/keys/damage", test_damage);
