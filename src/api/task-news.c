@@ -2,6 +2,10 @@
 #include "api/task-news.h"
 
 #define PART 32 /* signals in one turn of the loop */
+/* While many tasks change, the loop looks idle whenever it waits for the disk: their news wait until nothing has changed for so long … */
+#define QUIET_US (5 * G_TIME_SPAN_MILLISECOND)
+/* … but no longer than this. */
+#define LATE_US (250 * G_TIME_SPAN_MILLISECOND)
 
 typedef struct {
   SwarmId task;
@@ -17,6 +21,7 @@ struct _SwarmTaskNews {
   GHashTable *by_task; /* id in the News → News */
   GQueue queue;        /* the same, first come first served */
   SwarmTimer *timer;
+  gint64 begun_at, added_at; /* boottime: since when the queue is not empty, the newest in it */
 };
 
 SwarmTaskNews *
@@ -52,11 +57,22 @@ tell (SwarmTaskNews *self, const News *news)
                                         swarm_task_state_to_string (news->desired)));
 }
 
+static gboolean
+shall_wait (SwarmTaskNews *self)
+{
+  gint64 now = swarm_clock_boottime (self->api->clock);
+  return self->queue.length > PART && now < self->added_at + QUIET_US && now < self->begun_at + LATE_US;
+}
+
 static void
 tell_some (gpointer data)
 {
   SwarmTaskNews *self = data;
   self->timer = NULL;
+  if (shall_wait (self)) {
+    self->timer = swarm_clock_timer (self->api->clock, QUIET_US, SWARM_PRIORITY_IDLE, tell_some, self);
+    return;
+  }
   for (guint i = 0; i < PART && self->queue.length > 0; i++) {
     News *news = g_queue_pop_head (&self->queue);
     tell (self, news);
@@ -70,6 +86,9 @@ void
 swarm_task_news_add (SwarmTaskNews *self, const SwarmTask *task, gboolean gone)
 {
   News *news = g_hash_table_lookup (self->by_task, &task->object.id);
+  self->added_at = swarm_clock_boottime (self->api->clock);
+  if (self->queue.length == 0)
+    self->begun_at = self->added_at;
   if (news == NULL) {
     news = g_new0 (News, 1);
     news->task = task->object.id;
