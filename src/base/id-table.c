@@ -2,7 +2,6 @@
 #include "base/id-table.h"
 #include <string.h>
 
-#define LARGE_SHARD_BITS 7
 #define FIRST_BITS 2
 /* Slots behind the last position, where the last neighbours go. */
 #define SPILL 6
@@ -23,9 +22,9 @@ id_of (const SwarmIdTable *self, gconstpointer value)
 }
 
 void
-swarm_id_table_init (SwarmIdTable *self, guint offset, gboolean large)
+swarm_id_table_init (SwarmIdTable *self, guint offset, guint shard_bits)
 {
-  *self = (SwarmIdTable){ .offset = offset, .shard_bits = large ? LARGE_SHARD_BITS : 0 };
+  *self = (SwarmIdTable){ .offset = offset, .shard_bits = shard_bits };
   self->shards = g_new0 (SwarmIdShard, 1u << self->shard_bits);
 }
 

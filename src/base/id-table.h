@@ -39,8 +39,16 @@ typedef struct {
   guint slot;
 } SwarmIdIter;
 
-/* @offset: where in a value its SwarmId is. @large: hundreds of thousands may come. The table does not own its values. */
-void swarm_id_table_init (SwarmIdTable *self, guint offset, gboolean large);
+/* Into how many parts (powers of two) a table is divided. A part grows at once, and is copied at once when it was shared: where hundreds of
+ * values change together in a table of a million, all of it would be copied in one go if the parts were few. */
+enum {
+  SWARM_ID_TABLE_SMALL = 0,
+  SWARM_ID_TABLE_LARGE = 7, /* tens of thousands may come */
+  SWARM_ID_TABLE_HUGE = 12, /* a million */
+};
+
+/* @offset: where in a value its SwarmId is. @shard_bits: as above. The table does not own its values. */
+void swarm_id_table_init (SwarmIdTable *self, guint offset, guint shard_bits);
 /* From now on the table owns a reference to each value: swarm_id_table_set() takes over the caller's, what comes out is the caller's. */
 void swarm_id_table_own (SwarmIdTable *self, gpointer (*ref) (gconstpointer value), void (*unref) (gpointer value));
 /* Frees the table, and lets go of the values that it owns. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Brings the cluster's parts of this agent up and down. */
+#include "base/aside.h"
 #include "base/error.h"
 #include "base/log-ids.h"
 #include "base/log.h"
@@ -280,7 +281,7 @@ static void
 encode_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
   EncodeJob *job = data;
-  GBytes *bytes = swarm_snapshot_encode (job->snapshot);
+  GBytes *bytes = swarm_bytes_free_aside (swarm_snapshot_encode (job->snapshot));
   g_clear_pointer (&job->snapshot, swarm_snapshot_free); /* here, for it may be the last to hold very much */
   g_task_return_pointer (task, bytes, (GDestroyNotify) g_bytes_unref);
 }

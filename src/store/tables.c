@@ -19,14 +19,15 @@ swarm_tables_new (void)
 
   for (guint kind = 0; kind < _SWARM_KIND_MAX; kind++) {
     SwarmTable *table = &self->table[kind];
+    guint size = kind == SWARM_KIND_TASK ? SWARM_ID_TABLE_HUGE : kind == SWARM_KIND_NODE ? SWARM_ID_TABLE_LARGE : SWARM_ID_TABLE_SMALL;
 
-    swarm_id_table_init (&table->by_id, G_STRUCT_OFFSET (SwarmObject, id), kind == SWARM_KIND_TASK || kind == SWARM_KIND_NODE);
+    swarm_id_table_init (&table->by_id, G_STRUCT_OFFSET (SwarmObject, id), size);
     swarm_id_table_own (&table->by_id, swarm_message_ref, swarm_message_unref);
     if (has_unique_names[kind])
       table->by_name = g_hash_table_new (g_str_hash, g_str_equal);
   }
-  swarm_id_table_init (&self->tasks_of_service, G_STRUCT_OFFSET (SwarmTaskList, id), FALSE);
-  swarm_id_table_init (&self->tasks_of_node, G_STRUCT_OFFSET (SwarmTaskList, id), TRUE);
+  swarm_id_table_init (&self->tasks_of_service, G_STRUCT_OFFSET (SwarmTaskList, id), SWARM_ID_TABLE_SMALL);
+  swarm_id_table_init (&self->tasks_of_node, G_STRUCT_OFFSET (SwarmTaskList, id), SWARM_ID_TABLE_LARGE);
   return self;
 }
 

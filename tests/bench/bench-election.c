@@ -2,6 +2,7 @@
 /* Does a leader that has very much to do lose its lead? Three managers, each a process with its own brain, log and disk; their messages go through
  * sockets. The cluster is filled, a part of its nodes is lost, and the elections are counted.
  *   bench-election DIRECTORY [NODES [TASKS [LOST]]] */
+#include "base/aside.h"
 #include "base/clock-glib.h"
 #include "base/random-system.h"
 #include "ca/crypto.h"
@@ -201,7 +202,7 @@ encode_thread (gpointer data)
 {
   Encoding *encoding = data;
 
-  encoding->bytes = swarm_snapshot_encode (encoding->snapshot);
+  encoding->bytes = swarm_bytes_free_aside (swarm_snapshot_encode (encoding->snapshot));
   swarm_snapshot_free (encoding->snapshot);
   g_idle_add_full (G_PRIORITY_DEFAULT, encoded, encoding, NULL);
   return NULL;

@@ -53,13 +53,13 @@ check_table (const SwarmIdTable *table, GHashTable *model)
 }
 
 static void
-run_table (gboolean large, gboolean skewed)
+run_table (guint size, gboolean skewed)
 {
   g_autoptr (GHashTable) model = g_hash_table_new (NULL, NULL);
   g_autoptr (GPtrArray) all = g_ptr_array_new_with_free_func (g_free);
   SwarmIdTable table;
 
-  swarm_id_table_init (&table, G_STRUCT_OFFSET (Thing, id), large);
+  swarm_id_table_init (&table, G_STRUCT_OFFSET (Thing, id), size);
   for (guint round = 0; round < 4000; round++) {
     SwarmId id = draw_id (skewed);
     Thing *old = swarm_id_table_get (&table, &id), *thing;
@@ -89,15 +89,15 @@ run_table (gboolean large, gboolean skewed)
 static void
 test_id_table (void)
 {
-  run_table (FALSE, FALSE);
-  run_table (TRUE, FALSE);
+  run_table (SWARM_ID_TABLE_SMALL, FALSE);
+  run_table (SWARM_ID_TABLE_LARGE, FALSE);
 }
 
 static void
 test_id_table_skewed (void)
 {
-  run_table (FALSE, TRUE);
-  run_table (TRUE, TRUE);
+  run_table (SWARM_ID_TABLE_SMALL, TRUE);
+  run_table (SWARM_ID_TABLE_LARGE, TRUE);
 }
 
 /* ---- shared tables ---- */
@@ -152,13 +152,13 @@ copy_model (GPtrArray *model)
 
 /* Copies made at any moment keep what there was, whoever goes first. */
 static void
-run_shared (gboolean large)
+run_shared (guint size)
 {
   SwarmIdTable table, copies[3];
   GPtrArray *models[3] = { NULL };
   g_autoptr (GPtrArray) model = swarm_messages_new ();
 
-  swarm_id_table_init (&table, G_STRUCT_OFFSET (SwarmObject, id), large);
+  swarm_id_table_init (&table, G_STRUCT_OFFSET (SwarmObject, id), size);
   swarm_id_table_own (&table, swarm_message_ref, swarm_message_unref);
   for (guint round = 0; round < 200; round++) {
     guint which = (guint) g_test_rand_int_range (0, 3);
@@ -187,8 +187,51 @@ run_shared (gboolean large)
 static void
 test_shared (void)
 {
-  run_shared (FALSE);
-  run_shared (TRUE);
+  run_shared (SWARM_ID_TABLE_SMALL);
+  run_shared (SWARM_ID_TABLE_LARGE);
+  run_shared (SWARM_ID_TABLE_HUGE);
+}
+
+static guint n_refs;
+
+static gpointer
+count_ref (gconstpointer value)
+{
+  n_refs++;
+  return swarm_message_ref (value);
+}
+
+static void
+draw_random (SwarmId *id)
+{
+  for (guint i = 0; i < sizeof id->bytes; i++)
+    id->bytes[i] = (guint8) g_test_rand_int ();
+}
+
+/* A change after a copy was made costs what stands beside it, not all that there is. */
+static void
+test_shared_change (void)
+{
+  SwarmIdTable table, copy;
+
+  swarm_id_table_init (&table, G_STRUCT_OFFSET (SwarmObject, id), SWARM_ID_TABLE_HUGE);
+  swarm_id_table_own (&table, count_ref, swarm_message_unref);
+  for (guint i = 0; i < 100000; i++) {
+    SwarmTask *task = swarm_task_new ();
+    draw_random (&task->object.id);
+    swarm_message_unref (swarm_id_table_set (&table, task));
+  }
+  swarm_id_table_share (&table, &copy);
+  n_refs = 0;
+  for (guint i = 0; i < 10; i++) {
+    SwarmTask *task = swarm_task_new ();
+    draw_random (&task->object.id);
+    swarm_message_unref (swarm_id_table_set (&table, task));
+  }
+  g_assert_cmpuint (n_refs, >, 0);
+  g_assert_cmpuint (n_refs, <, 1000);
+  swarm_id_table_clear (&copy);
+  swarm_id_table_clear (&table);
 }
 
 /* ---- task lists ---- */
@@ -281,6 +324,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tables/id-table", test_id_table);
   g_test_add_func ("/tables/id-table-skewed", test_id_table_skewed);
   g_test_add_func ("/tables/shared", test_shared);
+  g_test_add_func ("/tables/shared-change", test_shared_change);
   g_test_add_func ("/tables/task-list", test_task_list);
   return g_test_run ();
 }

@@ -59,7 +59,7 @@ swarm_groups_add (SwarmGroups *self, SwarmTask *task)
     group = g_new0 (SwarmGroup, 1);
     group->service = task->service_id;
     group->version = task->spec_version;
-    swarm_id_table_init (&group->tasks, G_STRUCT_OFFSET (SwarmObject, id), FALSE);
+    swarm_id_table_init (&group->tasks, G_STRUCT_OFFSET (SwarmObject, id), SWARM_ID_TABLE_SMALL);
     group->queue = g_array_new (FALSE, FALSE, sizeof (SwarmId));
     g_hash_table_add (self->groups, group);
   }

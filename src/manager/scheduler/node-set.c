@@ -45,8 +45,8 @@ load_free (SwarmServiceLoad *load)
 static void
 set_open (SwarmNodeSet *self)
 {
-  swarm_id_table_init (&self->infos, G_STRUCT_OFFSET (SwarmNodeInfo, id), TRUE);
-  swarm_id_table_init (&self->loads, G_STRUCT_OFFSET (SwarmServiceLoad, id), FALSE);
+  swarm_id_table_init (&self->infos, G_STRUCT_OFFSET (SwarmNodeInfo, id), SWARM_ID_TABLE_LARGE);
+  swarm_id_table_init (&self->loads, G_STRUCT_OFFSET (SwarmServiceLoad, id), SWARM_ID_TABLE_SMALL);
   self->levels = g_ptr_array_new_with_free_func ((GDestroyNotify) g_ptr_array_unref);
   self->lowest = 0;
   self->classes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
