@@ -2,8 +2,10 @@
 /* What the parts of the plane share. Each part has one file: host.c, network.c, sandbox.c, vip.c, mesh.c. */
 #pragma once
 #include "netd/netlink.h"
+#include "netd/names.h"
 #include "netd/nft.h"
 #include "netd/plane.h"
+#include "netd/responder.h"
 #include "netd/slots.h"
 
 #define SWARM_NETD_GATEWAY "swgate" /* the bridge that leads tasks out, and published ports in */
@@ -16,11 +18,15 @@
 
 /* A sandbox in the kernel. */
 typedef struct {
+  SwarmNetdPlane *plane;
   char id[32];
   int netns;
   gboolean attached; /* a foreign namespace: we clean up after us */
   SwarmNetdNetlink *netlink;
   SwarmNetdNft *nft;
+  SwarmNetdResponder *responder;
+  GArray *vnis; /* guint32: its networks, by their interfaces' index */
+  gboolean way_out; /* it has an interface on the gateway bridge */
   gboolean stale; /* its nftables table is to be loaded anew */
   gboolean touched; /* by the present apply */
 } SwarmNetdBox;
@@ -29,6 +35,7 @@ struct _SwarmNetdPlane {
   SwarmNetdTables *tables;
   SwarmNetdNetlink *netlink;
   SwarmNetdNft *nft;
+  SwarmNetdNames *names;
   GHashTable *boxes; /* id → SwarmNetdBox */
   GHashTable *vips; /* by SERVICE key: what the boxes have (vip.c) */
   GHashTable *dirty_vips;
@@ -84,6 +91,10 @@ gboolean swarm_netd_sandbox_delete (SwarmNetdPlane *self, const SwarmNetdSandbox
 gboolean swarm_netd_interface_put (SwarmNetdPlane *self, const SwarmNetdInterface *interface, GError **error);
 gboolean swarm_netd_interface_delete (SwarmNetdPlane *self, const SwarmNetdInterface *interface, GError **error);
 SwarmNetdLinkName swarm_netd_veth_name (const SwarmNetdInterface *interface);
+
+/* What of the tables a box is asked for at each packet or question: its networks. */
+void swarm_netd_box_refresh (SwarmNetdBox *box);
+gboolean swarm_netd_box_is_in (const SwarmNetdBox *box, guint32 vni);
 
 /* ---- vip.c ---- */
 /* The service of @row (a SERVICE or BACKEND) is to be looked at by the next flush. */

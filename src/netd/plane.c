@@ -14,12 +14,19 @@ problem_free (gpointer data)
   g_free (problem);
 }
 
+static void
+add_name (const SwarmNetdRow *row, gpointer data)
+{
+  swarm_netd_names_add (data, (const void *) row->data);
+}
+
 SwarmNetdPlane *
 swarm_netd_plane_new (SwarmNetdTables *tables, GError **error)
 {
   g_autoptr (SwarmNetdPlane) self = g_new0 (SwarmNetdPlane, 1);
   self->tables = tables;
   self->boxes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, swarm_netd_box_free);
+  self->names = swarm_netd_names_new ();
   self->vips = swarm_netd_vip_table_new ();
   self->dirty_vips = swarm_netd_vip_table_new ();
   self->ports = swarm_netd_mesh_table_new ();
@@ -28,6 +35,7 @@ swarm_netd_plane_new (SwarmNetdTables *tables, GError **error)
   self->ready = g_array_new (FALSE, FALSE, sizeof (SwarmNetdReady));
   if ((self->netlink = swarm_netd_netlink_new (error)) == NULL || (self->nft = swarm_netd_nft_new (-1, error)) == NULL)
     return NULL;
+  swarm_netd_tables_each (tables, SWARM_NETD_TYPE_NAME, NULL, 0, add_name, self->names);
   return g_steal_pointer (&self);
 }
 
@@ -35,6 +43,7 @@ void
 swarm_netd_plane_free (SwarmNetdPlane *self)
 {
   g_hash_table_unref (self->boxes);
+  swarm_netd_names_free (self->names);
   g_hash_table_unref (self->vips);
   g_hash_table_unref (self->dirty_vips);
   g_hash_table_unref (self->ports);
@@ -51,7 +60,9 @@ swarm_netd_plane_adopt (SwarmNetdPlane *self, const char *sandbox, int netns)
 {
   SwarmNetdBox *box = g_new0 (SwarmNetdBox, 1);
   g_strlcpy (box->id, sandbox, sizeof box->id);
+  box->plane = self;
   box->netns = netns;
+  box->vnis = g_array_new (FALSE, FALSE, sizeof (guint32));
   g_hash_table_replace (self->boxes, box->id, box);
 }
 
@@ -206,6 +217,21 @@ mark (SwarmNetdPlane *self, const SwarmNetdRow *row)
     swarm_netd_mesh_mark (self, row);
   else if (row->type == SWARM_NETD_TYPE_NODE || row->type == SWARM_NETD_TYPE_HOST || row->type == SWARM_NETD_TYPE_NETWORK)
     self->mesh_stale = TRUE;
+  SwarmNetdBox *box = row->type == SWARM_NETD_TYPE_INTERFACE ? g_hash_table_lookup (self->boxes, row->data) : NULL;
+  if (box != NULL)
+    box->stale = TRUE; /* other networks, other services */
+}
+
+static void
+apply_names (SwarmNetdPlane *self, GPtrArray *changes)
+{
+  for (guint i = 0; i < changes->len; i++) {
+    SwarmNetdChange *change = g_ptr_array_index (changes, i);
+    if (change->before != NULL && change->before->type == SWARM_NETD_TYPE_NAME)
+      swarm_netd_names_remove (self->names, (const void *) change->before->data);
+    if (change->after != NULL && change->after->type == SWARM_NETD_TYPE_NAME)
+      add_name (change->after, self->names);
+  }
 }
 
 /* ---- many ---- */
@@ -317,6 +343,7 @@ void
 swarm_netd_plane_apply (SwarmNetdPlane *self, GPtrArray *changes)
 {
   begin (self);
+  apply_names (self, changes);
   gboolean everything = replace_changes (self, changes);
   if (swarm_netd_plane_host (self) != NULL) {
     delete_changes (self, changes, 3, 3);

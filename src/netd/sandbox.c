@@ -2,6 +2,7 @@
 /* Task network namespaces: made here, held by descriptor, handed to systemd's descriptor store so that a restart finds them. */
 #include "netd/plane-private.h"
 #include "base/error.h"
+#include "netd/forward.h"
 #include "netd/netns.h"
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,8 @@ void
 swarm_netd_box_free (gpointer data)
 {
   SwarmNetdBox *box = data;
+  g_clear_pointer (&box->responder, swarm_netd_responder_free);
+  g_array_unref (box->vnis);
   g_clear_pointer (&box->nft, swarm_netd_nft_free);
   g_clear_pointer (&box->netlink, swarm_netd_netlink_free);
   if (box->netns >= 0)
@@ -33,16 +36,96 @@ unstore (const SwarmNetdBox *box)
   sd_notifyf (0, "FDSTOREREMOVE=1\nFDNAME=netns-%s", box->id);
 }
 
+/* ---- its networks, its names ---- */
+
+static void
+note_interface (const SwarmNetdRow *row, gpointer data)
+{
+  const void *interface = row->data;
+  g_array_append_val ((GArray *) data, interface);
+}
+
+static int
+by_index (gconstpointer a, gconstpointer b)
+{
+  const SwarmNetdInterface *const *ia = a, *const *ib = b;
+  return (int) (*ia)->index - (int) (*ib)->index;
+}
+
+void
+swarm_netd_box_refresh (SwarmNetdBox *box)
+{
+  g_autoptr (GArray) interfaces = g_array_new (FALSE, FALSE, sizeof (gpointer));
+  swarm_netd_tables_each (box->plane->tables, SWARM_NETD_TYPE_INTERFACE, box->id, sizeof box->id, note_interface, interfaces);
+  g_array_sort (interfaces, by_index);
+  g_array_set_size (box->vnis, 0);
+  box->way_out = FALSE;
+  for (guint i = 0; i < interfaces->len; i++) {
+    guint32 vni = g_array_index (interfaces, const SwarmNetdInterface *, i)->vni;
+    if (vni != 0)
+      g_array_append_val (box->vnis, vni);
+    else
+      box->way_out = TRUE;
+  }
+}
+
+gboolean
+swarm_netd_box_is_in (const SwarmNetdBox *box, guint32 vni)
+{
+  for (guint i = 0; i < box->vnis->len; i++)
+    if (g_array_index (box->vnis, guint32, i) == vni)
+      return TRUE;
+  return FALSE;
+}
+
+/* The first of its networks that has the name. */
+static gboolean
+find_name (gpointer data, const char *name, GArray *addresses)
+{
+  SwarmNetdBox *box = data;
+  for (guint i = 0; i < box->vnis->len; i++) {
+    guint n;
+    const SwarmNetdAddress *found = swarm_netd_names_find (box->plane->names, g_array_index (box->vnis, guint32, i), name, &n);
+    if (found == NULL)
+      continue;
+    g_array_append_vals (addresses, found, n);
+    return TRUE;
+  }
+  return FALSE;
+}
+
+static void
+note_resolver (const SwarmNetdRow *row, gpointer data)
+{
+  g_array_append_val ((GArray *) data, ((const SwarmNetdResolver *) row->data)->address);
+}
+
+/* Who has no way out has none by questions either. */
+static void
+find_servers (gpointer data, GArray *servers)
+{
+  SwarmNetdBox *box = data;
+  if (!box->way_out)
+    return;
+  swarm_netd_tables_each (box->plane->tables, SWARM_NETD_TYPE_RESOLVER, box->id, sizeof box->id, note_resolver, servers);
+  if (servers->len == 0)
+    swarm_netd_host_servers (servers);
+}
+
+static const SwarmNetdResponderOps responder_ops = { find_name, find_servers };
+
 /* The sockets of @box, in its namespace. */
 static gboolean
 open_box (SwarmNetdBox *box, GError **error)
 {
   if (box->netlink == NULL && (box->netlink = swarm_netd_netlink_new_in (box->netns, error)) == NULL)
     return FALSE;
-  if (box->nft != NULL)
+  if (box->nft != NULL && box->responder != NULL)
     return TRUE;
   box->stale = TRUE;
-  return (box->nft = swarm_netd_nft_new (box->netns, error)) != NULL;
+  if (box->nft == NULL && (box->nft = swarm_netd_nft_new (box->netns, error)) == NULL)
+    return FALSE;
+  return box->responder != NULL || (box->responder = swarm_netd_responder_new (box->netns, &responder_ops, box, error)) != NULL;
 }
 
 gboolean
@@ -115,7 +198,6 @@ put_pair (SwarmNetdPlane *self, SwarmNetdBox *box, const SwarmNetdInterface *int
     return FALSE;
   if (here.index != 0 && there.index != 0 && strcmp (here.kind, "veth") == 0 && memcmp (there.mac, interface->mac, 6) == 0)
     return swarm_netd_link_set (self->netlink, here.index, bridge->mtu, bridge->index, NULL, error);
-  box->stale = TRUE; /* perhaps other networks' services */
   if (there.index != 0 && !swarm_netd_link_delete (box->netlink, inside, error))
     return FALSE;
   return swarm_netd_veth_put (self->netlink, name.str, bridge->index, bridge->mtu, interface->vni == 0, box->netns, inside, interface->mac, error);
@@ -159,6 +241,6 @@ swarm_netd_interface_delete (SwarmNetdPlane *self, const SwarmNetdInterface *int
 {
   SwarmNetdBox *box = g_hash_table_lookup (self->boxes, interface->sandbox.text);
   if (box != NULL)
-    box->touched = box->stale = TRUE;
+    box->touched = TRUE;
   return swarm_netd_link_delete (self->netlink, swarm_netd_veth_name (interface).str, error);
 }

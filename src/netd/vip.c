@@ -124,32 +124,20 @@ take_changes (SwarmNetdPlane *self)
 
 /* ---- to the boxes ---- */
 
-static void
-add_vni (const SwarmNetdRow *row, gpointer data)
-{
-  guint32 vni = ((const SwarmNetdInterface *) row->data)->vni;
-  if (vni != 0)
-    g_hash_table_add (data, GUINT_TO_POINTER (vni));
-}
-
-static GHashTable *
-vnis_of (SwarmNetdPlane *self, SwarmNetdBox *box)
-{
-  GHashTable *vnis = g_hash_table_new (NULL, NULL);
-  swarm_netd_tables_each (self->tables, SWARM_NETD_TYPE_INTERFACE, box->id, sizeof box->id, add_vni, vnis);
-  return vnis;
-}
-
 /* Order: ours come first in output, then the task's own rules. What is not translated and yet a service's address has no backend. */
 static void
-append_table (GString *out)
+append_table (GString *out, guint names)
 {
   g_string_append (out, "add table inet swarm\ndelete table inet swarm\ntable inet swarm {\n");
   swarm_netd_slot_text_tables (out, "ip daddr", "ip6 daddr", "ipv4_addr", "ipv6_addr", FALSE);
+  g_string_append_printf (out,
+                          " chain nat_out { type nat hook output priority -100;\n"
+                          "  ip daddr 127.0.0.11 udp dport 53 dnat ip to 127.0.0.11:%1$u; ip daddr 127.0.0.11 tcp dport 53 dnat ip to 127.0.0.11:%1$u;\n"
+                          "  ip daddr vmap @vip4; ip6 daddr vmap @vip6; }\n",
+                          names);
   g_string_append (out,
                    " set all4 { type ipv4_addr; }\n"
                    " set all6 { type ipv6_addr; }\n"
-                   " chain nat_out { type nat hook output priority -100; ip daddr vmap @vip4; ip6 daddr vmap @vip6; }\n"
                    " chain out { type filter hook output priority 0;\n"
                    "  ip daddr @all4 meta l4proto tcp reject with tcp reset; ip daddr @all4 reject with icmp port-unreachable;\n"
                    "  ip6 daddr @all6 meta l4proto tcp reject with tcp reset; ip6 daddr @all6 reject with icmpv6 port-unreachable; }\n"
@@ -158,21 +146,21 @@ append_table (GString *out)
 
 /* Everything anew, in one transaction: connections under way keep their backend. */
 static gboolean
-load (SwarmNetdPlane *self, SwarmNetdBox *box, GHashTable *vnis, GError **error)
+load (SwarmNetdPlane *self, SwarmNetdBox *box, GError **error)
 {
   g_autoptr (GString) out = g_string_new (NULL);
   GHashTableIter iter;
   Vip *vip;
-  append_table (out);
+  append_table (out, swarm_netd_responder_port (box->responder));
   g_hash_table_iter_init (&iter, self->vips);
   while (g_hash_table_iter_next (&iter, (gpointer *) &vip, NULL))
-    if (g_hash_table_contains (vnis, GUINT_TO_POINTER (vip->key.vni)))
+    if (swarm_netd_box_is_in (box, vip->key.vni))
       append_change (out, &vip->key, NULL, vip->slots);
   return swarm_netd_nft_run (box->nft, out->str, error);
 }
 
 static gboolean
-change (SwarmNetdBox *box, GHashTable *vnis, GHashTable *texts)
+change (SwarmNetdBox *box, GHashTable *texts)
 {
   g_autoptr (GString) out = g_string_new (NULL);
   GHashTableIter iter;
@@ -180,7 +168,7 @@ change (SwarmNetdBox *box, GHashTable *vnis, GHashTable *texts)
   GString *text;
   g_hash_table_iter_init (&iter, texts);
   while (g_hash_table_iter_next (&iter, &vni, (gpointer *) &text))
-    if (g_hash_table_contains (vnis, vni))
+    if (swarm_netd_box_is_in (box, GPOINTER_TO_UINT (vni)))
       g_string_append_len (out, text->str, text->len);
   return out->len == 0 || swarm_netd_nft_run (box->nft, out->str, NULL);
 }
@@ -193,12 +181,14 @@ swarm_netd_vip_flush (SwarmNetdPlane *self)
   SwarmNetdBox *box;
   g_hash_table_iter_init (&iter, self->boxes);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &box)) {
-    g_autoptr (GHashTable) vnis = vnis_of (self, box);
-    if (!box->stale && change (box, vnis, texts))
+    if (box->nft == NULL || box->responder == NULL)
+      continue; /* the problem is noted already */
+    swarm_netd_box_refresh (box);
+    if (!box->stale && change (box, texts))
       continue;
     /* A task may change its own rules: then what is left is not what we know, and is made anew. */
     GError *error = NULL;
-    box->stale = !load (self, box, vnis, &error);
+    box->stale = !load (self, box, &error);
     if (error != NULL)
       swarm_netd_plane_problem (self, swarm_netd_tables_find (self->tables, SWARM_NETD_TYPE_SANDBOX, box->id), error);
   }

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "netd/responder.h"
+#include "netd/dns.h"
+#include "netd/forward.h"
+#include "netd/netns.h"
+#include <errno.h>
+#include <gio/gio.h>
+#include <glib-unix.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BATCH 32       /* questions a turn of the loop: a task that floods is one of many */
+#define FORWARDS_MAX 64 /* under way, for one namespace */
+#define STREAMS_MAX 16
+#define STREAM_SECONDS 10
+#define QUESTION_MAX 1024
+
+struct _SwarmNetdResponder {
+  const SwarmNetdResponderOps *ops;
+  gpointer data;
+  int udp;
+  int tcp;
+  guint16 port;
+  guint udp_source;
+  guint tcp_source;
+  GPtrArray *streams;
+  GPtrArray *asked; /* Asked: forwarded questions under way */
+  GArray *addresses; /* for one answer, kept */
+};
+
+typedef struct {
+  SwarmNetdResponder *responder;
+  int fd;
+  guint source;
+  guint timeout;
+  GByteArray *in;
+} Stream;
+
+/* Where the answer to a forwarded question goes. */
+typedef struct {
+  SwarmNetdResponder *responder;
+  SwarmNetdForward *forward;
+  struct sockaddr_in client; /* of a datagram */
+  Stream *stream;            /* else; NULL when it is gone */
+  gboolean by_stream;
+  gsize length;
+  guint8 query[QUESTION_MAX];
+} Asked;
+
+static void
+stream_free (gpointer data)
+{
+  Stream *stream = data;
+  for (guint i = 0; i < stream->responder->asked->len; i++) {
+    Asked *asked = g_ptr_array_index (stream->responder->asked, i);
+    if (asked->stream == stream)
+      asked->stream = NULL;
+  }
+  g_clear_handle_id (&stream->source, g_source_remove);
+  g_clear_handle_id (&stream->timeout, g_source_remove);
+  g_byte_array_unref (stream->in);
+  close (stream->fd);
+  g_free (stream);
+}
+
+static void
+asked_free (gpointer data)
+{
+  Asked *asked = data;
+  g_clear_pointer (&asked->forward, swarm_netd_forward_free);
+  g_free (asked);
+}
+
+/* ---- answers ---- */
+
+static void
+send_answer (SwarmNetdResponder *self, const struct sockaddr_in *client, Stream *stream, const guint8 *answer, gsize length)
+{
+  if (stream == NULL) {
+    sendto (self->udp, answer, length, MSG_DONTWAIT, (const struct sockaddr *) client, sizeof *client);
+    return;
+  }
+  guint8 before[2] = { length >> 8, length };
+  struct iovec parts[2] = { { before, 2 }, { (void *) answer, length } };
+  struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
+  if (sendmsg (stream->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t) length + 2)
+    shutdown (stream->fd, SHUT_RDWR); /* a client that does not read; the loop finds it closed */
+}
+
+static void
+on_forwarded (const guint8 *answer, gsize length, gpointer data)
+{
+  Asked *asked = data;
+  SwarmNetdQuestion question;
+  guint8 out[QUESTION_MAX];
+  if (answer == NULL && swarm_netd_dns_parse (asked->query, asked->length, &question)) {
+    length = swarm_netd_dns_answer (asked->query, &question, SWARM_NETD_DNS_SERVFAIL, NULL, 0, sizeof out, out);
+    answer = out;
+  }
+  if (answer != NULL && (!asked->by_stream || asked->stream != NULL))
+    send_answer (asked->responder, &asked->client, asked->stream, answer, length);
+  g_ptr_array_remove_fast (asked->responder->asked, asked);
+}
+
+static gboolean
+forward (SwarmNetdResponder *self, const guint8 *query, gsize length, const struct sockaddr_in *client, Stream *stream)
+{
+  g_autoptr (GArray) servers = g_array_new (FALSE, FALSE, sizeof (SwarmNetdAddress));
+  self->ops->servers (self->data, servers);
+  if (servers->len == 0 || self->asked->len >= FORWARDS_MAX || length > QUESTION_MAX)
+    return FALSE;
+  Asked *asked = g_new0 (Asked, 1);
+  asked->responder = self;
+  asked->stream = stream;
+  asked->by_stream = stream != NULL;
+  asked->length = length;
+  memcpy (asked->query, query, length);
+  if (client != NULL)
+    asked->client = *client;
+  g_ptr_array_add (self->asked, asked);
+  asked->forward = swarm_netd_forward_new ((void *) servers->data, servers->len, query, length, stream != NULL, on_forwarded, asked);
+  return TRUE;
+}
+
+/* Clients take the first: not always the same. */
+static void
+rotate (GArray *addresses)
+{
+  SwarmNetdAddress *a = (void *) addresses->data;
+  for (guint i = addresses->len; i > 1; i--) {
+    guint j = g_random_int_range (0, i);
+    SwarmNetdAddress kept = a[i - 1];
+    a[i - 1] = a[j];
+    a[j] = kept;
+  }
+}
+
+static void
+take_question (SwarmNetdResponder *self, const guint8 *query, gsize length, const struct sockaddr_in *client, Stream *stream)
+{
+  SwarmNetdQuestion question;
+  guint8 out[SWARM_NETD_DNS_UDP_MAX * 16];
+  guint code = SWARM_NETD_DNS_NOERROR;
+  if (!swarm_netd_dns_parse (query, length, &question))
+    return;
+  g_array_set_size (self->addresses, 0);
+  if (!self->ops->find (self->data, question.name, self->addresses)) {
+    if (forward (self, query, length, client, stream))
+      return;
+    code = self->asked->len >= FORWARDS_MAX ? SWARM_NETD_DNS_SERVFAIL : SWARM_NETD_DNS_NXDOMAIN;
+  }
+  rotate (self->addresses);
+  gsize room = stream != NULL ? sizeof out : question.room;
+  gsize n = swarm_netd_dns_answer (query, &question, code, (void *) self->addresses->data, self->addresses->len, room, out);
+  send_answer (self, client, stream, out, n);
+}
+
+/* ---- datagrams ---- */
+
+static gboolean
+on_datagram (gint fd, GIOCondition condition, gpointer data)
+{
+  guint8 query[QUESTION_MAX];
+  struct sockaddr_in client;
+  for (guint i = 0; i < BATCH; i++) {
+    socklen_t size = sizeof client;
+    ssize_t n = recvfrom (fd, query, sizeof query, MSG_DONTWAIT, (struct sockaddr *) &client, &size);
+    if (n < 0)
+      break;
+    take_question (data, query, n, &client, NULL);
+  }
+  return G_SOURCE_CONTINUE;
+}
+
+/* ---- streams ---- */
+
+static gboolean
+on_stream (gint fd, GIOCondition condition, gpointer data)
+{
+  Stream *stream = data;
+  guint8 room[2048];
+  ssize_t n = recv (fd, room, sizeof room, MSG_DONTWAIT);
+  if (n < 0 && errno == EAGAIN)
+    return G_SOURCE_CONTINUE;
+  if (n > 0)
+    g_byte_array_append (stream->in, room, n);
+  while (n > 0 && stream->in->len >= 2) {
+    gsize length = stream->in->data[0] << 8 | stream->in->data[1];
+    if (length > QUESTION_MAX)
+      n = 0;
+    if (stream->in->len < 2 + length)
+      break;
+    take_question (stream->responder, stream->in->data + 2, length, NULL, stream);
+    g_byte_array_remove_range (stream->in, 0, 2 + length);
+  }
+  if (n > 0)
+    return G_SOURCE_CONTINUE;
+  stream->source = 0;
+  g_ptr_array_remove_fast (stream->responder->streams, stream);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+on_stream_timeout (gpointer data)
+{
+  Stream *stream = data;
+  stream->timeout = 0;
+  g_ptr_array_remove_fast (stream->responder->streams, stream);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+on_connect (gint listen_fd, GIOCondition condition, gpointer data)
+{
+  SwarmNetdResponder *self = data;
+  int fd = accept4 (listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd < 0)
+    return G_SOURCE_CONTINUE;
+  if (self->streams->len >= STREAMS_MAX) {
+    close (fd);
+    return G_SOURCE_CONTINUE;
+  }
+  Stream *stream = g_new0 (Stream, 1);
+  *stream = (Stream){ .responder = self, .fd = fd, .in = g_byte_array_new () };
+  stream->source = g_unix_fd_add (fd, G_IO_IN, on_stream, stream);
+  stream->timeout = g_timeout_add_seconds (STREAM_SECONDS, on_stream_timeout, stream);
+  g_ptr_array_add (self->streams, stream);
+  return G_SOURCE_CONTINUE;
+}
+
+/* ---- making it ---- */
+
+static int
+bound (int type, guint16 port)
+{
+  struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons (port), .sin_addr = { htonl (0x7f00000b) } };
+  int fd = socket (AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0 || (bind (fd, (struct sockaddr *) &address, sizeof address) == 0 && (type == SOCK_DGRAM || listen (fd, 16) == 0)))
+    return fd;
+  int code = errno;
+  close (fd);
+  errno = code;
+  return -1;
+}
+
+/* Both on one port, which the kernel chooses; in the present namespace. */
+static gboolean
+bind_both (SwarmNetdResponder *self)
+{
+  for (guint tries = 0; tries < 16; tries++) {
+    struct sockaddr_in address;
+    socklen_t size = sizeof address;
+    if ((self->udp = bound (SOCK_DGRAM, 0)) < 0 || getsockname (self->udp, (struct sockaddr *) &address, &size) < 0)
+      return FALSE;
+    self->port = ntohs (address.sin_port);
+    if ((self->tcp = bound (SOCK_STREAM, self->port)) >= 0)
+      return TRUE;
+    close (self->udp);
+    self->udp = -1;
+  }
+  return FALSE;
+}
+
+SwarmNetdResponder *
+swarm_netd_responder_new (int netns, const SwarmNetdResponderOps *ops, gpointer data, GError **error)
+{
+  SwarmNetdResponder *self = g_new0 (SwarmNetdResponder, 1);
+  *self = (SwarmNetdResponder){ .ops = ops, .data = data, .udp = -1, .tcp = -1 };
+  self->streams = g_ptr_array_new_with_free_func (stream_free);
+  self->asked = g_ptr_array_new_with_free_func (asked_free);
+  self->addresses = g_array_new (FALSE, FALSE, sizeof (SwarmNetdAddress));
+  gboolean ok = swarm_netd_netns_enter (netns, error);
+  if (ok) {
+    ok = bind_both (self);
+    int code = errno;
+    swarm_netd_netns_leave ();
+    if (!ok)
+      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (code), "the name responder: %s", g_strerror (code));
+  }
+  if (!ok) {
+    swarm_netd_responder_free (self);
+    return NULL;
+  }
+  self->udp_source = g_unix_fd_add (self->udp, G_IO_IN, on_datagram, self);
+  self->tcp_source = g_unix_fd_add (self->tcp, G_IO_IN, on_connect, self);
+  return self;
+}
+
+void
+swarm_netd_responder_free (SwarmNetdResponder *self)
+{
+  g_clear_handle_id (&self->udp_source, g_source_remove);
+  g_clear_handle_id (&self->tcp_source, g_source_remove);
+  g_ptr_array_unref (self->streams);
+  g_ptr_array_unref (self->asked);
+  g_array_unref (self->addresses);
+  if (self->udp >= 0)
+    close (self->udp);
+  if (self->tcp >= 0)
+    close (self->tcp);
+  g_free (self);
+}
+
+guint16
+swarm_netd_responder_port (SwarmNetdResponder *self)
+{
+  return self->port;
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Answers a task namespace's questions for names, by UDP and TCP. It stands on a high port of 127.0.0.11 in that namespace, to which a rule leads
+ * port 53 (vip.c): a task may bind port 53 itself. */
+#pragma once
+#include "netd/address.h"
+#include <glib.h>
+
+typedef struct _SwarmNetdResponder SwarmNetdResponder;
+
+/* How it finds what it answers. */
+typedef struct {
+  /* The addresses of @name (appended to @addresses); FALSE: no such name here. */
+  gboolean (*find) (gpointer data, const char *name, GArray *addresses);
+  /* The servers to ask for other names, in their order (appended to @servers); none: such names do not exist. */
+  void (*servers) (gpointer data, GArray *servers);
+} SwarmNetdResponderOps;
+
+/* In the namespace of @netns. */
+SwarmNetdResponder *swarm_netd_responder_new (int netns, const SwarmNetdResponderOps *ops, gpointer data, GError **error);
+void swarm_netd_responder_free (SwarmNetdResponder *self);
+guint16 swarm_netd_responder_port (SwarmNetdResponder *self);

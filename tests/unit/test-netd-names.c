@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Names in task namespaces: answered by netd, by UDP and TCP; others are asked of the servers outside. */
+#include "netd-bed.h"
+#include "netd/dns.h"
+#include "netd/names.h"
+#include "netd/netns.h"
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A query for @name; its length. */
+static gsize
+query (guint8 *out, const char *name, guint16 type, gboolean edns)
+{
+  static const guint8 header[12] = { 0x12, 0x34, 0x01, 0, 0, 1 };
+  static const guint8 opt[11] = { 0, 0, 41, 0x10, 0 };
+  guint8 *at = out + 12;
+  memcpy (out, header, 12);
+  g_auto (GStrv) labels = g_strsplit (name, ".", -1);
+  for (guint i = 0; labels[i] != NULL; i++) {
+    *at++ = strlen (labels[i]);
+    memcpy (at, labels[i], strlen (labels[i]));
+    at += strlen (labels[i]);
+  }
+  *at++ = 0;
+  *at++ = type >> 8, *at++ = type & 255, *at++ = 0, *at++ = 1;
+  if (edns) {
+    memcpy (at, opt, sizeof opt);
+    at += sizeof opt;
+    out[11] = 1;
+  }
+  return at - out;
+}
+
+static int
+by_text (const void *a, const void *b)
+{
+  return strcmp (*(char *const *) a, *(char *const *) b);
+}
+
+/* "0 10.0.0.1 10.0.0.2": the code and the addresses of an answer, "TC" when it was cut. */
+static char *
+describe (const guint8 *answer, gsize length)
+{
+  SwarmNetdQuestion q;
+  g_autofree guint8 *as_query = g_memdup2 (answer, length);
+  g_autoptr (GPtrArray) texts = g_ptr_array_new_with_free_func (g_free);
+  as_query[2] &= 0x7f;
+  g_assert_true (swarm_netd_dns_parse (as_query, length, &q));
+  for (gsize at = q.end; at + 12 <= length;) {
+    gsize n = answer[at + 10] << 8 | answer[at + 11];
+    char text[64];
+    g_ptr_array_add (texts, g_strdup (inet_ntop (n == 4 ? AF_INET : AF_INET6, answer + at + 12, text, sizeof text)));
+    at += 12 + n;
+  }
+  g_assert_cmpuint (texts->len, ==, answer[6] << 8 | answer[7]);
+  qsort (texts->pdata, texts->len, sizeof (gpointer), by_text);
+  GString *out = g_string_new (NULL);
+  g_string_append_printf (out, "%u%s", answer[3] & 15, answer[2] & 2 ? " TC" : "");
+  for (guint i = 0; i < texts->len; i++)
+    g_string_append_printf (out, " %s", (char *) texts->pdata[i]);
+  return g_string_free (out, FALSE);
+}
+
+static void
+test_format (void)
+{
+  guint8 message[512], out[65536];
+  SwarmNetdQuestion q;
+  SwarmNetdAddress addresses[60];
+  gsize n = query (message, "Tasks.My-Web", SWARM_NETD_DNS_A, FALSE);
+  g_assert_true (swarm_netd_dns_parse (message, n, &q));
+  g_assert_cmpstr (q.name, ==, "tasks.my-web");
+  g_assert_cmpuint (q.room, ==, 512);
+  for (gsize cut = 0; cut < n; cut++)
+    g_assert_false (swarm_netd_dns_parse (message, cut, &q));
+  g_assert_true (swarm_netd_dns_parse (message, n, &q));
+  for (guint i = 0; i < 60; i++) {
+    g_autofree char *text = g_strdup_printf ("10.0.0.%u", i + 1);
+    addresses[i] = addr (i % 2 ? "fd00::1" : text);
+  }
+  gsize length = swarm_netd_dns_answer (message, &q, 0, addresses, 60, 512, out);
+  g_assert_cmpuint (length, <=, 512);
+  g_autofree char *cut_off = describe (out, length);
+  g_assert_true (g_str_has_prefix (cut_off, "0 TC 10.0.0."));
+  length = swarm_netd_dns_answer (message, &q, 0, addresses, 60, 65535, out);
+  g_assert_cmpuint (out[7], ==, 30);
+  g_assert_true (swarm_netd_dns_matches (message, n, out, length));
+  out[0] ^= 1;
+  g_assert_false (swarm_netd_dns_matches (message, n, out, length));
+  n = query (message, "x", SWARM_NETD_DNS_AAAA, TRUE);
+  g_assert_true (swarm_netd_dns_parse (message, n, &q));
+  g_assert_cmpuint (q.room, ==, SWARM_NETD_DNS_UDP_MAX);
+  message[13] = '.'; /* a dot inside a label would be another name */
+  g_assert_false (swarm_netd_dns_parse (message, n, &q));
+  message[2] |= 0x80; /* an answer is no question: two responders would talk for ever */
+  g_assert_false (swarm_netd_dns_parse (message, n, &q));
+}
+
+static void
+test_index (void)
+{
+  SwarmNetdNames *names = swarm_netd_names_new ();
+  g_autofree SwarmNetdName *name = g_malloc0 (sizeof *name + 8);
+  guint n;
+  *name = (SwarmNetdName){ .vni = 5, .address = addr ("10.0.0.1") };
+  strcpy (name->name, "web");
+  swarm_netd_names_add (names, name);
+  swarm_netd_names_add (names, name);
+  g_assert_nonnull (swarm_netd_names_find (names, 5, "web", &n));
+  g_assert_cmpuint (n, ==, 1);
+  g_assert_null (swarm_netd_names_find (names, 6, "web", &n));
+  name->address = addr ("10.0.0.2");
+  swarm_netd_names_add (names, name);
+  swarm_netd_names_find (names, 5, "web", &n);
+  g_assert_cmpuint (n, ==, 2);
+  swarm_netd_names_remove (names, name);
+  swarm_netd_names_remove (names, name);
+  name->address = addr ("10.0.0.1");
+  swarm_netd_names_remove (names, name);
+  g_assert_null (swarm_netd_names_find (names, 5, "web", &n));
+  swarm_netd_names_free (names);
+}
+
+/* ---- in namespaces ---- */
+
+/* A socket in @netns for 127.0.0.11 (connected) or everything (bound) at port 53. */
+static int
+dns_socket (int netns, int type, gboolean server)
+{
+  struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons (53), .sin_addr = { server ? 0 : htonl (0x7f00000b) } };
+  struct timeval limit = { .tv_sec = 10 };
+  g_assert_true (swarm_netd_netns_enter (netns, NULL));
+  int fd = socket (AF_INET, type | SOCK_CLOEXEC, 0);
+  swarm_netd_netns_leave ();
+  setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  int r = server ? bind (fd, (struct sockaddr *) &address, sizeof address) : connect (fd, (struct sockaddr *) &address, sizeof address);
+  g_assert_cmpint (r, ==, 0);
+  if (server && type == SOCK_STREAM)
+    listen (fd, 8);
+  return fd;
+}
+
+static char *
+resolve (int netns, const char *name, guint16 type, gboolean tcp)
+{
+  guint8 message[514], answer[65537];
+  gsize n = query (message + 2, name, type, FALSE);
+  int fd = dns_socket (netns, tcp ? SOCK_STREAM : SOCK_DGRAM, FALSE);
+  message[0] = n >> 8, message[1] = n;
+  g_assert_cmpint (tcp ? send (fd, message, n + 2, 0) : send (fd, message + 2, n, 0), >, 0);
+  ssize_t length = 0, more;
+  do {
+    more = recv (fd, answer + length, sizeof answer - length, 0);
+    length += MAX (more, 0);
+  } while (tcp && more > 0 && (length < 2 || length < 2 + (answer[0] << 8 | answer[1])));
+  close (fd);
+  if (more <= 0)
+    return g_strdup ("nothing");
+  return describe (answer + (tcp ? 2 : 0), length - (tcp ? 2 : 0));
+}
+
+static void
+assert_resolves (int netns, const char *name, guint16 type, const char *expected)
+{
+  for (gboolean tcp = FALSE; tcp <= TRUE; tcp++) {
+    g_autofree char *answer = resolve (netns, name, type, tcp);
+    if (strcmp (answer, expected) != 0)
+      g_error ("%s type %u by %s: \"%s\", not \"%s\"", name, type, tcp ? "tcp" : "udp", answer, expected);
+  }
+}
+
+/* The world's DNS on the wire: everything is at 192.0.2.1. */
+static GPid
+serve_world (int netns)
+{
+  int udp = dns_socket (netns, SOCK_DGRAM, TRUE), tcp = dns_socket (netns, SOCK_STREAM, TRUE);
+  GPid pid = fork ();
+  SwarmNetdAddress address = addr ("192.0.2.1");
+  while (pid == 0) {
+    struct pollfd p[2] = { { udp, POLLIN, 0 }, { tcp, POLLIN, 0 } };
+    struct sockaddr_in client;
+    socklen_t size = sizeof client;
+    guint8 message[1024], out[1024];
+    SwarmNetdQuestion q;
+    prctl (PR_SET_PDEATHSIG, SIGKILL);
+    poll (p, 2, -1);
+    gboolean by_tcp = p[0].revents == 0;
+    int fd = by_tcp ? accept (tcp, NULL, NULL) : udp;
+    ssize_t n = recvfrom (fd, message, sizeof message, 0, (struct sockaddr *) &client, &size);
+    guint skip = by_tcp ? 2 : 0;
+    if (n > skip && swarm_netd_dns_parse (message + skip, n - skip, &q)) {
+      gsize length = swarm_netd_dns_answer (message + skip, &q, 0, &address, 1, 512, out + skip);
+      out[0] = by_tcp ? length >> 8 : out[0], out[1] = by_tcp ? length : out[1];
+      sendto (fd, out, length + skip, MSG_NOSIGNAL, by_tcp ? NULL : (struct sockaddr *) &client, by_tcp ? 0 : size);
+    }
+    if (by_tcp)
+      close (fd);
+  }
+  close (udp);
+  close (tcp);
+  return pid;
+}
+
+static void
+put_two_tasks (GByteArray *out)
+{
+  bed_begin (out, 1);
+  put_network (out, 4098, 0);
+  put_sandbox (out, "open");
+  put_interface (out, "open", 4097, 0, "10.88.16.11", NULL);
+  put_interface (out, "open", 0, 1, "10.88.101.11", NULL);
+  put_sandbox (out, "closed");
+  put_interface (out, "closed", 4098, 0, "10.88.17.11", NULL);
+  SwarmNetdResolver resolver = { .sandbox = ident ("open"), .address = addr ("10.88.0.100") };
+  row (out, SWARM_NETD_TYPE_RESOLVER, FALSE, &resolver, sizeof resolver);
+  edit_name (out, FALSE, 4097, "my-web", "10.88.16.2");
+  edit_name (out, FALSE, 4097, "my-web", "fd88:16::2");
+  edit_name (out, FALSE, 4097, "tasks.my-web", "10.88.16.21");
+  edit_name (out, FALSE, 4097, "tasks.my-web", "10.88.16.22");
+  edit_name (out, FALSE, 4098, "db", "10.88.17.2");
+}
+
+static void
+test_in_tasks (void)
+{
+  Bed *bed = bed_new ();
+  if (bed == NULL)
+    return;
+  g_autoptr (GByteArray) out = g_byte_array_new ();
+  put_two_tasks (out);
+  g_autofree char *errors = bed_send (bed, 1, out, SWARM_NETD_FULL);
+  g_assert_cmpstr (errors, ==, "");
+  GPid world = serve_world (bed->fabric);
+  g_array_append_val (bed->children, world);
+  int open = bed_task (bed, 1, "open"), closed = bed_task (bed, 1, "closed");
+
+  assert_resolves (open, "my-web", SWARM_NETD_DNS_A, "0 10.88.16.2");
+  assert_resolves (open, "My-WEB", SWARM_NETD_DNS_AAAA, "0 fd88:16::2");
+  assert_resolves (open, "tasks.my-web", SWARM_NETD_DNS_A, "0 10.88.16.21 10.88.16.22");
+  assert_resolves (open, "tasks.my-web", SWARM_NETD_DNS_AAAA, "0");
+  assert_resolves (open, "db", SWARM_NETD_DNS_A, "0 192.0.2.1"); /* another network's name is the world's matter */
+  assert_resolves (open, "example.org", SWARM_NETD_DNS_A, "0 192.0.2.1");
+  assert_resolves (closed, "db", SWARM_NETD_DNS_A, "0 10.88.17.2");
+  assert_resolves (closed, "my-web", SWARM_NETD_DNS_A, "3");
+  assert_resolves (closed, "example.org", SWARM_NETD_DNS_A, "3"); /* no way out, not by names either */
+
+  int own = dns_socket (open, SOCK_DGRAM, TRUE); /* a task that binds port 53 */
+  assert_resolves (open, "my-web", SWARM_NETD_DNS_A, "0 10.88.16.2");
+  close (own);
+  edit_name (out, TRUE, 4097, "tasks.my-web", "10.88.16.22");
+  g_free (bed_send (bed, 1, out, 0));
+  assert_resolves (open, "tasks.my-web", SWARM_NETD_DNS_A, "0 10.88.16.21");
+  bed_kill (bed, 1);
+  bed_start (bed, 1);
+  assert_resolves (open, "tasks.my-web", SWARM_NETD_DNS_A, "0 10.88.16.21"); /* without the agent */
+  bed_free (bed);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/netd/names/format", test_format);
+  g_test_add_func ("/netd/names/index", test_index);
+  g_test_add_func ("/netd/names/in-tasks", test_in_tasks);
+  return g_test_run ();
+}
