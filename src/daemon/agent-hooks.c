@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define FORWARD_TIMEOUT_US (20 * G_USEC_PER_SEC)
+#define FORWARD_CATCH_UP_US (5 * G_USEC_PER_SEC)
 #define RESOLVE_TIMEOUT_US (10 * G_USEC_PER_SEC)
 /* Who was given an old answer asks how old it is; a leader may have been found meanwhile. */
 #define OLD_ANSWER_US (G_USEC_PER_SEC / 2)
@@ -20,13 +21,38 @@
 /* ---- who answers ---- */
 
 /* Calls of nodes (join, become a manager, give that up) are passed on with the node's name. */
+typedef struct {
+  SwarmAgent *agent;
+  SwarmInvocation *invocation;
+  SwarmId leader;
+  GVariant *reply;
+} Forward;
+
+static void
+forward_caught_up (guint64 index, const GError *error, gpointer data)
+{
+  g_autofree Forward *forward = data; /* it is done in any case; being late here is no error */
+  swarm_invocation_return (forward->invocation, forward->reply);
+  g_clear_pointer (&forward->reply, g_variant_unref);
+}
+
+/* Whoever was given a certificate comes back with it at once, and often to this manager: it answers when it knows that node, too. */
 static void
 forwarded (GVariant *reply, const GError *error, gpointer data)
 {
-  if (error != NULL)
-    swarm_invocation_fail (data, error);
+  Forward *forward = data;
+  SwarmAgent *self = forward->agent;
+  if (error != NULL) {
+    swarm_invocation_fail (forward->invocation, error);
+    g_free (forward);
+    return;
+  }
+  forward->reply = g_variant_ref (reply);
+  if (self->stack == NULL)
+    forward_caught_up (0, NULL, forward);
   else
-    swarm_invocation_return (data, reply);
+    swarm_consensus_wait (swarm_stack_consensus (self->stack), swarm_peers_index (self->peers, &forward->leader), FORWARD_CATCH_UP_US,
+                          forward_caught_up, forward);
 }
 
 static void
@@ -53,7 +79,11 @@ forward_to (SwarmAgent *self, const SwarmId *leader, SwarmInvocation *invocation
     swarm_invocation_fail (invocation, error);
     return;
   }
-  swarm_peers_call (self->peers, leader, swarm_invocation_interface (invocation), member, args, FORWARD_TIMEOUT_US, forwarded, invocation);
+  Forward *forward = g_new0 (Forward, 1);
+  forward->agent = self;
+  forward->invocation = invocation;
+  forward->leader = *leader;
+  swarm_peers_call (self->peers, leader, swarm_invocation_interface (invocation), member, args, FORWARD_TIMEOUT_US, forwarded, forward);
 }
 
 gboolean

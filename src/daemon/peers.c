@@ -211,6 +211,13 @@ swarm_peers_set (SwarmPeers *self, GArray *addresses)
   }
 }
 
+guint64
+swarm_peers_index (SwarmPeers *self, const SwarmId *node)
+{
+  const Peer *peer = g_hash_table_lookup (self->peers, node);
+  return peer != NULL && peer->control != NULL ? peer->control->peer_index : 0;
+}
+
 /* The peer with room for one more call, its control link dialled; NULL: @func was told why not. */
 static Peer *
 peer_for_call (SwarmPeers *self, const SwarmId *node, SwarmReplyFunc func, gpointer data)

@@ -29,6 +29,8 @@ void swarm_peers_send (SwarmPeers *self, const SwarmId *node, GBytes *message);
  * nothing was sent; UNAVAILABLE: the link broke before the answer came. */
 void swarm_peers_call (SwarmPeers *self, const SwarmId *node, const char *iface, const char *member, GVariant *args, gint64 timeout_us,
                        SwarmReplyFunc func, gpointer data);
+/* The highest log index that it has told over its CONTROL link: after an answer, what was committed for it. 0: none. */
+guint64 swarm_peers_index (SwarmPeers *self, const SwarmId *node);
 /* @func with NULL and NULL once the CONTROL link is up (maybe from within), or with NO_QUORUM as above. */
 void swarm_peers_reach (SwarmPeers *self, const SwarmId *node, SwarmReplyFunc func, gpointer data);
 /* Opens a stream over the CONTROL link when that is up; NULL when not. */
