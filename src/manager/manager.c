@@ -59,6 +59,8 @@ manager_begin (SwarmManager *self)
     .members = &self->config.members,
     .self = config->self,
   };
+  if (config->budget != NULL)
+    swarm_runner_set_budget (self->leader.runner, config->budget);
   /* The order of their turns: what nodes told, then what follows from it. */
   swarm_dispatcher_lead (self->dispatcher, &self->leader);
   self->orphans = swarm_orphans_new (&self->leader);

@@ -22,6 +22,7 @@ typedef struct {
   SwarmMembers members;
   SwarmExternalSigner signer;
   SwarmSchedulerSet *schedulers; /* the strategies; NULL: nothing is placed */
+  SwarmClock *budget; /* what passes measure their time by; NULL: @clock */
 } SwarmManagerConfig;
 
 /* @config is copied; what it points to must outlive the manager. */

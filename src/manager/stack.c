@@ -226,6 +226,7 @@ swarm_stack_new (const SwarmStackConfig *config, const SwarmStackEvents *events,
     .self = config->node,
     .members = { members_list, members_promote, members_remove, members_transfer, self },
     .schedulers = config->schedulers,
+    .budget = config->budget,
     .signer = config->signer,
   };
   self->manager = swarm_manager_new (&manager_config);

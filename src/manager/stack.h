@@ -20,6 +20,7 @@ typedef struct {
   SwarmId cluster;
   SwarmExternalSigner signer;
   SwarmSchedulerSet *schedulers;
+  SwarmClock *budget; /* see SwarmManagerConfig */
   /* Simulations of the brain alone: entries go here instead of into a replicated log, and whoever takes them applies them to the store. This
    * manager, at @address, is then the only one; there is no consensus, and it is told to lead by swarm_manager_lead(). NULL: a log. */
   SwarmProposeFunc propose;

@@ -315,6 +315,9 @@ static const SwarmField sim_scenario_fields[] = {
                .doc = "What must be seen: see EXPECTATIONS."),
   SWARM_FIELD (13, "Fails", SimScenario, fails, STRING,
                .doc = "Known not to hold yet, and why: the run passes when an expectation fails and fails when all hold."),
+  SWARM_FIELD (14, "LookTime", SimScenario, look_time, DOUBLE, .validate = rule_time,
+               .doc = "What a look at the clock costs a manager's pass, at most: each has 8 ms, then it goes on in another turn. 0: nothing, so that passes are "
+                      "never cut, as virtual time stands still in a turn."),
   { 0 },
 };
 TYPE (sim_scenario, SimScenario);

@@ -147,6 +147,7 @@ typedef struct {
   GPtrArray *events;     /* SimAction */
   GPtrArray *expect;     /* SimExpectation */
   char *fails;
+  double look_time;
 } SimScenario;
 SWARM_MESSAGE_DECLARE (SimScenario, sim_scenario)
 

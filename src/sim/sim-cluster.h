@@ -29,6 +29,7 @@ typedef struct {
   gboolean simple_log; /* one manager over an in-memory log; else the real one */
   GArray *machines;    /* SimMachineConfig, in place of the numbers above; the first is a manager. NULL: none */
   const SwarmClusterSpec *spec; /* NULL: the defaults */
+  gint64 look_us; /* what a look at the clock costs a pass of the brain, at most; 0: nothing */
 } SimClusterConfig;
 
 /* All machines but the absent are up and their nodes ready. Managers take tasks, too. */

@@ -258,6 +258,8 @@ parse_option (Fuzz *self, int argc, char **argv, int *i)
   const char *word = argv[*i];
   if (g_str_equal (word, "--verbose"))
     return self->verbose = TRUE;
+  if (g_str_equal (word, "--hurry"))
+    return self->story.hurry = TRUE;
   if (g_str_equal (word, "--print"))
     return self->print = TRUE;
   if (*i + 1 >= argc)

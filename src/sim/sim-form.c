@@ -213,6 +213,7 @@ make_world (SimCluster *self, const SimClusterConfig *config)
   world->sim = sim_clock_new (G_GINT64_CONSTANT (1700000000) * G_USEC_PER_SEC);
   world->clock = sim_clock_iface (world->sim);
   sim_random_init (&world->random, config->seed);
+  sim_hurry_init (&world->hurry, world->clock, config->seed, config->look_us);
   sim_crypto_init (&world->crypto, &world->random);
   world->net = sim_net_new (world->sim, &world->random, 100, 1500);
   world->cluster = swarm_random_id (&world->random.iface);

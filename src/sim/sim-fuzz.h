@@ -19,6 +19,7 @@ typedef struct {
   guint nodes;   /* 20 at least for a counted seed */
   guint seconds; /* 300 at least for a counted seed */
   SimFaults faults;
+  gboolean hurry; /* passes are cut, and some services are so big that it shows */
 } SimStoryOptions;
 
 /* A story: the same for the same options. It ends with everything healed and the expectation that the cluster comes to rest. */

@@ -8,6 +8,7 @@
 #include "plugin/scheduler-set.h"
 #include "sim/sim-crypto.h"
 #include "sim/sim-disk.h"
+#include "sim/sim-hurry.h"
 #include "sim/sim-log.h"
 #include "sim/sim-net.h"
 #include "worker/worker.h"
@@ -18,6 +19,7 @@ typedef struct _SimMachine SimMachine;
 typedef struct {
   SimClock *sim;
   SwarmClock *clock;
+  SimHurry hurry; /* what looks at the clock cost the brains' passes */
   SimRandom random;
   SimCrypto crypto;
   SimNet *net;

@@ -162,6 +162,7 @@ static const char head[]
       ".BR run .\n"
       "A seed counts when there were at every moment 3 managers and 20 nodes, and on the whole 10 services, 300 seconds and 50 faults: the summary\n"
       "says how many did and what the least was; with \\-\\-count no more seeds are run than are needed for so many.\n"
+      "With \\-\\-hurry the passes of the managers run out of time and are gone on with in later turns, and some services are big.\n"
       "\\-\\-print writes the stories instead of running them. \\-\\-break disk makes the managers' disks lie, \\-\\-break twin gives two nodes one\n"
       "identity, \\-\\-break removal takes what users remove for lost: then seeds must fail, or fuzz sees nothing.\n"
       ".SS bench\n"

@@ -177,6 +177,7 @@ sim_machine_start_brain (SimMachine *self)
     .node = self->id,
     .cluster = world->cluster,
     .schedulers = self->schedulers,
+    .budget = world->hurry.most_us > 0 ? &world->hurry.iface : NULL,
     .propose = world->log != NULL ? propose_to_world : NULL,
     .propose_data = world->log,
     .address = self->address,

@@ -190,7 +190,8 @@ sim_run_new (const SimScenario *scenario, const SimRunOptions *options, GError *
   self->calls = g_hash_table_new_full (NULL, NULL, sim_call_free, NULL);
   self->faults = g_ptr_array_new_with_free_func (g_free);
   self->slot_nodes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  SimClusterConfig config = { .seed = options->seed, .simple_log = scenario->simple_log, .machines = machines.configs, .spec = scenario->cluster };
+  SimClusterConfig config = { .seed = options->seed, .simple_log = scenario->simple_log, .machines = machines.configs, .spec = scenario->cluster,
+                              .look_us = (gint64) (scenario->look_time * G_USEC_PER_SEC) };
   self->cluster = sim_cluster_new (&config);
   self->cluster->lenient = TRUE;
   label_nodes (self, scenario);

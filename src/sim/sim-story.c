@@ -9,11 +9,13 @@
 #define GLOBAL_JOB_PERCENT 8
 #define FAULTS 66  /* at least so many are planned */
 #define REST 900.0 /* how long everything may take to come to rest */
+#define REST_OF_BIG 3000.0
+#define MANY 150 /* replicas of a big service: more than a pass looks at between two looks at the clock */
 
 typedef struct {
   char name[8];
   SwarmServiceKind kind;
-  gboolean host_port, labels;
+  gboolean host_port, labels, big;
   double created, removed; /* 0: never */
 } Service;
 
@@ -203,12 +205,18 @@ fill_task (Story *self, Service *service, SwarmTaskSpec *task)
     g_ptr_array_add (task->placement->constraints, g_strdup ("node.labels.zone!=c"));
   }
   /* Where a global one has no room, it is not as declared: none is full by right. */
-  if (service->kind != SWARM_SERVICE_GLOBAL && service->kind != SWARM_SERVICE_GLOBAL_JOB && chance (self, 30)) {
+  if (service->kind != SWARM_SERVICE_GLOBAL && service->kind != SWARM_SERVICE_GLOBAL_JOB && !service->big && chance (self, 30)) {
     task->resources = swarm_resource_requirements_new ();
     task->resources->reservations = swarm_resources_new ();
     task->resources->reservations->nano_cpus = roll (self, 1, 20) * SECOND_NS / 20;
     task->resources->reservations->memory_bytes = roll (self, 1, 16) << 26;
   }
+}
+
+static guint64
+roll_replicas (Story *self, const Service *service)
+{
+  return (guint64) roll (self, 0, service->host_port ? 6 : service->big ? MANY : 12);
 }
 
 static void
@@ -225,7 +233,7 @@ fill_mode (Story *self, const Service *service, SwarmServiceSpec *spec)
     spec->mode->replicated_job->max_concurrent = (guint64) roll (self, 1, 4);
   } else {
     spec->mode->replicated = swarm_replicated_new ();
-    spec->mode->replicated->replicas = (guint64) roll (self, 0, service->host_port ? 6 : 12);
+    spec->mode->replicated->replicas = roll_replicas (self, service);
   }
 }
 
@@ -240,6 +248,7 @@ make_service (Story *self, double at)
                   : chance (self, GLOBAL_JOB_PERCENT) ? SWARM_SERVICE_GLOBAL_JOB
                                                       : SWARM_SERVICE_REPLICATED;
   service->host_port = !is_job (service) && chance (self, 25);
+  service->big = self->options->hurry && service->kind == SWARM_SERVICE_REPLICATED && !service->host_port && chance (self, 30);
   SwarmServiceSpec *spec = swarm_service_spec_new ();
   spec->name = g_strdup (service->name);
   spec->task = swarm_task_spec_new ();
@@ -249,6 +258,10 @@ make_service (Story *self, double at)
     spec->update = make_update (self, FALSE);
   if (!is_job (service) && chance (self, 40))
     spec->rollback = make_update (self, TRUE);
+  if (service->big && spec->update != NULL)
+    spec->update->parallelism = (guint64) roll (self, 0, 60);
+  if (service->big && spec->rollback != NULL)
+    spec->rollback->parallelism = (guint64) roll (self, 10, 60);
   if (service->host_port) {
     SwarmPortConfig *port = swarm_port_config_new ();
     port->publish_mode = SWARM_PUBLISH_HOST;
@@ -331,7 +344,7 @@ add_service_call (Story *self, double at)
   SimAction *action;
   if (what < 30 && service->kind != SWARM_SERVICE_GLOBAL && service->kind != SWARM_SERVICE_GLOBAL_JOB) {
     action = add_call (self, at, SIM_DO_SERVICE_SCALE);
-    action->replicas = (guint64) roll (self, 0, service->host_port ? 6 : 12);
+    action->replicas = roll_replicas (self, service);
   } else if (what < 80) {
     action = add_call (self, at, SIM_DO_SERVICE_UPDATE);
     if ((self->options->faults & SIM_FAULT_TASK) && chance (self, 15))
@@ -549,7 +562,7 @@ add_end (Story *self)
   SimExpectation *rest = sim_expectation_new ();
   rest->why = g_strdup ("everything has healed");
   rest->at = self->calm + 10;
-  rest->within = REST;
+  rest->within = self->options->hurry ? REST_OF_BIG : REST;
   rest->settled = TRUE;
   self->scenario->expect = swarm_messages_new ();
   g_ptr_array_add (self->scenario->expect, rest);
@@ -574,6 +587,8 @@ sim_story_new (const SimStoryOptions *options)
   self.scenario->seed = options->seed;
   self.scenario->rule = g_strdup_printf ("fuzz seed %" G_GUINT64_FORMAT, options->seed);
   self.calm = options->seconds;
+  if (options->hurry)
+    self.scenario->look_time = roll_time (&self, 0.001, chance (&self, 50) ? 0.006 : 0.012);
   add_nodes (&self);
   add_services (&self);
   for (double at = roll_time (&self, 1, 5); at < self.calm - 1; at += roll_time (&self, 0.2, 4.5)) {
