@@ -120,6 +120,7 @@ ctl_cmd_backup (CtlContext *context, GError **error)
   gboolean force = ctl_args_bool (context->args, "force");
   g_autofree char *temporary = g_strconcat (path, ".XXXXXX", NULL);
   g_autoptr (GVariant) reply = NULL;
+  g_autofree char *index_text = NULL, *bytes_text = NULL;
   char *passphrase;
   guint64 index, bytes;
   gint64 stale_since;
@@ -147,7 +148,9 @@ ctl_cmd_backup (CtlContext *context, GError **error)
   if (reply == NULL || !put_in_place (temporary, path, force, error))
     return FALSE;
   g_variant_get (reply, "(ttx)", &index, &bytes, &stale_since);
-  printf (_ ("Backup of the swarm as of index %" G_GUINT64_FORMAT " written to %s (%" G_GUINT64_FORMAT " bytes).\n"), index, path, bytes);
+  index_text = g_strdup_printf ("%" G_GUINT64_FORMAT, index);
+  bytes_text = g_strdup_printf ("%" G_GUINT64_FORMAT, bytes);
+  printf (_ ("Backup of the swarm as of index %s written to %s (%s bytes).\n"), index_text, path, bytes_text);
   if (stale_since > 0) {
     g_autofree char *age = ctl_go_duration (MAX (g_get_real_time () - stale_since, 0) / G_USEC_PER_SEC * 1000000000);
     fflush (stdout);

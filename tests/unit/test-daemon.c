@@ -54,6 +54,49 @@ test_config_bad_lines (void)
   g_rmdir (dir);
 }
 
+static char *
+text_of (const char *path)
+{
+  g_autofree char *full = g_test_build_filename (G_TEST_DIST, "..", "..", path, NULL);
+  char *text = NULL;
+  g_assert_true (g_file_get_contents (full, &text, NULL, NULL));
+  return text;
+}
+
+/* Whatever @pattern finds in @text, filled into @format, stands in @other; so many at least. */
+static void
+all_stand_in (const char *text, const char *pattern, const char *other, const char *format, guint at_least)
+{
+  g_autoptr (GRegex) regex = g_regex_new (pattern, G_REGEX_MULTILINE, 0, NULL);
+  g_autoptr (GMatchInfo) match = NULL;
+  guint n = 0;
+  for (g_regex_match (regex, text, 0, &match); g_match_info_matches (match); g_match_info_next (match, NULL), n++) {
+    g_autofree char *name = g_match_info_fetch (match, 1);
+    g_auto (GStrv) halves = g_strsplit (format, "@", 2);
+    g_autofree char *wanted = g_strconcat (halves[0], name, halves[1], NULL);
+    g_test_message ("%s", wanted);
+    g_assert_nonnull (strstr (other, wanted));
+  }
+  g_assert_cmpuint (n, >=, at_least);
+}
+
+/* The manuals name each key and each option that the parser knows, and no other. */
+static void
+test_manuals (void)
+{
+  g_autofree char *parser = text_of ("src/daemon/config.c"), *plugin = text_of ("plugins/runtime-podman/runtime-podman.c");
+  g_autofree char *conf = text_of ("man/agent.conf.5"), *agent = text_of ("man/swarm-agent.8");
+  g_auto (GStrv) sections = g_strsplit (conf, "SECTIONS OF PLUGINS", 2);
+  g_auto (GStrv) parts = g_strsplit (agent, ".SH OPTIONS", 2);
+  g_auto (GStrv) options = g_strsplit (parts[1], ".SH", 2);
+  all_stand_in (parser, "^  \\{ \"(?:Agent|Plugins)\", \"([A-Za-z]+)\"", sections[0], ".TP\n.B @=\n", 7);
+  all_stand_in (sections[0], "^\\.B ([A-Za-z]+)=$", parser, ", \"@\", G_STRUCT_OFFSET", 7);
+  all_stand_in (plugin, "config \\(host, \"([A-Za-z]+)\"\\)", sections[1], "@=", 4);
+  all_stand_in (sections[1], "\\b([A-Z][a-zA-Z]+)=[\n\", ]", plugin, "config (host, \"@\")", 4);
+  all_stand_in (parser, "^    \\{ \"([a-z-]+)\", 0, 0, G_OPTION", options[0], "--@", 8);
+  all_stand_in (options[0], "--([a-z-]+)", parser, "{ \"@\", 0, 0, G_OPTION", 8);
+}
+
 static void
 test_config_things (void)
 {
@@ -307,6 +350,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/daemon/config/bad-lines", test_config_bad_lines);
   g_test_add_func ("/daemon/config/things", test_config_things);
+  g_test_add_func ("/daemon/config/manuals", test_manuals);
   g_test_add_func ("/daemon/address", test_address);
   g_test_add_func ("/daemon/membership", test_membership);
   g_test_add_func ("/daemon/leftovers/removed", test_leftovers_removed);
