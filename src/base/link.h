@@ -22,6 +22,9 @@ typedef struct {
   SwarmId node;
   SwarmId cluster;
   char serial[41];    /* certificate serial, lower-case hex */
+  gint64 issued;      /* µs since 1970: when the certificate begins to be valid; 0: not known */
+  gint64 expires;     /* and when it ends */
+  gboolean expired;   /* a manager's, on a connection for the consensus: its time is over. For consensus messages only, and not for long */
   char address[64];   /* numeric host:port as seen on the socket */
 } SwarmPeer;
 

@@ -98,6 +98,8 @@ swarm_authority_issue (SwarmAuthority *self, const SwarmAuthorityState *state, c
   /* Whole seconds, as certificates have them. Back-dated, for clocks of a cluster never agree. */
   issued.info.not_before = (now - SWARM_AUTHORITY_BACKDATE_US) / G_USEC_PER_SEC * G_USEC_PER_SEC;
   issued.info.not_after = (now + MAX (validity, SWARM_AUTHORITY_MIN_VALIDITY_US)) / G_USEC_PER_SEC * G_USEC_PER_SEC;
+  issued.info.peer.issued = issued.info.not_before;
+  issued.info.peer.expires = issued.info.not_after;
   if (!self->crypto->request_key (self->crypto, csr_pem, issued.info.key, error))
     return FALSE;
   if (state->elsewhere) {
@@ -160,11 +162,17 @@ refuse_renewal (const SwarmPeer *peer, const char *reason, GError **error)
   return FALSE;
 }
 
+static gboolean
+is_known (const SwarmPeer *peer, const SwarmAuthorityNode *node)
+{
+  return g_strcmp0 (peer->serial, node->newest_serial) == 0 || g_strcmp0 (peer->serial, node->serial_before) == 0;
+}
+
 gboolean
 swarm_authority_may_return (const SwarmPeer *peer, const SwarmAuthorityNode *node, gint64 now_us, GError **error)
 {
-  if (g_strcmp0 (peer->serial, node->newest_serial) != 0 && g_strcmp0 (peer->serial, node->serial_before) != 0)
-    return refuse_renewal (peer, "the certificate was replaced by a newer one", error);
+  if (!is_known (peer, node))
+    return refuse_renewal (peer, SWARM_CERT_REPLACED, error);
   if (now_us >= node->not_after && now_us - node->not_after >= node->expired_renewal_us)
     return refuse_renewal (peer, "it expired longer ago than this cluster allows; leave the cluster on that node (swarmctl leave --force), "
                                  "remove the node here and join again", error);
@@ -181,14 +189,14 @@ swarm_authority_renew (SwarmAuthority *self, const SwarmAuthorityState *state, c
     return refuse_renewal (peer, "only a node with a certificate may renew one", error);
   if (!swarm_id_equal (&peer->cluster, &state->cluster))
     return refuse_renewal (peer, "the certificate belongs to another cluster", error);
-  if (g_strcmp0 (peer->serial, node->newest_serial) != 0 && g_strcmp0 (peer->serial, node->serial_before) != 0)
-    return refuse_renewal (peer, "the certificate was replaced by a newer one", error);
+  if (!is_known (peer, node))
+    return refuse_renewal (peer, SWARM_CERT_REPLACED, error);
   if (peer->role == SWARM_PEER_LAPSED) {
     if (!swarm_authority_may_return (peer, node, swarm_clock_now (self->clock), error)
         || !self->crypto->request_key (self->crypto, csr_pem, key, error))
       return FALSE;
     /* A root is replaced because somebody else may have its key: what its signature says is not enough. */
-    if (g_strcmp0 (key, node->key) != 0)
+    if (g_strcmp0 (key, g_strcmp0 (peer->serial, node->newest_serial) == 0 ? node->key : node->key_before) != 0)
       return refuse_renewal (peer, "the request is not made with the node's own key", error);
   }
   return swarm_authority_issue (self, state, &peer->node, node->role, csr_pem, ret, error);

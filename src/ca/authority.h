@@ -12,6 +12,8 @@
 
 /* The beginning of each refusal of swarm_authority_renew(). */
 #define SWARM_RENEWAL_REFUSED "cannot renew the certificate of node"
+/* Part of each refusal of a certificate because the node has used a newer one since. */
+#define SWARM_CERT_REPLACED "the certificate was replaced by a newer one"
 
 /* What the store knows about the CA. All borrowed. */
 typedef struct {
@@ -29,8 +31,9 @@ typedef struct {
 typedef struct {
   SwarmPeerRole role;        /* that it shall have now */
   const char *newest_serial; /* of the certificate that it was last given */
-  const char *serial_before; /* of the one that it asked for that with (NULL: none): it still holds it when the answer was lost */
+  const char *serial_before; /* of the one that it asked for that with: it still holds it when the answer was lost; NULL: none that counts any more */
   const char *key;           /* SwarmCertInfo.key of the newest; NULL: not known */
+  const char *key_before;    /* of the one before */
   gint64 not_after;          /* of the newest, µs since 1970 */
   gint64 expired_renewal_us; /* so long after its end a certificate may still be renewed with it */
 } SwarmAuthorityNode;

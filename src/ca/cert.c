@@ -146,6 +146,8 @@ cert_info (X509 *cert, SwarmCertInfo *ret, GError **error)
     g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "certificate: malformed serial, validity or key");
     return FALSE;
   }
+  info.peer.issued = info.not_before;
+  info.peer.expires = info.not_after;
   *ret = info;
   return TRUE;
 }

@@ -436,6 +436,13 @@ dispatch (SwarmConsensus *self, Peer *peer, Message *message)
   }
 }
 
+/* What this member has was all that there is, a moment ago: who its members are above all. */
+static gboolean
+knows_members (SwarmConsensus *self)
+{
+  return raft_leads (self) ? swarm_consensus_has_lease (self) : swarm_consensus_is_current (self);
+}
+
 /* Does the sender's raft id belong to the node that it came from? FALSE: drop the message. */
 static gboolean
 check_sender (SwarmConsensus *self, const Message *message, const SwarmId *from)
@@ -450,8 +457,8 @@ check_sender (SwarmConsensus *self, const Message *message, const SwarmId *from)
     return TRUE;
   if (message->type == MESSAGE_VOTE || message->type == MESSAGE_PROBE)
     traffic_send_removed (self, message->from, from);
-  /* A leader or candidate that we do not know yet may know more than we. */
-  return TRUE;
+  /* A leader or candidate that we do not know yet may know more than we; but one that was removed may also claim so. */
+  return !knows_members (self);
 }
 
 void

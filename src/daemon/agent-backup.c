@@ -327,7 +327,7 @@ log_written (const GError *error, gpointer data)
 
 /* Ids, key and certificate of the founder; the root is the cluster's of before. */
 static gboolean
-found_anew (SwarmAgent *self, SwarmRestored *restored, SwarmInitCluster *init, char serial[41], GError **error)
+found_anew (SwarmAgent *self, SwarmRestored *restored, SwarmInitCluster *init, SwarmCertInfo *info, GError **error)
 {
   const SwarmCluster *cluster = swarm_restored_cluster (restored);
   SwarmMembership *membership = self->membership;
@@ -350,9 +350,10 @@ found_anew (SwarmAgent *self, SwarmRestored *restored, SwarmInitCluster *init, c
       || !swarm_authority_issue (&authority, &state, &membership->node, SWARM_PEER_MANAGER, csr, &issued, error))
     return FALSE;
   membership->cert = g_steal_pointer (&issued.cert_pem);
-  g_strlcpy (serial, issued.info.peer.serial, 41);
-  *init = (SwarmInitCluster){ .cluster = membership->cluster, .node = membership->node, .cert_serial = serial,
-                              .cert_not_after = issued.info.not_after, .addr = membership->advertise, .availability = SWARM_AVAILABILITY_ACTIVE };
+  *info = issued.info;
+  *init = (SwarmInitCluster){ .cluster = membership->cluster, .node = membership->node, .cert_serial = info->peer.serial, .cert_key = info->key,
+                              .root_digest = cluster->root_ca->digest,
+                              .cert_not_before = info->not_before, .cert_not_after = info->not_after, .addr = membership->advertise, .availability = SWARM_AVAILABILITY_ACTIVE };
   return TRUE;
 }
 
@@ -361,11 +362,11 @@ restore_state (SwarmTransfer *transfer, GArray **ret_ops, GError **error)
 {
   SwarmAgent *self = transfer->agent;
   SwarmInitCluster init;
-  char serial[41];
+  SwarmCertInfo info;
   guint64 index;
   g_autoptr (SwarmNodeDescription) description = swarm_describe_node (self->hostname, self->config->labels, self->config->things);
   g_autoptr (SwarmRestored) restored = swarm_restored_open (self->clock, self->random, transfer->state, transfer->header.index, error);
-  if (restored == NULL || !found_anew (self, restored, &init, serial, error))
+  if (restored == NULL || !found_anew (self, restored, &init, &info, error))
     return FALSE;
   init.description = description;
   g_autoptr (GBytes) state = swarm_restored_finish (restored, &init, &index, error);

@@ -346,6 +346,7 @@ make_cluster (SwarmAgentJob *job)
   init.root_digest = digest;
   init.cert_serial = info.peer.serial;
   init.cert_key = info.key;
+  init.cert_not_before = info.not_before;
   init.cert_not_after = info.not_after;
   swarm_availability_from_string (job->availability, &init.availability);
   swarm_control_init_cluster (swarm_manager_control (swarm_stack_manager (self->stack)), &init, NULL, cluster_made, job);

@@ -128,6 +128,13 @@ void
 swarm_agent_wire_call (SwarmLink *link, SwarmCall *call, gpointer agent)
 {
   SwarmAgent *self = agent;
+  if (link->peer.expired && !(g_str_equal (call->iface, "org.swarmagent1.Consensus") && g_str_equal (call->member, "Message"))) {
+    g_autoptr (GError) error = g_error_new (SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED,
+                                            "the certificate of node %s has expired: until it is renewed the node only takes part in the consensus",
+                                            swarm_id_string (&link->peer.node).str);
+    swarm_call_fail (call, error);
+    return;
+  }
   /* A demoted node holds a manager's certificate until it has renewed it; it counts as a worker all the same. Only the consensus
    * knows better who its members are, and tells one that was removed when it speaks up. */
   if (self->stack != NULL && link->peer.role == SWARM_PEER_MANAGER && !g_str_equal (call->iface, "org.swarmagent1.Consensus")

@@ -71,17 +71,21 @@ static gboolean
 check_peer (const SwarmPeer *peer, SwarmLinkKind kind, gboolean accepted, gpointer data, GError **error)
 {
   SwarmAgent *self = data;
+  if (self->stack == NULL && peer->expired) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "certificate of node %s has expired", swarm_id_string (&peer->node).str);
+    return FALSE;
+  }
   if (self->stack == NULL)
     return TRUE;
   /* A manager that does not know the cluster yet cannot judge; the certificate has to do until its log arrived. */
   SwarmStore *store = swarm_stack_store (self->stack);
   g_autoptr (GError) refused = NULL;
-  if ((swarm_store_cluster (store) == NULL && peer->role != SWARM_PEER_LAPSED)
+  if ((swarm_store_cluster (store) == NULL && peer->role != SWARM_PEER_LAPSED && !peer->expired)
       || swarm_ca_standing (store, peer, swarm_clock_now (self->clock), &refused))
     return TRUE;
   /* Nor can one whose log ends in the past (it was away, or is promoted anew): the managers of today, who bring it up to date, may have been none then. */
   gboolean brings_log = peer->role == SWARM_PEER_MANAGER && (kind == SWARM_LINK_CONSENSUS || !accepted);
-  if (brings_log && !swarm_consensus_is_current (swarm_stack_consensus (self->stack)))
+  if (brings_log && !peer->expired && !swarm_consensus_is_current (swarm_stack_consensus (self->stack)))
     return TRUE;
   g_propagate_error (error, g_steal_pointer (&refused));
   return FALSE;

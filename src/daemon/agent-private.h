@@ -57,6 +57,9 @@ struct _SwarmAgent {
   SwarmAgentJob *job;
   SwarmPurge *purge; /* see agent-purge.c */
   gboolean changing_role; /* or renewing the certificate */
+  GBytes *next_key;       /* that the certificate is asked for */
+  gboolean keep_key;      /* managers refuse our certificate: the next is only given for the same key */
+  gboolean to_join;       /* it has a manager's certificate; what is missing is its place in the consensus */
   SwarmNode *told_node;   /* this node as the leader told meanwhile: looked at when that is over; NULL: nothing */
   guint role_tries;       /* that failed in a row */
   guint memberships;      /* how many there have been: answers to calls of an earlier one are dropped */
@@ -82,6 +85,7 @@ struct _SwarmAgent {
   guint64 later_epoch;     /* of others, that this manager does not belong to */
   guint epoch_source;
   GArray *to_cut;         /* SwarmId; see agent-standing.c */
+  GArray *to_cut_older;
   guint cut_source;
   guint roots_source;
   GPtrArray *log_sessions; /* see agent-logs.c */

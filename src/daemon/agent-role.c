@@ -47,7 +47,8 @@ void
 swarm_agent_forget_role_change (SwarmAgent *self)
 {
   self->memberships++;
-  self->changing_role = FALSE;
+  self->changing_role = self->keep_key = self->to_join = FALSE;
+  g_clear_pointer (&self->next_key, g_bytes_unref);
   self->role_tries = 0;
   g_clear_pointer (&self->told_node, swarm_node_unref);
   swarm_clock_clear_timer (self->clock, &self->renewal);
@@ -104,6 +105,7 @@ manager_written (const GError *error, gpointer data)
   g_autoptr (GError) local = NULL;
   if (self == NULL)
     return;
+  self->to_join = FALSE;
   if (error == NULL && swarm_agent_start_manager (self, FALSE, &local)) {
     swarm_log (LOG_NOTICE, swarm_log_id_became_manager, NULL, "This node is a manager now");
     ended (self);
@@ -120,6 +122,7 @@ joined_consensus (GVariant *reply, const GError *error, gpointer data)
   if (self == NULL)
     return;
   if (error != NULL) {
+    self->to_join = !g_error_matches (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED); /* it is to be something else now */
     retry (self, "This node cannot become a manager yet", error);
     return;
   }
@@ -191,18 +194,115 @@ tell_renewed (const SwarmCertInfo *info)
   swarm_info ("This node has a new certificate, valid until %s", text);
 }
 
-/* Who knows us does not want us any more, or not like this. */
+/* No manager may renew it, nor any other's: they do not believe each other any more. */
+static gboolean
+all_are_late (SwarmAgent *self, const SwarmCertInfo *info)
+{
+  const SwarmCluster *cluster = self->stack != NULL ? swarm_store_cluster (swarm_stack_store (self->stack)) : NULL;
+  const SwarmCAConfig *config = cluster != NULL ? cluster->spec->ca_config : NULL;
+  if (config == NULL || swarm_clock_now (self->clock) - info->not_after < config->expired_renewal / 1000)
+    return FALSE;
+  SwarmId leader = swarm_consensus_leader (swarm_stack_consensus (self->stack));
+  return swarm_id_is_nil (&leader);
+}
+
+/* Who knows us does not want us any more, or not like this; or nobody is there who could. */
 static void
 tell_refused (SwarmAgent *self, const GError *error)
 {
   SwarmCertInfo info;
-  /* Not what we make of the manager's own certificate: its clock, or ours, or it is late itself. */
-  if (!g_error_matches (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED) || strstr (error->message, SWARM_RENEWAL_REFUSED) == NULL
-      || !swarm_cert_parse (self->membership->cert, &info, NULL) || swarm_clock_now (self->clock) < info.not_after)
+  g_autofree char *text = NULL;
+  if (!g_error_matches (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED) || !swarm_cert_parse (self->membership->cert, &info, NULL))
     return;
-  g_autofree char *text = g_strdup_printf ("Swarm certificates have expired. To replace them, leave the swarm and join again. The manager says: %s",
-                                           error->message);
-  swarm_agent_tell_trouble (self, text);
+  gboolean expired = swarm_clock_now (self->clock) >= info.not_after;
+  if (strstr (error->message, SWARM_CERT_REPLACED) != NULL)
+    text = g_strdup_printf ("This node's certificate was replaced by a newer one, which was used: by this node before its disk was set back, or by "
+                            "somebody else. Leave the swarm and join again. The manager says: %s", error->message);
+  else if (expired && strstr (error->message, SWARM_RENEWAL_REFUSED) != NULL) /* and not what we make of the manager's own certificate */
+    text = g_strdup_printf ("Swarm certificates have expired. To replace them, leave the swarm and join again. The manager says: %s", error->message);
+  else if (expired && all_are_late (self, &info))
+    text = g_strdup ("Swarm certificates have expired, longer ago than this cluster allows: its managers do not believe each other any more. Make the "
+                     "cluster anew on one of them (swarmctl init --force-new-cluster); the other nodes leave it (swarmctl leave --force) and join again.");
+  if (text != NULL)
+    swarm_agent_tell_trouble (self, text);
+}
+
+/* The certificate that is being written, with what this node had before. */
+typedef struct {
+  SwarmAgent *agent;
+  guint membership;
+  SwarmCertInfo info;
+  char *cert;
+  char *root;
+  GBytes *key;
+} Renewal;
+
+static void
+renewal_swap (Renewal *renewal, SwarmMembership *membership)
+{
+  char *cert = membership->cert, *root = membership->root_cert;
+  GBytes *key = membership->key;
+  membership->cert = renewal->cert;
+  membership->root_cert = renewal->root;
+  membership->key = renewal->key;
+  membership->new_key |= key != renewal->key;
+  renewal->cert = cert;
+  renewal->root = root;
+  renewal->key = key;
+}
+
+static void
+renewal_free (Renewal *renewal)
+{
+  g_free (renewal->cert);
+  g_free (renewal->root);
+  g_bytes_unref (renewal->key);
+  g_free (renewal);
+}
+
+static void
+join_consensus (SwarmAgent *self)
+{
+  self->to_join = TRUE;
+  swarm_oneshot_call_any (swarm_rpc_transport (self->rpc), self->membership->managers, "org.swarmagent1.Consensus", "Join",
+                          swarm_agent_join_args (self), "(ta(ays))", CALL_TIMEOUT_US, joined_consensus, role_call_new (self));
+}
+
+/* Only now the managers may hear that the new one is in use: from then on the one before is worth nothing. */
+static void
+renewal_written (const GError *error, gpointer data)
+{
+  Renewal *renewal = data;
+  SwarmAgent *self = renewal->agent;
+  gboolean manager = renewal->info.peer.role == SWARM_PEER_MANAGER;
+  g_autoptr (GError) local = NULL;
+  if (self->gone || renewal->membership != self->memberships || self->membership == NULL) {
+    renewal_free (renewal);
+    return;
+  }
+  if (error != NULL) {
+    renewal_swap (renewal, self->membership);
+    renewal_free (renewal);
+    retry (self, "The new certificate cannot be written", error);
+    return;
+  }
+  self->keep_key = FALSE;
+  self->asked_after_refusal = 0;
+  if (!swarm_agent_use_credentials (self, &local)) {
+    renewal_free (renewal);
+    retry (self, "The new certificate cannot be used", local);
+    return;
+  }
+  tell_renewed (&renewal->info);
+  renewal_free (renewal);
+  if (self->worker != NULL)
+    swarm_worker_describe (self->worker);
+  if (manager && self->stack == NULL)
+    join_consensus (self);
+  else if (!manager && self->membership->manager)
+    step_down (self);
+  else
+    ended (self);
 }
 
 static void
@@ -214,6 +314,7 @@ renewed (GVariant *reply, const GError *error, gpointer data)
   SwarmCertInfo info;
   if (self == NULL)
     return;
+  g_autoptr (GBytes) key = g_steal_pointer (&self->next_key);
   if (error != NULL) {
     tell_refused (self, error);
     retry (self, "No new certificate", error);
@@ -221,34 +322,15 @@ renewed (GVariant *reply, const GError *error, gpointer data)
   }
   g_variant_get (reply, "(&s&s)", &cert, &root);
   /* Under the root that we trust, or under the one that a manager, whom we trust by it, names now. */
-  if (!swarm_cert_verify (cert, root, swarm_clock_now (self->clock), &local)
-      || !swarm_cert_matches_key (cert, self->membership->key, &local) || !swarm_cert_parse (cert, &info, &local)) {
+  if (!swarm_cert_verify (cert, root, swarm_clock_now (self->clock), &local) || !swarm_cert_matches_key (cert, key, &local)
+      || !swarm_cert_parse (cert, &info, &local)) {
     retry (self, "The new certificate is not usable", local);
     return;
   }
-  g_free (self->membership->cert);
-  self->membership->cert = g_strdup (cert);
-  if (g_strcmp0 (root, self->membership->root_cert) != 0) {
-    g_free (self->membership->root_cert);
-    self->membership->root_cert = g_strdup (root);
-  }
-  self->asked_after_refusal = 0;
-  if (!swarm_agent_use_credentials (self, &local)) {
-    retry (self, "The new certificate cannot be used", local);
-    return;
-  }
-  tell_renewed (&info);
-  if (self->worker != NULL)
-    swarm_worker_describe (self->worker);
-  gboolean manager = info.peer.role == SWARM_PEER_MANAGER;
-  if (manager && self->stack == NULL)
-    swarm_oneshot_call_any (swarm_rpc_transport (self->rpc), self->membership->managers, "org.swarmagent1.Consensus", "Join",
-                            swarm_agent_join_args (self),
-                            "(ta(ays))", CALL_TIMEOUT_US, joined_consensus, role_call_new (self));
-  else if (!manager && self->membership->manager)
-    step_down (self);
-  else
-    write_state (self);
+  Renewal *renewal = g_new (Renewal, 1);
+  *renewal = (Renewal){ self, self->memberships, info, g_strdup (cert), g_strdup (root), g_bytes_ref (key) };
+  renewal_swap (renewal, self->membership);
+  swarm_membership_store (self->membership, self->node_disk, self->crypto, self->random, renewal_written, renewal);
 }
 
 static void
@@ -269,6 +351,7 @@ swarm_agent_root_changed (SwarmAgent *self, const char *pem)
   if (!self->crypto->root_digest (self->crypto, pem, digest, &error)
       || !swarm_cert_verify (self->membership->cert, pem, swarm_clock_now (self->clock), &error)) {
     swarm_info ("The cluster has another root certificate, which this node's is not under yet: %s", error->message);
+    self->keep_key = TRUE;
     begin (self);
     return;
   }
@@ -285,19 +368,22 @@ swarm_agent_root_changed (SwarmAgent *self, const char *pem)
     swarm_worker_describe (self->worker);
 }
 
-static gboolean
-change_role (gpointer data)
+/* A new one each time, so that a key that was stolen once is worth nothing after the next renewal. But a certificate that managers do not take
+ * any more is only renewed for the key that it is for. */
+static GBytes *
+choose_key (SwarmAgent *self, GError **error)
 {
-  SwarmAgent *self = data;
-  g_autoptr (GError) error = NULL;
-  self->role_source = 0;
-  g_autofree char *csr = self->membership != NULL ? swarm_cert_create_csr (self->membership->key, &error) : NULL;
-  if (csr == NULL) {
-    ended (self);
-    return G_SOURCE_REMOVE;
-  }
-  /* Our own stack last: a demoted manager must ask those that remain. */
-  g_autoptr (GPtrArray) managers = g_ptr_array_new ();
+  SwarmCertInfo info;
+  gboolean fresh = !self->keep_key && self->role_tries == 0 && swarm_cert_parse (self->membership->cert, &info, NULL)
+                   && swarm_clock_now (self->clock) < info.not_after;
+  return fresh ? swarm_cert_create_key (error) : g_bytes_ref (self->membership->key);
+}
+
+/* Our own stack last, unless it leads: a demoted manager must ask those that remain. */
+static GPtrArray *
+whom_to_ask (SwarmAgent *self)
+{
+  GPtrArray *managers = g_ptr_array_new ();
   gboolean own = FALSE;
   for (guint i = 0; i < self->membership->managers->len; i++) {
     char *address = self->membership->managers->pdata[i];
@@ -306,8 +392,31 @@ change_role (gpointer data)
     else
       g_ptr_array_add (managers, address);
   }
-  if (own && self->stack != NULL)
-    g_ptr_array_add (managers, self->membership->advertise);
+  if (own && self->stack != NULL) {
+    gboolean leads = swarm_consensus_is_leader (swarm_stack_consensus (self->stack));
+    g_ptr_array_insert (managers, leads ? 0 : -1, self->membership->advertise);
+  }
+  return managers;
+}
+
+static gboolean
+change_role (gpointer data)
+{
+  SwarmAgent *self = data;
+  g_autoptr (GError) error = NULL;
+  self->role_source = 0;
+  if (self->membership != NULL && self->stack == NULL && self->to_join) {
+    join_consensus (self);
+    return G_SOURCE_REMOVE;
+  }
+  g_clear_pointer (&self->next_key, g_bytes_unref);
+  self->next_key = self->membership != NULL ? choose_key (self, &error) : NULL;
+  g_autofree char *csr = self->next_key != NULL ? swarm_cert_create_csr (self->next_key, &error) : NULL;
+  if (csr == NULL) {
+    ended (self);
+    return G_SOURCE_REMOVE;
+  }
+  g_autoptr (GPtrArray) managers = whom_to_ask (self);
   /* Itself it asks in place: its own certificate may be what nobody believes any more. */
   swarm_oneshot_call_any (&self->transport, managers, "org.swarmagent1.CA", "Renew", g_variant_new ("(s)", csr), "(ss)", CALL_TIMEOUT_US, renewed,
                           role_call_new (self));
@@ -330,6 +439,7 @@ swarm_agent_renew_refused (SwarmAgent *self)
   if (self->asked_after_refusal != 0 && now - self->asked_after_refusal < REFUSED_RETRY_US)
     return;
   self->asked_after_refusal = now;
+  self->keep_key = TRUE;
   begin (self);
 }
 

@@ -1,18 +1,33 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* A node that was removed or demoted loses its open connections with this manager: what it may still do it must ask for anew, and streams that
- * it opened as a manager end. (Each call is checked besides; see check_peer in agent-parts.c.) And a root that changes is taken over. */
+ * it opened as a manager end. One that uses a new certificate loses those on which it has not shown it: they are not its own. (Each call is checked besides; see check_peer in agent-parts.c.) And a root that changes is taken over. */
 #include "base/error.h"
 #include "base/log.h"
+#include "ca/authority.h"
 #include "daemon/agent-private.h"
+
+/* What a node showed of itself before. */
+static void
+cut_older (SwarmAgent *self)
+{
+  g_autoptr (GArray) nodes = g_steal_pointer (&self->to_cut_older);
+  g_autoptr (GError) reason = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, SWARM_CERT_REPLACED);
+  for (guint i = 0; nodes != NULL && i < nodes->len; i++) {
+    const SwarmNode *node = swarm_store_get (swarm_stack_store (self->stack), SWARM_KIND_NODE, &g_array_index (nodes, SwarmId, i));
+    if (node != NULL && node->cert_serial != NULL)
+      swarm_rpc_close_older (self->rpc, &node->object.id, node->cert_serial, reason);
+  }
+}
 
 static gboolean
 cut_now (gpointer data)
 {
   SwarmAgent *self = data;
+  cut_older (self);
   g_autoptr (GArray) nodes = g_steal_pointer (&self->to_cut);
   g_autoptr (GError) reason = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "the node was removed or demoted");
   self->cut_source = 0;
-  for (guint i = 0; i < nodes->len; i++) {
+  for (guint i = 0; nodes != NULL && i < nodes->len; i++) {
     const SwarmId *node = &g_array_index (nodes, SwarmId, i);
     swarm_debug ("Node %s was removed or demoted: its connections are cut", swarm_id_string (node).str);
     swarm_rpc_close_node (self->rpc, node, reason);
@@ -50,6 +65,24 @@ changes_roots (const SwarmEvent *event)
   return before == NULL || !swarm_message_equal (before->root_ca, cluster->root_ca);
 }
 
+/* It says that it uses the newest certificate that it was given. */
+static gboolean
+uses_newest (const SwarmNode *node)
+{
+  const SwarmNodeTLS *tls = node->description != NULL ? node->description->tls : NULL;
+  return tls != NULL && tls->cert_serial != NULL && g_strcmp0 (tls->cert_serial, node->cert_serial) == 0;
+}
+
+static void
+note (SwarmAgent *self, GArray **list, const SwarmId *node)
+{
+  if (*list == NULL)
+    *list = g_array_new (FALSE, FALSE, sizeof (SwarmId));
+  g_array_append_val (*list, *node);
+  if (self->cut_source == 0)
+    self->cut_source = g_idle_add (cut_now, self);
+}
+
 /* The store is being written to: only noted here. */
 static void
 store_event (const SwarmEvent *event, gpointer data)
@@ -64,13 +97,12 @@ store_event (const SwarmEvent *event, gpointer data)
   if (!swarm_consensus_is_current (swarm_stack_consensus (self->stack)))
     return;
   const SwarmId *node = &SWARM_OBJECT (event->object)->id;
-  if (swarm_id_equal (node, &self->membership->node) || (!removed && !(is_manager (event->previous) && !is_manager (event->object))))
+  if (swarm_id_equal (node, &self->membership->node))
     return;
-  if (self->to_cut == NULL)
-    self->to_cut = g_array_new (FALSE, FALSE, sizeof (SwarmId));
-  g_array_append_val (self->to_cut, *node);
-  if (self->cut_source == 0)
-    self->cut_source = g_idle_add (cut_now, self);
+  if (removed || (is_manager (event->previous) && !is_manager (event->object)))
+    note (self, &self->to_cut, node);
+  else if (!uses_newest (event->previous) && uses_newest (event->object))
+    note (self, &self->to_cut_older, node);
 }
 
 void
@@ -92,4 +124,5 @@ swarm_agent_unwatch_standing (SwarmAgent *self)
     g_source_remove (self->cut_source);
   self->cut_source = 0;
   g_clear_pointer (&self->to_cut, g_array_unref);
+  g_clear_pointer (&self->to_cut_older, g_array_unref);
 }

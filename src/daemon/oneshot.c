@@ -97,6 +97,7 @@ typedef struct {
   SwarmTransport *transport;
   GPtrArray *addresses;
   guint next;
+  GError *denied; /* the first that refused us; says more than that others did not answer */
   char *iface;
   char *member;
   GVariant *args;
@@ -111,7 +112,8 @@ static void any_next (AnyCall *self, const GError *last);
 static void
 any_finish (AnyCall *self, GVariant *reply, const GError *error)
 {
-  self->func (reply, error, self->data);
+  self->func (reply, reply == NULL && self->denied != NULL ? self->denied : error, self->data);
+  g_clear_error (&self->denied);
   g_ptr_array_unref (self->addresses);
   g_variant_unref (self->args);
   g_free (self->answer);
@@ -124,8 +126,11 @@ static void
 any_reply (GVariant *reply, const GError *error, gpointer data)
 {
   AnyCall *self = data;
+  gboolean denied = g_error_matches (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED);
+  if (denied && self->denied == NULL)
+    self->denied = g_error_copy (error);
   if (error != NULL
-      && (g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE) || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT)
+      && (denied || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE) || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT)
           || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_NOT_MANAGER) || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_NO_QUORUM)))
     any_next (self, error);
   else

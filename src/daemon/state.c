@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/state.h"
 #include "base/error.h"
+#include "ca/cert.h"
 #include <string.h>
 
 #define FILE_CONF "node.conf"
 #define FILE_ROOT "root.crt"
 #define FILE_CERT "node.crt"
+#define FILE_NEXT "next.crt" /* while the key changes */
 #define FILE_KEY "node.key" /* of a worker */
 #define FILE_KEYS "keys"    /* of a manager */
 #define GROUP "Node"
@@ -31,6 +33,7 @@ swarm_membership_free (SwarmMembership *self)
   g_ptr_array_unref (self->members);
   g_free (self->root_cert);
   g_free (self->cert);
+  g_free (self->next_cert);
   g_clear_pointer (&self->key, g_bytes_unref);
   swarm_keys_free (self->keys);
   g_free (self);
@@ -98,6 +101,16 @@ parse_conf (SwarmMembership *self, const char *text, GError **error)
   return TRUE;
 }
 
+/* Key and certificate are two files: which certificate was written last the key tells. */
+static void
+choose_cert (SwarmMembership *self)
+{
+  if (self->next_cert == NULL || swarm_cert_matches_key (self->cert, self->key, NULL) || !swarm_cert_matches_key (self->next_cert, self->key, NULL))
+    return;
+  g_free (self->cert);
+  self->cert = g_steal_pointer (&self->next_cert);
+}
+
 gboolean
 swarm_membership_is_open (const SwarmMembership *self)
 {
@@ -110,6 +123,7 @@ swarm_membership_open (SwarmMembership *self, SwarmCrypto *crypto, GBytes *kek, 
   if (!swarm_keys_open (self->keys, crypto, kek, error))
     return FALSE;
   self->key = g_bytes_ref (self->keys->node_key);
+  choose_cert (self);
   return TRUE;
 }
 
@@ -158,6 +172,9 @@ swarm_membership_load (SwarmDisk *disk, SwarmCrypto *crypto, GError **error)
       || !read_text (disk, FILE_CERT, &self->cert, error)
       || !(self->manager ? read_keys (self, disk, crypto, error) : read_key (self, disk, error)))
     return NULL;
+  read_text (disk, FILE_NEXT, &self->next_cert, NULL);
+  if (self->key != NULL)
+    choose_cert (self);
   return g_steal_pointer (&self);
 }
 
@@ -241,7 +258,10 @@ swarm_membership_store (SwarmMembership *self, SwarmDisk *disk, SwarmCrypto *cry
   GArray *ops = swarm_disk_ops_new ();
   g_autofree char *conf = format_conf (self);
   replace_text (ops, FILE_ROOT, self->root_cert);
-  replace_text (ops, FILE_CERT, self->cert);
+  if (self->new_key)
+    replace_text (ops, FILE_NEXT, self->cert);
+  else
+    replace_text (ops, FILE_CERT, self->cert);
   if (self->manager) {
     swarm_membership_make_keys (self, random);
     if (self->keys->node_key != self->key) {
@@ -253,7 +273,10 @@ swarm_membership_store (SwarmMembership *self, SwarmDisk *disk, SwarmCrypto *cry
   } else {
     replace (ops, FILE_KEY, self->key);
   }
+  if (self->new_key)
+    replace_text (ops, FILE_CERT, self->cert);
   replace_text (ops, FILE_CONF, conf);
+  swarm_disk_ops_unlink (ops, FILE_NEXT);
   /* Only now nobody needs the other form any more. */
   swarm_disk_ops_unlink (ops, self->manager ? FILE_KEY : FILE_KEYS);
   disk->submit (disk, ops, done, data);
@@ -262,7 +285,7 @@ swarm_membership_store (SwarmMembership *self, SwarmDisk *disk, SwarmCrypto *cry
 void
 swarm_membership_erase (SwarmDisk *disk, SwarmDiskDoneFunc done, gpointer data)
 {
-  static const char *const names[] = { FILE_CONF, FILE_KEY, FILE_KEYS, FILE_CERT, FILE_ROOT }; /* see leftovers.h: without its key nothing is kept */
+  static const char *const names[] = { FILE_CONF, FILE_KEY, FILE_KEYS, FILE_NEXT, FILE_CERT, FILE_ROOT }; /* see leftovers.h: without its key nothing is kept */
   GArray *ops = swarm_disk_ops_new ();
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     swarm_disk_ops_unlink (ops, names[i]);

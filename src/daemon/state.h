@@ -21,7 +21,9 @@ typedef struct {
   GPtrArray *members;    /* char *: "ID HOST:PORT" of the log's members when this manager joined: its way to them until its log tells */
   char *root_cert;       /* PEM */
   char *cert;            /* PEM */
+  char *next_cert;       /* PEM; of a change that was torn: it counts when the key is its own; NULL: none */
   GBytes *key;           /* PEM; NULL while a manager's keys are closed */
+  gboolean new_key;      /* another one than is on the disk, maybe */
   SwarmKeys *keys;       /* managers only */
 } SwarmMembership;
 

@@ -6,6 +6,9 @@
 #include <string.h>
 
 #define MAX_TRIES 20
+/* So long after a node was given a certificate, or refused one, it gets no other: each costs a signature (of somebody elsewhere, maybe), a
+ * write on all managers and a line in the journal. */
+#define RENEWAL_PAUSE_US (5 * G_TIME_SPAN_SECOND)
 
 struct _SwarmCAServer {
   gint ref_count; /* its owner's, and one for each call under way */
@@ -13,7 +16,14 @@ struct _SwarmCAServer {
   SwarmStore *store;
   SwarmAuthority authority;
   SwarmExternalSigner signer;
+  GHashTable *renewals; /* node → Renewal: those of now and of a moment ago */
 };
+
+typedef struct {
+  SwarmId node;
+  gint64 ended_at; /* boottime; 0: it is under way */
+  gboolean failed;
+} Renewal;
 
 /* A certificate that waits for its commit. */
 typedef struct {
@@ -24,7 +34,8 @@ typedef struct {
   gboolean joins;
   SwarmAvailability availability;
   char *addr;
-  char *serial_before; /* what a renewal was asked for with */
+  gboolean renews;     /* noted among the renewals */
+  SwarmPeer asker;     /* of a renewal */
   char *csr;
   char *root;          /* under which it is */
   char *chain;         /* what follows it */
@@ -41,6 +52,7 @@ swarm_ca_server_new (SwarmStore *store, SwarmClock *clock, SwarmRandom *random, 
   self->ref_count = 1;
   self->store = store;
   self->authority = (SwarmAuthority){ crypto, clock, random };
+  self->renewals = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, g_free);
   return self;
 }
 
@@ -53,8 +65,10 @@ swarm_ca_server_set_signer (SwarmCAServer *self, const SwarmExternalSigner *sign
 static void
 ca_server_unref (SwarmCAServer *self)
 {
-  if (--self->ref_count == 0)
-    g_free (self);
+  if (--self->ref_count > 0)
+    return;
+  g_hash_table_unref (self->renewals);
+  g_free (self);
 }
 
 void
@@ -119,11 +133,22 @@ issue_new (SwarmCAServer *self, SwarmCAFunc done, gpointer data)
 }
 
 static void
+renewal_ended (Issue *issue, const GError *error)
+{
+  Renewal *renewal = issue->renews ? g_hash_table_lookup (issue->server->renewals, &issue->asker.node) : NULL;
+  if (renewal == NULL)
+    return;
+  renewal->ended_at = swarm_clock_boottime (issue->server->authority.clock);
+  renewal->failed = error != NULL;
+}
+
+static void
 issue_answer (Issue *issue, const GError *error)
 {
   g_autoptr (GError) closed = NULL;
   if (error == NULL && issue->server->closed)
     error = closed = g_error_new (SWARM_ERROR, SWARM_ERROR_CANCELLED, "this manager is stopping");
+  renewal_ended (issue, error);
   if (error == NULL) {
     SwarmCAReply reply = { issue->issued.cert_pem, swarm_ca_server_root (issue->server), issue->issued.info.peer.node, issue->role };
     issue->done (&reply, NULL, issue->data);
@@ -134,7 +159,6 @@ issue_answer (Issue *issue, const GError *error)
   g_clear_error (&issue->error);
   ca_server_unref (issue->server);
   g_free (issue->addr);
-  g_free (issue->serial_before);
   g_free (issue->issuer);
   g_free (issue->chain);
   g_free (issue->root);
@@ -168,6 +192,47 @@ issue_committed (guint64 index, GVariant *result, const GError *error, gpointer 
     issue_answer (issue, error);
 }
 
+static gboolean
+same_serial (const char *known, const char *shown)
+{
+  return known != NULL && g_ascii_strcasecmp (known, shown) == 0;
+}
+
+/* It says that it uses the newest certificate that it was given, which it does once that is on its disk: what it had before is worth nothing
+ * any more. */
+static gboolean
+uses_newest (const SwarmNode *node)
+{
+  const SwarmNodeTLS *tls = node->description != NULL ? node->description->tls : NULL;
+  return tls != NULL && tls->cert_serial != NULL && same_serial (node->cert_serial, tls->cert_serial);
+}
+
+/* What the node may hold besides the newest. */
+static gboolean
+is_before (const SwarmNode *node, const char *serial)
+{
+  return !uses_newest (node) && same_serial (node->cert_serial_before, serial);
+}
+
+static void
+note_certificate (SwarmNode *node, const Issue *issue)
+{
+  const SwarmCertInfo *info = &issue->issued.info;
+  if (issue->joins) {
+    swarm_string_set (&node->cert_key_before, NULL);
+    swarm_string_set (&node->cert_serial_before, NULL);
+  } else if (!is_before (node, issue->asker.serial)) {
+    swarm_string_set (&node->cert_key_before, node->cert_key);
+    swarm_string_set (&node->cert_serial_before, issue->asker.serial);
+  }
+  swarm_string_set (&node->cert_serial, info->peer.serial);
+  swarm_string_set (&node->cert_key, info->key);
+  swarm_string_set (&node->cert_issuer, issue->issuer);
+  node->cert_not_before = info->not_before;
+  node->cert_not_after = info->not_after;
+  node->cert_due = FALSE;
+}
+
 static SwarmNode *
 make_node (const Issue *issue)
 {
@@ -196,12 +261,7 @@ issue_commit (Issue *issue)
     return;
   }
   node->role = issue->role;
-  swarm_string_set (&node->cert_serial, issue->issued.info.peer.serial);
-  swarm_string_set (&node->cert_serial_before, issue->serial_before);
-  swarm_string_set (&node->cert_key, issue->issued.info.key);
-  swarm_string_set (&node->cert_issuer, issue->issuer);
-  node->cert_not_after = issue->issued.info.not_after;
-  node->cert_due = FALSE;
+  note_certificate (node, issue);
   if (issue->joins)
     swarm_tx_create (tx, node);
   else
@@ -315,10 +375,44 @@ authority_node (SwarmStore *store, const SwarmNode *node)
   const SwarmCAConfig *config = cluster != NULL ? cluster->spec->ca_config : NULL;
   return (SwarmAuthorityNode){ .role = node_is_manager (node) ? SWARM_PEER_MANAGER : SWARM_PEER_WORKER,
                                .newest_serial = node->cert_serial,
-                               .serial_before = node->cert_serial_before,
+                               .serial_before = uses_newest (node) ? NULL : node->cert_serial_before,
                                .key = node->cert_key,
+                               .key_before = node->cert_key_before,
                                .not_after = node->cert_not_after,
                                .expired_renewal_us = config != NULL ? config->expired_renewal / 1000 : 0 };
+}
+
+static gboolean
+is_over (gpointer key, gpointer value, gpointer now)
+{
+  const Renewal *renewal = value;
+  return renewal->ended_at != 0 && *(const gint64 *) now - renewal->ended_at >= RENEWAL_PAUSE_US;
+}
+
+/* One at a time for each node, and none right after another but for a reason: it has another role now, or the root changes. */
+static gboolean
+renewal_begin (Issue *issue, const SwarmNode *node, GError **error)
+{
+  SwarmCAServer *self = issue->server;
+  gint64 now = swarm_clock_boottime (self->authority.clock);
+  g_hash_table_foreach_remove (self->renewals, is_over, &now);
+  Renewal *renewal = g_hash_table_lookup (self->renewals, &node->object.id);
+  gboolean has_reason = node->role != issue->role || g_strcmp0 (node->cert_issuer, issue->issuer) != 0;
+  if (renewal != NULL && (renewal->ended_at == 0 || renewal->failed || !has_reason)) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED,
+                 renewal->ended_at == 0 ? "the certificate of node %s is being renewed already"
+                                        : "node %s has asked for its next certificate a moment ago; it may ask again in a few seconds",
+                 swarm_id_string (&node->object.id).str);
+    return FALSE;
+  }
+  if (renewal == NULL) {
+    renewal = g_new0 (Renewal, 1);
+    renewal->node = node->object.id;
+    g_hash_table_insert (self->renewals, &renewal->node, renewal);
+  }
+  *renewal = (Renewal){ .node = node->object.id };
+  issue->renews = TRUE;
+  return TRUE;
 }
 
 void
@@ -334,12 +428,12 @@ swarm_ca_server_renew (SwarmCAServer *self, const SwarmPeer *peer, const char *c
   }
   SwarmAuthorityNode known = authority_node (self->store, node);
   issue->role = known.role == SWARM_PEER_MANAGER ? SWARM_ROLE_MANAGER : SWARM_ROLE_WORKER;
-  if (!issue_under (issue, csr_pem, &state, &error)
+  issue->asker = *peer;
+  if (!issue_under (issue, csr_pem, &state, &error) || !renewal_begin (issue, node, &error)
       || !swarm_authority_renew (&self->authority, &state, peer, &known, csr_pem, &issue->issued, &error)) {
     issue_refuse_later (issue, error);
     return;
   }
-  issue->serial_before = g_strdup (peer->serial);
   issue_go_on (issue);
 }
 
@@ -378,10 +472,33 @@ swarm_ca_effective_role (SwarmStore *store, const SwarmPeer *peer)
   return peer->role == SWARM_PEER_MANAGER && node_is_manager (node) ? SWARM_PEER_MANAGER : SWARM_PEER_WORKER;
 }
 
+/* A newer certificate than this manager has heard of may be shown to it before the log brings word. */
 static gboolean
-same_serial (const char *known, const char *shown)
+is_replaced (const SwarmNode *node, const SwarmPeer *peer)
 {
-  return known != NULL && g_ascii_strcasecmp (known, shown) == 0;
+  return node->cert_serial != NULL && !same_serial (node->cert_serial, peer->serial) && !is_before (node, peer->serial)
+         && peer->issued <= node->cert_not_before;
+}
+
+static gboolean
+refuse_standing (const char *text, GError **error)
+{
+  g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, text);
+  return FALSE;
+}
+
+/* Of a manager that is known and not removed, and that might as well have it renewed: it holds the consensus together until that can be done. */
+static gboolean
+expired_standing (SwarmStore *store, const SwarmNode *node, const SwarmPeer *peer, gint64 now_us, GError **error)
+{
+  SwarmAuthorityNode known = authority_node (store, node);
+  if (!node_is_manager (node))
+    return refuse_standing ("the node is not a manager any more", error);
+  if (is_replaced (node, peer))
+    return refuse_standing (SWARM_CERT_REPLACED, error);
+  if (now_us - peer->expires >= known.expired_renewal_us)
+    return refuse_standing ("the certificate expired longer ago than this cluster allows", error);
+  return TRUE;
 }
 
 gboolean
@@ -390,21 +507,19 @@ swarm_ca_standing (SwarmStore *store, const SwarmPeer *peer, gint64 now_us, GErr
   const SwarmNode *node = swarm_store_get (store, SWARM_KIND_NODE, &peer->node);
   if (peer->role == SWARM_PEER_NONE)
     return TRUE;
-  if (node == NULL) {
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "the node is not part of this cluster");
-    return FALSE;
-  }
+  if (node == NULL)
+    return refuse_standing ("the node is not part of this cluster", error);
+  if (peer->expired)
+    return expired_standing (store, node, peer, now_us, error);
   if (peer->role == SWARM_PEER_LAPSED) {
     SwarmAuthorityNode known = authority_node (store, node);
     return swarm_authority_may_return (peer, &known, now_us, error);
   }
   /* A demoted node holds a manager's certificate until it has renewed it, for which it needs this link; it counts as a worker there. */
   if (peer->role == SWARM_PEER_MANAGER && !node_is_manager (node) && !same_serial (node->cert_serial, peer->serial)
-      && !same_serial (node->cert_serial_before, peer->serial)) {
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "the node is not a manager any more");
-    return FALSE;
-  }
-  return TRUE;
+      && !same_serial (node->cert_serial_before, peer->serial))
+    return refuse_standing ("the node is not a manager any more", error);
+  return !is_replaced (node, peer) || refuse_standing (SWARM_CERT_REPLACED, error);
 }
 
 char *

@@ -156,6 +156,8 @@ static const SwarmField swarm_node_fields[] = {
   SWARM_FIELD (14, "CertIssuer", SwarmNode, cert_issuer, STRING),
   SWARM_FIELD (15, "CertDue", SwarmNode, cert_due, BOOL),
   SWARM_FIELD (16, "ClockOffset", SwarmNode, clock_offset, DURATION),
+  SWARM_FIELD (17, "CertKeyBefore", SwarmNode, cert_key_before, STRING),
+  SWARM_FIELD (18, "CertNotBefore", SwarmNode, cert_not_before, TIME),
   { 0 },
 };
 TYPE (swarm_node, SwarmNode);

@@ -141,7 +141,9 @@ typedef struct {
   SwarmManagerStatus *manager_status; /* NULL: no member */
   SwarmRole role;                     /* observed: what its newest certificate says */
   char *cert_serial;                  /* newest certificate */
-  char *cert_serial_before;           /* the one that it was asked for with: until the answer arrived the node has no other */
+  char *cert_serial_before;           /* the one that it was asked for with: good until the node says that it uses the newest */
+  char *cert_key_before;              /* SHA-256 of the key that that one is for, hex */
+  gint64 cert_not_before;             /* µs, of the newest */
   gint64 cert_not_after;              /* µs */
   char *cert_key;                     /* SHA-256 of the key that it is for, hex */
   char *cert_issuer;                  /* digest of the root that the newest certificate is under */

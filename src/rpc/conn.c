@@ -194,7 +194,7 @@ swarm_conn_new (SwarmConnPool *pool, int fd, SwarmTls *tls, gboolean is_server, 
   pool->ref_count++;
   self->fd = fd;
   self->tls = swarm_tls_ref (tls);
-  self->ssl = swarm_tls_session (tls, fd, is_server, swarm_clock_now (pool->clock));
+  self->ssl = swarm_tls_session (tls, fd, is_server, is_server || limits->takes_expired, swarm_clock_now (pool->clock));
   self->priority = priority;
   self->reader = swarm_frame_reader_new (SWARM_FRAME_JOINING_MAX);
   self->out = g_byte_array_new ();

@@ -29,6 +29,7 @@ typedef struct {
 typedef struct {
   gint64 stall_timeout_us;
   gsize queue_bytes;
+  gboolean takes_expired; /* a server whose certificate has expired is not refused yet: see SwarmPeer.expired */
 } SwarmConnLimits;
 
 /* Takes the connected socket @fd. */

@@ -17,6 +17,7 @@ static const struct {
   [SWARM_FRAME_END] = { "end", 0, SWARM_FRAME_CHUNK_MAX, 0 },
   [SWARM_FRAME_CLOSE] = { "close", 0, 0, 0 },
   [SWARM_FRAME_GOODBYE] = { "goodbye", 1, 16 * 1024, 0 },
+  [SWARM_FRAME_CERTIFICATE] = { "certificate", 3, SWARM_FRAME_CERTIFICATE_MAX, 0 },
 };
 
 struct _SwarmFrameReader {

@@ -15,6 +15,7 @@
 #define SWARM_FRAME_HEADER_SIZE 24
 #define SWARM_FRAME_MESSAGE_MAX (2 * 1024 * 1024)
 #define SWARM_FRAME_CHUNK_MAX (64 * 1024)
+#define SWARM_FRAME_CERTIFICATE_MAX (17 * 1024)
 /* What a peer without a certificate may send in one message: a certificate request and a token fit easily. */
 #define SWARM_FRAME_JOINING_MAX (32 * 1024)
 
@@ -26,6 +27,7 @@ typedef enum {
   SWARM_FRAME_END = 5,     /* the stream is complete; a payload is the D-Bus error that broke it */
   SWARM_FRAME_CLOSE = 6,   /* the reader has enough; from the caller */
   SWARM_FRAME_GOODBYE = 7, /* a D-Bus error: why the connection ends now */
+  SWARM_FRAME_CERTIFICATE = 8, /* the sender's next certificate, and proof that it has its key; see tls.h */
   _SWARM_FRAME_KIND_MAX,
 } SwarmFrameKind;
 

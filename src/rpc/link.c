@@ -5,6 +5,10 @@
 #include "base/error.h"
 #include <string.h>
 
+/* Nobody renews its certificate so often. */
+#define PROOFS_MAX 8
+#define PROOFS_PERIOD_US (60 * G_USEC_PER_SEC)
+
 static void
 link_clear_timers (SwarmRpcLink *self)
 {
@@ -211,6 +215,11 @@ check_hello (SwarmRpcLink *self, GError **error)
     return FALSE;
   if (self->accepted)
     self->base.kind = self->hello.link_kind;
+  /* Managers that were all off for too long have to find a leader before any of them can be renewed; whether we know it is check_peer's business. */
+  if (self->base.kind == SWARM_LINK_CONSENSUS && self->base.peer.expired && self->rpc->settings.check_peer != NULL)
+    self->base.peer.role = SWARM_PEER_MANAGER;
+  else
+    self->base.peer.expired = FALSE;
   /* Workers send their heartbeats there; which method who may call is the tables' business. */
   if (self->base.kind == SWARM_LINK_CONSENSUS && swarm_rpc_is_guest (self)) {
     g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED,
@@ -227,6 +236,55 @@ check_epoch (SwarmRpcLink *self, GError **error)
 
   return settings->check_epoch == NULL || self->base.peer.role == SWARM_PEER_NONE
          || settings->check_epoch (&self->base.peer, self->hello.epoch, settings->data, error);
+}
+
+void
+swarm_rpc_link_prove (SwarmRpcLink *self)
+{
+  SwarmTls *now = self->rpc != NULL ? self->rpc->tls : NULL;
+
+  if (!self->base.is_up || self->failed || now == NULL || now == self->tls || swarm_rpc_is_guest (self) || now->server == NULL || self->tls->server == NULL)
+    return;
+  if (!swarm_tls_same_certificate (now, self->tls)) {
+    SwarmFrameHeader header = { .kind = SWARM_FRAME_CERTIFICATE };
+    g_autoptr (GBytes) proof = swarm_tls_prove (now, swarm_conn_ssl (self->conn));
+    g_autoptr (GByteArray) frame = g_byte_array_new ();
+    gsize len;
+    const guint8 *data = proof != NULL ? g_bytes_get_data (proof, &len) : NULL;
+    if (data == NULL)
+      return;
+    swarm_frame_append (frame, &header, data, len);
+    swarm_conn_send_raw (self->conn, frame->data, frame->len);
+  }
+  swarm_tls_unref (self->tls);
+  self->tls = swarm_tls_ref (now);
+}
+
+/* The other end has renewed its certificate. One that we hold for a guest has none that lets it in, and the next does not, either. */
+static void
+link_certificate (SwarmRpcLink *self, const SwarmFrame *frame)
+{
+  gint64 now = swarm_clock_boottime (self->clock);
+  g_autoptr (GError) error = NULL;
+  SwarmPeer peer;
+
+  if (self->rpc == NULL || self->rpc->tls == NULL || swarm_rpc_is_guest (self))
+    return;
+  if (now - self->proofs_since >= PROOFS_PERIOD_US) {
+    self->proofs_since = now;
+    self->proofs = 0;
+  }
+  if (++self->proofs > PROOFS_MAX) {
+    swarm_rpc_link_fail_literal (self, SWARM_ERROR_LIMIT_EXCEEDED, "the other end shows too many certificates");
+    return;
+  }
+  if (!swarm_tls_take_proof (self->rpc->tls, swarm_conn_ssl (self->conn), frame->payload, swarm_clock_now (self->clock), &self->base.peer, &peer, &error)) {
+    link_accuse (self, error);
+    return;
+  }
+  self->base.peer = peer;
+  if (!swarm_rpc_check_peer (self, &error))
+    link_accuse (self, error);
 }
 
 static void
@@ -267,6 +325,7 @@ link_hello (SwarmRpcLink *self, const SwarmFrame *frame)
   swarm_conn_set_message_max (self->conn, swarm_rpc_link_message_max (self));
   self->base.is_up = TRUE;
   self->was_up = TRUE;
+  swarm_rpc_link_prove (self);
   if (self->base.events != NULL && self->base.events->up != NULL)
     self->base.events->up (&self->base, self->base.events_data);
 }
@@ -316,6 +375,8 @@ link_frame (SwarmRpcLink *self, const SwarmFrame *frame)
                                                   : "the other end does not begin with Hello");
   } else if (frame->header.kind == SWARM_FRAME_HELLO) {
     link_hello (self, frame);
+  } else if (frame->header.kind == SWARM_FRAME_CERTIFICATE) {
+    link_certificate (self, frame);
   } else if (frame->header.kind == SWARM_FRAME_MESSAGE) {
     swarm_rpc_call_message (self, frame);
   } else {
@@ -378,7 +439,7 @@ link_start (SwarmRpcLink *self, int fd, const char *peer_name)
 {
   static const SwarmConnEvents events = { on_open, on_frame, on_drained, on_broken };
   const SwarmRpcLimits *limits = &self->rpc->settings.limits;
-  SwarmConnLimits conn_limits = { limits->stall_timeout_us, limits->queue_bytes };
+  SwarmConnLimits conn_limits = { limits->stall_timeout_us, limits->queue_bytes, self->base.kind == SWARM_LINK_CONSENSUS };
 
   g_strlcpy (self->base.peer.address, peer_name, sizeof self->base.peer.address);
   self->conn = swarm_conn_new (self->rpc->pool, fd, self->tls, self->accepted, swarm_io_priority (self->base.kind),

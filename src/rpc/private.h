@@ -50,6 +50,8 @@ struct _RpcLink {
   SwarmRpcQuota *quota; /* in it; NULL: dialled, or no member's */
   gint64 urgent_since;  /* boottime; frames of a connection for heartbeats are counted from here */
   guint urgent_frames;
+  gint64 proofs_since; /* boottime; certificates that it showed are counted from here */
+  guint proofs;
   GError *reason;
   SwarmTimer *soon; /* the next turn's work; holds a reference */
   /* own calls */
@@ -99,6 +101,8 @@ gboolean swarm_rpc_link_send (SwarmRpcLink *self, SwarmFrameKind kind, guint fla
 void swarm_rpc_link_must_send (SwarmRpcLink *self, SwarmFrameKind kind, guint32 serial, GBytes *payload);
 /* Does what is due in the next turn of the loop. */
 void swarm_rpc_link_soon (SwarmRpcLink *self);
+/* Shows the other end our present certificate, when it is another than the one that it knows. */
+void swarm_rpc_link_prove (SwarmRpcLink *self);
 gsize swarm_rpc_link_message_max (SwarmRpcLink *self);
 
 /* ---- call.c ---- */

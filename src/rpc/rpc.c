@@ -363,6 +363,18 @@ swarm_rpc_close_node (SwarmRpc *self, const SwarmId *node, const GError *reason)
 }
 
 void
+swarm_rpc_close_older (SwarmRpc *self, const SwarmId *node, const char *serial, const GError *reason)
+{
+  g_autoptr (GPtrArray) list = list_links (self, node);
+
+  for (guint i = 0; i < list->len; i++) {
+    SwarmRpcLink *link = g_ptr_array_index (list, i);
+    if (link->base.is_up && g_ascii_strcasecmp (link->base.peer.serial, serial) != 0)
+      swarm_rpc_link_fail (link, reason, TRUE);
+  }
+}
+
+void
 swarm_rpc_close_all (SwarmRpc *self, const GError *reason)
 {
   swarm_rpc_close_node (self, NULL, reason);
@@ -397,6 +409,9 @@ swarm_rpc_set_credentials (SwarmRpc *self, const SwarmRpcCredentials *credential
     return FALSE;
   swarm_tls_unref (self->tls);
   self->tls = tls;
+  g_autoptr (GPtrArray) list = list_links (self, NULL);
+  for (guint i = 0; i < list->len; i++)
+    swarm_rpc_link_prove (g_ptr_array_index (list, i));
   return TRUE;
 }
 

@@ -68,7 +68,7 @@ SwarmRpc *swarm_rpc_new (const SwarmRpcSettings *settings);
 void swarm_rpc_free (SwarmRpc *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmRpc, swarm_rpc_free)
 
-/* For all connections from now on; those that are open stay as they are. */
+/* For all connections from now on; on those that are open a new certificate of ours is shown to the other end. */
 gboolean swarm_rpc_set_credentials (SwarmRpc *self, const SwarmRpcCredentials *credentials, GError **error);
 /* Back to the state before the first swarm_rpc_set_credentials(): nothing can be accepted or dialled. */
 void swarm_rpc_forget_credentials (SwarmRpc *self);
@@ -88,6 +88,8 @@ SwarmLink *swarm_rpc_dial_unverified (SwarmRpc *self, const char *address, const
 
 /* Cuts all links with @node (demoted, removed); each goes down with @reason, which the other end is told. */
 void swarm_rpc_close_node (SwarmRpc *self, const SwarmId *node, const GError *reason);
+/* Cuts those links with @node on which it has shown another certificate than that with @serial. */
+void swarm_rpc_close_older (SwarmRpc *self, const SwarmId *node, const char *serial, const GError *reason);
 /* Cuts all links, accepted and dialled (leaving the cluster, stopping). */
 void swarm_rpc_close_all (SwarmRpc *self, const GError *reason);
 

@@ -229,14 +229,14 @@ swarm_tls_unref (SwarmTls *self)
 }
 
 SSL *
-swarm_tls_session (SwarmTls *self, int fd, gboolean is_server, gint64 now_us)
+swarm_tls_session (SwarmTls *self, int fd, gboolean is_server, gboolean takes_expired, gint64 now_us)
 {
   SSL *ssl = SSL_new (is_server ? self->server : self->client);
   Refusal *refusal = g_new0 (Refusal, 1);
 
   refusal->identify = self->identify;
   refusal->now_us = now_us;
-  refusal->accepts_expired = is_server;
+  refusal->accepts_expired = takes_expired;
   SSL_set_ex_data (ssl, refusal_index, refusal);
   X509_VERIFY_PARAM_set_time (SSL_get0_param (ssl), now_us / G_USEC_PER_SEC);
   SSL_set_fd (ssl, fd);
@@ -247,16 +247,13 @@ swarm_tls_session (SwarmTls *self, int fd, gboolean is_server, gint64 now_us)
   return ssl;
 }
 
-/* Was it good once? The root that the verified chain ends in is one of the past, or its own time is over. */
+/* The root that the verified chain ends in is one of the past. */
 static gboolean
-has_lapsed (SwarmTls *self, SSL *ssl)
+is_of_former_root (SwarmTls *self, SSL *ssl)
 {
-  const Refusal *refusal = SSL_get_ex_data (ssl, refusal_index);
   STACK_OF (X509) *chain = SSL_get0_verified_chain (ssl);
   X509 *root = chain != NULL && sk_X509_num (chain) > 0 ? sk_X509_value (chain, sk_X509_num (chain) - 1) : NULL;
 
-  if (refusal->expired)
-    return TRUE;
   for (guint i = 0; root != NULL && self->former_roots != NULL && i < self->former_roots->len; i++)
     if (X509_cmp (root, self->former_roots->pdata[i]) == 0)
       return TRUE;
@@ -286,9 +283,134 @@ swarm_tls_peer (SwarmTls *self, SSL *ssl, SwarmPeer *ret, GError **error)
     return FALSE;
   }
   *ret = info.peer;
-  if (SSL_is_server (ssl) && has_lapsed (self, ssl))
+  gboolean expired = ((const Refusal *) SSL_get_ex_data (ssl, refusal_index))->expired, former = SSL_is_server (ssl) && is_of_former_root (self, ssl);
+  if (expired || former)
     ret->role = SWARM_PEER_LAPSED;
+  ret->expired = expired && !former && info.peer.role == SWARM_PEER_MANAGER;
   return TRUE;
+}
+
+/* ---- a new certificate on an open connection ---- */
+
+#define EXPORTER_LABEL "EXPORTER-swarm-agent-certificate"
+#define EXPORT_BYTES 32
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (EVP_MD_CTX, EVP_MD_CTX_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (X509_STORE_CTX, X509_STORE_CTX_free)
+
+/* What is signed: this connection, and which end of it signs. */
+static gboolean
+export_secret (SSL *ssl, gboolean by_server, guint8 ret[EXPORT_BYTES])
+{
+  const guint8 side = by_server ? 's' : 'c';
+
+  return SSL_export_keying_material (ssl, ret, EXPORT_BYTES, EXPORTER_LABEL, strlen (EXPORTER_LABEL), &side, 1, 1) == 1;
+}
+
+static void
+write_certs (BIO *bio, SSL_CTX *ctx)
+{
+  STACK_OF (X509) *chain = NULL;
+
+  PEM_write_bio_X509 (bio, SSL_CTX_get0_certificate (ctx));
+  SSL_CTX_get0_chain_certs (ctx, &chain);
+  for (int i = 0; chain != NULL && i < sk_X509_num (chain); i++)
+    PEM_write_bio_X509 (bio, sk_X509_value (chain, i));
+}
+
+GBytes *
+swarm_tls_prove (SwarmTls *self, SSL *ssl)
+{
+  g_autoptr (EVP_MD_CTX) md = EVP_MD_CTX_new ();
+  g_autoptr (BIO) bio = BIO_new (BIO_s_mem ());
+  EVP_PKEY *key = self->server != NULL ? SSL_CTX_get0_privatekey (self->server) : NULL;
+  guint8 secret[EXPORT_BYTES], signature[512];
+  gsize len = sizeof signature;
+  char *certs;
+  long certs_len;
+
+  ERR_clear_error ();
+  if (key == NULL || !export_secret (ssl, SSL_is_server (ssl), secret) || EVP_DigestSignInit (md, NULL, EVP_sha256 (), NULL, key) != 1
+      || EVP_DigestSign (md, signature, &len, secret, sizeof secret) != 1) {
+    ERR_clear_error ();
+    return NULL;
+  }
+  write_certs (bio, self->server);
+  certs_len = BIO_get_mem_data (bio, &certs);
+  if (2 + len + certs_len > SWARM_FRAME_CERTIFICATE_MAX)
+    return NULL;
+  g_autoptr (GByteArray) out = g_byte_array_new ();
+  guint8 head[2] = { len >> 8, len & 0xff };
+  g_byte_array_append (out, head, 2);
+  g_byte_array_append (out, signature, len);
+  g_byte_array_append (out, (const guint8 *) certs, certs_len);
+  return g_byte_array_free_to_bytes (g_steal_pointer (&out));
+}
+
+/* The certificates of a proof, first the node's own, when the signature is by its key. NULL: malformed or not signed by it. */
+static GPtrArray *
+read_proof (SSL *ssl, GBytes *proof)
+{
+  g_autoptr (EVP_MD_CTX) md = EVP_MD_CTX_new ();
+  guint8 secret[EXPORT_BYTES];
+  gsize size;
+  const guint8 *data = g_bytes_get_data (proof, &size);
+  gsize len = size >= 2 ? (gsize) data[0] << 8 | data[1] : 0;
+
+  if (len == 0 || 2 + len >= size)
+    return NULL;
+  g_autofree char *pem = g_strndup ((const char *) data + 2 + len, size - 2 - len);
+  g_autoptr (GPtrArray) certs = read_certs (pem);
+  EVP_PKEY *key = certs->len > 0 ? X509_get0_pubkey (certs->pdata[0]) : NULL;
+  gboolean good = key != NULL && export_secret (ssl, !SSL_is_server (ssl), secret) && EVP_DigestVerifyInit (md, NULL, EVP_sha256 (), NULL, key) == 1
+                  && EVP_DigestVerify (md, data + 2, len, secret, sizeof secret) == 1;
+  ERR_clear_error ();
+  return good ? g_steal_pointer (&certs) : NULL;
+}
+
+/* As a handshake would: by the roots in force, none of the past. */
+static gboolean
+verify_proof (SwarmTls *self, SSL *ssl, GPtrArray *certs, gint64 now_us)
+{
+  g_autoptr (X509_STORE_CTX) ctx = X509_STORE_CTX_new ();
+  STACK_OF (X509) *chain = sk_X509_new_null ();
+  gboolean good;
+
+  for (guint i = 1; i < certs->len; i++)
+    sk_X509_push (chain, certs->pdata[i]);
+  good = X509_STORE_CTX_init (ctx, SSL_CTX_get_cert_store (self->client), certs->pdata[0], chain) == 1
+         && X509_STORE_CTX_set_default (ctx, SSL_is_server (ssl) ? "ssl_client" : "ssl_server") == 1;
+  if (good) {
+    X509_VERIFY_PARAM_set_depth (X509_STORE_CTX_get0_param (ctx), VERIFY_DEPTH);
+    X509_VERIFY_PARAM_set_time (X509_STORE_CTX_get0_param (ctx), now_us / G_USEC_PER_SEC);
+    good = X509_verify_cert (ctx) == 1;
+  }
+  sk_X509_free (chain);
+  ERR_clear_error ();
+  return good;
+}
+
+gboolean
+swarm_tls_take_proof (SwarmTls *self, SSL *ssl, GBytes *proof, gint64 now_us, const SwarmPeer *before, SwarmPeer *ret, GError **error)
+{
+  g_autoptr (GPtrArray) certs = read_proof (ssl, proof);
+  SwarmCertInfo info = { 0 };
+
+  if (certs == NULL || !verify_proof (self, ssl, certs, now_us) || !identify_cert (self->identify, certs->pdata[0], &info, NULL)
+      || !swarm_id_equal (&info.peer.node, &before->node) || !swarm_id_equal (&info.peer.cluster, &before->cluster)
+      || (!SSL_is_server (ssl) && info.peer.role != SWARM_PEER_MANAGER)) {
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "the other end's next certificate is not believed");
+    return FALSE;
+  }
+  *ret = info.peer;
+  memcpy (ret->address, before->address, sizeof ret->address);
+  return TRUE;
+}
+
+gboolean
+swarm_tls_same_certificate (const SwarmTls *a, const SwarmTls *b)
+{
+  return a->server != NULL && b->server != NULL && X509_cmp (SSL_CTX_get0_certificate (a->server), SSL_CTX_get0_certificate (b->server)) == 0;
 }
 
 /* ---- errors in words ---- */

@@ -25,11 +25,19 @@ SwarmTls *swarm_tls_ref (SwarmTls *self);
 void swarm_tls_unref (SwarmTls *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmTls, swarm_tls_unref)
 
-/* A session on @fd (not owned by it) that verifies as of @now_us. */
-SSL *swarm_tls_session (SwarmTls *self, int fd, gboolean is_server, gint64 now_us);
-/* After the handshake: who the other end is. Role NONE when it showed no certificate or nothing was verified. Checks
+/* A session on @fd (not owned by it) that verifies as of @now_us. @takes_expired: who comes with a certificate that has expired is LAPSED. */
+SSL *swarm_tls_session (SwarmTls *self, int fd, gboolean is_server, gboolean takes_expired, gint64 now_us);
+/* After the handshake: who the other end is. `expired` is set for a manager that is LAPSED only because its time is over. Role NONE when it showed no certificate or nothing was verified. Checks
  * the cluster, and that a server is a manager. */
 gboolean swarm_tls_peer (SwarmTls *self, SSL *ssl, SwarmPeer *ret, GError **error);
+/* A node that renewed its certificate keeps its connections: on each it shows the new one, with a signature over what only the two ends of
+ * this connection know (an exporter, RFC 8446 7.5; the idea is that of RFC 9261). u16 length, signature, certificates as PEM. NULL: @self has
+ * no certificate. */
+GBytes *swarm_tls_prove (SwarmTls *self, SSL *ssl);
+/* Whether @self, our present credentials, believe such a proof of the other end of @ssl, and who it is by that: the same node as @before. */
+gboolean swarm_tls_take_proof (SwarmTls *self, SSL *ssl, GBytes *proof, gint64 now_us, const SwarmPeer *before, SwarmPeer *ret, GError **error);
+/* Both show the same certificate. */
+gboolean swarm_tls_same_certificate (const SwarmTls *a, const SwarmTls *b);
 /* The reason why @ssl's last operation, which returned @result, failed; in words for the journal. Empties OpenSSL's
  * queue. */
 void swarm_tls_error (SSL *ssl, int result, int saved_errno, GError **error);

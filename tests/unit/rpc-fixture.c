@@ -71,20 +71,33 @@ test_ca_clear (TestCa *ca)
   g_bytes_unref (ca->key);
 }
 
-void
-test_identity_init (TestIdentity *id, TestCa *ca, SwarmPeerRole role)
+static void
+identity_init (TestIdentity *id, TestCa *ca, SwarmPeerRole role, const SwarmId *node)
 {
   SwarmAuthority self = authority ();
   SwarmAuthorityState state = { ca->cluster, ca->cert, ca->key, ca->worker_token, ca->manager_token, 0 };
-  SwarmId node = swarm_random_id (swarm_random_system ());
   g_autofree char *csr = NULL;
   SwarmIssued issued;
 
   id->key = swarm_cert_create_key (NULL);
   csr = swarm_cert_create_csr (id->key, NULL);
-  g_assert_true (swarm_authority_issue (&self, &state, &node, role, csr, &issued, NULL));
+  g_assert_true (swarm_authority_issue (&self, &state, node, role, csr, &issued, NULL));
   id->cert = issued.cert_pem;
   id->peer = issued.info.peer;
+}
+
+void
+test_identity_init (TestIdentity *id, TestCa *ca, SwarmPeerRole role)
+{
+  SwarmId node = swarm_random_id (swarm_random_system ());
+
+  identity_init (id, ca, role, &node);
+}
+
+void
+test_identity_renew (TestIdentity *id, TestIdentity *ret, TestCa *ca, SwarmPeerRole role)
+{
+  identity_init (ret, ca, role, &id->peer.node);
 }
 
 void

@@ -84,6 +84,8 @@ void test_ca_init (TestCa *ca);
 void test_ca_clear (TestCa *ca);
 void test_identity_init (TestIdentity *id, TestCa *ca, SwarmPeerRole role);
 void test_identity_clear (TestIdentity *id);
+/* The next certificate of @id's node, for another key. */
+void test_identity_renew (TestIdentity *id, TestIdentity *ret, TestCa *ca, SwarmPeerRole role);
 SwarmRpcCredentials test_credentials (TestIdentity *id, TestCa *ca);
 
 void test_agent_init (TestAgent *agent, TestIdentity *id, TestCa *ca, const SwarmRpcLimits *limits);

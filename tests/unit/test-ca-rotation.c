@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define DAY (86400 * SECOND)
+#define PAUSE (6 * SECOND) /* between two renewals of one node */
 
 typedef struct {
   gboolean done;
@@ -251,9 +252,11 @@ test_return (void)
   g_assert_false (swarm_ca_standing (brain->store, &nobody, now, &unknown));
   g_assert_error (unknown, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED);
   /* Not with a key of one's own: the root's may have been stolen, and with it any certificate made. */
+  brain_run (brain, PAUSE);
   renew (brain, &lapsed, foreign, &answer);
   g_assert_error (answer.error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED);
   g_assert_nonnull (strstr (answer.error->message, "not made with the node's own key"));
+  brain_run (brain, PAUSE);
   renew (brain, &lapsed, csr, &answer);
   g_assert_no_error (answer.error);
   g_assert_cmpstr (tame_node (node)->cert_serial_before, ==, lapsed.serial);
@@ -263,12 +266,123 @@ test_return (void)
   lapsed.role = SWARM_PEER_LAPSED;
   g_assert_false (swarm_ca_standing (brain->store, &lapsed, now, &stale));
   g_assert_nonnull (strstr (stale->message, "replaced by a newer one"));
+  brain_run (brain, PAUSE);
   renew (brain, &lapsed, csr, &answer);
   g_assert_error (answer.error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED);
   /* Who has a good certificate may bring a new key. */
+  brain_run (brain, PAUSE);
   peer = peer_of (brain, node, SWARM_PEER_WORKER);
   renew (brain, &peer, foreign, &answer);
   g_assert_no_error (answer.error);
+  /* The answer is lost and time passes: it comes back by the key that it has, which is the one before. */
+  brain_run (brain, PAUSE);
+  lapsed = peer;
+  lapsed.role = SWARM_PEER_LAPSED;
+  renew (brain, &lapsed, foreign, &answer);
+  g_assert_error (answer.error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED);
+  brain_run (brain, PAUSE);
+  renew (brain, &lapsed, csr, &answer);
+  g_assert_no_error (answer.error);
+  answer_clear (&answer);
+}
+
+/* Each renewal costs all managers a write: one at a time, and not one right after another. */
+static void
+test_renewal_limit (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1"), *other = brain_node (brain, "n2");
+  g_autofree char *csr = sim_crypto_csr (&brain->crypto);
+  SwarmCAServer *ca = swarm_manager_ca_server (brain->manager);
+  SwarmPeer peer = peer_of (brain, node, SWARM_PEER_WORKER), another = peer_of (brain, other, SWARM_PEER_WORKER);
+  Answer first = { 0 }, second = { 0 };
+  swarm_ca_server_renew (ca, &peer, csr, issued, &first);
+  swarm_ca_server_renew (ca, &peer, csr, issued, &second);
+  brain_run (brain, 50 * MS);
+  g_assert_no_error (first.error);
+  g_assert_error (second.error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED);
+  g_assert_nonnull (strstr (second.error->message, "is being renewed already"));
+  g_autofree char *serial = g_strdup (tame_node (node)->cert_serial);
+  peer = peer_of (brain, node, SWARM_PEER_WORKER);
+  renew (brain, &peer, csr, &second);
+  g_assert_error (second.error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED);
+  g_assert_nonnull (strstr (second.error->message, "a moment ago"));
+  g_assert_cmpstr (tame_node (node)->cert_serial, ==, serial);
+  renew (brain, &another, csr, &second); /* each node by itself */
+  g_assert_no_error (second.error);
+  brain_run (brain, PAUSE);
+  renew (brain, &peer, csr, &second);
+  g_assert_no_error (second.error);
+  /* What it was refused costs, too. */
+  brain_run (brain, PAUSE);
+  peer = peer_of (brain, node, SWARM_PEER_WORKER);
+  renew (brain, &peer, "no request", &second);
+  g_assert_nonnull (second.error);
+  renew (brain, &peer, csr, &second);
+  g_assert_error (second.error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED);
+  /* There is a reason: it is to be a manager; and then, the root changes. */
+  brain_run (brain, PAUSE);
+  renew (brain, &peer, csr, &second);
+  g_assert_no_error (second.error);
+  g_assert_true (brain_set_role (brain, node, SWARM_ROLE_MANAGER, NULL));
+  peer = peer_of (brain, node, SWARM_PEER_WORKER);
+  renew (brain, &peer, csr, &second);
+  g_assert_no_error (second.error);
+  begin_rotation (brain);
+  peer = peer_of (brain, node, SWARM_PEER_MANAGER);
+  renew (brain, &peer, csr, &second);
+  g_assert_no_error (second.error);
+  peer = peer_of (brain, node, SWARM_PEER_MANAGER);
+  renew (brain, &peer, csr, &second);
+  g_assert_error (second.error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED);
+  answer_clear (&first);
+  answer_clear (&second);
+}
+
+static gboolean
+stands (Brain *brain, const SwarmPeer *peer)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean ok = swarm_ca_standing (brain->store, peer, swarm_clock_now (brain->clock), &error);
+  g_assert_true (ok || strstr (error->message, "replaced by a newer one") != NULL);
+  return ok;
+}
+
+/* A certificate is good until its node says that it uses the next one: before, the answer may have been lost. */
+static void
+test_replaced (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autofree char *csr = sim_crypto_csr (&brain->crypto);
+  Answer answer = { 0 };
+  SwarmPeer peers[4] = { peer_of (brain, node, SWARM_PEER_WORKER) };
+  for (guint i = 1; i < 3; i++) {
+    renew (brain, &peers[0], csr, &answer); /* no answer arrived */
+    g_assert_no_error (answer.error);
+    peers[i] = peer_of (brain, node, SWARM_PEER_WORKER);
+    peers[i].issued = tame_node (node)->cert_not_before;
+    brain_run (brain, PAUSE);
+  }
+  g_assert_true (stands (brain, &peers[0]));
+  g_assert_false (stands (brain, &peers[1])); /* nobody has ever had it */
+  g_assert_true (stands (brain, &peers[2]));
+  describe (node, root_of (brain)->digest);
+  brain_run (brain, 50 * MS);
+  g_assert_false (stands (brain, &peers[0]));
+  g_assert_true (stands (brain, &peers[2]));
+  peers[0].role = SWARM_PEER_LAPSED;
+  g_assert_false (stands (brain, &peers[0]));
+  peers[0].role = SWARM_PEER_WORKER;
+  brain_run (brain, PAUSE);
+  renew (brain, &peers[0], csr, &answer);
+  g_assert_error (answer.error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED);
+  /* A newer one than this manager has heard of: the word of it is on its way. */
+  peers[3] = peers[2];
+  g_strlcpy (peers[3].serial, "abcdef", sizeof peers[3].serial);
+  g_assert_false (stands (brain, &peers[3]));
+  peers[3].issued += G_USEC_PER_SEC;
+  g_assert_true (stands (brain, &peers[3]));
   answer_clear (&answer);
 }
 
@@ -653,6 +767,8 @@ main (int argc, char **argv)
   g_test_add_func ("/ca-rotation/rotation", test_rotation);
   g_test_add_func ("/ca-rotation/roots", test_roots);
   g_test_add_func ("/ca-rotation/return", test_return);
+  g_test_add_func ("/ca-rotation/renewal-limit", test_renewal_limit);
+  g_test_add_func ("/ca-rotation/replaced", test_replaced);
   g_test_add_func ("/ca-rotation/join", test_join);
   g_test_add_func ("/ca-rotation/refused", test_refused);
   g_test_add_func ("/ca-rotation/external", test_external);

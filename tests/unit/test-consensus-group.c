@@ -570,6 +570,44 @@ test_hurry (void)
   g_assert_true (m[0].leads);
 }
 
+static void
+receive_as (Member *member, Member *from, Message *message)
+{
+  message->from = from->raft_id;
+  message->to = member->raft_id;
+  g_autoptr (GBytes) bytes = message_encode (message, NULL, 0);
+  swarm_consensus_receive (member->consensus, &from->id, bytes);
+}
+
+/* One that was removed and does not want to know it: with a later term it claims to lead, asks for votes, and says that others are removed. */
+static void
+test_stranger (void)
+{
+  g_autoptr (Group) g = group_new (4);
+  Member *m = g->members;
+  guint64 term;
+
+  remove_member (g, 3, 0, NULL);
+  run (g, 500 * MS);
+  g_assert_true (m[3].removed);
+  term = swarm_consensus_term (m[0].consensus);
+  for (guint who = 0; who < 2; who++) { /* the leader and a follower */
+    Message append = { .type = MESSAGE_APPEND }, vote = { .type = MESSAGE_VOTE }, removed = { .type = MESSAGE_REMOVED, .conf_index = 1000000 };
+    guint64 dropped = stats_of (&m[who]).dropped_messages;
+    append.raft.append_entries.term = vote.raft.request_vote.term = term + 5;
+    vote.raft.request_vote.disrupt_leader = true;
+    receive_as (&m[who], &m[3], &append);
+    receive_as (&m[who], &m[3], &vote);
+    receive_as (&m[who], &m[3], &removed);
+    g_assert_cmpuint (stats_of (&m[who]).dropped_messages, ==, dropped + 3);
+  }
+  run (g, 2 * SECOND);
+  g_assert_cmpuint (swarm_consensus_term (m[0].consensus), ==, term);
+  g_assert_true (m[0].leads);
+  g_assert_false (m[0].removed || m[1].removed);
+  propose_fine (g, "on");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -580,6 +618,7 @@ main (int argc, char **argv)
   g_test_add_func ("/consensus-group/catching-up", test_catching_up);
   g_test_add_func ("/consensus-group/promote-under-load", test_promote_under_load);
   g_test_add_func ("/consensus-group/remove", test_remove);
+  g_test_add_func ("/consensus-group/stranger", test_stranger);
   g_test_add_func ("/consensus-group/remove-standby", test_remove_standby);
   g_test_add_func ("/consensus-group/come-back", test_come_back);
   g_test_add_func ("/consensus-group/address", test_address);

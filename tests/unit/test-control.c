@@ -457,12 +457,14 @@ test_issue (void)
   g_assert_cmpstr (node->status->addr, ==, "10.0.0.5");
   SwarmPeer peer = { .role = SWARM_PEER_WORKER, .node = out.node, .cluster = brain->cluster };
   g_strlcpy (peer.serial, node->cert_serial, sizeof peer.serial);
+  brain_run (brain, 6 * SECOND);
   swarm_ca_server_renew (ca, &peer, csr, issued, &out);
   brain_run (brain, 20 * MS);
   g_assert_no_error (out.error);
   node = swarm_store_get (brain->store, SWARM_KIND_NODE, &out.node);
   g_assert_cmpstr (node->cert_serial, !=, peer.serial);
   /* Should the answer be lost, the node asks again with what it has; once it used the new one, what came before renews nothing. */
+  brain_run (brain, 6 * SECOND);
   swarm_ca_server_renew (ca, &peer, csr, issued, &out);
   brain_run (brain, 20 * MS);
   g_assert_no_error (out.error);
@@ -470,9 +472,11 @@ test_issue (void)
   g_assert_cmpstr (node->cert_serial_before, ==, peer.serial);
   SwarmPeer newest = peer;
   g_strlcpy (newest.serial, node->cert_serial, sizeof newest.serial);
+  brain_run (brain, 6 * SECOND);
   swarm_ca_server_renew (ca, &newest, csr, issued, &out);
   brain_run (brain, 20 * MS);
   g_assert_no_error (out.error);
+  brain_run (brain, 6 * SECOND);
   swarm_ca_server_renew (ca, &peer, csr, issued, &out);
   brain_run (brain, 20 * MS);
   g_assert_error (out.error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/random-system.h"
+#include "ca/cert.h"
 #include "ca/crypto.h"
 #include "daemon/address.h"
 #include "daemon/config.h"
@@ -344,6 +345,70 @@ test_leftovers_old_log (void)
   g_assert_nonnull (error);
 }
 
+/* A change of key and certificate that a crash tore: whichever is on the disk, the pair fits. */
+static void
+test_torn_key (gconstpointer manager)
+{
+  g_autofree char *dir = g_dir_make_tmp ("swarm-torn-XXXXXX", NULL);
+  SwarmRandom *random = swarm_random_system ();
+  SwarmCrypto *crypto = swarm_crypto_openssl ();
+  g_autofree char *root = NULL;
+  char *certs[2];
+  g_autoptr (GBytes) root_key = NULL;
+  static const char *const names[] = { "node.key", "keys" };
+  const char *key_name = names[manager != NULL];
+  gboolean done = FALSE;
+  char *files[3];
+  g_autoptr (SwarmMembership) membership = swarm_membership_new ();
+  SwarmPeer peer = { .role = SWARM_PEER_WORKER, .node = swarm_random_id (random), .cluster = swarm_random_id (random) };
+  SwarmDisk *disk = swarm_disk_file_new (dir, NULL);
+  membership->node = peer.node;
+  membership->cluster = peer.cluster;
+  membership->manager = manager != NULL;
+  g_assert_true (crypto->create_root (crypto, g_get_real_time (), &root, &root_key, NULL));
+  membership->root_cert = g_strdup (root);
+  for (guint i = 0; i < 2; i++) {
+    g_autoptr (GBytes) key = swarm_cert_create_key (NULL);
+    g_autofree char *csr = swarm_cert_create_csr (key, NULL);
+    char serial[41];
+    certs[i] = crypto->issue (crypto, root, root_key, csr, &peer, g_get_real_time () - G_USEC_PER_SEC, g_get_real_time () + G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC, serial, NULL);
+    g_free (membership->cert);
+    membership->cert = g_strdup (certs[i]);
+    g_clear_pointer (&membership->key, g_bytes_unref);
+    membership->key = g_bytes_ref (key);
+    membership->new_key = i == 1;
+    done = FALSE;
+    swarm_membership_store (membership, disk, crypto, random, batch_done, &done);
+    wait_for (&done);
+    g_autofree char *path = g_build_filename (dir, key_name, NULL);
+    g_assert_true (g_file_get_contents (path, &files[i], NULL, NULL));
+  }
+  g_autofree char *cert_path = g_build_filename (dir, "node.crt", NULL), *next_path = g_build_filename (dir, "next.crt", NULL);
+  g_autofree char *key_path = g_build_filename (dir, key_name, NULL);
+  gsize len;
+  g_assert_false (g_file_test (next_path, G_FILE_TEST_EXISTS));
+  g_assert_true (g_file_get_contents (key_path, &files[2], &len, NULL));
+  g_assert_true (g_file_set_contents (cert_path, certs[0], -1, NULL));
+  g_assert_true (g_file_set_contents (next_path, certs[1], -1, NULL));
+  g_autoptr (SwarmMembership) after = swarm_membership_load (disk, crypto, NULL); /* the key is the new one's */
+  g_assert_cmpstr (after->cert, ==, certs[1]);
+  g_assert_true (swarm_cert_matches_key (after->cert, after->key, NULL));
+  if (manager == NULL) {
+    g_assert_true (g_file_set_contents (key_path, files[0], -1, NULL));
+    g_autoptr (SwarmMembership) before = swarm_membership_load (disk, crypto, NULL);
+    g_assert_cmpstr (before->cert, ==, certs[0]);
+  }
+  for (guint i = 0; i < 3; i++)
+    g_free (files[i]);
+  g_free (certs[0]);
+  g_free (certs[1]);
+  done = FALSE;
+  swarm_membership_erase (disk, batch_done, &done);
+  wait_for (&done);
+  swarm_disk_file_free (disk);
+  g_assert_false (g_file_test (next_path, G_FILE_TEST_EXISTS));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -353,6 +418,8 @@ main (int argc, char **argv)
   g_test_add_func ("/daemon/config/manuals", test_manuals);
   g_test_add_func ("/daemon/address", test_address);
   g_test_add_func ("/daemon/membership", test_membership);
+  g_test_add_data_func ("/daemon/torn-key/worker", NULL, test_torn_key);
+  g_test_add_data_func ("/daemon/torn-key/manager", "manager", test_torn_key);
   g_test_add_func ("/daemon/leftovers/removed", test_leftovers_removed);
   g_test_add_func ("/daemon/leftovers/of-a-member", test_leftovers_of_a_member);
   g_test_add_func ("/daemon/leftovers/kept", test_leftovers_kept);

@@ -160,6 +160,119 @@ test_expired (Fixture *f, gconstpointer unused)
   assert_unharmed (f);
 }
 
+/* Managers whose time is over find each other for the consensus, in both directions; nobody else does, and for nothing else. */
+static void
+test_expired_managers (Fixture *f, gconstpointer unused)
+{
+  TestIdentity other;
+  const SwarmLink *link;
+
+  test_identity_init (&other, &f->ca, SWARM_PEER_MANAGER);
+  set_worker (f, &other, &f->ca);
+  for (guint who = 0; who < 2; who++) {
+    f->manager.clock.offset = who == 0 ? 2161 * HOUR_US : 0;
+    f->worker.clock.offset = who == 1 ? 2161 * HOUR_US : 0;
+    test_connect (f, SWARM_LINK_CONSENSUS);
+    g_assert_true (f->up);
+    wait_until (f->manager.links->len == 1);
+    link = who == 0 ? f->manager.links->pdata[0] : f->link;
+    g_assert_cmpint (link->peer.role, ==, SWARM_PEER_MANAGER);
+    g_assert_true (link->peer.expired);
+    link = who == 1 ? f->manager.links->pdata[0] : f->link;
+    g_assert_false (link->peer.expired);
+    swarm_link_close (f->link, NULL);
+    wait_until (f->down && f->manager.links->len == 0);
+  }
+  assert_not_let_in (f, NULL, "has expired (on 2"); /* whom we call for anything else */
+  f->worker.clock.offset = 0;
+  f->manager.clock.offset = 2161 * HOUR_US;
+  test_connect (f, SWARM_LINK_CONTROL);
+  wait_until (f->manager.links->len == 1);
+  link = f->manager.links->pdata[0];
+  g_assert_cmpint (link->peer.role, ==, SWARM_PEER_LAPSED);
+  g_assert_false (link->peer.expired);
+  /* And not when its standing says no. */
+  f->manager.standing = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "node is no member");
+  test_connect (f, SWARM_LINK_CONSENSUS);
+  g_assert_false (f->up);
+  assert_contains (f->down_error->message, "node is no member");
+  test_identity_clear (&other);
+}
+
+static void
+send_proof (RawPeer *raw, const guint8 *data, gsize len)
+{
+  g_autoptr (GByteArray) frame = g_byte_array_new ();
+  SwarmFrameHeader header = { .kind = SWARM_FRAME_CERTIFICATE };
+
+  swarm_frame_append (frame, &header, data, len);
+  swarm_conn_send_raw (raw->conn, frame->data, frame->len);
+}
+
+/* Who shows @proof, or NULL: a good one of @id, after it came in as a worker. */
+static void
+try_proof (Fixture *f, TestIdentity *id, GBytes *proof, guint times, const char *answer)
+{
+  RawPeer raw = { 0 };
+  SwarmHello hello = { .protocol_min = 1, .protocol_max = 1, .cluster = f->ca.cluster, .version = "1" };
+  SwarmRpcCredentials credentials = test_credentials (id, &f->ca);
+  g_autoptr (SwarmTls) tls = swarm_tls_new (&credentials, swarm_cert_parse_der, NULL);
+  g_autoptr (GBytes) own = NULL;
+
+  raw_peer_connect (&raw, f, &f->worker_id);
+  raw_peer_send_hello (&raw, &hello);
+  wait_until (raw.have_hello);
+  if (proof == NULL)
+    proof = own = swarm_tls_prove (tls, swarm_conn_ssl (raw.conn));
+  for (guint i = 0; i < times; i++)
+    send_proof (&raw, g_bytes_get_data (proof, NULL), g_bytes_get_size (proof));
+  if (answer != NULL) {
+    wait_until (raw.goodbye != NULL);
+    assert_contains (raw.goodbye->message, answer);
+  } else {
+    wait_until (g_str_equal (((SwarmLink *) f->manager.links->pdata[0])->peer.serial, id->peer.serial));
+    g_assert_null (raw.goodbye);
+  }
+  raw_peer_clear (&raw);
+  wait_until (f->manager.links->len == 0);
+}
+
+/* The next certificate is believed of the node that has its key, on the connection that it is shown on; of others nothing. */
+static void
+test_proofs (Fixture *f, gconstpointer unused)
+{
+  static const char no[] = "certificate is not believed";
+  TestCa foreign;
+  TestIdentity next, other, forged;
+  RawPeer raw = { 0 };
+  g_autoptr (GBytes) garbage = g_bytes_new_static ("\0\3abc-----BEGIN CERTIFICATE-----\n", 33), elsewhere = NULL, cut = NULL;
+
+  test_ca_init (&foreign);
+  foreign.cluster = f->ca.cluster;
+  test_identity_renew (&f->worker_id, &next, &f->ca, SWARM_PEER_WORKER);
+  test_identity_init (&other, &f->ca, SWARM_PEER_MANAGER);
+  test_identity_renew (&f->worker_id, &forged, &foreign, SWARM_PEER_MANAGER);
+  try_proof (f, &next, NULL, 1, NULL);
+  try_proof (f, &next, NULL, 9, "too many certificates");
+  try_proof (f, &other, NULL, 1, no);
+  try_proof (f, &forged, NULL, 1, no);
+  try_proof (f, &next, garbage, 1, no);
+  /* Seen on another connection. */
+  SwarmRpcCredentials credentials = test_credentials (&next, &f->ca);
+  g_autoptr (SwarmTls) tls = swarm_tls_new (&credentials, swarm_cert_parse_der, NULL);
+  raw_peer_connect (&raw, f, &f->worker_id);
+  elsewhere = swarm_tls_prove (tls, swarm_conn_ssl (raw.conn));
+  raw_peer_clear (&raw);
+  try_proof (f, &next, elsewhere, 1, no);
+  cut = g_bytes_new_from_bytes (elsewhere, 0, 60);
+  try_proof (f, &next, cut, 1, no);
+  assert_unharmed (f);
+  test_identity_clear (&next);
+  test_identity_clear (&other);
+  test_identity_clear (&forged);
+  test_ca_clear (&foreign);
+}
+
 static void
 test_not_a_manager (Fixture *f, gconstpointer unused)
 {
@@ -554,7 +667,7 @@ test_credentials_change (Fixture *f, gconstpointer unused)
   g_autoptr (GError) key = NULL, cert = NULL, root = NULL;
   g_auto (TestReply) reply = { 0 };
 
-  test_identity_init (&promoted, &f->ca, SWARM_PEER_MANAGER);
+  test_identity_renew (&f->worker_id, &promoted, &f->ca, SWARM_PEER_MANAGER);
   test_connect (f, SWARM_LINK_CONTROL);
   /* What does not fit changes nothing. */
   credentials = test_credentials (&promoted, &f->ca);
@@ -570,12 +683,12 @@ test_credentials_change (Fixture *f, gconstpointer unused)
   wrong.roots_pem = "x";
   g_assert_false (swarm_rpc_set_credentials (f->worker.rpc, &wrong, &root));
   assert_contains (root->message, "root certificate");
-  /* The open link goes on with the old, the next has the new. */
+  /* The open link goes on, and so does the next. */
   g_assert_true (swarm_rpc_set_credentials (f->worker.rpc, &credentials, NULL));
   swarm_link_call (f->link, TEST_IFACE, "Echo", NULL, 0, test_reply_func, &reply);
   wait_until (reply.n);
   g_assert_no_error (reply.error);
-  g_assert_cmpint (((SwarmLink *) f->manager.links->pdata[0])->peer.role, ==, SWARM_PEER_WORKER);
+  g_assert_cmpint (((SwarmLink *) f->manager.links->pdata[0])->peer.role, ==, SWARM_PEER_MANAGER);
   assert_unharmed (f);
   wait_until (f->manager.links->len == 1);
   g_assert_cmpint (((SwarmLink *) f->manager.links->pdata[0])->peer.role, ==, SWARM_PEER_MANAGER);
@@ -721,6 +834,8 @@ main (int argc, char **argv)
   } tests[] = {
     { "foreign", test_foreign },
     { "expired", test_expired },
+    { "expired-managers", test_expired_managers },
+    { "proofs", test_proofs },
     { "former-root", test_former_root },
     { "not-a-manager", test_not_a_manager },
     { "joining", test_joining },

@@ -466,6 +466,44 @@ test_standing (Fixture *f, gconstpointer unused)
   g_assert_cmpstr (f->manager.refused->message, ==, "node is no member");
 }
 
+/* Who renews its certificate keeps its connections: the other end knows it by the new one from then on. */
+static void
+test_renewed (Fixture *f, gconstpointer unused)
+{
+  TestIdentity worker, manager;
+  g_autoptr (GError) reason = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "replaced");
+  g_auto (TestReply) reply = { 0 };
+  SwarmRpcCredentials credentials;
+  const SwarmLink *accepted;
+
+  test_identity_renew (&f->worker_id, &worker, &f->ca, SWARM_PEER_WORKER);
+  test_identity_renew (&f->manager_id, &manager, &f->ca, SWARM_PEER_MANAGER);
+  test_connect (f, SWARM_LINK_CONTROL);
+  wait_until (f->manager.links->len == 1);
+  accepted = f->manager.links->pdata[0];
+  g_assert_cmpstr (accepted->peer.serial, ==, f->worker_id.peer.serial);
+  credentials = test_credentials (&f->worker_id, &f->ca); /* the same again is nothing new */
+  g_assert_true (swarm_rpc_set_credentials (f->worker.rpc, &credentials, NULL));
+  for (guint i = 0; i < 2; i++) {
+    credentials = test_credentials (i == 0 ? &worker : &manager, &f->ca);
+    g_assert_true (swarm_rpc_set_credentials (i == 0 ? f->worker.rpc : f->manager.rpc, &credentials, NULL));
+  }
+  wait_until (g_str_equal (accepted->peer.serial, worker.peer.serial) && g_str_equal (f->link->peer.serial, manager.peer.serial));
+  g_assert_cmpint (accepted->peer.issued, ==, worker.peer.issued);
+  g_assert_nonnull (strchr (accepted->peer.address, ':'));
+  call (f->link, "Echo", NULL, 0, &reply);
+  wait_until (reply.n);
+  g_assert_no_error (reply.error);
+  swarm_rpc_close_older (f->manager.rpc, &worker.peer.node, worker.peer.serial, reason);
+  test_turns (20);
+  g_assert_true (f->link->is_up);
+  swarm_rpc_close_older (f->manager.rpc, &worker.peer.node, f->worker_id.peer.serial, reason);
+  wait_until (f->down);
+  assert_contains (f->down_error->message, "replaced");
+  test_identity_clear (&worker);
+  test_identity_clear (&manager);
+}
+
 /* A call that is denied is told: who, what, why; a peer that goes on is told of now and then. What fails for another reason is not. */
 static void
 test_call_refused (Fixture *f, gconstpointer unused)
@@ -573,6 +611,7 @@ main (int argc, char **argv)
     { "consensus", test_consensus },
     { "close-node", test_close_node },
     { "standing", test_standing },
+    { "renewed", test_renewed },
     { "call-refused", test_call_refused },
     { "free-first", test_free_first },
   };

@@ -54,6 +54,7 @@ swarm_control_make_founder (const SwarmInitCluster *init)
   node->spec->availability = init->availability;
   node->role = SWARM_ROLE_MANAGER;
   node->cert_serial = g_strdup (init->cert_serial);
+  node->cert_not_before = init->cert_not_before;
   node->cert_not_after = init->cert_not_after;
   node->cert_key = g_strdup (init->cert_key);
   node->cert_issuer = g_strdup (init->root_digest);

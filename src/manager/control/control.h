@@ -43,6 +43,7 @@ typedef struct {
   SwarmId node;
   const char *cert_serial;
   const char *cert_key; /* SwarmCertInfo.key; may be NULL */
+  gint64 cert_not_before;
   gint64 cert_not_after;
   const char *addr; /* HOST:PORT that other managers dial; NULL: none */
   SwarmAvailability availability;
