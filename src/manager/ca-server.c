@@ -6,9 +6,10 @@
 #include <string.h>
 
 #define MAX_TRIES 20
-/* So long after a node was given a certificate, or refused one, it gets no other: each costs a signature (of somebody elsewhere, maybe), a
- * write on all managers and a line in the journal. */
+/* So long after a node was given a certificate, or none, it gets no other: each costs a signature (of somebody elsewhere, maybe), a write on
+ * all managers and a line in the journal. Nodes try again after two seconds. */
 #define RENEWAL_PAUSE_US (5 * G_TIME_SPAN_SECOND)
+#define FAILED_PAUSE_US (1500 * G_TIME_SPAN_MILLISECOND)
 
 struct _SwarmCAServer {
   gint ref_count; /* its owner's, and one for each call under way */
@@ -386,7 +387,7 @@ static gboolean
 is_over (gpointer key, gpointer value, gpointer now)
 {
   const Renewal *renewal = value;
-  return renewal->ended_at != 0 && *(const gint64 *) now - renewal->ended_at >= RENEWAL_PAUSE_US;
+  return renewal->ended_at != 0 && *(const gint64 *) now - renewal->ended_at >= (renewal->failed ? FAILED_PAUSE_US : RENEWAL_PAUSE_US);
 }
 
 /* One at a time for each node, and none right after another but for a reason: it has another role now, or the root changes. */
