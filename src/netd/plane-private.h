@@ -43,6 +43,7 @@ struct _SwarmNetdPlane {
   GHashTable *dirty_ports;
   guint underlay_index; /* the link that has the underlay address, as seen last */
   guint underlay_mtu;
+  GArray *evictions; /* connections to be ended by the present apply (evict.c) */
   gboolean mesh_stale; /* the host's nftables table is to be loaded anew */
   GPtrArray *problems;
   GArray *ready;
@@ -102,6 +103,13 @@ void swarm_netd_vip_mark (SwarmNetdPlane *self, const SwarmNetdRow *row);
 /* Brings what is marked to all boxes, and everything to stale boxes. */
 void swarm_netd_vip_flush (SwarmNetdPlane *self);
 GHashTable *swarm_netd_vip_table_new (void);
+
+/* ---- evict.c ---- */
+GArray *swarm_netd_evictions_new (void);
+/* Notes the connections that @change ends, if any. */
+void swarm_netd_evict_mark (SwarmNetdPlane *self, const SwarmNetdChange *change);
+/* Ends what is noted, after the slots have changed. */
+void swarm_netd_evict_flush (SwarmNetdPlane *self);
 
 /* ---- mesh.c ---- */
 void swarm_netd_mesh_mark (SwarmNetdPlane *self, const SwarmNetdRow *row);

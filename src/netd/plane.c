@@ -27,6 +27,7 @@ swarm_netd_plane_new (SwarmNetdTables *tables, GError **error)
   self->tables = tables;
   self->boxes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, swarm_netd_box_free);
   self->names = swarm_netd_names_new ();
+  self->evictions = swarm_netd_evictions_new ();
   self->vips = swarm_netd_vip_table_new ();
   self->dirty_vips = swarm_netd_vip_table_new ();
   self->ports = swarm_netd_mesh_table_new ();
@@ -44,6 +45,7 @@ swarm_netd_plane_free (SwarmNetdPlane *self)
 {
   g_hash_table_unref (self->boxes);
   swarm_netd_names_free (self->names);
+  g_array_unref (self->evictions);
   g_hash_table_unref (self->vips);
   g_hash_table_unref (self->dirty_vips);
   g_hash_table_unref (self->ports);
@@ -329,6 +331,7 @@ replace_changes (SwarmNetdPlane *self, GPtrArray *changes)
                   (changed && (type == SWARM_NETD_TYPE_NODE || type == SWARM_NETD_TYPE_NETWORK || type == SWARM_NETD_TYPE_SANDBOX));
     if (changed && type != SWARM_NETD_TYPE_NETWORK)
       delete (self, change->before);
+    swarm_netd_evict_mark (self, change);
     if (change->before != NULL)
       mark (self, change->before);
     if (change->after != NULL)
@@ -351,6 +354,7 @@ swarm_netd_plane_apply (SwarmNetdPlane *self, GPtrArray *changes)
   }
   swarm_netd_vip_flush (self);
   swarm_netd_mesh_flush (self);
+  swarm_netd_evict_flush (self);
   delete_changes (self, changes, 0, G_N_ELEMENTS (put_order) - 1);
   if (everything)
     swarm_netd_plane_resync (self, SWARM_NETD_RESYNC_ALL);

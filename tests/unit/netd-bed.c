@@ -26,8 +26,13 @@ possible (void)
   int fd = swarm_netd_netns_new (&error);
   if (fd < 0)
     return FALSE;
+  g_autoptr (SwarmNetdNetlink) netlink = swarm_netd_netlink_new_in (fd, &error);
+  SwarmNetdAddress local = addr ("10.88.0.1");
+  guint index;
+  gboolean ok = netlink != NULL && swarm_netd_bridge_put (netlink, "b", 1450, NULL, &index, &error) &&
+                swarm_netd_vxlan_put (netlink, "x", 1, &local, 4789, 1450, index, &index, &error);
   close (fd);
-  return TRUE;
+  return ok;
 }
 
 /* eth0 in the host, 10.88.0.N, on the wire. */
@@ -151,7 +156,7 @@ bed_new (void)
 {
   g_autoptr (GError) error = NULL;
   if (g_getenv ("SWARM_NETD") == NULL || !possible ()) {
-    g_test_skip ("needs root and network namespaces");
+    g_test_skip ("needs root, network namespaces and VXLAN");
     return NULL;
   }
   Bed *bed = g_new0 (Bed, 1);
@@ -342,9 +347,8 @@ word_for (int code)
   return code == ECONNREFUSED ? "refused" : code == ECONNRESET ? "reset" : code == EAGAIN || code == EINPROGRESS || code == ETIMEDOUT ? "timeout" : g_strerror (code);
 }
 
-/* A socket in @netns, connected; -1 with errno. */
-static int
-connected (int netns, const char *address, guint16 port, int type)
+int
+bed_open (int netns, const char *address, guint16 port, int type)
 {
   SwarmNetdAddress to = addr (address);
   struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons (port) };
@@ -370,7 +374,7 @@ char *
 bed_ask (int netns, const char *address, guint16 port, int type)
 {
   char text[128];
-  int fd = connected (netns, address, port, type);
+  int fd = bed_open (netns, address, port, type);
   if (fd < 0)
     return g_strdup (word_for (errno));
   ssize_t n = type == SOCK_DGRAM ? send (fd, "?", 1, 0) : 0;
@@ -385,7 +389,7 @@ int
 bed_connect (int netns, const char *address, guint16 port)
 {
   char text[128];
-  int fd = connected (netns, address, port, SOCK_STREAM);
+  int fd = bed_open (netns, address, port, SOCK_STREAM);
   g_assert_cmpint (fd, >=, 0);
   g_assert_cmpint (recv (fd, text, sizeof text, 0), >, 0); /* who it is */
   bed_assert_alive (fd);

@@ -37,6 +37,8 @@ int bed_task (Bed *bed, guint host, const char *sandbox);
 void bed_serve (Bed *bed, int netns, const char *name, guint16 port);
 /* Asks from @netns; the answer, or "refused", "timeout", … Caller frees. @type: SOCK_STREAM or SOCK_DGRAM. */
 char *bed_ask (int netns, const char *address, guint16 port, int type);
+/* A connected socket; -1 with errno. */
+int bed_open (int netns, const char *address, guint16 port, int type);
 /* An open TCP connection, and that it still works: echoes. */
 int bed_connect (int netns, const char *address, guint16 port);
 void bed_assert_alive (int connection);

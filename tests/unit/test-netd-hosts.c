@@ -204,6 +204,58 @@ assert_mesh (int netns, const char *address, guint16 port, int type, const char 
   g_assert_cmpuint (by[2], >, 2);
 }
 
+/* Who answers on a flow of datagrams. */
+static void
+assert_flow (int fd, const char *expected)
+{
+  char text[64] = { 0 };
+  g_assert_cmpint (send (fd, "?", 1, MSG_NOSIGNAL), ==, 1);
+  g_assert_cmpint (recv (fd, text, sizeof text - 1, 0), >, 0);
+  if (!g_str_has_prefix (text, expected))
+    g_error ("\"%s\" answers, not %s", text, expected);
+}
+
+/* Draining: what there is goes on, but for datagrams, which go to another at once. Then the row goes, and the rest ends; it does not hang. */
+static void
+test_drain (Fixture *f, gconstpointer data)
+{
+  char text[64];
+  if (f->bed == NULL)
+    return;
+  edit_service (f->out, FALSE, 4097, "10.88.16.2", 0);
+  edit_service (f->out, FALSE, 4097, "fd88:16::2", 0);
+  edit_web (f, 1, FALSE, 2, 0);
+  edit_port (f->out, FALSE, 6, 8080, 0);
+  edit_port (f->out, FALSE, 17, 5353, 0);
+  edit_published (f, FALSE, 2, 0);
+  send_ok (f, 1, 0);
+  int streams[] = { bed_connect (task (f, 1), "10.88.16.2", 80), bed_connect (task (f, 1), "fd88:16::2", 80),
+                    bed_connect (f->bed->fabric, "10.88.0.1", 8080), bed_connect (f->bed->hosts[1].netns, "127.0.0.1", 8080) };
+  int inside = bed_open (task (f, 1), "10.88.16.2", 80, SOCK_DGRAM), outside = bed_open (f->bed->fabric, "10.88.0.1", 5353, SOCK_DGRAM);
+  assert_flow (inside, "web-2");
+  assert_flow (outside, "web-2");
+
+  edit_web (f, 1, FALSE, 1, 0);
+  edit_web (f, 1, FALSE, 2, SWARM_NETD_BACKEND_DRAINING);
+  edit_published (f, FALSE, 1, 0);
+  edit_published (f, FALSE, 2, SWARM_NETD_BACKEND_DRAINING);
+  send_ok (f, 1, 0);
+  assert_flow (inside, "web-1");
+  assert_flow (outside, "web-1");
+  for (guint i = 0; i < G_N_ELEMENTS (streams); i++)
+    bed_assert_alive (streams[i]);
+
+  edit_web (f, 1, TRUE, 2, 0);
+  edit_published (f, TRUE, 2, 0);
+  send_ok (f, 1, 0);
+  for (guint i = 0; i < G_N_ELEMENTS (streams); i++) {
+    if (i == 2)
+      send (streams[i], "?", 1, MSG_NOSIGNAL); /* its socket is not on this host: its next packet finds out */
+    ssize_t n = recv (streams[i], text, sizeof text, 0);
+    g_assert_true (n == 0 || (n < 0 && errno != EAGAIN));
+  }
+}
+
 /* By every host, also one without a task; the task sees who asked. */
 static void
 test_mesh (Fixture *f, gconstpointer data)
@@ -328,6 +380,7 @@ main (int argc, char **argv)
   ADD ("overlay", test_overlay);
   ADD ("vip", test_vip);
   ADD ("affinity", test_affinity);
+  ADD ("drain", test_drain);
   ADD ("mesh", test_mesh);
   ADD ("restart", test_restart);
   ADD ("mending", test_mending);
