@@ -52,22 +52,44 @@ listen_at (const char *path, GError **error)
 
 typedef struct {
   int socket; /* -1: none was handed over */
-  GHashTable *netns; /* sandbox → descriptor */
+  GHashTable *boxes; /* sandbox → Kept */
 } Handed;
 
-/* What systemd hands over: our socket, and the namespaces that an earlier netd put into its descriptor store. */
+/* What an earlier netd held for a sandbox; -1: nothing. */
+typedef struct {
+  int netns;
+  int names[2];
+} Kept;
+
+static void
+keep (GHashTable *boxes, const char *name, int fd)
+{
+  const char *sandbox = strchr (name, '-') + 1;
+  Kept *kept = g_hash_table_lookup (boxes, sandbox);
+  if (kept == NULL) {
+    kept = g_new0 (Kept, 1);
+    *kept = (Kept){ -1, { -1, -1 } };
+    g_hash_table_insert (boxes, g_strdup (sandbox), kept);
+  }
+  int *place = g_str_has_prefix (name, "netns-") ? &kept->netns : &kept->names[sd_is_socket (fd, AF_INET, SOCK_DGRAM, -1) > 0 ? 0 : 1];
+  if (*place >= 0)
+    close (*place);
+  *place = fd;
+}
+
+/* What systemd hands over: our socket, and what an earlier netd put into its descriptor store. */
 static void
 take_handed (Handed *handed)
 {
   g_auto (GStrv) names = NULL;
   int n = sd_listen_fds_with_names (TRUE, &names);
   handed->socket = -1;
-  handed->netns = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  handed->boxes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   for (int i = 0; i < n; i++) {
     int fd = SD_LISTEN_FDS_START + i;
     fcntl (fd, F_SETFD, FD_CLOEXEC);
-    if (g_str_has_prefix (names[i], "netns-"))
-      g_hash_table_insert (handed->netns, g_strdup (names[i] + strlen ("netns-")), GINT_TO_POINTER (fd));
+    if (g_str_has_prefix (names[i], "netns-") || g_str_has_prefix (names[i], "names-"))
+      keep (handed->boxes, names[i], fd);
     else if (handed->socket < 0 && sd_is_socket_unix (fd, SOCK_STREAM, 1, NULL, 0) > 0)
       handed->socket = fd;
     else
@@ -76,13 +98,17 @@ take_handed (Handed *handed)
 }
 
 static void
-adopt_all (SwarmNetdServer *server, GHashTable *netns)
+adopt_all (SwarmNetdPlane *plane, GHashTable *boxes)
 {
   GHashTableIter iter;
-  gpointer name, fd;
-  g_hash_table_iter_init (&iter, netns);
-  while (g_hash_table_iter_next (&iter, &name, &fd))
-    swarm_netd_plane_adopt (swarm_netd_server_plane (server), name, GPOINTER_TO_INT (fd));
+  gpointer name;
+  Kept *kept;
+  g_hash_table_iter_init (&iter, boxes);
+  while (g_hash_table_iter_next (&iter, &name, (gpointer *) &kept)) {
+    if (kept->netns >= 0)
+      swarm_netd_plane_adopt (plane, name, kept->netns);
+    swarm_netd_plane_adopt_names (plane, name, kept->names);
+  }
 }
 
 static gboolean
@@ -115,14 +141,14 @@ run (GError **error)
   if (!swarm_netd_netns_init (error))
     return FALSE;
   take_handed (&handed);
-  g_autoptr (GHashTable) netns = handed.netns;
+  g_autoptr (GHashTable) boxes = handed.boxes;
   int fd = handed.socket >= 0 ? handed.socket : listen_at (socket_path != NULL ? socket_path : SWARM_NETD_SOCKET, error);
   if (fd < 0)
     return FALSE;
   g_autoptr (SwarmNetdServer) server = swarm_netd_server_new (fd, state_path != NULL ? state_path : "/run/swarm-netd/state", error);
   if (server == NULL)
     return FALSE;
-  adopt_all (server, netns);
+  adopt_all (swarm_netd_server_plane (server), boxes);
   g_autoptr (SwarmNetdMonitor) monitor = swarm_netd_monitor_new (swarm_netd_server_plane (server), on_foreign_change, server, error);
   if (monitor == NULL)
     return FALSE;

@@ -25,6 +25,7 @@ typedef struct {
   SwarmNetdNetlink *netlink;
   SwarmNetdNft *nft;
   SwarmNetdResponder *responder;
+  int kept[2]; /* the sockets of an earlier responder, for the one that is made; -1: none */
   GArray *vnis; /* guint32: its networks, by their interfaces' index */
   gboolean way_out; /* it has an interface on the gateway bridge */
   gboolean stale; /* its nftables table is to be loaded anew */
@@ -88,6 +89,8 @@ void swarm_netd_network_sweep (SwarmNetdPlane *self);
 /* ---- sandbox.c ---- */
 void swarm_netd_box_free (gpointer box);
 gboolean swarm_netd_sandbox_put (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox, GError **error);
+/* Lets go of what an earlier netd held and nobody wants. */
+void swarm_netd_sandbox_sweep (SwarmNetdPlane *self);
 gboolean swarm_netd_sandbox_delete (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox, GError **error);
 gboolean swarm_netd_interface_put (SwarmNetdPlane *self, const SwarmNetdInterface *interface, GError **error);
 gboolean swarm_netd_interface_delete (SwarmNetdPlane *self, const SwarmNetdInterface *interface, GError **error);

@@ -63,9 +63,22 @@ swarm_netd_plane_adopt (SwarmNetdPlane *self, const char *sandbox, int netns)
   SwarmNetdBox *box = g_new0 (SwarmNetdBox, 1);
   g_strlcpy (box->id, sandbox, sizeof box->id);
   box->plane = self;
+  box->kept[0] = box->kept[1] = -1;
   box->netns = netns;
   box->vnis = g_array_new (FALSE, FALSE, sizeof (guint32));
   g_hash_table_replace (self->boxes, box->id, box);
+}
+
+void
+swarm_netd_plane_adopt_names (SwarmNetdPlane *self, const char *sandbox, const int sockets[2])
+{
+  SwarmNetdBox *box = g_hash_table_lookup (self->boxes, sandbox);
+  for (guint i = 0; i < 2; i++) {
+    if (box != NULL)
+      box->kept[i] = sockets[i];
+    else if (sockets[i] >= 0)
+      close (sockets[i]);
+  }
 }
 
 GPtrArray *
@@ -464,6 +477,7 @@ swarm_netd_plane_resync (SwarmNetdPlane *self, guint what)
   swarm_netd_mesh_flush (self);
   if (what & SWARM_NETD_RESYNC_LINKS) {
     sweep_links (self);
+    swarm_netd_sandbox_sweep (self);
     swarm_netd_network_sweep (self);
   }
   note_ready (self);

@@ -21,6 +21,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmNetdPlane, swarm_netd_plane_free)
 
 /* A task namespace that an earlier netd held. Takes @netns. Before the first resync. */
 void swarm_netd_plane_adopt (SwarmNetdPlane *self, const char *sandbox, int netns);
+/* The sockets (UDP, TCP) of its name responder, taken. After the namespace. */
+void swarm_netd_plane_adopt_names (SwarmNetdPlane *self, const char *sandbox, const int sockets[2]);
 /* Carries out @changes (SwarmNetdChange*), which the tables have already. */
 void swarm_netd_plane_apply (SwarmNetdPlane *self, GPtrArray *changes);
 

@@ -245,16 +245,23 @@ bound (int type, guint16 port)
   return -1;
 }
 
+static gboolean
+read_port (SwarmNetdResponder *self)
+{
+  struct sockaddr_in address;
+  socklen_t size = sizeof address;
+  gboolean ok = getsockname (self->udp, (struct sockaddr *) &address, &size) == 0;
+  self->port = ok ? ntohs (address.sin_port) : 0;
+  return ok;
+}
+
 /* Both on one port, which the kernel chooses; in the present namespace. */
 static gboolean
 bind_both (SwarmNetdResponder *self)
 {
   for (guint tries = 0; tries < 16; tries++) {
-    struct sockaddr_in address;
-    socklen_t size = sizeof address;
-    if ((self->udp = bound (SOCK_DGRAM, 0)) < 0 || getsockname (self->udp, (struct sockaddr *) &address, &size) < 0)
+    if ((self->udp = bound (SOCK_DGRAM, 0)) < 0 || !read_port (self))
       return FALSE;
-    self->port = ntohs (address.sin_port);
     if ((self->tcp = bound (SOCK_STREAM, self->port)) >= 0)
       return TRUE;
     close (self->udp);
@@ -263,23 +270,29 @@ bind_both (SwarmNetdResponder *self)
   return FALSE;
 }
 
+static gboolean
+make_sockets (SwarmNetdResponder *self, int netns, GError **error)
+{
+  if (!swarm_netd_netns_enter (netns, error))
+    return FALSE;
+  gboolean ok = bind_both (self);
+  int code = errno;
+  swarm_netd_netns_leave ();
+  if (!ok)
+    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (code), "the name responder: %s", g_strerror (code));
+  return ok;
+}
+
 SwarmNetdResponder *
-swarm_netd_responder_new (int netns, const SwarmNetdResponderOps *ops, gpointer data, GError **error)
+swarm_netd_responder_new (int netns, int udp, int tcp, const SwarmNetdResponderOps *ops, gpointer data, GError **error)
 {
   SwarmNetdResponder *self = g_new0 (SwarmNetdResponder, 1);
-  *self = (SwarmNetdResponder){ .ops = ops, .data = data, .udp = -1, .tcp = -1 };
+  *self = (SwarmNetdResponder){ .ops = ops, .data = data, .udp = udp, .tcp = tcp };
   self->streams = g_ptr_array_new_with_free_func (stream_free);
   self->asked = g_ptr_array_new_with_free_func (asked_free);
   self->addresses = g_array_new (FALSE, FALSE, sizeof (SwarmNetdAddress));
-  gboolean ok = swarm_netd_netns_enter (netns, error);
-  if (ok) {
-    ok = bind_both (self);
-    int code = errno;
-    swarm_netd_netns_leave ();
-    if (!ok)
-      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (code), "the name responder: %s", g_strerror (code));
-  }
-  if (!ok) {
+  gboolean kept = udp >= 0 && tcp >= 0 && read_port (self);
+  if (!kept && !make_sockets (self, netns, error)) {
     swarm_netd_responder_free (self);
     return NULL;
   }
@@ -301,6 +314,13 @@ swarm_netd_responder_free (SwarmNetdResponder *self)
   if (self->tcp >= 0)
     close (self->tcp);
   g_free (self);
+}
+
+void
+swarm_netd_responder_sockets (SwarmNetdResponder *self, int sockets[2])
+{
+  sockets[0] = self->udp;
+  sockets[1] = self->tcp;
 }
 
 guint16

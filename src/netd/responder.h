@@ -15,7 +15,9 @@ typedef struct {
   void (*servers) (gpointer data, GArray *servers);
 } SwarmNetdResponderOps;
 
-/* In the namespace of @netns. */
-SwarmNetdResponder *swarm_netd_responder_new (int netns, const SwarmNetdResponderOps *ops, gpointer data, GError **error);
+/* In the namespace of @netns. @udp, @tcp: the sockets of an earlier one there, taken; -1: new ones are made. */
+SwarmNetdResponder *swarm_netd_responder_new (int netns, int udp, int tcp, const SwarmNetdResponderOps *ops, gpointer data, GError **error);
 void swarm_netd_responder_free (SwarmNetdResponder *self);
 guint16 swarm_netd_responder_port (SwarmNetdResponder *self);
+/* Its two sockets, for systemd's descriptor store. */
+void swarm_netd_responder_sockets (SwarmNetdResponder *self, int sockets[2]);

@@ -15,6 +15,9 @@ swarm_netd_box_free (gpointer data)
 {
   SwarmNetdBox *box = data;
   g_clear_pointer (&box->responder, swarm_netd_responder_free);
+  for (guint i = 0; i < G_N_ELEMENTS (box->kept); i++)
+    if (box->kept[i] >= 0)
+      close (box->kept[i]);
   g_array_unref (box->vnis);
   g_clear_pointer (&box->nft, swarm_netd_nft_free);
   g_clear_pointer (&box->netlink, swarm_netd_netlink_free);
@@ -31,8 +34,18 @@ store (const SwarmNetdBox *box)
 }
 
 static void
+store_names (const SwarmNetdBox *box)
+{
+  int sockets[2];
+  g_autofree char *state = g_strdup_printf ("FDSTORE=1\nFDNAME=names-%s", box->id);
+  swarm_netd_responder_sockets (box->responder, sockets);
+  sd_pid_notify_with_fds (0, 0, state, sockets, 2);
+}
+
+static void
 unstore (const SwarmNetdBox *box)
 {
+  sd_notifyf (0, "FDSTOREREMOVE=1\nFDNAME=names-%s", box->id);
   sd_notifyf (0, "FDSTOREREMOVE=1\nFDNAME=netns-%s", box->id);
 }
 
@@ -125,7 +138,13 @@ open_box (SwarmNetdBox *box, GError **error)
   box->stale = TRUE;
   if (box->nft == NULL && (box->nft = swarm_netd_nft_new (box->netns, error)) == NULL)
     return FALSE;
-  return box->responder != NULL || (box->responder = swarm_netd_responder_new (box->netns, &responder_ops, box, error)) != NULL;
+  int udp = box->kept[0], tcp = box->kept[1];
+  box->kept[0] = box->kept[1] = -1;
+  if (box->responder == NULL && (box->responder = swarm_netd_responder_new (box->netns, udp, tcp, &responder_ops, box, error)) == NULL)
+    return FALSE;
+  if (udp < 0)
+    store_names (box);
+  return TRUE;
 }
 
 gboolean
@@ -156,6 +175,20 @@ swarm_netd_sandbox_delete (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox
     swarm_netd_nft_run (box->nft, "add table inet swarm\ndelete table inet swarm\n", NULL);
   unstore (box);
   return g_hash_table_remove (self->boxes, sandbox->id.text);
+}
+
+void
+swarm_netd_sandbox_sweep (SwarmNetdPlane *self)
+{
+  GHashTableIter iter;
+  SwarmNetdBox *box;
+  g_hash_table_iter_init (&iter, self->boxes);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &box)) {
+    if (swarm_netd_tables_find (self->tables, SWARM_NETD_TYPE_SANDBOX, box->id) != NULL)
+      continue;
+    unstore (box);
+    g_hash_table_iter_remove (&iter);
+  }
 }
 
 /* ---- interfaces ---- */

@@ -5,12 +5,14 @@
 #include "netd/state-file.h"
 #include <errno.h>
 #include <glib-unix.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define CLIENTS_MAX 8
 #define OUT_MAX (4 * 1024 * 1024) /* a client that does not read its answers is cut */
+#define MANY 1000
 #define RETRY_FIRST 2 /* seconds, doubled up to RETRY_MAX */
 #define RETRY_MAX 60
 
@@ -175,6 +177,8 @@ take_batch (Client *client)
   if (!swarm_netd_state_file_add (self->state, batch, self->tables, &state_error))
     swarm_warning ("Cannot keep the accepted batch for a restart: %s", state_error->message);
   swarm_netd_plane_apply (self->plane, changes);
+  if (changes->len > MANY)
+    malloc_trim (0); /* a large batch leaves much behind */
   g_autoptr (GByteArray) records = outcome (self);
   send_message (client, SWARM_NETD_ACK, self->number, 0, records);
   schedule_retry (self);

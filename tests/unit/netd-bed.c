@@ -79,26 +79,84 @@ receive (int fd, void *data, gsize length)
   }
 }
 
-/* The namespaces that systemd would hand over again. */
+/* ---- what systemd does: keeps descriptors for a netd that comes again ---- */
+
+typedef struct {
+  char *name;
+  int fd;
+} BedStored;
+
 static void
-hand_over (GHashTable *ready)
+stored_free (gpointer data)
 {
-  GHashTableIter iter;
-  gpointer name, fd;
-  g_autoptr (GString) names = g_string_new (NULL);
-  g_autofree char *pid = g_strdup_printf ("%d", getpid ()), *count = g_strdup_printf ("%u", g_hash_table_size (ready));
-  int at = 3;
-  g_hash_table_iter_init (&iter, ready); /* first out of the way of the numbers from 3 on */
-  while (g_hash_table_iter_next (&iter, &name, &fd))
-    g_hash_table_iter_replace (&iter, GINT_TO_POINTER (fcntl (GPOINTER_TO_INT (fd), F_DUPFD_CLOEXEC, 200)));
-  g_hash_table_iter_init (&iter, ready);
-  while (g_hash_table_iter_next (&iter, &name, &fd)) {
-    dup2 (GPOINTER_TO_INT (fd), at++);
-    g_string_append_printf (names, "%snetns-%s", names->len > 0 ? ":" : "", (char *) name);
+  BedStored *stored = data;
+  close (stored->fd);
+  g_free (stored->name);
+  g_free (stored);
+}
+
+static void
+unstore (BedHost *host, const char *name)
+{
+  for (guint i = host->stored->len; i-- > 0;)
+    if (strcmp (((BedStored *) host->stored->pdata[i])->name, name) == 0)
+      g_ptr_array_remove_index_fast (host->stored, i);
+}
+
+/* Reads what the netd has notified so far. */
+static void
+take_notifications (BedHost *host)
+{
+  for (;;) {
+    char text[1024], control[CMSG_SPACE (8 * sizeof (int))];
+    struct iovec part = { text, sizeof text - 1 };
+    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+    ssize_t n = recvmsg (host->notify, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (n < 0)
+      return;
+    text[n] = '\0';
+    const char *name = strstr (text, "FDNAME=");
+    g_autofree char *fdname = name != NULL ? g_strndup (name + 7, strcspn (name + 7, "\n")) : NULL;
+    if (g_str_has_prefix (text, "FDSTOREREMOVE=1"))
+      unstore (host, fdname);
+    struct cmsghdr *c = CMSG_FIRSTHDR (&message);
+    for (guint i = 0; c != NULL && c->cmsg_type == SCM_RIGHTS && i < (c->cmsg_len - CMSG_LEN (0)) / sizeof (int); i++) {
+      BedStored *stored = g_new0 (BedStored, 1);
+      stored->name = g_strdup (fdname);
+      memcpy (&stored->fd, CMSG_DATA (c) + i * sizeof (int), sizeof (int));
+      g_ptr_array_add (host->stored, stored);
+    }
   }
+}
+
+static void
+open_notify (Bed *bed, BedHost *host, guint number)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  host->notify_path = g_strdup_printf ("%s/notify%u", bed->dir, number);
+  host->stored = g_ptr_array_new_with_free_func (stored_free);
+  g_strlcpy (address.sun_path, host->notify_path, sizeof address.sun_path);
+  host->notify = socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  g_assert_cmpint (bind (host->notify, (struct sockaddr *) &address, sizeof address), ==, 0);
+}
+
+/* In the child that becomes netd. */
+static void
+hand_over (BedHost *host)
+{
+  g_autoptr (GString) names = g_string_new (NULL);
+  g_autofree char *pid = g_strdup_printf ("%d", getpid ()), *count = g_strdup_printf ("%u", host->stored->len);
+  for (guint i = 0; i < host->stored->len; i++) { /* first out of the way of the numbers from 3 on */
+    BedStored *stored = host->stored->pdata[i];
+    stored->fd = fcntl (stored->fd, F_DUPFD_CLOEXEC, 200);
+    g_string_append_printf (names, "%s%s", i > 0 ? ":" : "", stored->name);
+  }
+  for (guint i = 0; i < host->stored->len; i++)
+    dup2 (((BedStored *) host->stored->pdata[i])->fd, 3 + i);
   g_setenv ("LISTEN_PID", pid, TRUE);
   g_setenv ("LISTEN_FDS", count, TRUE);
   g_setenv ("LISTEN_FDNAMES", names->str, TRUE);
+  g_setenv ("NOTIFY_SOCKET", host->notify_path, TRUE);
 }
 
 static void
@@ -107,7 +165,7 @@ as_netd (gpointer data)
   BedHost *host = data;
   setns (host->netns, CLONE_NEWNET);
   prctl (PR_SET_PDEATHSIG, SIGKILL); /* nothing outlives the test */
-  hand_over (host->ready);
+  hand_over (host);
 }
 
 static void
@@ -139,6 +197,7 @@ bed_kill (Bed *bed, guint number)
   BedHost *host = &bed->hosts[number];
   if (host->netd == 0)
     return;
+  take_notifications (host);
   kill (host->netd, SIGKILL);
   waitpid (host->netd, NULL, 0);
   close (host->socket);
@@ -176,6 +235,7 @@ bed_new (void)
     host->state_path = g_strdup_printf ("%s/state%u", bed->dir, i);
     host->ready = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, close_fd);
     plug_in (bed, host->netns, bridge, i);
+    open_notify (bed, host, i);
     bed_start (bed, i);
   }
   return bed;
@@ -194,7 +254,11 @@ bed_free (Bed *bed)
     bed_kill (bed, i);
     g_unlink (host->socket_path);
     g_unlink (host->state_path);
+    g_unlink (host->notify_path);
     close (host->netns);
+    close (host->notify);
+    g_ptr_array_unref (host->stored);
+    g_free (host->notify_path);
     g_free (host->socket_path);
     g_free (host->state_path);
     g_hash_table_unref (host->ready);
@@ -218,10 +282,11 @@ bed_begin (GByteArray *out, guint host)
   put_network (out, 4097, 0);
 }
 
-/* The namespaces are held here too: they must outlive a netd that is killed, as systemd does it. */
 static void
 note_ready (BedHost *host, const SwarmNetdReady *ready)
 {
+  if (g_hash_table_contains (host->ready, ready->sandbox.text))
+    return; /* said again: the test has the descriptor in hand */
   g_autofree char *path = g_strdup_printf ("/proc/%u/fd/%u", ready->pid, ready->fd);
   int fd = open (path, O_RDONLY | O_CLOEXEC);
   g_assert_cmpint (fd, >=, 0);
@@ -257,6 +322,7 @@ bed_send (Bed *bed, guint number, GByteArray *out, guint32 flags)
     }
   } while (answer.kind != SWARM_NETD_ACK);
   g_assert_cmpuint (answer.number, ==, base + 1);
+  take_notifications (host);
   if (!(answer.flags & SWARM_NETD_REFUSED))
     host->number = answer.number;
   return g_string_free (errors, FALSE);

@@ -12,6 +12,9 @@ typedef struct {
   guint64 number; /* of the last batch */
   char *socket_path;
   char *state_path;
+  int notify; /* where its netd notifies "systemd" */
+  char *notify_path;
+  GPtrArray *stored; /* BedStored: "systemd's" descriptor store */
   GHashTable *ready; /* sandbox → descriptor of its namespace */
 } BedHost;
 
