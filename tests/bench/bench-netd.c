@@ -48,15 +48,15 @@ apply (Bench *bench, GByteArray *out, gboolean full)
 }
 
 static void
-address_of (char text[16], guint net, guint i)
+address_of (char text[40], guint net, guint i)
 {
-  snprintf (text, 16, "10.%u.%u.%u", net, i / 250, 1 + i % 250);
+  snprintf (text, 40, "10.%u.%u.%u", net, i / 250, 1 + i % 250);
 }
 
 static void
 put_service (GByteArray *out, guint i)
 {
-  char vip[16], backend[16], name[32];
+  char vip[40], backend[40], name[32];
   address_of (vip, 100, i);
   snprintf (name, sizeof name, "service-%u", i);
   edit_service (out, FALSE, 4097, vip, 0);
@@ -107,7 +107,7 @@ measure (guint services, guint boxes)
       load += apply (&bench, out, FALSE);
   }
   for (guint i = 0; i < 101; i++) { /* one backend drains, and comes back */
-    char vip[16], backend[16];
+    char vip[40], backend[40];
     address_of (vip, 100, services / 2);
     address_of (backend, 110, services / 2);
     edit_backend (out, FALSE, 4097, vip, backend, i % 2 == 0 ? SWARM_NETD_BACKEND_DRAINING : 0);
