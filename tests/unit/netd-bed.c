@@ -15,7 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WAIT_MS 5000
+#define WAIT_MS 60000
+
+guint bed_patience = 20;
 
 static gboolean
 possible (void)
@@ -72,7 +74,7 @@ receive (int fd, void *data, gsize length)
 {
   for (gsize at = 0; at < length;) {
     struct pollfd p = { fd, POLLIN, 0 };
-    g_assert_cmpint (poll (&p, 1, 30000), ==, 1);
+    g_assert_cmpint (poll (&p, 1, 60000), ==, 1);
     ssize_t n = recv (fd, (char *) data + at, length - at, 0);
     g_assert_cmpint (n, >, 0);
     at += n;
@@ -420,7 +422,7 @@ bed_open (int netns, const char *address, guint16 port, int type)
   struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons (port) };
   struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons (port) };
   gboolean is_v4 = swarm_netd_address_is_v4 (&to);
-  struct timeval limit = { .tv_sec = 3 };
+  struct timeval limit = { .tv_sec = bed_patience };
   memcpy (&v4.sin_addr, to.bytes + 12, 4);
   memcpy (&v6.sin6_addr, to.bytes, 16);
   g_assert_true (swarm_netd_netns_enter (netns, NULL));

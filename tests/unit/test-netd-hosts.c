@@ -79,7 +79,9 @@ test_overlay (Fixture *f, gconstpointer data)
   assert_answer (task (f, 1), "fd88:16::21", 80, SOCK_STREAM, "web-2 fd88:16::11");
   assert_answer (task (f, 3), "10.88.16.11", 80, SOCK_DGRAM, "web-1 10.88.16.31");
   assert_answer (task (f, 1), "10.88.0.100", 9, SOCK_STREAM, "refused"); /* the way out */
+  bed_patience = 2;
   assert_answer (task (f, 1), "10.88.102.21", 80, SOCK_STREAM, "timeout"); /* but not to other tasks by their gateway addresses */
+  bed_patience = 20;
 }
 
 /* Asks @n times; how many of the answers were by "web-<host>". */
@@ -343,7 +345,7 @@ test_mending (Fixture *f, gconstpointer data)
     guint tries = 0;
     do
       g_usleep (50 * 1000);
-    while (!is_whole (f) && ++tries < 60);
+    while (!is_whole (f) && ++tries < 600);
     g_test_message ("%s: whole again after %.2f s", harms[i], (g_get_monotonic_time () - begun) / 1e6);
     assert_answer (task (f, 1), "10.88.16.21", 80, SOCK_STREAM, "web-2 10.88.16.11");
     assert_mesh (f->bed->fabric, "10.88.0.1", 8080, SOCK_STREAM, "10.88.0.100");

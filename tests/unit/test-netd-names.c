@@ -133,7 +133,7 @@ static int
 dns_socket (int netns, int type, gboolean server)
 {
   struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons (53), .sin_addr = { server ? 0 : htonl (0x7f00000b) } };
-  struct timeval limit = { .tv_sec = 10 };
+  struct timeval limit = { .tv_sec = bed_patience };
   g_assert_true (swarm_netd_netns_enter (netns, NULL));
   int fd = socket (AF_INET, type | SOCK_CLOEXEC, 0);
   swarm_netd_netns_leave ();
