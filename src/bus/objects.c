@@ -31,7 +31,7 @@ swarm_bus_interface_properties (const SwarmBusInterface *iface, gpointer object,
     g_autoptr (GVariant) value = swarm_bus_property_value (iface, row, object, data);
 
     if (value != NULL)
-      g_variant_builder_add (&builder, "{sv}", row->name, value);
+      g_variant_builder_add_value (&builder, g_variant_new_dict_entry (g_variant_new_string (row->name), g_variant_new_variant (value)));
   }
   return g_variant_builder_end (&builder);
 }
