@@ -35,6 +35,7 @@ struct _SwarmBusChanges {
   GHashTable *entries; /* path (in entry) → Entry */
   GQueue urgent, ready, cooling, structure;
   GSource *source;
+  gint64 when; /* it wakes up next, monotonic; -1: never */
   gboolean flushing;
   guint lists;          /* being built */
   GHashTable *retell;   /* paths that signals told of meanwhile */
@@ -298,7 +299,7 @@ end_cooling (SwarmBusChanges *self)
   }
 }
 
-/* When to wake up next. */
+/* When to wake up next. The source asks before the loop sleeps: g_source_set_ready_time() would wake up a loop that runs already. */
 static void
 plan (SwarmBusChanges *self)
 {
@@ -308,13 +309,36 @@ plan (SwarmBusChanges *self)
     when = swarm_bus_congested (self->bus) ? g_get_monotonic_time () + CONGESTED_US : 0;
   else if (!g_queue_is_empty (&self->cooling))
     when = ((Entry *) g_queue_peek_head (&self->cooling))->cool_until;
-  g_source_set_ready_time (self->source, when);
+  self->when = when;
+}
+
+typedef struct {
+  GSource source;
+  SwarmBusChanges *changes;
+} ChangesSource;
+
+static gboolean
+is_time (GSource *source)
+{
+  SwarmBusChanges *self = ((ChangesSource *) source)->changes;
+
+  return self->when >= 0 && self->when <= g_source_get_time (source);
+}
+
+static gboolean
+prepare (GSource *source, int *timeout)
+{
+  SwarmBusChanges *self = ((ChangesSource *) source)->changes;
+  gint64 left = self->when - g_source_get_time (source);
+
+  *timeout = self->when < 0 ? -1 : (int) CLAMP ((left + 999) / 1000, 0, G_MAXINT);
+  return is_time (source);
 }
 
 static gboolean
 woke_up (GSource *source, GSourceFunc func, gpointer data)
 {
-  SwarmBusChanges *self = data;
+  SwarmBusChanges *self = ((ChangesSource *) source)->changes;
 
   end_cooling (self);
   if (!swarm_bus_congested (self->bus))
@@ -323,13 +347,7 @@ woke_up (GSource *source, GSourceFunc func, gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-static gboolean
-call_func (gpointer data)
-{
-  return G_SOURCE_CONTINUE;
-}
-
-static GSourceFuncs source_funcs = { NULL, NULL, woke_up, NULL, NULL, NULL };
+static GSourceFuncs source_funcs = { prepare, is_time, woke_up, NULL, NULL, NULL };
 
 SwarmBusChanges *
 swarm_bus_changes_new (SwarmBus *bus)
@@ -343,9 +361,10 @@ swarm_bus_changes_new (SwarmBus *bus)
   g_queue_init (&self->ready);
   g_queue_init (&self->cooling);
   g_queue_init (&self->structure);
-  self->source = g_source_new (&source_funcs, sizeof (GSource));
+  self->when = -1;
+  self->source = g_source_new (&source_funcs, sizeof (ChangesSource));
+  ((ChangesSource *) self->source)->changes = self;
   g_source_set_static_name (self->source, "bus-changes");
-  g_source_set_callback (self->source, call_func, self, NULL);
   g_source_attach (self->source, bus->context);
   return self;
 }

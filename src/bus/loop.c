@@ -8,7 +8,7 @@
 
 typedef struct {
   DBusWatch *watch;
-  gpointer tag; /* NULL: disabled */
+  gpointer tag; /* NULL: not polled */
 } Watch;
 
 typedef struct {
@@ -51,6 +51,8 @@ find_watch (SwarmBusLoop *self, DBusWatch *watch)
   return NULL;
 }
 
+/* Before GLib polls. libdbus enables and disables watches with each message; told at once, GLib would wake up the loop each time, which runs
+ * already, and most of it has been taken back by then. */
 static void
 update_watch (SwarmBusLoop *self, Watch *watch)
 {
@@ -68,19 +70,14 @@ add_watch (DBusWatch *watch, void *data)
   SwarmBusLoop *self = data;
   Watch entry = { watch, NULL };
 
-  update_watch (self, &entry);
   g_array_append_val (self->watches, entry);
   return TRUE;
 }
 
+/* Its state is asked for when it counts. */
 static void
 toggle_watch (DBusWatch *watch, void *data)
 {
-  SwarmBusLoop *self = data;
-  Watch *entry = find_watch (self, watch);
-
-  if (entry != NULL)
-    update_watch (self, entry);
 }
 
 static void
@@ -153,8 +150,12 @@ has_work (SwarmBusLoop *self)
 static gboolean
 source_prepare (GSource *source, gint *timeout)
 {
+  SwarmBusLoop *self = ((LoopSource *) source)->loop;
+
   *timeout = -1;
-  return has_work (((LoopSource *) source)->loop);
+  for (guint i = 0; i < self->watches->len; i++)
+    update_watch (self, &g_array_index (self->watches, Watch, i));
+  return has_work (self);
 }
 
 static gboolean
@@ -196,7 +197,7 @@ handle_watches (SwarmBusLoop *self)
   for (guint i = 0; i < n; i++) {
     Watch *watch = find_watch (self, ready[i].watch);
 
-    if (watch != NULL && watch->tag != NULL)
+    if (watch != NULL && dbus_watch_get_enabled (watch->watch))
       dbus_watch_handle (ready[i].watch, ready[i].flags);
   }
 }
@@ -232,6 +233,7 @@ swarm_bus_loop_new (SwarmBus *bus)
   self->source = g_source_new (&source_funcs, sizeof (LoopSource));
   ((LoopSource *) self->source)->loop = self;
   g_source_set_static_name (self->source, "dbus");
+  g_source_set_can_recurse (self->source, TRUE); /* no loop runs in a loop here; else GLib takes descriptors out and in again around each call */
   g_source_attach (self->source, bus->context);
   if (!dbus_connection_set_watch_functions (bus->connection, add_watch, remove_watch, toggle_watch, self, NULL)
       || !dbus_connection_set_timeout_functions (bus->connection, add_timeout, remove_timeout, toggle_timeout, self, NULL))

@@ -416,8 +416,12 @@ conn_read (SwarmConn *self)
 static void
 conn_want (SwarmConn *self)
 {
-  if (!self->closed && !self->broken && self->is_open)
-    swarm_fd_source_want (self->source, swarm_conn_queued (self) > 0 ? G_IO_IN | G_IO_OUT : G_IO_IN);
+  if (self->closed || self->broken || !self->is_open)
+    return;
+  if (swarm_conn_queued (self) > 0)
+    swarm_fd_source_want_write (self->source);
+  else
+    swarm_fd_source_want (self->source, G_IO_IN);
 }
 
 static void

@@ -12,36 +12,83 @@
 /* Bytes that the other host's kernel does not acknowledge for this long end the connection. */
 #define USER_TIMEOUT_MS 15000
 
+/* What is asked for is told GLib before it polls: told at once, it would wake up the loop each time, which runs already. Most of it has been
+ * taken back by then. */
 typedef struct {
   GSource source;
   int fd;
-  gpointer tag;
+  gpointer tag;         /* NULL: not polled */
+  GIOCondition told;    /* what GLib polls for */
+  GIOCondition wanted;
+  gboolean again;
+  gboolean try_out; /* there is something to write: most often it can be written at once */
   SwarmFdFunc func;
   gpointer data;
 } FdSource;
+
+static void
+fd_source_tell (FdSource *self)
+{
+  GSource *source = &self->source;
+
+  if (self->wanted == self->told)
+    return;
+  /* A hang-up is told even when nothing is asked for, in every turn, and holds up all that is less urgent: so the descriptor is left out. */
+  if (self->wanted == 0)
+    g_source_remove_unix_fd (source, g_steal_pointer (&self->tag));
+  else if (self->tag == NULL)
+    self->tag = g_source_add_unix_fd (source, self->fd, self->wanted);
+  else
+    g_source_modify_unix_fd (source, self->tag, self->wanted);
+  self->told = self->wanted;
+}
+
+static gboolean
+fd_source_prepare (GSource *source, int *timeout)
+{
+  FdSource *self = (FdSource *) source;
+
+  *timeout = -1;
+  if (self->again || self->try_out)
+    return TRUE;
+  fd_source_tell (self);
+  return FALSE;
+}
+
+static gboolean
+fd_source_check (GSource *source)
+{
+  FdSource *self = (FdSource *) source;
+
+  return self->again || self->try_out || (self->tag != NULL && g_source_query_unix_fd (source, self->tag) != 0);
+}
 
 static gboolean
 fd_source_dispatch (GSource *source, GSourceFunc unused, gpointer unused_data)
 {
   FdSource *self = (FdSource *) source;
+  GIOCondition ready = self->tag != NULL ? g_source_query_unix_fd (source, self->tag) : 0;
 
-  g_source_set_ready_time (source, -1);
-  self->func (self->tag != NULL ? g_source_query_unix_fd (source, self->tag) : 0, self->data);
+  if (self->try_out)
+    ready |= G_IO_OUT;
+  self->again = self->try_out = FALSE;
+  self->func (self->wanted != 0 ? ready & (self->wanted | G_IO_ERR | G_IO_HUP | G_IO_NVAL) : 0, self->data);
   return G_SOURCE_CONTINUE;
 }
 
 GSource *
 swarm_fd_source_new (int fd, GIOCondition wanted, int priority, SwarmFdFunc func, gpointer data)
 {
-  static GSourceFuncs funcs = { .dispatch = fd_source_dispatch };
+  static GSourceFuncs funcs = { fd_source_prepare, fd_source_check, fd_source_dispatch, NULL, NULL, NULL };
   GSource *source = g_source_new (&funcs, sizeof (FdSource));
   FdSource *self = (FdSource *) source;
 
   self->func = func;
   self->data = data;
   self->fd = fd;
-  self->tag = wanted != 0 ? g_source_add_unix_fd (source, fd, wanted) : NULL;
+  self->wanted = wanted;
   g_source_set_static_name (source, "swarm-rpc");
+  g_source_set_can_recurse (source, TRUE); /* no loop runs in a loop here; else GLib takes the descriptor out and in again around each call */
   g_source_set_priority (source, priority);
   g_source_attach (source, NULL);
   return source;
@@ -50,22 +97,22 @@ swarm_fd_source_new (int fd, GIOCondition wanted, int priority, SwarmFdFunc func
 void
 swarm_fd_source_want (GSource *source, GIOCondition wanted)
 {
+  ((FdSource *) source)->wanted = wanted;
+}
+
+void
+swarm_fd_source_want_write (GSource *source)
+{
   FdSource *self = (FdSource *) source;
 
-  /* A hang-up is told even when nothing is asked for, in every turn, and holds up all that is less urgent: so the descriptor is left out. */
-  if (wanted == 0 && self->tag != NULL) {
-    g_source_remove_unix_fd (source, self->tag);
-    self->tag = NULL;
-  } else if (wanted != 0 && self->tag == NULL)
-    self->tag = g_source_add_unix_fd (source, self->fd, wanted);
-  else if (wanted != 0)
-    g_source_modify_unix_fd (source, self->tag, wanted);
+  self->try_out |= !(self->wanted & G_IO_OUT);
+  self->wanted = G_IO_IN | G_IO_OUT;
 }
 
 void
 swarm_fd_source_again (GSource *source)
 {
-  g_source_set_ready_time (source, 0);
+  ((FdSource *) source)->again = TRUE;
 }
 
 int

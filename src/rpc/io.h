@@ -12,6 +12,8 @@ typedef void (*SwarmFdFunc) (GIOCondition ready, gpointer data);
 /* Watches @fd on the default context until g_source_destroy(). The caller owns a reference. */
 GSource *swarm_fd_source_new (int fd, GIOCondition wanted, int priority, SwarmFdFunc func, gpointer data);
 void swarm_fd_source_want (GSource *source, GIOCondition wanted);
+/* Wants input and output; the function is called with G_IO_OUT once without asking whether the descriptor is ready. */
+void swarm_fd_source_want_write (GSource *source);
 /* Calls the function in the next turn even when the descriptor is not ready. */
 void swarm_fd_source_again (GSource *source);
 
