@@ -692,6 +692,15 @@ assert_counts (Brain *brain, GArray *services)
   }
 }
 
+static GBytes *
+dump (SwarmStore *store)
+{
+  SwarmSnapshot *snapshot = swarm_store_snapshot (store);
+  GBytes *bytes = swarm_snapshot_encode (snapshot);
+  swarm_snapshot_free (snapshot);
+  return bytes;
+}
+
 static void
 test_slot_looks (void)
 {
@@ -716,8 +725,11 @@ test_slot_looks (void)
       SwarmId id = brain_create (brain, spec);
       g_array_append_val (services, id);
     }
+    g_autoptr (GBytes) early = NULL;
     for (guint step = 0; step < 60; step++) {
       gint64 what = sim_random_range (&dice, 0, 9);
+      if (step == 40)
+        early = dump (brain->store);
       if (what < 6)
         story_task_ends (brain, &dice, services);
       else if (what < 8)
@@ -728,11 +740,14 @@ test_slot_looks (void)
       assert_nothing_left (brain, services);
       assert_counts (brain, services);
     }
-    /* Everything is replaced, as on a manager that was behind. */
-    SwarmSnapshot *snapshot = swarm_store_snapshot (brain->store);
-    g_autoptr (GBytes) bytes = swarm_snapshot_encode (snapshot);
-    swarm_snapshot_free (snapshot);
-    g_assert_true (swarm_store_restore (brain->store, swarm_store_index (brain->store), bytes, NULL));
+    /* Everything is replaced, as on a manager that was behind: what differs is told object by object. */
+    g_autoptr (GBytes) late = dump (brain->store);
+    guint64 index = swarm_store_index (brain->store);
+    g_assert_true (swarm_store_restore (brain->store, index, early, NULL));
+    assert_counts (brain, services);
+    g_assert_true (swarm_store_restore (brain->store, index, late, NULL));
+    assert_counts (brain, services);
+    g_assert_true (swarm_store_restore (brain->store, index, late, NULL));
     assert_counts (brain, services);
   }
 }

@@ -123,14 +123,11 @@ static void
 counts_event (const SwarmEvent *event, gpointer data)
 {
   SwarmCounts *self = data;
-  if (event->event == SWARM_EVENT_RESET) {
-    g_hash_table_remove_all (self->rows);
-    swarm_store_foreach (self->store, SWARM_KIND_TASK, count_in, self);
-  } else if (event->event != SWARM_EVENT_COMMIT) {
-    if (event->event == SWARM_EVENT_UPDATE)
-      count (self, event->previous, -1);
-    count (self, event->object, event->event == SWARM_EVENT_REMOVE ? -1 : 1);
-  }
+  if (event->event == SWARM_EVENT_RESET || event->event == SWARM_EVENT_COMMIT)
+    return; /* what a snapshot brings differently comes object by object */
+  if (event->event == SWARM_EVENT_UPDATE)
+    count (self, event->previous, -1);
+  count (self, event->object, event->event == SWARM_EVENT_REMOVE ? -1 : 1);
 }
 
 SwarmCounts *
