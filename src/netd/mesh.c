@@ -4,6 +4,8 @@
  * host, by the sender's MAC, and replies with the mark are routed back through it (host.c). The cost of a packet depends neither on the number of hosts nor
  * of services: maps all the way. */
 #include "netd/plane-private.h"
+#include "base/error.h"
+#include "netd/listening.h"
 #include "netd/slot-text.h"
 #include <stddef.h>
 #include <string.h>
@@ -87,21 +89,33 @@ append_change (GString *out, const SwarmNetdPort *port, const Published *before,
   swarm_netd_slot_text_change (out, 6, key, before != NULL ? before->slots6 : NULL, after != NULL ? after->slots6 : NULL);
 }
 
+/* What @row asks for; without slots when the port is the host's own. */
+static Published *
+published_new (SwarmNetdPlane *self, const SwarmNetdRow *row, const Published *has, SwarmNetdListening *listening)
+{
+  Published *published = g_new0 (Published, 1);
+  published->key = *(const SwarmNetdPort *) row->data;
+  if (swarm_netd_listening_has (listening, published->key.protocol, published->key.port)) {
+    swarm_netd_plane_problem (self, row, g_error_new (SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, "this host itself listens on that port"));
+    return published;
+  }
+  published->slots4 = wanted (self, &published->key, TRUE, has != NULL ? has->slots4 : NULL);
+  published->slots6 = wanted (self, &published->key, FALSE, has != NULL ? has->slots6 : NULL);
+  return published;
+}
+
 static void
 take_changes (SwarmNetdPlane *self, GString *out)
 {
+  g_autoptr (SwarmNetdListening) listening = g_hash_table_size (self->dirty_ports) > 0 ? swarm_netd_listening_read () : NULL;
   GHashTableIter iter;
   Published *dirty;
   g_hash_table_iter_init (&iter, self->dirty_ports);
   while (g_hash_table_iter_next (&iter, (gpointer *) &dirty, NULL)) {
     Published *has = g_hash_table_lookup (self->ports, dirty), *published = NULL;
     const SwarmNetdRow *row = swarm_netd_tables_find (self->tables, SWARM_NETD_TYPE_PORT, &dirty->key);
-    if (row != NULL) {
-      published = g_new0 (Published, 1);
-      published->key = *(const SwarmNetdPort *) row->data;
-      published->slots4 = wanted (self, &published->key, TRUE, has != NULL ? has->slots4 : NULL);
-      published->slots6 = wanted (self, &published->key, FALSE, has != NULL ? has->slots6 : NULL);
-    }
+    if (row != NULL)
+      published = published_new (self, row, has, listening);
     append_change (out, &dirty->key, has, published);
     if (published != NULL)
       g_hash_table_replace (self->ports, published, published);

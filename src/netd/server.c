@@ -13,6 +13,7 @@
 #define CLIENTS_MAX 8
 #define OUT_MAX (4 * 1024 * 1024) /* a client that does not read its answers is cut */
 #define MANY 1000
+#define RETRY (SWARM_NETD_RESYNC_LINKS | SWARM_NETD_RESYNC_MESH) /* a task's nftables that failed are tried at each flush anyway */
 #define RETRY_FIRST 2 /* seconds, doubled up to RETRY_MAX */
 #define RETRY_MAX 60
 
@@ -40,7 +41,7 @@ typedef struct {
   gboolean last;         /* cut when @out is empty */
 } Client;
 
-static void schedule_retry (SwarmNetdServer *self);
+static void schedule_retry (SwarmNetdServer *self, gboolean looked_at_all);
 
 static void
 client_free (gpointer data)
@@ -181,7 +182,7 @@ take_batch (Client *client)
     malloc_trim (0); /* a large batch leaves much behind */
   g_autoptr (GByteArray) records = outcome (self);
   send_message (client, SWARM_NETD_ACK, self->number, 0, records);
-  schedule_retry (self);
+  schedule_retry (self, FALSE);
 }
 
 /* One message of the client, whole. */
@@ -316,16 +317,19 @@ on_retry (gpointer data)
   SwarmNetdServer *self = data;
   self->retry_source = 0;
   self->retry_delay = MIN (self->retry_delay * 2, RETRY_MAX);
-  swarm_netd_server_resync (self, SWARM_NETD_RESYNC_ALL);
+  swarm_netd_server_resync (self, RETRY);
   return G_SOURCE_REMOVE;
 }
 
+/* Only who looked at everything and found no problem may call the retry off: others looked at their own part. */
 static void
-schedule_retry (SwarmNetdServer *self)
+schedule_retry (SwarmNetdServer *self, gboolean looked_at_all)
 {
   if (swarm_netd_plane_problems (self->plane)->len == 0) {
-    g_clear_handle_id (&self->retry_source, g_source_remove);
-    self->retry_delay = RETRY_FIRST;
+    if (looked_at_all)
+      g_clear_handle_id (&self->retry_source, g_source_remove);
+    if (self->retry_source == 0)
+      self->retry_delay = RETRY_FIRST;
   } else if (self->retry_source == 0) {
     self->retry_source = g_timeout_add_seconds (self->retry_delay, on_retry, self);
   }
@@ -338,7 +342,7 @@ swarm_netd_server_resync (SwarmNetdServer *self, guint what)
   g_autoptr (GByteArray) records = outcome (self);
   for (guint i = 0; i < self->clients->len; i++)
     send_message (g_ptr_array_index (self->clients, i), SWARM_NETD_REPORT, self->number, 0, records);
-  schedule_retry (self);
+  schedule_retry (self, (what & RETRY) == RETRY);
 }
 
 char *

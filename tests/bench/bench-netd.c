@@ -4,16 +4,20 @@
 #include "netd/netlink.h"
 #include "netd/netns.h"
 #include "netd/plane.h"
+#include <arpa/inet.h>
 #include <malloc.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 typedef struct {
   SwarmNetdTables *tables;
   SwarmNetdPlane *plane;
   guint64 number;
+  int netns; /* of the first task */
 } Bench;
 
 /* Processor time of ours, the kernel's work for us included: others' load on the machine does not count. */
@@ -83,6 +87,53 @@ private_dirty (void)
   return atof (strstr (text, "Private_Dirty:") + strlen ("Private_Dirty:")) / 1024;
 }
 
+/* ---- names ---- */
+
+#define QUESTIONS 200000
+#define WINDOW 32
+
+static void
+ask (int netns)
+{
+  static const guint8 question[] = "\x12\x34\1\0\0\1\0\0\0\0\0\0\11service-7\0\0\1\0\1";
+  struct sockaddr_in server = { .sin_family = AF_INET, .sin_port = htons (53), .sin_addr = { htonl (0x7f00000b) } };
+  guint8 answer[512];
+  setns (netns, CLONE_NEWNET);
+  int fd = socket (AF_INET, SOCK_DGRAM, 0);
+  connect (fd, (struct sockaddr *) &server, sizeof server);
+  for (guint i = 0; i < QUESTIONS / WINDOW; i++) {
+    for (guint k = 0; k < WINDOW; k++)
+      send (fd, question, sizeof question - 1, 0);
+    for (guint k = 0; k < WINDOW; k++)
+      if (recv (fd, answer, sizeof answer, 0) < 40 || answer[7] != 1)
+        _exit (1);
+  }
+  _exit (0);
+}
+
+static void
+on_asked (GPid pid, gint status, gpointer data)
+{
+  if (status != 0)
+    g_error ("a question was not answered");
+  g_main_loop_quit (data);
+}
+
+static void
+measure_names (Bench *bench)
+{
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  GPid child = fork ();
+  if (child == 0)
+    ask (bench->netns);
+  double begun = used ();
+  g_child_watch_add (child, on_asked, loop);
+  g_main_loop_run (loop);
+  printf ("names: %.2f µs of processor time a question: %.0f a second on one core\n", (used () - begun) / QUESTIONS * 1e6, QUESTIONS / (used () - begun));
+}
+
+/* ---- services ---- */
+
 static void
 measure (guint services, guint boxes)
 {
@@ -100,6 +151,7 @@ measure (guint services, guint boxes)
     put_interface (out, id, 4097, 0, address, NULL);
   }
   apply (&bench, out, TRUE);
+  bench.netns = g_array_index (swarm_netd_plane_ready (bench.plane), SwarmNetdReady, 0).fd;
   double load = 0;
   for (guint i = 0; i < services; i++) {
     put_service (out, i);
@@ -120,6 +172,8 @@ measure (guint services, guint boxes)
   malloc_trim (0);
   printf ("%6u services, %u task namespaces: processor time to load %.3f s, all anew %.3f s, one change %.3f ms a namespace (least %.3f); %.1f MiB more private dirty\n", services,
           boxes, load, again, one[50] * 1000, one[0] * 1000, private_dirty () - before);
+  if (services > 10)
+    measure_names (&bench);
   apply (&bench, out, TRUE);
   swarm_netd_plane_resync (bench.plane, SWARM_NETD_RESYNC_ALL);
   swarm_netd_plane_free (bench.plane);

@@ -409,6 +409,15 @@ bed_serve (Bed *bed, int netns, const char *name, guint16 port)
   g_array_append_val (bed->children, pid);
 }
 
+void
+bed_stop_serving (Bed *bed)
+{
+  GPid pid = g_array_index (bed->children, GPid, bed->children->len - 1);
+  kill (pid, SIGKILL);
+  waitpid (pid, NULL, 0);
+  g_array_set_size (bed->children, bed->children->len - 1);
+}
+
 static const char *
 word_for (int code)
 {

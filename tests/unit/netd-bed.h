@@ -38,6 +38,8 @@ void bed_kill (Bed *bed, guint host);
 int bed_task (Bed *bed, guint host, const char *sandbox);
 /* A server (TCP and UDP) on @port in @netns that answers each client with "NAME CLIENT-ADDRESS". */
 void bed_serve (Bed *bed, int netns, const char *name, guint16 port);
+/* Ends the server that was started last. */
+void bed_stop_serving (Bed *bed);
 /* How many seconds a question waits for its answer: long, for the machine may be busy. */
 extern guint bed_patience;
 /* Asks from @netns; the answer, or "refused", "timeout", … Caller frees. @type: SOCK_STREAM or SOCK_DGRAM. */

@@ -352,6 +352,32 @@ test_mending (Fixture *f, gconstpointer data)
   }
 }
 
+/* A port of the host's own stays the host's, and that is said; when it is free the mesh has it. */
+static void
+test_own_port (Fixture *f, gconstpointer data)
+{
+  if (f->bed == NULL)
+    return;
+  bed_serve (f->bed, f->bed->hosts[3].netns, "host-3", 8080);
+  edit_port (f->out, FALSE, 6, 8080, 0);
+  edit_port (f->out, FALSE, 6, 8081, 0);
+  edit_published (f, FALSE, 1, 0);
+  edit_port_backend (f->out, FALSE, 6, 8081, "10.88.101.11", 80, 0);
+  edit_port (f->out, FALSE, 17, 5353, 0);
+  g_autofree char *errors = bed_send (f->bed, 3, f->out, 0);
+  g_assert_cmpstr (errors, ==, "port 8080/tcp: this host itself listens on that port\n");
+  assert_answer (f->bed->fabric, "10.88.0.3", 8080, SOCK_STREAM, "host-3 10.88.0.100");
+  assert_answer (f->bed->fabric, "10.88.0.3", 8081, SOCK_STREAM, "web-1 10.88.0.100");
+  bed_stop_serving (f->bed);
+  g_autofree char *answer = NULL;
+  for (guint i = 0; i < 600 && g_strcmp0 (answer, "web-1 10.88.0.100") != 0; i++) {
+    g_free (answer);
+    answer = bed_ask (f->bed->fabric, "10.88.0.3", 8080, SOCK_STREAM);
+    g_usleep (100 * 1000);
+  }
+  g_assert_cmpstr (answer, ==, "web-1 10.88.0.100");
+}
+
 /* What is ours, and what is left of it when nothing is wanted. */
 static void
 test_nothing_left (Fixture *f, gconstpointer data)
@@ -384,6 +410,7 @@ main (int argc, char **argv)
   ADD ("affinity", test_affinity);
   ADD ("drain", test_drain);
   ADD ("mesh", test_mesh);
+  ADD ("own-port", test_own_port);
   ADD ("restart", test_restart);
   ADD ("mending", test_mending);
   ADD ("nothing-left", test_nothing_left);

@@ -58,7 +58,8 @@ describe (const guint8 *answer, gsize length)
     at += 12 + n;
   }
   g_assert_cmpuint (texts->len, ==, answer[6] << 8 | answer[7]);
-  qsort (texts->pdata, texts->len, sizeof (gpointer), by_text);
+  if (texts->len > 0)
+    qsort (texts->pdata, texts->len, sizeof (gpointer), by_text);
   GString *out = g_string_new (NULL);
   g_string_append_printf (out, "%u%s", answer[3] & 15, answer[2] & 2 ? " TC" : "");
   for (guint i = 0; i < texts->len; i++)
