@@ -68,24 +68,46 @@ accepted_down (SwarmLink *link, const GError *error, gpointer data)
 static const SwarmLinkEvents accept_events = { NULL, accepted_down, swarm_agent_wire_call };
 
 static gboolean
+is_member (SwarmAgent *self, const SwarmId *node)
+{
+  g_autoptr (GArray) members = swarm_consensus_members (swarm_stack_consensus (self->stack));
+  for (guint i = 0; i < members->len; i++)
+    if (swarm_id_equal (&g_array_index (members, SwarmConsensusMember, i).node, node))
+      return TRUE;
+  return FALSE;
+}
+
+/* A manager whose certificate has expired. After a start nothing of the log is applied before there is a leader, and it may take this one to have
+ * one: until then it is enough that the log has it as a member. */
+static gboolean
+check_expired (SwarmAgent *self, const SwarmPeer *peer, GError **error)
+{
+  gint64 now = swarm_clock_now (self->clock);
+  if (self->stack != NULL && swarm_consensus_is_current (swarm_stack_consensus (self->stack)))
+    return swarm_ca_standing (swarm_stack_store (self->stack), peer, now, error);
+  if (self->stack != NULL && is_member (self, &peer->node) && now - peer->expires < self->membership->expired_renewal_us)
+    return TRUE;
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "certificate of node %s has expired", swarm_id_string (&peer->node).str);
+  return FALSE;
+}
+
+static gboolean
 check_peer (const SwarmPeer *peer, SwarmLinkKind kind, gboolean accepted, gpointer data, GError **error)
 {
   SwarmAgent *self = data;
-  if (self->stack == NULL && peer->expired) {
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "certificate of node %s has expired", swarm_id_string (&peer->node).str);
-    return FALSE;
-  }
+  if (peer->expired)
+    return check_expired (self, peer, error);
   if (self->stack == NULL)
     return TRUE;
   /* A manager that does not know the cluster yet cannot judge; the certificate has to do until its log arrived. */
   SwarmStore *store = swarm_stack_store (self->stack);
   g_autoptr (GError) refused = NULL;
-  if ((swarm_store_cluster (store) == NULL && peer->role != SWARM_PEER_LAPSED && !peer->expired)
+  if ((swarm_store_cluster (store) == NULL && peer->role != SWARM_PEER_LAPSED)
       || swarm_ca_standing (store, peer, swarm_clock_now (self->clock), &refused))
     return TRUE;
   /* Nor can one whose log ends in the past (it was away, or is promoted anew): the managers of today, who bring it up to date, may have been none then. */
   gboolean brings_log = peer->role == SWARM_PEER_MANAGER && (kind == SWARM_LINK_CONSENSUS || !accepted);
-  if (brings_log && !peer->expired && !swarm_consensus_is_current (swarm_stack_consensus (self->stack)))
+  if (brings_log && !swarm_consensus_is_current (swarm_stack_consensus (self->stack)))
     return TRUE;
   g_propagate_error (error, g_steal_pointer (&refused));
   return FALSE;

@@ -14,6 +14,7 @@
 #define REFUSED_RETRY_US (60 * G_USEC_PER_SEC)
 #define RETRY_S 2
 #define RETRY_MAX_S 60
+#define RETRY_EXPIRED_S 5
 #define RENEWAL_LOOK_US (G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC) /* certificates go by the wall clock, which may be set */
 #define RENEWAL_RETRY_US (G_GINT64_CONSTANT (300) * G_USEC_PER_SEC)
 
@@ -62,7 +63,10 @@ static void
 retry (SwarmAgent *self, const char *what, const GError *error)
 {
   swarm_warning ("%s: %s; trying again", what, error->message);
-  guint delay = MIN (RETRY_S << MIN (self->role_tries, 8), RETRY_MAX_S);
+  SwarmCertInfo info;
+  /* A manager whose certificate has expired may be the one without whom there is no leader. */
+  gboolean expired = swarm_cert_parse (self->membership->cert, &info, NULL) && swarm_clock_now (self->clock) >= info.not_after;
+  guint delay = MIN (RETRY_S << MIN (self->role_tries, 8), expired ? RETRY_EXPIRED_S : RETRY_MAX_S);
   self->role_tries++;
   if (self->role_source == 0)
     self->role_source = g_timeout_add_seconds (delay, change_role, self);
@@ -198,9 +202,7 @@ tell_renewed (const SwarmCertInfo *info)
 static gboolean
 all_are_late (SwarmAgent *self, const SwarmCertInfo *info)
 {
-  const SwarmCluster *cluster = self->stack != NULL ? swarm_store_cluster (swarm_stack_store (self->stack)) : NULL;
-  const SwarmCAConfig *config = cluster != NULL ? cluster->spec->ca_config : NULL;
-  if (config == NULL || swarm_clock_now (self->clock) - info->not_after < config->expired_renewal / 1000)
+  if (self->stack == NULL || swarm_clock_now (self->clock) - info->not_after < self->membership->expired_renewal_us)
     return FALSE;
   SwarmId leader = swarm_consensus_leader (swarm_stack_consensus (self->stack));
   return swarm_id_is_nil (&leader);

@@ -42,15 +42,43 @@ is_manager (const SwarmNode *node)
   return node->spec->role == SWARM_ROLE_MANAGER || node->manager_status != NULL;
 }
 
+static void
+state_written (const GError *error, gpointer data)
+{
+  SwarmAgent *self = data;
+  if (error != NULL && !self->gone)
+    swarm_agent_node_disk_failed (self, error);
+}
+
+/* How long certificates that expired may be renewed has to be known before there is a leader: on it depends whether there is to be one. */
+static void
+keep_expired_renewal (SwarmAgent *self)
+{
+  const SwarmCluster *cluster = swarm_store_cluster (swarm_stack_store (self->stack));
+  const SwarmCAConfig *config = cluster != NULL ? cluster->spec->ca_config : NULL;
+  if (config == NULL || self->membership->expired_renewal_us == config->expired_renewal / 1000)
+    return;
+  self->membership->expired_renewal_us = config->expired_renewal / 1000;
+  if (self->job == NULL && swarm_membership_is_open (self->membership)) /* who joins writes all of it at the end */
+    swarm_membership_store (self->membership, self->node_disk, self->crypto, self->random, state_written, self);
+}
+
 static gboolean
 use_new_roots (gpointer data)
 {
   SwarmAgent *self = data;
+  keep_expired_renewal (self);
   g_autoptr (GError) error = NULL;
   self->roots_source = 0;
   if (!swarm_agent_use_credentials (self, &error))
     swarm_error_log ("The cluster's root certificates cannot be used: %s", error->message);
   return G_SOURCE_REMOVE;
+}
+
+static gint64
+expired_renewal (const SwarmCluster *cluster)
+{
+  return cluster->spec->ca_config != NULL ? cluster->spec->ca_config->expired_renewal : 0;
 }
 
 /* What certificates are checked against follows the cluster's state. */
@@ -62,7 +90,7 @@ changes_roots (const SwarmEvent *event)
   if (event->event == SWARM_EVENT_COMMIT || event->event == SWARM_EVENT_REMOVE || event->kind != SWARM_KIND_CLUSTER)
     return FALSE;
   const SwarmCluster *before = event->previous, *cluster = event->object;
-  return before == NULL || !swarm_message_equal (before->root_ca, cluster->root_ca);
+  return before == NULL || !swarm_message_equal (before->root_ca, cluster->root_ca) || expired_renewal (before) != expired_renewal (cluster);
 }
 
 /* It says that it uses the newest certificate that it was given. */

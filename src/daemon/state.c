@@ -12,11 +12,13 @@
 #define FILE_KEYS "keys"    /* of a manager */
 #define GROUP "Node"
 #define KEY_BYTES 32
+#define DEFAULT_EXPIRED_RENEWAL_S G_GINT64_CONSTANT (7776000) /* 90 days */
 
 SwarmMembership *
 swarm_membership_new (void)
 {
   SwarmMembership *self = g_new0 (SwarmMembership, 1);
+  self->expired_renewal_us = DEFAULT_EXPIRED_RENEWAL_S * G_USEC_PER_SEC;
   self->managers = g_ptr_array_new_with_free_func (g_free);
   self->members = g_ptr_array_new_with_free_func (g_free);
   return self;
@@ -94,6 +96,8 @@ parse_conf (SwarmMembership *self, const char *text, GError **error)
   self->raft_id = g_key_file_get_uint64 (conf, GROUP, "RaftId", NULL);
   self->epoch = g_key_file_get_uint64 (conf, GROUP, "Epoch", NULL);
   self->own_address = g_key_file_get_boolean (conf, GROUP, "OwnAddress", NULL);
+  if (g_key_file_has_key (conf, GROUP, "ExpiredRenewal", NULL))
+    self->expired_renewal_us = CLAMP (g_key_file_get_int64 (conf, GROUP, "ExpiredRenewal", NULL), 0, G_MAXINT32) * G_USEC_PER_SEC;
   self->listen = g_key_file_get_string (conf, GROUP, "Listen", NULL);
   self->advertise = g_key_file_get_string (conf, GROUP, "Advertise", NULL);
   read_strings (conf, "Managers", self->managers);
@@ -227,6 +231,7 @@ format_conf (const SwarmMembership *self)
   g_key_file_set_uint64 (conf, GROUP, "RaftId", self->raft_id);
   g_key_file_set_uint64 (conf, GROUP, "Epoch", self->epoch);
   g_key_file_set_boolean (conf, GROUP, "OwnAddress", self->own_address);
+  g_key_file_set_int64 (conf, GROUP, "ExpiredRenewal", self->expired_renewal_us / G_USEC_PER_SEC);
   g_key_file_set_string (conf, GROUP, "Listen", self->listen != NULL ? self->listen : "");
   g_key_file_set_string (conf, GROUP, "Advertise", self->advertise != NULL ? self->advertise : "");
   g_key_file_set_string_list (conf, GROUP, "Managers", (const char *const *) self->managers->pdata, self->managers->len);

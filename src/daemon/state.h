@@ -19,6 +19,7 @@ typedef struct {
   gboolean own_address;  /* the advertised one was an address of this host */
   GPtrArray *managers;   /* char *: HOST:PORT of managers known last */
   GPtrArray *members;    /* char *: "ID HOST:PORT" of the log's members when this manager joined: its way to them until its log tells */
+  gint64 expired_renewal_us; /* the cluster's: what stands in its log counts only once there is a leader */
   char *root_cert;       /* PEM */
   char *cert;            /* PEM */
   char *next_cert;       /* PEM; of a change that was torn: it counts when the key is its own; NULL: none */

@@ -386,6 +386,38 @@ test_replaced (void)
   answer_clear (&answer);
 }
 
+/* A manager whose certificate has expired holds the consensus together, as long as it could have it renewed. */
+static void
+test_expired_manager (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autofree char *csr = sim_crypto_csr (&brain->crypto);
+  gint64 now = swarm_clock_now (brain->clock);
+  g_autoptr (GError) worker = NULL, late = NULL, replaced = NULL, unknown = NULL;
+  Answer answer = { 0 };
+  SwarmPeer peer = peer_of (brain, node, SWARM_PEER_WORKER);
+  renew (brain, &peer, csr, &answer);
+  peer = peer_of (brain, node, SWARM_PEER_MANAGER);
+  peer.expired = TRUE;
+  peer.expires = now - DAY;
+  g_assert_false (swarm_ca_standing (brain->store, &peer, now, &worker));
+  g_assert_nonnull (strstr (worker->message, "not a manager"));
+  g_assert_true (brain_set_role (brain, node, SWARM_ROLE_MANAGER, NULL));
+  g_assert_true (swarm_ca_standing (brain->store, &peer, now, NULL));
+  g_assert_true (swarm_ca_standing (brain->store, &peer, now + 89 * DAY - 1, NULL));
+  g_assert_false (swarm_ca_standing (brain->store, &peer, now + 89 * DAY, &late));
+  g_assert_nonnull (strstr (late->message, "longer ago than this cluster allows"));
+  SwarmPeer other = peer;
+  g_strlcpy (other.serial, "abcdef", sizeof other.serial);
+  g_assert_false (swarm_ca_standing (brain->store, &other, now, &replaced));
+  g_assert_nonnull (strstr (replaced->message, "replaced by a newer one"));
+  other.node.bytes[0] ^= 1;
+  g_assert_false (swarm_ca_standing (brain->store, &other, now, &unknown));
+  g_assert_nonnull (strstr (unknown->message, "not part of this cluster"));
+  answer_clear (&answer);
+}
+
 /* The token decides what a node is to be, and while the root changes what its certificate is under. */
 static void
 test_join (void)
@@ -769,6 +801,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ca-rotation/return", test_return);
   g_test_add_func ("/ca-rotation/renewal-limit", test_renewal_limit);
   g_test_add_func ("/ca-rotation/replaced", test_replaced);
+  g_test_add_func ("/ca-rotation/expired-manager", test_expired_manager);
   g_test_add_func ("/ca-rotation/join", test_join);
   g_test_add_func ("/ca-rotation/refused", test_refused);
   g_test_add_func ("/ca-rotation/external", test_external);

@@ -193,6 +193,8 @@ test_membership (void)
   membership->cluster = swarm_random_id (random);
   membership->manager = TRUE;
   membership->raft_id = 7;
+  g_assert_cmpint (membership->expired_renewal_us, ==, 90 * 86400 * (gint64) G_USEC_PER_SEC);
+  membership->expired_renewal_us = 0;
   membership->listen = g_strdup ("0.0.0.0:2377");
   membership->advertise = g_strdup ("10.0.0.1:2377");
   membership->root_cert = g_strdup ("root");
@@ -215,6 +217,7 @@ test_membership (void)
   g_assert_true (g_bytes_equal (loaded->keys->kek, membership->keys->kek));
   g_assert_true (g_bytes_equal (loaded->key, membership->key));
   g_assert_cmpuint (loaded->raft_id, ==, 7);
+  g_assert_cmpint (loaded->expired_renewal_us, ==, 0);
   g_assert_cmpstr (loaded->managers->pdata[0], ==, "10.0.0.2:2377");
   g_autofree char *sealed_path = g_build_filename (dir, "keys", NULL);
   g_autofree char *sealed = NULL;

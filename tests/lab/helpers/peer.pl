@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # peer.pl ADDRESS CLUSTER CASE [ID]: a node gone bad. Speaks to a manager with this host's certificate, over openssl, and does what CASE says:
 #   info               asks for the root certificate: the one thing that works, so that the others are known to arrive
+#   hold               the same, then waits for the end of the connection
 #   message            sends a message of the consensus, as managers do
 #   relay              passes on a call that it claims to have authorised: the promotion of node ID
 #   heartbeat          beats in a session that is not its own
@@ -131,6 +132,13 @@ if ($case eq 'flood' || $case eq 'deaf') {
     blast($id, 1, join '', map { my $body = ''; put_string($body, $_) for 'no request', "SWMTKN-1-$_", 'active', ''; call('CA', 'Issue', 'ssss', $body) } 1 .. 50);
 } elsif ($case eq 'info') {
     print $to call('CA', 'GetRootCA', '', '');
+} elsif ($case eq 'hold') {
+    print $to call('CA', 'GetRootCA', '', '');
+    answer();
+    print "reply\n";
+    STDOUT->flush();
+    alarm(90);
+    answer();
 } elsif ($case eq 'message') {
     my $body = '';
     put_bytes($body, "\1" x 64);
