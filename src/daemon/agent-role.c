@@ -67,7 +67,10 @@ retry (SwarmAgent *self, const char *what, const GError *error)
   /* A manager whose certificate has expired may be the one without whom there is no leader. */
   gboolean expired = swarm_cert_parse (self->membership->cert, &info, NULL) && swarm_clock_now (self->clock) >= info.not_after;
   guint delay = MIN (RETRY_S << MIN (self->role_tries, 8), expired ? RETRY_EXPIRED_S : RETRY_MAX_S);
-  self->role_tries++;
+  if (g_error_matches (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED)) /* too early, nothing else */
+    delay = RETRY_S;
+  else
+    self->role_tries++;
   if (self->role_source == 0)
     self->role_source = g_timeout_add_seconds (delay, change_role, self);
 }
@@ -486,11 +489,23 @@ swarm_agent_plan_renewal (SwarmAgent *self)
 
 /* ---- what the cluster says ---- */
 
+/* What the next try waits for may have come: a demoted manager is a worker only when the leader knows that the consensus has let it go. */
+static void
+ask_now (SwarmAgent *self, const SwarmNode *node)
+{
+  gboolean goes = self->stack != NULL && node->spec->role == SWARM_ROLE_WORKER && node->manager_status == NULL;
+  if (self->role_source == 0 || !goes)
+    return;
+  g_source_remove (self->role_source);
+  self->role_source = g_idle_add (change_role, self);
+}
+
 void
 swarm_agent_node_changed (SwarmAgent *self, const SwarmNode *node)
 {
   if (self->changing_role) { /* promoted anew while it steps down, or the other way round */
     swarm_message_set_pointer (&self->told_node, node);
+    ask_now (self, node);
     return;
   }
   SwarmCertInfo info;
