@@ -366,10 +366,12 @@ restore_state (SwarmTransfer *transfer, GArray **ret_ops, GError **error)
   guint64 index;
   g_autoptr (SwarmNodeDescription) description = swarm_describe_node (self->hostname, self->config->labels, self->config->things);
   g_autoptr (SwarmRestored) restored = swarm_restored_open (self->clock, self->random, transfer->state, transfer->header.index, error);
+  g_clear_pointer (&transfer->state, g_bytes_unref); /* each of these may be very large */
   if (restored == NULL || !found_anew (self, restored, &init, &info, error))
     return FALSE;
   init.description = description;
   g_autoptr (GBytes) state = swarm_restored_finish (restored, &init, &index, error);
+  g_clear_pointer (&restored, swarm_restored_free);
   if (state == NULL)
     return FALSE;
   SwarmConsensusConfig config = { .clock = self->clock, .random = self->random, .disk = self->log_disk, .crypto = self->crypto,
@@ -409,7 +411,6 @@ backup_read (GObject *source, GAsyncResult *result, gpointer data)
     take_back (g_object_ref (task), error);
     return;
   }
-  g_clear_pointer (&transfer->state, g_bytes_unref);
   swarm_api_set_identity (self->api, &self->membership->node, &self->membership->cluster, NULL);
   self->log_disk->submit (self->log_disk, ops, log_written, g_object_ref (task));
 }

@@ -195,8 +195,9 @@ read_chunk (Chunks *self, Source *source, GError **error)
 }
 
 static void
-wipe_array (GByteArray *array)
+wipe_array (gpointer data)
 {
+  GByteArray *array = data;
   if (array->len > 0)
     explicit_bzero (array->data, array->len);
   g_byte_array_unref (array);
@@ -231,7 +232,10 @@ swarm_backup_read (SwarmCrypto *crypto, SwarmBackupRead read, SwarmBackupKey key
   gssize n = read_full (&source, &more, 1, error);
   if (n > 0)
     refuse (error, "the backup is damaged: there is something behind its end at offset %" G_GUINT64_FORMAT, source.offset - 1);
-  return n == 0 ? swarm_keys_secret (state->data, state->len) : NULL;
+  if (n != 0)
+    return NULL;
+  GByteArray *whole = g_steal_pointer (&state);
+  return g_bytes_new_with_free_func (whole->data, whole->len, wipe_array, whole);
 }
 
 /* ---- descriptors ---- */
