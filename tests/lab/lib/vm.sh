@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 # One real machine: Debian's own kernel in QEMU, unified cgroup v2, a clock and disk of its own. Emulated, so that it runs
-# everywhere (about 30 s to boot); LAB_VM_ACCEL=kvm is faster where KVM can be trusted.
+# everywhere (about 30 s to boot); LAB_VM_ACCEL=kvm is faster where KVM can be trusted. LAB_VM_QEMU holds more arguments (a TPM, say).
 
 VM_PACKAGES=linux-image-cloud-$(dpkg --print-architecture),initramfs-tools,kmod
 
@@ -79,10 +79,11 @@ lab_vm() {
   : > "$D/vm/output"
   (
     exec 8>&- 9>&-
+    # shellcheck disable=SC2086 # words
     exec timeout --foreground --kill-after=5 "$limit" qemu-system-x86_64 -accel "$accel" -cpu max -smp 2 -m "${LAB_VM_MEMORY:-1536}" -nodefaults -display none \
       -kernel "$D/vm/kernel" -initrd "$D/vm/initrd" -append "root=/dev/vda rw console=ttyS0 net.ifnames=0 panic=1 systemd.unified_cgroup_hierarchy=1 quiet" \
       -drive "file=$D/vm/disk.img,if=virtio,format=raw,cache=writeback" -nic user,restrict=on,model=virtio-net-pci \
-      -device virtio-rng-pci -serial "file:$D/vm/console" -serial "file:$D/vm/output" < /dev/null > "$D/vm/qemu.log" 2>&1
+      -device virtio-rng-pci ${LAB_VM_QEMU:-} -serial "file:$D/vm/console" -serial "file:$D/vm/output" < /dev/null > "$D/vm/qemu.log" 2>&1
   ) &
   follow_vm $! || code=$?
   say "virtual machine off ($(seconds_since "$start") s)"
