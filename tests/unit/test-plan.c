@@ -35,10 +35,12 @@ told_clear (Told *told)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Told, told_clear)
 
-/* What is only rehearsed must not stand in the journal as if it had happened. */
+/* What is only rehearsed must not stand in the journal as if it had happened. How long a plugin took is no story of the plan, and true on a busy machine. */
 static void
 refuse_line (int priority, const SwarmLogField *fields, const char *message, gpointer data)
 {
+  if (strstr (message, " held the agent for ") != NULL)
+    return;
   g_error ("a plan said: %s", message);
 }
 
