@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 #include <string.h>
 #include <time.h>
 
@@ -255,5 +256,48 @@ swarm_cert_matches_key (const char *cert_pem, GBytes *key_pem, GError **error)
     return TRUE;
   ERR_clear_error ();
   g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "certificate and key do not belong together");
+  return FALSE;
+}
+
+char *
+swarm_cert_create_root_csr (const char *root_pem, GBytes *key_pem, GError **error)
+{
+  g_autoptr (X509) root = swarm_pem_read_cert (root_pem, "root certificate", error);
+  g_autoptr (EVP_PKEY) key = root != NULL ? swarm_pem_read_key (key_pem, "root key", error) : NULL;
+  g_autoptr (X509_REQ) csr = X509_REQ_new ();
+  g_autoptr (BIO) bio = BIO_new (BIO_s_mem ());
+  char *text;
+  long len;
+
+  if (key == NULL)
+    return NULL;
+  if (X509_REQ_set_subject_name (csr, X509_get_subject_name (root)) != 1 || X509_REQ_set_pubkey (csr, key) != 1
+      || X509_REQ_sign (csr, key, EVP_sha256 ()) == 0 || PEM_write_bio_X509_REQ (bio, csr) != 1) {
+    swarm_pem_error (error, SWARM_ERROR_FAILED, "root certificate request");
+    return NULL;
+  }
+  len = BIO_get_mem_data (bio, &text);
+  return g_strndup (text, len);
+}
+
+gboolean
+swarm_cert_check_cross (const char *cross_pem, const char *root_pem, const char *next_pem, gint64 now_us, GError **error)
+{
+  g_autoptr (X509) cross = swarm_pem_read_cert (cross_pem, "cross-signed certificate", error);
+  g_autoptr (X509) next = cross != NULL ? swarm_pem_read_cert (next_pem, "root certificate", error) : NULL;
+  const char *problem = NULL;
+
+  if (next == NULL)
+    return FALSE;
+  if (X509_NAME_cmp (X509_get_subject_name (cross), X509_get_subject_name (next)) != 0)
+    problem = "its subject is not that of the next root";
+  else if (X509_get0_pubkey (cross) == NULL || EVP_PKEY_eq (X509_get0_pubkey (cross), X509_get0_pubkey (next)) != 1)
+    problem = "its key is not that of the next root";
+  else if (X509_check_ca (cross) != 1)
+    problem = "it is not of a CA (its profile \"CA\" has to allow that)";
+  ERR_clear_error ();
+  if (problem == NULL)
+    return swarm_cert_verify (cross_pem, root_pem, now_us, error);
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, "cross-signed certificate: %s", problem);
   return FALSE;
 }

@@ -24,5 +24,9 @@ gboolean swarm_cert_parse_der (const guint8 *der, gsize len, SwarmCertInfo *ret,
 /* Whether the first certificate was issued by one of the roots, or under those that follow it by one of the roots, and is
  * valid at @now_us. SWARM_ERROR_ACCESS_DENIED says why not. */
 gboolean swarm_cert_verify (const char *cert_pem, const char *roots_pem, gint64 now_us, GError **error);
+/* A request for the root certificate's own subject and key, for another CA to sign. */
+char *swarm_cert_create_root_csr (const char *root_pem, GBytes *key_pem, GError **error);
+/* Whether @cross_pem says under @root_pem what @next_pem says of itself: the same subject and key, of a CA. ACCESS_DENIED says why not. */
+gboolean swarm_cert_check_cross (const char *cross_pem, const char *root_pem, const char *next_pem, gint64 now_us, GError **error);
 /* Whether key and certificate belong together. */
 gboolean swarm_cert_matches_key (const char *cert_pem, GBytes *key_pem, GError **error);

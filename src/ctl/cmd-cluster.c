@@ -27,6 +27,50 @@ add_listen_options (GVariantDict *dict, CtlArgs *args)
   }
 }
 
+/* What describes the cluster, not the node that makes it. */
+static gboolean
+set_cluster_options (CtlArgs *args, SwarmClusterSpec *spec, GError **error)
+{
+  CTL_FIELDS_OWN (spec->orchestration, swarm_orchestration_config);
+  CTL_FIELDS_OWN (spec->ca_config, swarm_ca_config);
+  CTL_FIELDS_OWN (spec->dispatcher, swarm_dispatcher_config);
+  CTL_FIELDS_OWN (spec->raft, swarm_raft_config);
+  CTL_FIELDS_OWN (spec->encryption, swarm_encryption_config);
+  ctl_fields_set_bool (args, "autolock", &spec->encryption->auto_lock_managers);
+  ctl_fields_set_string (args, "seal", &spec->encryption->seal);
+  ctl_fields_set_string (args, "strategy", &spec->orchestration->strategy);
+  ctl_fields_set_int (args, "task-history-limit", &spec->orchestration->task_history_limit);
+  ctl_fields_set_int (args, "cert-expiry", &spec->ca_config->node_cert_expiry);
+  ctl_fields_set_int (args, "cert-grace", &spec->ca_config->expired_renewal);
+  if (!ctl_external_cas_set (args, &spec->ca_config->external_cas, error))
+    return FALSE;
+  ctl_fields_set_int (args, "dispatcher-heartbeat", &spec->dispatcher->heartbeat_period);
+  ctl_fields_set_int (args, "node-down-grace", &spec->dispatcher->down_grace);
+  ctl_fields_set_uint (args, "snapshot-interval", &spec->raft->snapshot_interval);
+  if (spec->orchestration->strategy != NULL && *spec->orchestration->strategy == 0)
+    g_clear_pointer (&spec->orchestration->strategy, g_free);
+  return TRUE;
+}
+
+/* Only what was asked for: the agent knows what is usual. */
+static gboolean
+add_spec (GVariantDict *dict, CtlArgs *args, GError **error)
+{
+  static const char *const options[] = { "strategy", "task-history-limit", "cert-expiry", "cert-grace", "external-ca", "dispatcher-heartbeat",
+                                         "node-down-grace", "snapshot-interval" };
+  g_autoptr (SwarmClusterSpec) spec = swarm_cluster_spec_new ();
+  gboolean given = FALSE;
+
+  for (guint i = 0; i < G_N_ELEMENTS (options); i++)
+    given |= ctl_args_given (args, options[i]);
+  if (!given)
+    return TRUE;
+  if (!set_cluster_options (args, spec, error))
+    return FALSE;
+  g_variant_dict_insert_value (dict, "Spec", swarm_message_to_variant (spec, 0));
+  return TRUE;
+}
+
 /* A node whose agent does not start at boot falls out of the swarm with the next reboot. */
 static void
 warn_if_disabled (CtlContext *context)
@@ -115,6 +159,10 @@ ctl_cmd_init (CtlContext *context, GError **error)
     g_variant_dict_insert (&dict, "ForceNewCluster", "b", TRUE);
   if (ctl_args_given (context->args, "seal"))
     g_variant_dict_insert (&dict, "Seal", "s", ctl_args_string (context->args, "seal"));
+  if (!add_spec (&dict, context->args, error)) {
+    g_variant_dict_clear (&dict);
+    return FALSE;
+  }
   reply = ctl_call_write (context, CTL_PATH, CTL_MANAGER_IFACE, "Init",
                           g_variant_new ("(@a{sv})", g_variant_dict_end (&dict)), FALSE, &reason);
   if (reply == NULL) {
@@ -266,32 +314,13 @@ ctl_cmd_leave (CtlContext *context, GError **error)
 static SwarmClusterSpec *
 changed_spec (CtlContext *context, JsonObject *cluster, GError **error)
 {
-  CtlArgs *args = context->args;
   JsonNode *node = ctl_json_get (cluster, "Spec");
   g_autoptr (SwarmClusterSpec) spec
       = node != NULL ? swarm_message_from_json (&swarm_cluster_spec_type, node, 0, error) : swarm_cluster_spec_new ();
 
   if (spec == NULL)
     return NULL;
-  CTL_FIELDS_OWN (spec->orchestration, swarm_orchestration_config);
-  CTL_FIELDS_OWN (spec->ca_config, swarm_ca_config);
-  CTL_FIELDS_OWN (spec->dispatcher, swarm_dispatcher_config);
-  CTL_FIELDS_OWN (spec->raft, swarm_raft_config);
-  CTL_FIELDS_OWN (spec->encryption, swarm_encryption_config);
-  ctl_fields_set_bool (args, "autolock", &spec->encryption->auto_lock_managers);
-  ctl_fields_set_string (args, "seal", &spec->encryption->seal);
-  ctl_fields_set_string (args, "strategy", &spec->orchestration->strategy);
-  ctl_fields_set_int (args, "task-history-limit", &spec->orchestration->task_history_limit);
-  ctl_fields_set_int (args, "cert-expiry", &spec->ca_config->node_cert_expiry);
-  ctl_fields_set_int (args, "cert-grace", &spec->ca_config->expired_renewal);
-  if (!ctl_external_cas_set (args, &spec->ca_config->external_cas, error))
-    return NULL;
-  ctl_fields_set_int (args, "dispatcher-heartbeat", &spec->dispatcher->heartbeat_period);
-  ctl_fields_set_int (args, "node-down-grace", &spec->dispatcher->down_grace);
-  ctl_fields_set_uint (args, "snapshot-interval", &spec->raft->snapshot_interval);
-  if (spec->orchestration->strategy != NULL && *spec->orchestration->strategy == 0)
-    g_clear_pointer (&spec->orchestration->strategy, g_free);
-  return g_steal_pointer (&spec);
+  return set_cluster_options (context->args, spec, error) ? g_steal_pointer (&spec) : NULL;
 }
 
 gboolean

@@ -58,22 +58,35 @@ static const CtlOption keys_options[] = {
     .choices = "systemd-creds" },
   { NULL },
 };
+static const CtlOption cluster_options[] = {
+  { "cert-expiry", 0, CTL_DURATION, N_ ("Validity period for node certificates (ns|us|ms|s|m|h)"), .fallback = "2160h0m0s" },
+  { "cert-grace", 0, CTL_DURATION, N_ ("Time after its end in which a node that was away may still renew its certificate (ns|us|ms|s|m|h)"),
+    .fallback = "2160h0m0s" },
+  { "dispatcher-heartbeat", 0, CTL_DURATION, N_ ("Dispatcher heartbeat period (ns|us|ms|s|m|h)"), .fallback = "1s" },
+  { "node-down-grace", 0, CTL_DURATION,
+    N_ ("Tasks of a node that is down for its silence move only after so long (ns|us|ms|s|m|h)"), .fallback = "0s" },
+  { "snapshot-interval", 0, CTL_UINT, N_ ("Number of log entries between Raft snapshots"), .fallback = "10000" },
+  { "strategy", 0, CTL_STRING, N_ ("Scheduler plugin that places the tasks of services that name none; \"\": spread"),
+    .choices = "spread binpack random" },
+  { "task-history-limit", 0, CTL_INT, N_ ("Task history retention limit"), .fallback = "5" },
+  { NULL },
+};
+static const CtlOption external_ca_options[] = {
+  { "external-ca", 0, CTL_LIST, N_ ("Specifications of one or more certificate signing endpoints"), .word = "external-ca",
+    .check = ctl_check_external_ca },
+  { NULL },
+};
 static const CtlOption init_options[] = {
   { "force-new-cluster", 0, CTL_BOOL, N_ ("Force create a new cluster from current state") },
   { NULL },
 };
-static const CtlOption *const init_tables[] = { init_options, keys_options, listen_options, NULL };
+static const CtlOption *const init_tables[] = { init_options, keys_options, external_ca_options, cluster_options, listen_options, NULL };
 static const char *const init_unsupported[] = {
-  "cert-expiry",
   "data-path-addr",
   "data-path-port",
   "default-addr-pool",
   "default-addr-pool-mask-length",
-  "dispatcher-heartbeat",
-  "external-ca",
   "max-snapshots",
-  "snapshot-interval",
-  "task-history-limit",
   NULL,
 };
 
@@ -122,25 +135,7 @@ static const CtlOption leave_options[] = {
 };
 static const CtlOption *const leave_tables[] = { leave_options, NULL };
 
-static const CtlOption update_options[] = {
-  { "cert-expiry", 0, CTL_DURATION, N_ ("Validity period for node certificates (ns|us|ms|s|m|h)"), .fallback = "2160h0m0s" },
-  { "cert-grace", 0, CTL_DURATION, N_ ("Time after its end in which a node that was away may still renew its certificate (ns|us|ms|s|m|h)"),
-    .fallback = "2160h0m0s" },
-  { "dispatcher-heartbeat", 0, CTL_DURATION, N_ ("Dispatcher heartbeat period (ns|us|ms|s|m|h)"), .fallback = "1s" },
-  { "node-down-grace", 0, CTL_DURATION,
-    N_ ("Tasks of a node that is down for its silence move only after so long (ns|us|ms|s|m|h)"), .fallback = "0s" },
-  { "snapshot-interval", 0, CTL_UINT, N_ ("Number of log entries between Raft snapshots"), .fallback = "10000" },
-  { "strategy", 0, CTL_STRING, N_ ("Scheduler plugin that places the tasks of services that name none; \"\": spread"),
-    .choices = "spread binpack random" },
-  { "task-history-limit", 0, CTL_INT, N_ ("Task history retention limit"), .fallback = "5" },
-  { NULL },
-};
-static const CtlOption external_ca_options[] = {
-  { "external-ca", 0, CTL_LIST, N_ ("Specifications of one or more certificate signing endpoints"), .word = "external-ca",
-    .check = ctl_check_external_ca },
-  { NULL },
-};
-static const CtlOption *const swarm_update_tables[] = { keys_options, external_ca_options, update_options, NULL };
+static const CtlOption *const swarm_update_tables[] = { keys_options, external_ca_options, cluster_options, NULL };
 static const char *const swarm_update_unsupported[] = { "max-snapshots", NULL };
 
 static const CtlOption ca_options[] = {

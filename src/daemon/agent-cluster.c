@@ -27,7 +27,7 @@ struct _SwarmAgentJob {
   gboolean from_command_line;
   guint timeout;
   char *availability;
-  SwarmEncryptionConfig *encryption; /* NULL: the default */
+  SwarmClusterSpec *spec; /* NULL: the default */
   char *token;
   char *csr;
   GPtrArray *remotes; /* char *: not asked yet */
@@ -51,7 +51,7 @@ job_free (SwarmAgentJob *job)
   if (job->agent->stopping)
     swarm_agent_quit (job->agent, 0); /* its end was waited for, or took the worker along that was to say goodbye */
   g_free (job->availability);
-  g_clear_pointer (&job->encryption, swarm_encryption_config_unref);
+  g_clear_pointer (&job->spec, swarm_cluster_spec_unref);
   if (job->token != NULL)
     explicit_bzero (job->token, strlen (job->token));
   g_free (job->token);
@@ -329,10 +329,7 @@ make_cluster (SwarmAgentJob *job)
     .description = description,
   };
   g_autofree char *digest = NULL;
-  g_autoptr (SwarmClusterSpec) spec = swarm_cluster_spec_new ();
-  if (job->encryption != NULL)
-    spec->encryption = swarm_encryption_config_ref (job->encryption);
-  init.spec = spec;
+  init.spec = job->spec;
   g_auto (SwarmRootInfo) root_info = { 0 };
   if (!swarm_cert_parse (self->membership->cert, &info, &error)
       || !self->crypto->inspect_root (self->crypto, init.root_cert_pem, job->root_key, swarm_clock_now (self->clock), &root_info, &error)) {
@@ -382,7 +379,9 @@ found_cluster (SwarmAgentJob *job, GError **error)
   if (!self->crypto->create_root (self->crypto, swarm_clock_now (self->clock), &membership->root_cert, &job->root_key, error)
       || (membership->key = swarm_cert_create_key (error)) == NULL || (csr = swarm_cert_create_csr (membership->key, error)) == NULL)
     return FALSE;
-  SwarmAuthorityState state = { .cluster = membership->cluster, .root_cert_pem = membership->root_cert, .root_key_pem = job->root_key };
+  const SwarmCAConfig *config = job->spec != NULL ? job->spec->ca_config : NULL;
+  SwarmAuthorityState state = { .cluster = membership->cluster, .root_cert_pem = membership->root_cert, .root_key_pem = job->root_key,
+                                .validity_us = config != NULL ? config->node_cert_expiry / 1000 : 0 };
   if (!swarm_authority_issue (&authority, &state, &membership->node, SWARM_PEER_MANAGER, csr, &issued, error))
     return FALSE;
   membership->cert = g_steal_pointer (&issued.cert_pem);
@@ -436,22 +435,41 @@ begin_init (SwarmAgentJob *job, const char *listen, const char *advertise, const
     job_fail (job, error);
 }
 
+/* What the cluster is to be like: Spec, or what is said by itself. NULL: wrong. */
+static SwarmClusterSpec *
+spec_of_options (GVariant *options, GError **error)
+{
+  g_autoptr (GVariant) given = g_variant_lookup_value (options, "Spec", G_VARIANT_TYPE_VARDICT);
+  g_autoptr (SwarmClusterSpec) spec = given != NULL ? swarm_message_from_variant (&swarm_cluster_spec_type, given, SWARM_FORM_FROM_USER, error) : swarm_cluster_spec_new ();
+  if (spec == NULL)
+    return NULL;
+  g_autoptr (SwarmEncryptionConfig) encryption
+      = spec->encryption != NULL ? swarm_encryption_config_copy (spec->encryption) : swarm_encryption_config_new ();
+  g_variant_lookup (options, "AutoLockManagers", "b", &encryption->auto_lock_managers);
+  g_variant_lookup (options, "Seal", "s", &encryption->seal);
+  swarm_message_set_pointer (&spec->encryption, encryption);
+  const SwarmCAConfig *config = spec->ca_config;
+  if (config != NULL && (config->signing_ca_cert != NULL || config->signing_ca_key != NULL || config->force_rotate != 0)) {
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a new cluster makes its own root certificate; give another one by a rotation");
+    return NULL;
+  }
+  return swarm_message_validate (spec, error) ? g_steal_pointer (&spec) : NULL;
+}
+
 void
 swarm_agent_init (gpointer agent, GVariant *options, SwarmInvocation *invocation)
 {
   static const char *const allowed[]
-      = { "AdvertiseAddr:s", "ListenAddr:s", "Availability:s", "AutoLockManagers:b", "Seal:s", "ForceNewCluster:b", NULL };
+      = { "AdvertiseAddr:s", "ListenAddr:s", "Availability:s", "AutoLockManagers:b", "Seal:s", "Spec:a{sv}", "ForceNewCluster:b", NULL };
   SwarmAgent *self = agent;
   const char *listen = NULL, *advertise = NULL, *availability = NULL;
-  g_autoptr (SwarmEncryptionConfig) encryption = swarm_encryption_config_new ();
+  g_autoptr (SwarmClusterSpec) spec = NULL;
   gboolean force = FALSE;
   g_autoptr (GError) error = NULL;
   g_variant_lookup (options, "ForceNewCluster", "b", &force);
   if (!force && !swarm_agent_may_begin (self, invocation))
     return;
-  g_variant_lookup (options, "AutoLockManagers", "b", &encryption->auto_lock_managers);
-  g_variant_lookup (options, "Seal", "s", &encryption->seal);
-  if (!swarm_api_check_options (options, allowed, &error) || !swarm_message_validate (encryption, &error)) {
+  if (!swarm_api_check_options (options, allowed, &error) || (spec = spec_of_options (options, &error)) == NULL) {
     swarm_invocation_fail (invocation, error);
     return;
   }
@@ -463,7 +481,7 @@ swarm_agent_init (gpointer agent, GVariant *options, SwarmInvocation *invocation
     return;
   }
   SwarmAgentJob *job = job_new (self, JOB_INIT, invocation);
-  job->encryption = g_steal_pointer (&encryption);
+  job->spec = g_steal_pointer (&spec);
   begin_init (job, listen, advertise, availability);
 }
 

@@ -15,7 +15,25 @@ typedef struct {
   SwarmHttps *https;
   SwarmExternalSigned done;
   gpointer data;
+  char *root; /* of a cross-signature: what it is checked by; NULL: a node's certificate */
+  char *next;
 } Signing;
+
+/* As swarm asks for it. */
+static GBytes *
+cross_request (const char *csr_pem)
+{
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+  json_builder_begin_object (builder);
+  json_builder_set_member_name (builder, "certificate_request");
+  json_builder_add_string_value (builder, csr_pem);
+  json_builder_set_member_name (builder, "profile");
+  json_builder_add_string_value (builder, "CA");
+  json_builder_end_object (builder);
+  g_autoptr (JsonNode) root = json_builder_get_root (builder);
+  char *text = json_to_string (root, FALSE);
+  return g_bytes_new_take (text, strlen (text));
+}
 
 static GBytes *
 sign_request (const char *csr_pem, const SwarmPeer *subject)
@@ -93,26 +111,33 @@ parse_answer (GBytes *body, GError **error)
 }
 
 static void
+signing_free (Signing *signing)
+{
+  g_free (signing->root);
+  g_free (signing->next);
+  g_free (signing);
+}
+
+static void
 answered (GBytes *body, const GError *error, gpointer data)
 {
   Signing *signing = data;
   g_autoptr (GError) local = error != NULL ? g_error_copy (error) : NULL;
   g_autofree char *cert = local == NULL ? parse_answer (body, &local) : NULL;
+  if (cert != NULL && signing->next != NULL && !swarm_cert_check_cross (cert, signing->root, signing->next, swarm_clock_now (signing->agent->clock), &local))
+    g_clear_pointer (&cert, g_free);
   g_ptr_array_remove_fast (signing->agent->signings, signing);
   if (local != NULL && error != NULL)
     g_prefix_error_literal (&local, "the external CA did not sign: ");
   if (local != NULL)
     swarm_warning ("No certificate was issued: %s", local->message);
   signing->done (cert, local, signing->data);
-  g_free (signing);
+  signing_free (signing);
 }
 
-void
-swarm_agent_external_sign (const SwarmExternalCA *ca, const char *root_cert_pem, const char *csr_pem, const SwarmPeer *subject,
-                           SwarmExternalSigned done, gpointer done_data, gpointer agent)
+static void
+post (SwarmAgent *self, const SwarmExternalCA *ca, const char *root_cert_pem, GBytes *body, Signing *signing)
 {
-  SwarmAgent *self = agent;
-  g_autoptr (GBytes) body = sign_request (csr_pem, subject);
   /* Its own certificate is under the root that it signs for, or under the one that it names. */
   g_autofree char *roots = g_strconcat (root_cert_pem, ca->ca_cert, NULL);
   SwarmHttpsRequest request = { .clock = self->clock,
@@ -123,12 +148,32 @@ swarm_agent_external_sign (const SwarmExternalCA *ca, const char *root_cert_pem,
                                 .content_type = "application/json",
                                 .body = body,
                                 .timeout_us = TIMEOUT_US };
-  Signing *signing = g_new0 (Signing, 1);
-  *signing = (Signing){ .agent = self, .done = done, .data = done_data };
   if (self->signings == NULL)
     self->signings = g_ptr_array_new ();
   g_ptr_array_add (self->signings, signing);
   signing->https = swarm_https_post (&request, answered, signing);
+}
+
+void
+swarm_agent_external_sign (const SwarmExternalCA *ca, const char *root_cert_pem, const char *csr_pem, const SwarmPeer *subject,
+                           SwarmExternalSigned done, gpointer done_data, gpointer agent)
+{
+  g_autoptr (GBytes) body = sign_request (csr_pem, subject);
+  Signing *signing = g_new0 (Signing, 1);
+  *signing = (Signing){ .agent = agent, .done = done, .data = done_data };
+  post (agent, ca, root_cert_pem, body, signing);
+}
+
+void
+swarm_agent_external_cross_sign (const SwarmExternalCA *ca, const char *root_cert_pem, const char *next_cert_pem, GBytes *next_key_pem,
+                                 SwarmExternalSigned done, gpointer done_data, gpointer agent)
+{
+  /* What is wrong with it is found out when nobody signs it. */
+  g_autofree char *csr = swarm_cert_create_root_csr (next_cert_pem, next_key_pem, NULL);
+  g_autoptr (GBytes) body = cross_request (csr != NULL ? csr : "");
+  Signing *signing = g_new0 (Signing, 1);
+  *signing = (Signing){ .agent = agent, .done = done, .data = done_data, .root = g_strdup (root_cert_pem), .next = g_strdup (next_cert_pem) };
+  post (agent, ca, root_cert_pem, body, signing);
 }
 
 void
@@ -140,6 +185,6 @@ swarm_agent_end_signings (SwarmAgent *self)
     Signing *signing = signings->pdata[i];
     swarm_https_cancel (signing->https);
     signing->done (NULL, error, signing->data);
-    g_free (signing);
+    signing_free (signing);
   }
 }

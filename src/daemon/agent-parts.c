@@ -390,7 +390,7 @@ swarm_agent_start_manager (SwarmAgent *self, gboolean bootstrap, GError **error)
     .node = self->membership->node,
     .cluster = self->membership->cluster,
     .schedulers = self->schedulers,
-    .signer = { swarm_agent_external_sign, self },
+    .signer = { swarm_agent_external_sign, swarm_agent_external_cross_sign, self },
     .alone = self->alone ? self->membership->advertise : NULL,
   };
   if (!swarm_rpc_listen (self->rpc, self->membership->listen, NULL, error)) {

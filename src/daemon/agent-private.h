@@ -193,6 +193,8 @@ void swarm_agent_tell_trouble (SwarmAgent *self, const char *text);
 /* A SwarmExternalSigner's. */
 void swarm_agent_external_sign (const SwarmExternalCA *ca, const char *root_cert_pem, const char *csr_pem, const SwarmPeer *subject,
                                 SwarmExternalSigned done, gpointer done_data, gpointer agent);
+void swarm_agent_external_cross_sign (const SwarmExternalCA *ca, const char *root_cert_pem, const char *next_cert_pem, GBytes *next_key_pem,
+                                      SwarmExternalSigned done, gpointer done_data, gpointer agent);
 /* The manager stops: what is under way fails. Before the stack goes. */
 void swarm_agent_end_signings (SwarmAgent *self);
 

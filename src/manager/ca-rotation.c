@@ -9,6 +9,13 @@
 #define BATCH 20
 #define LOOK_US (250 * G_TIME_SPAN_MILLISECOND)
 #define FORMER_MAX 4
+#define CROSS_RETRY_US (5 * G_TIME_SPAN_SECOND)
+
+/* Somebody else is asked to sign the next root. */
+typedef struct {
+  SwarmCARotation *rotation; /* NULL: nobody waits for it any more */
+  char *digest;
+} Crossing;
 
 struct _SwarmCARotation {
   const SwarmLeader *leader;
@@ -16,6 +23,11 @@ struct _SwarmCARotation {
   guint watch;
   SwarmTimer *timer;
   gboolean ending; /* the transaction under way ends it */
+  SwarmExternalSigner signer;
+  Crossing *crossing; /* under way */
+  gint64 not_before;  /* boottime: so long it is not asked again */
+  char *cross_cert;   /* its answer, to be written */
+  char *cross_digest; /* of the root that it is for */
 };
 
 static void
@@ -143,6 +155,63 @@ end_rotation (SwarmCARotation *self, const SwarmCluster *cluster, SwarmTx *tx)
   self->ending = TRUE;
 }
 
+/* ---- the way from an external CA's root ---- */
+
+static void
+crossed (const char *cert_pem, const GError *error, gpointer data)
+{
+  Crossing *crossing = data;
+  SwarmCARotation *self = crossing->rotation;
+  if (self != NULL) {
+    self->crossing = NULL;
+    swarm_string_set (&self->cross_cert, error == NULL ? cert_pem : NULL);
+    swarm_string_set (&self->cross_digest, crossing->digest);
+    self->not_before = swarm_clock_boottime (self->leader->clock) + CROSS_RETRY_US;
+    if (error != NULL)
+      swarm_warning ("The root rotation waits for the external CA, which has to sign the next root: %s", error->message);
+    look_soon (self);
+  }
+  g_free (crossing->digest);
+  g_free (crossing);
+}
+
+static void
+ask_to_cross (SwarmCARotation *self, const SwarmCluster *cluster)
+{
+  const SwarmRootCA *root = cluster->root_ca;
+  const SwarmExternalCA *external = swarm_control_external_ca (cluster->spec->ca_config, root->cert, root->cert);
+  if (self->crossing != NULL || swarm_clock_boottime (self->leader->clock) < self->not_before) {
+    look_soon (self);
+    return;
+  }
+  if (external == NULL || self->signer.cross_sign == NULL) {
+    swarm_warning ("The root rotation waits for an external CA among the cluster's that signs under the present root, and the next one");
+    self->not_before = swarm_clock_boottime (self->leader->clock) + 12 * CROSS_RETRY_US;
+    look_soon (self);
+    return;
+  }
+  self->crossing = g_new0 (Crossing, 1);
+  *self->crossing = (Crossing){ self, g_strdup (root->rotation->digest) };
+  self->signer.cross_sign (external, root->cert, root->rotation->cert, root->rotation->key, crossed, self->crossing, self->signer.data);
+}
+
+/* Until there is a way from the present root to the next nothing is issued under it. */
+static void
+find_way (SwarmCARotation *self, const SwarmCluster *cluster, SwarmTx *tx)
+{
+  if (self->cross_cert == NULL || g_strcmp0 (self->cross_digest, cluster->root_ca->rotation->digest) != 0) {
+    ask_to_cross (self, cluster);
+    return;
+  }
+  g_autoptr (SwarmCluster) copy = swarm_cluster_copy (cluster);
+  g_autoptr (SwarmRootCA) root = swarm_root_ca_copy (cluster->root_ca);
+  g_autoptr (SwarmRootRotation) rotation = swarm_root_rotation_copy (root->rotation);
+  rotation->cross_cert = g_strdup (self->cross_cert);
+  swarm_message_set_pointer (&root->rotation, rotation);
+  swarm_message_set_pointer (&copy->root_ca, root);
+  swarm_tx_update (tx, copy);
+}
+
 /* ---- the loop ---- */
 
 static gboolean
@@ -153,6 +222,10 @@ rotation_pass (gpointer loop, SwarmTx *tx)
   const SwarmRootRotation *rotation = cluster != NULL && cluster->root_ca != NULL ? cluster->root_ca->rotation : NULL;
   if (rotation == NULL || !swarm_tx_has_room (tx, 1))
     return rotation != NULL;
+  if (rotation->cross_cert == NULL) {
+    find_way (self, cluster, tx);
+    return FALSE;
+  }
   g_autoptr (GPtrArray) next = g_ptr_array_new ();
   Survey survey = { rotation->digest, 0, next };
   swarm_store_foreach (self->leader->store, SWARM_KIND_NODE, survey_node, &survey);
@@ -197,10 +270,11 @@ rotation_event (const SwarmEvent *event, gpointer data)
 }
 
 SwarmCARotation *
-swarm_ca_rotation_new (const SwarmLeader *leader)
+swarm_ca_rotation_new (const SwarmLeader *leader, const SwarmExternalSigner *signer)
 {
   SwarmCARotation *self = g_new0 (SwarmCARotation, 1);
   self->leader = leader;
+  self->signer = *signer;
   self->loop = swarm_runner_add (leader->runner, &rotation_ops, self);
   self->watch = swarm_store_watch (leader->store, 1 << SWARM_KIND_CLUSTER | 1 << SWARM_KIND_NODE, rotation_event, self);
   look_soon (self);
@@ -214,5 +288,9 @@ swarm_ca_rotation_free (SwarmCARotation *self)
     return;
   swarm_store_unwatch (self->leader->store, self->watch);
   swarm_clock_clear_timer (self->leader->clock, &self->timer);
+  if (self->crossing != NULL)
+    self->crossing->rotation = NULL;
+  g_free (self->cross_cert);
+  g_free (self->cross_digest);
   g_free (self);
 }

@@ -5,9 +5,11 @@
  * becomes the root: new join tokens, the nodes are told to trust it alone. Nodes that were down come back by their old key; see
  * swarm_ca_server_renew(). */
 #pragma once
+#include "manager/ca-server.h"
 #include "manager/leader.h"
 
 typedef struct _SwarmCARotation SwarmCARotation;
 
-SwarmCARotation *swarm_ca_rotation_new (const SwarmLeader *leader);
+/* @signer (copied) has the present root's key when it is not here. */
+SwarmCARotation *swarm_ca_rotation_new (const SwarmLeader *leader, const SwarmExternalSigner *signer);
 void swarm_ca_rotation_free (SwarmCARotation *self);

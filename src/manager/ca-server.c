@@ -88,6 +88,12 @@ swarm_ca_server_root (SwarmCAServer *self)
   return cluster != NULL && cluster->root_ca != NULL ? cluster->root_ca->cert : NULL;
 }
 
+const SwarmRootRotation *
+swarm_ca_next_root (const SwarmRootCA *root)
+{
+  return root->rotation != NULL && root->rotation->cross_cert != NULL ? root->rotation : NULL;
+}
+
 /* What the authority has to know, borrowed from the store but for chain_pem, which the caller frees. While the root changes, certificates
  * are under the next one, and show the way to it. */
 static gboolean
@@ -99,10 +105,11 @@ authority_state (SwarmCAServer *self, SwarmAuthorityState *state, GError **error
     return FALSE;
   }
   const SwarmRootCA *root = cluster->root_ca;
+  const SwarmRootRotation *next = swarm_ca_next_root (root);
   const SwarmCAConfig *config = cluster->spec->ca_config;
   *state = (SwarmAuthorityState){ .cluster = cluster->object.id,
-                                  .root_cert_pem = root->rotation != NULL ? root->rotation->cert : root->cert,
-                                  .root_key_pem = root->rotation != NULL ? root->rotation->key : root->key,
+                                  .root_cert_pem = next != NULL ? next->cert : root->cert,
+                                  .root_key_pem = next != NULL ? next->key : root->key,
                                   .worker_token = root->tokens->worker,
                                   .manager_token = root->tokens->manager,
                                   .validity_us = config != NULL ? config->node_cert_expiry / 1000 : 0 };
@@ -113,7 +120,8 @@ authority_state (SwarmCAServer *self, SwarmAuthorityState *state, GError **error
 static char *
 chain_of (const SwarmRootCA *root)
 {
-  GString *chain = g_string_new (root->rotation != NULL ? root->rotation->cross_cert : NULL);
+  const SwarmRootRotation *next = swarm_ca_next_root (root);
+  GString *chain = g_string_new (next != NULL ? next->cross_cert : NULL);
   for (guint i = 0; root->former != NULL && i < root->former->len; i++) {
     const SwarmFormerRoot *former = root->former->pdata[i];
     if (former->cross_cert != NULL)
@@ -287,9 +295,10 @@ find_external (SwarmCAServer *self, const SwarmExternalCA **ret, GError **error)
 {
   const SwarmCluster *cluster = swarm_store_cluster (self->store);
   const SwarmRootCA *root = cluster->root_ca;
-  const char *cert = root->rotation != NULL ? root->rotation->cert : root->cert;
+  const SwarmRootRotation *next = swarm_ca_next_root (root);
+  const char *cert = next != NULL ? next->cert : root->cert;
   *ret = NULL;
-  if ((root->rotation != NULL ? root->rotation->key : root->key) != NULL)
+  if ((next != NULL ? next->key : root->key) != NULL)
     return TRUE;
   *ret = self->signer.sign != NULL && cluster->spec->ca_config != NULL ? swarm_control_external_ca (cluster->spec->ca_config, cert, root->cert) : NULL;
   if (*ret != NULL)
@@ -307,7 +316,8 @@ issue_under (Issue *issue, const char *csr_pem, SwarmAuthorityState *state, GErr
   if (!authority_state (issue->server, state, error) || !find_external (issue->server, &external, error))
     return FALSE;
   const SwarmRootCA *root = swarm_store_cluster (issue->server->store)->root_ca;
-  issue->issuer = g_strdup (root->rotation != NULL ? root->rotation->digest : root->digest);
+  const SwarmRootRotation *next = swarm_ca_next_root (root);
+  issue->issuer = g_strdup (next != NULL ? next->digest : root->digest);
   issue->chain = chain_of (root);
   issue->root = g_strdup (state->root_cert_pem);
   issue->csr = g_strdup (csr_pem);
@@ -540,5 +550,6 @@ swarm_ca_roots (SwarmStore *store, gint64 now_us, char **ret_former)
       g_string_append (former, one->cert);
   }
   *ret_former = g_string_free (former, FALSE);
-  return g_strconcat (root->cert, root->rotation != NULL ? root->rotation->cert : NULL, NULL);
+  const SwarmRootRotation *next = swarm_ca_next_root (root);
+  return g_strconcat (root->cert, next != NULL ? next->cert : NULL, NULL);
 }

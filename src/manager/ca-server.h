@@ -22,6 +22,9 @@ typedef struct {
   /* Has @ca sign @csr_pem for @subject under @root_cert_pem. NULL: there is no way out. */
   void (*sign) (const SwarmExternalCA *ca, const char *root_cert_pem, const char *csr_pem, const SwarmPeer *subject, SwarmExternalSigned done,
                 gpointer done_data, gpointer data);
+  /* Has @ca, which signs under @root_cert_pem, sign the next root's subject and key: who trusts the one believes what is under the other. */
+  void (*cross_sign) (const SwarmExternalCA *ca, const char *root_cert_pem, const char *next_cert_pem, GBytes *next_key_pem, SwarmExternalSigned done,
+                      gpointer done_data, gpointer data);
   gpointer data;
 } SwarmExternalSigner;
 
@@ -49,6 +52,8 @@ void swarm_ca_server_withdraw (SwarmCAServer *self, const SwarmId *node, SwarmCA
  * One that lapsed must still be able to renew at @now_us. ACCESS_DENIED with the reason otherwise. For rpc's standing check, on any
  * manager. */
 gboolean swarm_ca_standing (SwarmStore *store, const SwarmPeer *peer, gint64 now_us, GError **error);
+/* The root that certificates are to be under next; NULL: none, or there is no way to it yet from the one in force. */
+const SwarmRootRotation *swarm_ca_next_root (const SwarmRootCA *root);
 /* What a manager checks certificates against, PEM: the roots in force (two while the root changes) and those of the past that may still
  * return. NULL before init. Caller frees both. */
 char *swarm_ca_roots (SwarmStore *store, gint64 now_us, char **ret_former);

@@ -69,7 +69,7 @@ manager_begin (SwarmManager *self)
   self->allocator = swarm_allocator_new (&self->leader);
   self->scheduler = swarm_scheduler_new (&self->leader, config->schedulers);
   self->roles = swarm_roles_new (&self->leader);
-  self->ca_rotation = swarm_ca_rotation_new (&self->leader);
+  self->ca_rotation = swarm_ca_rotation_new (&self->leader, &self->config.signer);
   self->reaper = swarm_reaper_new (&self->leader);
 }
 

@@ -93,6 +93,7 @@ brain_begin (Brain *self)
     .clock = self->manager_clock,
     .random = &self->random.iface,
     .crypto = &self->crypto.iface,
+    .signer = self->signer,
     .members = { list_members, promote_member, remove_member, transfer, self },
     .schedulers = self->schedulers,
   };

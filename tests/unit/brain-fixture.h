@@ -18,6 +18,7 @@ typedef struct {
   SwarmClock *manager_clock; /* the manager's own view: it may stand still */
   SimRandom random;
   SimCrypto crypto;
+  SwarmExternalSigner signer; /* from the next brain_restart() on */
   SimLog *log;
   SwarmStore *store;
   SwarmManager *manager;

@@ -496,7 +496,20 @@ test_refused (void)
   g_assert_null (root_of (brain)->rotation);
   g_assert_null (root_of (brain)->key);
   g_autofree char *text6 = configure (brain, again);
-  g_assert_nonnull (strstr (text6, "rotating away from an external CA is not supported"));
+  g_assert_nonnull (strstr (text6, "name the external CA that has it"));
+  /* It can sign one that is here only; what else has to be done is in test_away(). */
+  g_autoptr (SwarmCAConfig) third = present_config (brain);
+  g_autofree char *third_cert = NULL;
+  g_autoptr (GBytes) third_key = NULL;
+  brain->crypto.iface.create_root (&brain->crypto.iface, 0, &third_cert, &third_key, NULL);
+  SwarmExternalCA *outside = swarm_external_ca_new ();
+  outside->protocol = g_strdup ("cfssl");
+  outside->url = g_strdup ("https://other.example/sign");
+  outside->ca_cert = g_strdup (third_cert);
+  g_ptr_array_add (third->external_cas, outside);
+  swarm_string_set (&third->signing_ca_cert, third_cert);
+  g_autofree char *text7 = configure (brain, third);
+  g_assert_cmpstr (text7, ==, "rotating from one external CA to a different external CA is not supported");
 }
 
 /* ---- signed elsewhere ---- */
@@ -508,6 +521,31 @@ typedef struct {
   SwarmExternalSigned done;
   gpointer data;
 } Signer;
+
+static void
+signer_clear (Signer *signer)
+{
+  g_free (signer->csr);
+  g_free (signer->root);
+  g_free (signer->url);
+}
+
+static void
+fake_cross_sign (const SwarmExternalCA *ca, const char *root_cert_pem, const char *next_cert_pem, GBytes *next_key_pem, SwarmExternalSigned done,
+                 gpointer done_data, gpointer data)
+{
+  Signer *signer = data;
+  g_assert_nonnull (next_key_pem);
+  signer->n++;
+  g_free (signer->root);
+  signer->root = g_strdup (root_cert_pem);
+  g_free (signer->csr);
+  signer->csr = g_strdup (next_cert_pem);
+  g_free (signer->url);
+  signer->url = g_strdup (ca->url);
+  signer->done = done;
+  signer->data = done_data;
+}
 
 static void
 fake_sign (const SwarmExternalCA *ca, const char *root_cert_pem, const char *csr_pem, const SwarmPeer *subject, SwarmExternalSigned done,
@@ -553,7 +591,7 @@ test_external (void)
   g_assert_error (answer.error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE);
   g_assert_nonnull (strstr (answer.error->message, "nobody can sign certificates"));
 
-  SwarmExternalSigner hook = { fake_sign, &signer };
+  SwarmExternalSigner hook = { fake_sign, NULL, &signer };
   swarm_ca_server_set_signer (ca, &hook);
   answer_clear (&answer);
   swarm_ca_server_issue (ca, csr, token, "", NULL, issued, &answer);
@@ -575,9 +613,69 @@ test_external (void)
   g_assert_cmpstr (answer.error->message, ==, "closed today");
   g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_NODE), ==, 2); /* the founder and n1 */
   answer_clear (&answer);
-  g_free (signer.csr);
-  g_free (signer.root);
-  g_free (signer.url);
+  signer_clear (&signer);
+}
+
+/* From an external CA to a root of our own: that CA has to sign the new root first, and until it has, nothing is under that. */
+static void
+test_away (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Signer signer = { 0 };
+  SwarmExternalSigner hook = { fake_sign, fake_cross_sign, &signer };
+  g_autoptr (GError) closed = g_error_new (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "closed today");
+  g_autofree char *cert = NULL, *csr = sim_crypto_csr (&brain->crypto);
+  g_autoptr (GBytes) key = NULL;
+  g_autoptr (SwarmCAConfig) config = present_config (brain);
+  Answer answer = { 0 };
+  brain->signer = hook;
+  brain_restart (brain);
+  brain->crypto.iface.create_root (&brain->crypto.iface, 0, &cert, &key, NULL);
+  SwarmExternalCA *external = swarm_external_ca_new ();
+  external->protocol = g_strdup ("cfssl");
+  external->url = g_strdup ("https://ca.example/sign");
+  external->ca_cert = g_strdup (cert);
+  config->external_cas = swarm_messages_new ();
+  g_ptr_array_add (config->external_cas, external);
+  config->signing_ca_cert = g_strdup (cert);
+  g_assert_null (configure (brain, config));
+  brain_run (brain, 5 * SECOND);
+  g_assert_null (root_of (brain)->rotation);
+  g_assert_null (root_of (brain)->key);
+
+  Tame *node = brain_node (brain, "n1");
+  begin_rotation (brain);
+  g_assert_null (root_of (brain)->rotation->cross_cert);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (signer.n, ==, 1);
+  g_assert_cmpstr (signer.root, ==, cert);
+  g_assert_cmpstr (signer.csr, ==, root_of (brain)->rotation->cert);
+  g_assert_false (tame_node (node)->cert_due);
+  g_autofree char *former = NULL, *roots = swarm_ca_roots (brain->store, swarm_clock_now (brain->clock), &former);
+  g_assert_cmpstr (roots, ==, cert);
+  signer.done (NULL, closed, signer.data);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (signer.n, ==, 1); /* not again and again */
+  brain_run (brain, 6 * SECOND);
+  g_assert_cmpuint (signer.n, ==, 2);
+  begin_rotation (brain); /* another one instead: nobody has seen the first */
+  signer.done ("CROSS of the first\n", NULL, signer.data);
+  brain_run (brain, 7 * SECOND);
+  g_assert_null (root_of (brain)->rotation->cross_cert);
+  g_assert_cmpuint (signer.n, ==, 3);
+  g_assert_cmpstr (signer.csr, ==, root_of (brain)->rotation->cert);
+  signer.done ("CROSS\n", NULL, signer.data);
+  brain_run (brain, SECOND);
+  g_assert_cmpstr (root_of (brain)->rotation->cross_cert, ==, "CROSS\n");
+  g_assert_true (tame_node (node)->cert_due);
+  obey (brain, node, csr, &answer);
+  g_assert_nonnull (strstr (answer.cert, "CROSS"));
+  brain_run (brain, 5 * SECOND);
+  g_assert_null (root_of (brain)->rotation);
+  g_assert_nonnull (root_of (brain)->key);
+  /* Nobody hears of an answer that comes later. */
+  answer_clear (&answer);
+  signer_clear (&signer);
 }
 
 /* Who is to be a manager, and is none yet, gets a manager's certificate next time, too; one who asks while the manager stops is told. */
@@ -805,6 +903,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ca-rotation/join", test_join);
   g_test_add_func ("/ca-rotation/refused", test_refused);
   g_test_add_func ("/ca-rotation/external", test_external);
+  g_test_add_func ("/ca-rotation/away", test_away);
   g_test_add_func ("/ca-rotation/roles", test_roles);
   g_test_add_func ("/ca-rotation/own-key", test_own_key);
   g_test_add_func ("/ca-rotation/paced", test_paced);

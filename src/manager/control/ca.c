@@ -68,23 +68,24 @@ static gboolean
 begin_rotation (SwarmControl *self, SwarmCluster *cluster, const SwarmCAConfig *config, GError **error)
 {
   const SwarmRootCA *root = cluster->root_ca;
-  if (root->rotation != NULL) {
+  if (root->rotation != NULL && root->rotation->cross_cert != NULL) {
     g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION,
                          "a root rotation is under way: wait for its end, or remove the nodes that it waits for");
     return FALSE;
   }
-  if (root->key == NULL) {
-    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED,
-                         "rotating away from an external CA is not supported: the present root's key, which would have to sign the next root, is not here");
-    return FALSE;
-  }
+  if (root->key == NULL && swarm_control_external_ca (config, root->cert, root->cert) == NULL)
+    return refuse (error, "the key of the present root certificate is not here, and has to sign the next: name the external CA that has it");
   g_autoptr (SwarmRootRotation) next = next_root (self, config, root, error);
   if (next == NULL)
     return FALSE;
   if (g_strcmp0 (next->digest, root->digest) == 0)
     return refuse (error, "the desired root certificate is the present one");
-  next->cross_cert = self->crypto->cross_sign (self->crypto, root->cert, root->key, next->cert, error);
-  if (next->cross_cert == NULL)
+  if (root->key == NULL && next->key == NULL) {
+    g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED, "rotating from one external CA to a different external CA is not supported");
+    return FALSE;
+  }
+  /* Without the key ca-rotation.c asks the external CA. */
+  if (root->key != NULL && (next->cross_cert = self->crypto->cross_sign (self->crypto, root->cert, root->key, next->cert, error)) == NULL)
     return FALSE;
   SwarmRootCA *copy = swarm_root_ca_copy (root);
   swarm_message_set_pointer (&copy->rotation, next);

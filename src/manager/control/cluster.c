@@ -69,12 +69,22 @@ swarm_control_make_founder (const SwarmInitCluster *init)
 }
 
 static gboolean
+check_cluster_spec (SwarmControl *self, const SwarmClusterSpec *spec, GError **error)
+{
+  if (!swarm_message_validate (spec, error))
+    return FALSE;
+  return self->schedulers == NULL || swarm_scheduler_set_check (self->schedulers, spec->orchestration->strategy, error);
+}
+
+static gboolean
 fill_init (SwarmOperation *self, SwarmTx *tx, GError **error)
 {
   if (swarm_store_cluster (self->control->store) != NULL) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_ALREADY_EXISTS, "the cluster exists already");
     return FALSE;
   }
+  if (!check_cluster_spec (self->control, ((SwarmCluster *) self->objects[0])->spec, error))
+    return FALSE;
   swarm_tx_create (tx, self->objects[0]);
   swarm_tx_create (tx, self->objects[1]);
   return TRUE;
@@ -110,14 +120,6 @@ merge_cluster_spec (const SwarmClusterSpec *given, const SwarmClusterSpec *old)
   if (spec->encryption == NULL)
     swarm_message_set_pointer (&spec->encryption, old->encryption);
   return spec;
-}
-
-static gboolean
-check_cluster_spec (SwarmControl *self, const SwarmClusterSpec *spec, GError **error)
-{
-  if (!swarm_message_validate (spec, error))
-    return FALSE;
-  return self->schedulers == NULL || swarm_scheduler_set_check (self->schedulers, spec->orchestration->strategy, error);
 }
 
 static gboolean
