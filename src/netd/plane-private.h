@@ -44,7 +44,9 @@ struct _SwarmNetdPlane {
   GHashTable *dirty_ports;
   guint underlay_index; /* the link that has the underlay address, as seen last */
   guint underlay_mtu;
-  GArray *evictions; /* connections to be ended by the present apply (evict.c) */
+  GArray *evictions; /* connections that the present apply ends (evict.c) */
+  GQueue *rounds; /* of evictions, under way */
+  guint evict_source;
   gboolean mesh_stale; /* the host's nftables table is to be loaded anew */
   GPtrArray *problems;
   GArray *ready;
@@ -111,8 +113,9 @@ GHashTable *swarm_netd_vip_table_new (void);
 GArray *swarm_netd_evictions_new (void);
 /* Notes the connections that @change ends, if any. */
 void swarm_netd_evict_mark (SwarmNetdPlane *self, const SwarmNetdChange *change);
-/* Ends what is noted, after the slots have changed. */
+/* Begins to end what is noted, now that the slots have changed; it goes on from the loop. */
 void swarm_netd_evict_flush (SwarmNetdPlane *self);
+void swarm_netd_evict_stop (SwarmNetdPlane *self);
 
 /* ---- mesh.c ---- */
 void swarm_netd_mesh_mark (SwarmNetdPlane *self, const SwarmNetdRow *row);

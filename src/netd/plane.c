@@ -28,6 +28,7 @@ swarm_netd_plane_new (SwarmNetdTables *tables, GError **error)
   self->boxes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, swarm_netd_box_free);
   self->names = swarm_netd_names_new ();
   self->evictions = swarm_netd_evictions_new ();
+  self->rounds = g_queue_new ();
   self->vips = swarm_netd_vip_table_new ();
   self->dirty_vips = swarm_netd_vip_table_new ();
   self->ports = swarm_netd_mesh_table_new ();
@@ -45,7 +46,7 @@ swarm_netd_plane_free (SwarmNetdPlane *self)
 {
   g_hash_table_unref (self->boxes);
   swarm_netd_names_free (self->names);
-  g_array_unref (self->evictions);
+  swarm_netd_evict_stop (self);
   g_hash_table_unref (self->vips);
   g_hash_table_unref (self->dirty_vips);
   g_hash_table_unref (self->ports);
