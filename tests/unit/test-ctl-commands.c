@@ -193,7 +193,7 @@ test_parse_errors (void)
       "invalid argument \"x\" for \"--limit-cpu\" flag: failed to parse x as a rational number" },
     { "service create", "-t nginx", "option --tty is not supported yet" },
     { "service update", "--secret-add x web", "option --secret-add is not supported yet" },
-    { "init", "--external-ca x", "option --external-ca is not supported yet" },
+    { "init", "--external-ca x", "invalid argument \"x\" for \"--external-ca\" flag: invalid field 'x' must be a key=value pair" },
     { "node ls", "--=x", "bad flag syntax: --=x" },
     { "service create", "--detach=foo x",
       "invalid argument \"foo\" for \"-d, --detach\" flag: \"foo\" is neither true nor false" },

@@ -211,10 +211,12 @@ static void
 assert_flow (int fd, const char *expected)
 {
   char text[64] = { 0 };
+  struct timeval limit = { .tv_sec = 1 };
+  setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   for (guint i = 0; i < 1000 && !g_str_has_prefix (text, expected); i++) {
-    g_assert_cmpint (send (fd, "?", 1, MSG_NOSIGNAL), ==, 1);
+    send (fd, "?", 1, MSG_NOSIGNAL); /* what is on its way while the flow moves may be lost: these are datagrams */
     memset (text, 0, sizeof text);
-    g_assert_cmpint (recv (fd, text, sizeof text - 1, 0), >, 0);
+    (void) !recv (fd, text, sizeof text - 1, 0);
   }
   if (!g_str_has_prefix (text, expected))
     g_error ("\"%s\" answers, not %s", text, expected);
