@@ -137,12 +137,11 @@ ctl_call_fds (CtlContext *context, const char *path, const char *iface, const ch
   return call_once (context, path, iface, member, args, READ_TIMEOUT_MS, ret_fds, error);
 }
 
-/* The call may have been carried out, but nobody told us; once that is so, the agent may be away for a moment. */
+/* The call may have been carried out, but nobody told us; once that is so, the agent or the leader may be away for a moment. */
 static gboolean
-try_again (const GError *error, guint attempt)
+is_away (const GError *error)
 {
-  return g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNKNOWN)
-         || (attempt > 0 && g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE));
+  return g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE) || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_NO_QUORUM);
 }
 
 GVariant *
@@ -150,19 +149,24 @@ ctl_call_write (CtlContext *context, const char *path, const char *iface, const 
                 gboolean retry, GError **error)
 {
   g_autoptr (GVariant) kept = args != NULL ? g_variant_ref_sink (args) : NULL;
+  g_autoptr (GError) unknown = NULL; /* what the first call said whose outcome nobody knows */
 
   if (context->host == NULL)
     ctl_polkit_agent_open ();
   for (guint attempt = 0;; attempt++) {
     g_autoptr (GError) reason = NULL;
     GVariant *reply = call_once (context, path, iface, member, kept, WRITE_TIMEOUT_MS, NULL, &reason);
+    gboolean lost = g_error_matches (reason, SWARM_ERROR, SWARM_ERROR_UNKNOWN);
 
     if (reply != NULL)
       return reply;
-    if (!retry || attempt >= RETRIES || context->bus == NULL || !try_again (reason, attempt)) {
-      g_propagate_error (error, g_steal_pointer (&reason));
+    if (!retry || attempt >= RETRIES || context->bus == NULL || !(lost || (unknown != NULL && is_away (reason)))) {
+      gboolean mask = unknown != NULL && is_away (reason); /* a refusal now says nothing about the call before it */
+      g_propagate_error (error, mask ? g_steal_pointer (&unknown) : g_steal_pointer (&reason));
       return NULL;
     }
+    if (lost && unknown == NULL)
+      unknown = g_steal_pointer (&reason);
     g_clear_pointer (&context->bus, swarm_bus_free);
     g_usleep (RETRY_DELAY_US);
   }

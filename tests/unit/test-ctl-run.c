@@ -12,6 +12,7 @@
 
 static GString *calls;     /* "Member(args)\n" of what changes something */
 static guint lost_replies; /* so many next calls of CreateService end as if nobody knew how */
+static guint refusals;     /* and then so many find no leader */
 static const char *role;   /* Spec.Role of the node */
 
 #define VERSION "'Version': <{'Index': <uint64 7>}>"
@@ -132,6 +133,11 @@ handle (SwarmInvocation *invocation, gpointer object, GVariant *args)
     swarm_invocation_fail_literal (invocation, SWARM_ERROR_UNKNOWN, "the reply was lost");
     return;
   }
+  if (g_str_equal (member, "CreateService") && refusals > 0) {
+    refusals--;
+    swarm_invocation_fail_literal (invocation, SWARM_ERROR_NO_QUORUM, "nobody leads");
+    return;
+  }
   for (guint i = 0; i < G_N_ELEMENTS (answers); i++)
     if (g_str_equal (answers[i].member, member)) {
       swarm_invocation_return (invocation, g_variant_new_parsed (answers[i].answer));
@@ -219,7 +225,7 @@ set_up (Fixture *fixture, gconstpointer data)
   g_autoptr (GError) error = NULL;
 
   calls = g_string_new (NULL);
-  lost_replies = 0;
+  lost_replies = refusals = 0;
   role = "manager";
   fixture->daemon = test_bus_start ();
   fixture->bus = swarm_bus_new (fixture->daemon->address, &error);
@@ -477,6 +483,21 @@ test_create (Fixture *fixture, gconstpointer data)
   g_assert_nonnull (strstr (calls->str, "'ForceUpdate': <uint64 1>"));
 }
 
+/* The first call may have been carried out: that the next one is refused must not be told as if nothing had happened. */
+static void
+test_lost_then_refused (Fixture *fixture, gconstpointer data)
+{
+  const char *create = "service create --detach --name my-web --no-resolve-image nginx";
+  refusals = 1;
+  check (fixture, create, 1, "", "nobody leads\n");
+  lost_replies = 1;
+  refusals = 2;
+  check (fixture, create, 0, SERVICE_ID "\n", "image nginx could not be accessed\n");
+  lost_replies = 1;
+  refusals = 100;
+  check (fixture, create, 1, "", "the reply was lost\n");
+}
+
 /* Five seconds, as docker waits. */
 static void
 test_converge (Fixture *fixture, gconstpointer data)
@@ -550,6 +571,7 @@ main (int argc, char **argv)
   ADD ("interrupted-secret", test_interrupted_secret);
   ADD ("services", test_services);
   ADD ("create", test_create);
+  ADD ("lost-then-refused", test_lost_then_refused);
   ADD ("converge", test_converge);
   ADD ("logs", test_logs);
   ADD ("remote", test_remote);
