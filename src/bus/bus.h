@@ -36,8 +36,9 @@ void swarm_bus_set_audit (SwarmBus *self, SwarmBusAudit audit, gpointer data);
 typedef struct _SwarmBusMissing SwarmBusMissing;
 typedef gboolean (*SwarmBusBehind) (SwarmBusMissing *missing, gpointer data);
 void swarm_bus_set_behind (SwarmBus *self, SwarmBusBehind func, gpointer data);
-/* Frees @missing; also after the bus is gone. */
-void swarm_bus_look_again (SwarmBusMissing *missing);
+/* Frees @missing; also after the bus is gone. @behind: why this process may still be behind, the answer if the object is still not there; NULL: it is
+ * not, so there is no such object. */
+void swarm_bus_look_again (SwarmBusMissing *missing, const GError *behind);
 
 /* Says that properties changed; coalesced to at most ten signals per object and second. @now: caused by a call, does not wait
  * and leaves before any later reply. Values are read when the signal leaves. @names: NULL-terminated property names, NULL: all non-constant. */

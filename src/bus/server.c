@@ -84,14 +84,14 @@ struct _SwarmBusMissing {
   DBusMessage *call;
 };
 
-static void serve (SwarmBus *self, DBusMessage *call, gboolean may_wait);
+static void serve (SwarmBus *self, DBusMessage *call, gboolean may_wait, const GError *behind);
 
 void
-swarm_bus_look_again (SwarmBusMissing *missing)
+swarm_bus_look_again (SwarmBusMissing *missing, const GError *behind)
 {
   if (missing->bus != NULL) {
     g_hash_table_remove (missing->bus->missing, missing);
-    serve (missing->bus, missing->call, FALSE);
+    serve (missing->bus, missing->call, FALSE, behind);
   }
   dbus_message_unref (missing->call);
   g_free (missing);
@@ -403,8 +403,9 @@ is_standard_interface (const char *iface)
   return FALSE;
 }
 
+/* @may_wait: for an object that is not here yet. @behind: why it could not be found out whether there is one. */
 static void
-serve (SwarmBus *self, DBusMessage *call, gboolean may_wait)
+serve (SwarmBus *self, DBusMessage *call, gboolean may_wait, const GError *behind)
 {
   const char *iface = dbus_message_get_interface (call), *member = dbus_message_get_member (call), *tail = NULL;
   const SwarmBusKind *kind = NULL;
@@ -418,10 +419,12 @@ serve (SwarmBus *self, DBusMessage *call, gboolean may_wait)
     table_call (self, call, kind, method, tail);
   else if (standard_call (self, call) || (kind == NULL && may_wait && wait_for_object (self, call)))
     return;
-  else if (kind == NULL && !refuse_absent (self, call))
-    unknown_object (self, call);
-  else if (kind == NULL)
+  else if (kind == NULL && refuse_absent (self, call))
     return;
+  else if (kind == NULL && behind != NULL)
+    reply_error (self, call, swarm_error_to_name (behind), behind->message);
+  else if (kind == NULL)
+    unknown_object (self, call);
   else if (iface != NULL && !is_standard_interface (iface) && swarm_bus_find_interface (kind, iface) == NULL)
     reply_errorf (self, call, DBUS_ERROR_UNKNOWN_INTERFACE, "%s has no interface %s", dbus_message_get_path (call), iface);
   else
@@ -434,5 +437,5 @@ swarm_bus_server_call (SwarmBus *self, DBusMessage *call)
 {
   self->last_activity = swarm_bus_boottime ();
   if (dbus_message_get_sender (call) != NULL)
-    serve (self, call, TRUE);
+    serve (self, call, TRUE, NULL);
 }

@@ -60,8 +60,8 @@ ask_leader (gpointer data)
     return;
   }
   if (swarm_id_is_nil (&leader)) {
-    if (self->stack == NULL || self->no_leader_since == 0 || swarm_clock_boottime (self->clock) - self->no_leader_since > NO_LEADER_US
-        || ++behind->tries > MAX_TRIES) {
+    gint64 since = self->no_leader_since; /* 0: there has not been one since the start */
+    if (self->stack == NULL || (since != 0 && swarm_clock_boottime (self->clock) - since > NO_LEADER_US) || ++behind->tries > MAX_TRIES) {
       g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_NO_QUORUM, SWARM_NO_LEADER_TEXT);
       behind_end (behind, error);
     } else {
@@ -87,10 +87,12 @@ swarm_agent_catch_up (SwarmAgent *self, SwarmAgentCaughtUpFunc func, gpointer da
   swarm_clock_timer (self->clock, 0, SWARM_PRIORITY_NORMAL, ask_leader, behind);
 }
 
+/* Nothing was done yet: whatever kept us from asking the leader, to the caller it is one that cannot be reached, and not that there is no such object. */
 static void
 look_again (const GError *error, gpointer data)
 {
-  swarm_bus_look_again (data);
+  g_autoptr (GError) away = error != NULL ? g_error_new_literal (SWARM_ERROR, SWARM_ERROR_NO_QUORUM, SWARM_NO_LEADER_TEXT) : NULL;
+  swarm_bus_look_again (data, away);
 }
 
 gboolean

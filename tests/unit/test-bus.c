@@ -40,6 +40,39 @@ teardown (Fixture *self, gconstpointer data)
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 #define DBUS_ERROR(x) "org.freedesktop.DBus.Error." x
 
+static const GError *kept_behind;
+
+static gboolean
+look_again (gpointer missing)
+{
+  swarm_bus_look_again (missing, kept_behind);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+take_missing (SwarmBusMissing *missing, gpointer data)
+{
+  g_idle_add (look_again, missing);
+  return TRUE;
+}
+
+/* That an object is not there is said only by a process that knows it. */
+static void
+test_behind (Fixture *self, gconstpointer data)
+{
+  g_autoptr (GError) away = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_NO_QUORUM, "nobody leads");
+  GVariant *args = g_variant_ref_sink (g_variant_new ("(s)", "x"));
+
+  swarm_bus_set_behind (self->world.bus, take_missing, NULL);
+  test_bus_expect_error (self->client, ROOT "/node/three", NODE, "Update", args, DBUS_ERROR ("UnknownObject"), "three");
+  kept_behind = away;
+  test_bus_expect_error (self->client, ROOT "/node/three", NODE, "Update", args, "org.swarmagent1.Error.NoQuorum", "nobody leads");
+  self->world.no_manager = TRUE;
+  test_bus_expect_error (self->client, ROOT "/node/three", NODE, "Update", args, "org.swarmagent1.Error.NotManager", "ask a manager");
+  kept_behind = NULL;
+  g_variant_unref (args);
+}
+
 static void
 test_dispatch (Fixture *self, gconstpointer data)
 {
@@ -555,6 +588,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 #define ADD(path, func) g_test_add ("/bus/" path, Fixture, NULL, setup, func, teardown)
   ADD ("dispatch", test_dispatch);
+  ADD ("behind", test_behind);
   ADD ("no-interface", test_no_interface);
   ADD ("late-answer", test_late_answer);
   ADD ("orphaned-call", test_orphaned_call);
