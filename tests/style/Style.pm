@@ -4,7 +4,7 @@ package Style;
 use strict;
 use warnings;
 use Exporter 'import';
-our @EXPORT = qw(files slurp without_comments complain finish);
+our @EXPORT = qw(files tracked slurp without_comments complain finish);
 
 my $complaints = 0;
 
@@ -12,12 +12,25 @@ my $complaints = 0;
 my $root = $ARGV[0] // __FILE__ =~ s{[^/]*$}{../..}r;
 chdir $root or die "$root: $!\n";
 
-# Tracked and new files of a git tree, or all files below a plain directory.
+# The files that git names (whoever owns the tree); without git, all but what is built.
+sub listed {
+    my @all;
+    @all = `git -c safe.directory='*' -c core.quotePath=false ls-files @_` if -e '.git';
+    @all = grep { !m{^(?:build[^/]*|tests/lab/[.]cache)/} } `find . -type f -not -path './.git/*' -printf '%P\\n'` if !@all;
+    chomp @all;
+    @all or die "no files to check\n";
+    return grep { -f $_ } sort @all;
+}
+
+# Tracked and new files.
 sub files {
     my ($pattern) = @_;
-    my @all = -e '.git' ? `git ls-files --cached --others --exclude-standard` : `find . -type f -printf '%P\\n'`;
-    chomp @all;
-    return grep { -f $_ && $_ =~ $pattern } sort @all;
+    return grep { $_ =~ $pattern } listed(qw(--cached --others --exclude-standard));
+}
+
+# What a commit would take along: not what lies about beside it.
+sub tracked {
+    return listed('--cached');
 }
 
 sub slurp {
