@@ -8,9 +8,7 @@
 
 #define FAULTY 5 /* so many recent failures weigh more than anything else */
 
-struct SwarmPluginInstance {
-  SwarmPluginHost *host;
-};
+SWARM_PLUGIN_HOST_ONLY;
 
 typedef struct {
   uint32_t index;
@@ -97,27 +95,9 @@ binpack_place (SwarmPluginInstance *self, const SwarmPluginGroup *group, const S
   return true;
 }
 
-static SwarmPluginInstance *
-binpack_init (SwarmPluginHost *host, char *error, size_t error_length)
-{
-  SwarmPluginInstance *self = calloc (1, sizeof *self);
-
-  if (self == NULL)
-    snprintf (error, error_length, "out of memory");
-  else
-    self->host = host;
-  return self;
-}
-
-static void
-binpack_fini (SwarmPluginInstance *self)
-{
-  free (self);
-}
-
 static const SwarmSchedulerOps binpack_ops = {
-  .init = binpack_init,
-  .fini = binpack_fini,
+  .init = host_only_init,
+  .fini = host_only_fini,
   .place = binpack_place,
   .offer = SWARM_PLUGIN_OFFER_ALL,
 };

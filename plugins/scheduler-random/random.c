@@ -7,9 +7,7 @@
 
 #define FAULTY 5 /* so many recent failures weigh more than chance */
 
-struct SwarmPluginInstance {
-  SwarmPluginHost *host;
-};
+SWARM_PLUGIN_HOST_ONLY;
 
 typedef struct {
   uint32_t index;
@@ -72,27 +70,9 @@ random_place (SwarmPluginInstance *self, const SwarmPluginGroup *group, const Sw
   return true;
 }
 
-static SwarmPluginInstance *
-random_init (SwarmPluginHost *host, char *error, size_t error_length)
-{
-  SwarmPluginInstance *self = calloc (1, sizeof *self);
-
-  if (self == NULL)
-    snprintf (error, error_length, "out of memory");
-  else
-    self->host = host;
-  return self;
-}
-
-static void
-random_fini (SwarmPluginInstance *self)
-{
-  free (self);
-}
-
 static const SwarmSchedulerOps random_ops = {
-  .init = random_init,
-  .fini = random_fini,
+  .init = host_only_init,
+  .fini = host_only_fini,
   .place = random_place,
   .offer = SWARM_PLUGIN_OFFER_ALL,
 };

@@ -9,9 +9,7 @@
 
 #define FAULTY 5 /* so many recent failures weigh more than an even spread (swarmkit: maxFailures) */
 
-struct SwarmPluginInstance {
-  SwarmPluginHost *host;
-};
+SWARM_PLUGIN_HOST_ONLY;
 
 /* A node, or a branch among those of its level. */
 typedef struct {
@@ -162,27 +160,9 @@ spread_place (SwarmPluginInstance *self, const SwarmPluginGroup *group, const Sw
   return ok;
 }
 
-static SwarmPluginInstance *
-spread_init (SwarmPluginHost *host, char *error, size_t error_length)
-{
-  SwarmPluginInstance *self = calloc (1, sizeof *self);
-
-  if (self == NULL)
-    snprintf (error, error_length, "out of memory");
-  else
-    self->host = host;
-  return self;
-}
-
-static void
-spread_fini (SwarmPluginInstance *self)
-{
-  free (self);
-}
-
 static const SwarmSchedulerOps spread_ops = {
-  .init = spread_init,
-  .fini = spread_fini,
+  .init = host_only_init,
+  .fini = host_only_fini,
   .place = spread_place,
   .offer = SWARM_PLUGIN_OFFER_IDLEST,
 };

@@ -21,31 +21,6 @@ swarm_cert_role_to_string (SwarmPeerRole role)
   return role < G_N_ELEMENTS (role_names) ? role_names[role] : NULL;
 }
 
-typedef struct {
-  gsize len;
-  guint8 data[];
-} Secret;
-
-static void
-secret_free (gpointer data)
-{
-  Secret *secret = data;
-
-  explicit_bzero (secret->data, secret->len);
-  g_free (secret);
-}
-
-GBytes *
-swarm_secret_bytes (const void *data, gsize len)
-{
-  Secret *secret = g_malloc (sizeof *secret + len);
-
-  secret->len = len;
-  if (len > 0)
-    memcpy (secret->data, data, len);
-  return g_bytes_new_with_free_func (secret->data, len, secret_free, secret);
-}
-
 GBytes *
 swarm_cert_create_key (GError **error)
 {
@@ -63,19 +38,8 @@ swarm_cert_create_csr (GBytes *key_pem, GError **error)
 {
   g_autoptr (EVP_PKEY) key = swarm_pem_read_key (key_pem, "node key", error);
   g_autoptr (X509_REQ) csr = X509_REQ_new ();
-  g_autoptr (BIO) bio = BIO_new (BIO_s_mem ());
-  char *data;
-  long len;
 
-  if (key == NULL)
-    return NULL;
-  if (!X509_REQ_set_version (csr, X509_REQ_VERSION_1) || !X509_REQ_set_pubkey (csr, key)
-      || !X509_REQ_sign (csr, key, EVP_sha256 ()) || !PEM_write_bio_X509_REQ (bio, csr)) {
-    swarm_pem_error (error, SWARM_ERROR_FAILED, "cannot create a certificate request");
-    return NULL;
-  }
-  len = BIO_get_mem_data (bio, &data);
-  return g_strndup (data, len);
+  return key != NULL ? swarm_pem_sign_csr (csr, key, "cannot create a certificate request", error) : NULL;
 }
 
 /* The only value of @nid in the subject, as text without NUL bytes; NULL when there is none or more than one. */
@@ -265,19 +229,14 @@ swarm_cert_create_root_csr (const char *root_pem, GBytes *key_pem, GError **erro
   g_autoptr (X509) root = swarm_pem_read_cert (root_pem, "root certificate", error);
   g_autoptr (EVP_PKEY) key = root != NULL ? swarm_pem_read_key (key_pem, "root key", error) : NULL;
   g_autoptr (X509_REQ) csr = X509_REQ_new ();
-  g_autoptr (BIO) bio = BIO_new (BIO_s_mem ());
-  char *text;
-  long len;
 
   if (key == NULL)
     return NULL;
-  if (X509_REQ_set_subject_name (csr, X509_get_subject_name (root)) != 1 || X509_REQ_set_pubkey (csr, key) != 1
-      || X509_REQ_sign (csr, key, EVP_sha256 ()) == 0 || PEM_write_bio_X509_REQ (bio, csr) != 1) {
+  if (X509_REQ_set_subject_name (csr, X509_get_subject_name (root)) != 1) {
     swarm_pem_error (error, SWARM_ERROR_FAILED, "root certificate request");
     return NULL;
   }
-  len = BIO_get_mem_data (bio, &text);
-  return g_strndup (text, len);
+  return swarm_pem_sign_csr (csr, key, "root certificate request", error);
 }
 
 gboolean

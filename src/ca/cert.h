@@ -9,9 +9,6 @@
 /* "swarm-manager", "swarm-worker": the OU of a certificate. NULL for SWARM_PEER_NONE. */
 const char *swarm_cert_role_to_string (SwarmPeerRole role);
 
-/* Bytes that are wiped when the last reference goes. */
-GBytes *swarm_secret_bytes (const void *data, gsize len);
-
 /* A new ECDSA P-256 key, PKCS#8 PEM. */
 GBytes *swarm_cert_create_key (GError **error);
 /* A request for that key, PEM. Its subject is empty: the CA decides who we are. */

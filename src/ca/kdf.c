@@ -2,6 +2,7 @@
 #include "config.h"
 #include "ca/kdf.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "ca/cert.h"
 #include "ca/pem.h"
 #include <openssl/evp.h>

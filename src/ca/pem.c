@@ -3,6 +3,7 @@
 #include "ca/pem.h"
 #include "ca/cert.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -89,6 +90,22 @@ swarm_pem_write_cert (X509 *cert)
   long len;
 
   PEM_write_bio_X509 (bio, cert);
+  len = BIO_get_mem_data (bio, &data);
+  return g_strndup (data, len);
+}
+
+char *
+swarm_pem_sign_csr (X509_REQ *csr, EVP_PKEY *key, const char *what, GError **error)
+{
+  g_autoptr (BIO) bio = BIO_new (BIO_s_mem ());
+  char *data;
+  long len;
+
+  if (!X509_REQ_set_version (csr, X509_REQ_VERSION_1) || !X509_REQ_set_pubkey (csr, key) || !X509_REQ_sign (csr, key, EVP_sha256 ())
+      || !PEM_write_bio_X509_REQ (bio, csr)) {
+    swarm_pem_error (error, SWARM_ERROR_FAILED, what);
+    return NULL;
+  }
   len = BIO_get_mem_data (bio, &data);
   return g_strndup (data, len);
 }

@@ -21,6 +21,8 @@ X509 *swarm_pem_read_cert (const char *pem, const char *what, GError **error);
 X509_REQ *swarm_pem_read_csr (const char *pem, GError **error);
 EVP_PKEY *swarm_pem_read_key (GBytes *pem, const char *what, GError **error);
 char *swarm_pem_write_cert (X509 *cert);
+/* Signs @csr with @key; @what names it in the error. */
+char *swarm_pem_sign_csr (X509_REQ *csr, EVP_PKEY *key, const char *what, GError **error);
 GBytes *swarm_pem_write_key (EVP_PKEY *key);
 /* TRUE for an ECDSA key on P-256, the only kind that we make and sign. */
 gboolean swarm_pem_is_p256 (EVP_PKEY *key);

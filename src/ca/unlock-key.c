@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "ca/unlock-key.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "ca/cert.h"
 #include <string.h>
 

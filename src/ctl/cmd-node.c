@@ -33,7 +33,6 @@ static void
 append_node_json (GString *out, JsonObject *node, const char *const *cells, gboolean self)
 {
   g_autoptr (JsonObject) object = json_object_new ();
-  g_autofree char *text = NULL;
 
   json_object_set_string_member (object, "Availability", cells[3]);
   json_object_set_string_member (object, "EngineVersion", cells[5]);
@@ -43,8 +42,7 @@ append_node_json (GString *out, JsonObject *node, const char *const *cells, gboo
   json_object_set_boolean_member (object, "Self", self);
   json_object_set_string_member (object, "Status", cells[2]);
   json_object_set_string_member (object, "TLSStatus", ctl_json_string_or (node, "TLSStatus", "Ready"));
-  text = ctl_json_print_object (object);
-  g_string_append_printf (out, "%s\n", text);
+  ctl_json_line (out, object);
 }
 
 char *
@@ -54,7 +52,6 @@ ctl_node_list_text (GPtrArray *nodes, const char *self_id, gboolean quiet, gbool
       = { "ID", "HOSTNAME", "STATUS", "AVAILABILITY", "MANAGER STATUS", "ENGINE VERSION", NULL };
   CtlTable *table = ctl_table_new (titles);
   GString *out = g_string_new (NULL);
-  g_autofree char *text = NULL;
 
   g_ptr_array_sort (nodes, compare_nodes);
   for (guint i = 0; i < nodes->len; i++) {
@@ -75,10 +72,7 @@ ctl_node_list_text (GPtrArray *nodes, const char *self_id, gboolean quiet, gbool
     else
       ctl_table_add (table, cells);
   }
-  text = ctl_table_finish (table);
-  if (!quiet && !json)
-    g_string_append (out, text);
-  return g_string_free (out, FALSE);
+  return ctl_list_finish (table, out, quiet || json);
 }
 
 gboolean

@@ -70,29 +70,13 @@ service_ports (JsonObject *service)
   return ports != NULL ? ports : ctl_json_array (service, "Spec.EndpointSpec.Ports");
 }
 
-static void
-append_service_json (GString *out, const char *const *cells)
-{
-  static const struct {
-    const char *key;
-    guint cell;
-  } rows[] = { { "ID", 0 }, { "Image", 4 }, { "Mode", 2 }, { "Name", 1 }, { "Ports", 5 }, { "Replicas", 3 } };
-  g_autoptr (JsonObject) object = json_object_new ();
-  g_autofree char *text = NULL;
-
-  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
-    json_object_set_string_member (object, rows[i].key, cells[rows[i].cell]);
-  text = ctl_json_print_object (object);
-  g_string_append_printf (out, "%s\n", text);
-}
-
 char *
 ctl_service_list_text (GPtrArray *services, gboolean quiet, gboolean json)
 {
   static const char *const titles[] = { "ID", "NAME", "MODE", "REPLICAS", "IMAGE", "PORTS", NULL };
+  static const CtlJsonCell members[] = { { "ID", 0 }, { "Image", 4 }, { "Mode", 2 }, { "Name", 1 }, { "Ports", 5 }, { "Replicas", 3 } };
   CtlTable *table = ctl_table_new (titles);
   GString *out = g_string_new (NULL);
-  g_autofree char *text = NULL;
 
   g_ptr_array_sort (services, compare_services);
   for (guint i = 0; i < services->len; i++) {
@@ -107,14 +91,11 @@ ctl_service_list_text (GPtrArray *services, gboolean quiet, gboolean json)
     if (quiet)
       g_string_append_printf (out, "%s\n", id);
     else if (json)
-      append_service_json (out, cells);
+      ctl_json_line_of_cells (out, members, G_N_ELEMENTS (members), cells);
     else
       ctl_table_add (table, cells);
   }
-  text = ctl_table_finish (table);
-  if (!quiet && !json)
-    g_string_append (out, text);
-  return g_string_free (out, FALSE);
+  return ctl_list_finish (table, out, quiet || json);
 }
 
 gboolean

@@ -89,6 +89,34 @@ ctl_table_finish (CtlTable *table)
   return g_string_free (out, FALSE);
 }
 
+char *
+ctl_list_finish (CtlTable *table, GString *lines, gboolean as_lines)
+{
+  g_autofree char *text = ctl_table_finish (table);
+
+  if (!as_lines)
+    g_string_assign (lines, text);
+  return g_string_free (lines, FALSE);
+}
+
+void
+ctl_json_line (GString *lines, JsonObject *object)
+{
+  g_autofree char *text = ctl_json_print_object (object);
+
+  g_string_append_printf (lines, "%s\n", text);
+}
+
+void
+ctl_json_line_of_cells (GString *lines, const CtlJsonCell *members, guint n_members, const char *const *cells)
+{
+  g_autoptr (JsonObject) object = json_object_new ();
+
+  for (guint i = 0; i < n_members; i++)
+    json_object_set_string_member (object, members[i].key, cells[members[i].cell]);
+  ctl_json_line (lines, object);
+}
+
 /* Compares the numbers that start at *@a and *@b and moves past them: by value, then fewer leading zeros first. */
 static int
 compare_numbers (const char **a, const char **b)

@@ -11,6 +11,19 @@ CtlTable *ctl_table_new (const char *const *titles);
 void ctl_table_add (CtlTable *table, const char *const *cells);
 /* The text with a line per row; frees the table. Caller frees the text. */
 char *ctl_table_finish (CtlTable *table);
+/* The end of a list whose rows went either into @table or, ids or JSON objects, into @lines: the text of what was asked for. Frees both;
+ * caller frees the text. */
+char *ctl_list_finish (CtlTable *table, GString *lines, gboolean as_lines);
+
+/* A member of a row's JSON object and the cell it has its value from. */
+typedef struct {
+  const char *key;
+  guint cell;
+} CtlJsonCell;
+/* Adds a row of a table as one line with a JSON object, its members in the order of @members. */
+void ctl_json_line_of_cells (GString *lines, const CtlJsonCell *members, guint n_members, const char *const *cells);
+/* Adds one line with a JSON object. */
+void ctl_json_line (GString *lines, JsonObject *object);
 
 /* Orders "web.2" before "web.10". For qsort-like use. */
 int ctl_natural_compare (const char *a, const char *b);

@@ -3,14 +3,6 @@
 #include "ctl/format.h"
 #include <stdio.h>
 
-static void
-append_step_json (GString *out, JsonObject *step)
-{
-  g_autofree char *text = ctl_json_print_object (step);
-
-  g_string_append_printf (out, "%s\n", text);
-}
-
 char *
 ctl_plan_text (JsonArray *steps, gboolean json)
 {
@@ -27,7 +19,7 @@ ctl_plan_text (JsonArray *steps, gboolean json)
                             ctl_json_string (step, "Reason") };
 
     if (json)
-      append_step_json (out, step);
+      ctl_json_line (out, step);
     else
       ctl_table_add (table, cells);
   }

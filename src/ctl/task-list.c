@@ -160,28 +160,9 @@ fill_cells (char *cells[CELLS], const Row *row, gboolean history, const CtlNames
   cells[PORTS] = task_ports (task);
 }
 
-static void
-append_json (GString *out, char *cells[CELLS])
-{
-  static const struct {
-    const char *key;
-    guint cell;
-  } rows[] = { { "CurrentState", CURRENT },
-               { "DesiredState", DESIRED },
-               { "Error", ERR },
-               { "ID", ID },
-               { "Image", IMAGE },
-               { "Name", NAME },
-               { "Node", NODE },
-               { "Ports", PORTS } };
-  g_autoptr (JsonObject) object = json_object_new ();
-  g_autofree char *text = NULL;
-
-  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
-    json_object_set_string_member (object, rows[i].key, cells[rows[i].cell]);
-  text = ctl_json_print_object (object);
-  g_string_append_printf (out, "%s\n", text);
-}
+static const CtlJsonCell json_members[]
+    = { { "CurrentState", CURRENT }, { "DesiredState", DESIRED }, { "Error", ERR }, { "ID", ID }, { "Image", IMAGE }, { "Name", NAME }, { "Node", NODE },
+        { "Ports", PORTS } };
 
 char *
 ctl_task_list_text (GPtrArray *tasks, const CtlNames *names, const CtlTaskListOptions *options)
@@ -191,7 +172,6 @@ ctl_task_list_text (GPtrArray *tasks, const CtlNames *names, const CtlTaskListOp
   g_autoptr (GPtrArray) rows = sorted_rows (tasks, names, options->no_resolve);
   GString *out = g_string_new (NULL);
   CtlTable *table = ctl_table_new (titles);
-  g_autofree char *text = NULL;
   const char *previous = "";
 
   for (guint i = 0; i < rows->len; i++) {
@@ -203,17 +183,14 @@ ctl_task_list_text (GPtrArray *tasks, const CtlNames *names, const CtlTaskListOp
     if (options->quiet)
       g_string_append_printf (out, "%s\n", cells[ID]);
     else if (options->json)
-      append_json (out, cells);
+      ctl_json_line_of_cells (out, json_members, G_N_ELEMENTS (json_members), (const char *const *)cells);
     else
       ctl_table_add (table, (const char *const *)cells);
     for (guint n = 0; n < CELLS; n++)
       g_free (cells[n]);
     previous = row->name;
   }
-  text = ctl_table_finish (table);
-  if (!options->quiet && !options->json)
-    g_string_append (out, text);
-  return g_string_free (out, FALSE);
+  return ctl_list_finish (table, out, options->quiet || options->json);
 }
 
 static void

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/backup-file.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "daemon/keys.h"
 #include "daemon/little-endian.h"
 #include <errno.h>
@@ -338,7 +339,7 @@ swarm_backup_read_passphrase (int fd, int wait_ms, GError **error)
   }
   gsize used = end != NULL ? (gsize) (end - buffer) : len;
   if (n >= 0 && used > 0 && len < sizeof buffer)
-    bytes = swarm_keys_secret (buffer, used);
+    bytes = swarm_secret_bytes (buffer, used);
   else if (n >= 0)
     g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a passphrase is needed, of one line and less than 4096 bytes");
   explicit_bzero (buffer, sizeof buffer);

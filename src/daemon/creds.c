@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/creds.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "daemon/keys.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -85,7 +86,7 @@ read_file (const char *path, GError **error)
   guint8 buffer[MAX_BYTES];
   int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   ssize_t n = fd >= 0 ? read (fd, buffer, sizeof buffer) : -1;
-  GBytes *bytes = n > 0 && n < (ssize_t) sizeof buffer ? swarm_keys_secret (buffer, n) : NULL;
+  GBytes *bytes = n > 0 && n < (ssize_t) sizeof buffer ? swarm_secret_bytes (buffer, n) : NULL;
   if (bytes == NULL)
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "systemd-creds left nothing usable in %s", path);
   if (n > 0)

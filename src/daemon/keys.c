@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/keys.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "daemon/little-endian.h"
 #include <string.h>
 
@@ -19,36 +20,13 @@ typedef struct {
   GBytes *sealed;
 } Item;
 
-typedef struct {
-  gsize len;
-  char data[];
-} Secret;
-
-static void
-secret_free (gpointer data)
-{
-  Secret *secret = data;
-  explicit_bzero (secret->data, secret->len);
-  g_free (secret);
-}
-
-GBytes *
-swarm_keys_secret (gconstpointer data, gsize len)
-{
-  Secret *secret = g_malloc (sizeof *secret + len);
-  secret->len = len;
-  if (len > 0)
-    memcpy (secret->data, data, len);
-  return g_bytes_new_with_free_func (secret->data, len, secret_free, secret);
-}
-
 /* The crypto interface gives plain text in memory of its own. */
 static GBytes *
 take_secret (GBytes *plain)
 {
   gsize len;
   gpointer data = g_bytes_unref_to_data (plain, &len);
-  GBytes *secret = swarm_keys_secret (data, len);
+  GBytes *secret = swarm_secret_bytes (data, len);
   if (len > 0)
     explicit_bzero (data, len);
   g_free (data);
@@ -132,7 +110,7 @@ take_bytes (Cursor *in)
   guint32 len = take_u32 (in);
   const guint8 *data = len <= MAX_ITEM ? take (in, len) : NULL;
   if (data != NULL)
-    return swarm_keys_secret (data, len);
+    return swarm_secret_bytes (data, len);
   in->bad = TRUE;
   return NULL;
 }
@@ -323,7 +301,7 @@ swarm_keys_format (const SwarmKeys *self, SwarmCrypto *crypto)
     put_item (self, crypto, out, ITEM_DATA_KEY, self->old_data_number, self->old_data_key);
   crypto->sha256 (crypto, out->data, out->len, digest);
   g_byte_array_append (out, digest, sizeof digest);
-  GBytes *content = swarm_keys_secret (out->data, out->len);
+  GBytes *content = swarm_secret_bytes (out->data, out->len);
   explicit_bzero (out->data, out->len);
   g_byte_array_unref (out);
   return content;

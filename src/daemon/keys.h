@@ -52,5 +52,3 @@ gboolean swarm_keys_is_open (const SwarmKeys *self);
 gboolean swarm_keys_open (SwarmKeys *self, SwarmCrypto *crypto, GBytes *kek, GError **error);
 /* The file's content; it must be open. In mode sealed ->sealed_kek must fit ->kek. */
 GBytes *swarm_keys_format (const SwarmKeys *self, SwarmCrypto *crypto);
-/* Bytes that are wiped when the last reference goes. */
-GBytes *swarm_keys_secret (gconstpointer data, gsize len);

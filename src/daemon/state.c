@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/state.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "ca/cert.h"
 #include <string.h>
 
@@ -156,7 +157,7 @@ read_key (SwarmMembership *self, SwarmDisk *disk, GError **error)
   g_autofree char *key = NULL;
   if (!read_text (disk, FILE_KEY, &key, error))
     return FALSE;
-  self->key = swarm_keys_secret (key, strlen (key));
+  self->key = swarm_secret_bytes (key, strlen (key));
   explicit_bzero (key, strlen (key));
   return TRUE;
 }
@@ -189,7 +190,7 @@ swarm_membership_new_key (SwarmRandom *random)
 {
   guint8 raw[KEY_BYTES];
   random->fill (random, raw, sizeof raw);
-  GBytes *key = swarm_keys_secret (raw, sizeof raw);
+  GBytes *key = swarm_secret_bytes (raw, sizeof raw);
   explicit_bzero (raw, sizeof raw);
   return key;
 }

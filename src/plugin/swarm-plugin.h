@@ -82,6 +82,27 @@ typedef struct {
 
 /* The plugin's own state, made by its init. */
 typedef struct SwarmPluginInstance SwarmPluginInstance;
+/* For a plugin that keeps nothing but its host: the type of its state, and host_only_init and host_only_fini for its table.
+ * Include <stdio.h> and <stdlib.h> before it. */
+#define SWARM_PLUGIN_HOST_ONLY \
+  struct SwarmPluginInstance { \
+    SwarmPluginHost *host; \
+  }; \
+  static SwarmPluginInstance *host_only_init (SwarmPluginHost *host, char *error, size_t error_length) \
+  { \
+    SwarmPluginInstance *self = (SwarmPluginInstance *) calloc (1, sizeof *self); \
+    if (self == NULL) \
+      snprintf (error, error_length, "out of memory"); \
+    else \
+      self->host = host; \
+    return self; \
+  } \
+  static void host_only_fini (SwarmPluginInstance *self) \
+  { \
+    free (self); \
+  } \
+  struct SwarmPluginInstance
+
 /* One asynchronous operation that the host asked for; answered exactly once with host->finish(). */
 typedef struct SwarmPluginCall SwarmPluginCall;
 

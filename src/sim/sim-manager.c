@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* A manager's part of a simulated agent: the stack that the daemon has, too, with the simulated world around it. */
 #include "base/error.h"
+#include "sim/late-encode.h"
 #include "sim/sim-machine.h"
 
 /* ---- messages to other managers ---- */
@@ -87,28 +88,12 @@ sim_machine_receive (SimMachine *self, const SwarmId *from, GVariant *args)
 
 /* ---- what the stack asks for ---- */
 
-typedef struct {
-  GBytes *bytes;
-  SwarmConsensusEncodedFunc done;
-  gpointer data;
-} Encoded;
-
-static void
-encoded (gpointer data)
-{
-  g_autofree Encoded *job = data;
-  job->done (job->bytes, job->data);
-  g_bytes_unref (job->bytes);
-}
-
 static void
 stack_encode (SwarmSnapshot *snapshot, SwarmConsensusEncodedFunc done, gpointer done_data, gpointer data)
 {
   SimMachine *self = data;
-  Encoded *job = g_new0 (Encoded, 1);
-  *job = (Encoded){ swarm_snapshot_encode (snapshot), done, done_data };
+  late_encode (self->clock, 5000, swarm_snapshot_encode (snapshot), done, done_data);
   swarm_snapshot_free (snapshot);
-  swarm_clock_timer (self->clock, 5000, SWARM_PRIORITY_NORMAL, encoded, job);
 }
 
 static void

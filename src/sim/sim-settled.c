@@ -254,15 +254,6 @@ same_index (SimCluster *self, gpointer data)
   return TRUE;
 }
 
-static GBytes *
-encode_store (const SimMachine *machine)
-{
-  SwarmSnapshot *snapshot = swarm_store_snapshot (machine->store);
-  GBytes *bytes = swarm_snapshot_encode (snapshot);
-  swarm_snapshot_free (snapshot);
-  return bytes;
-}
-
 gboolean
 sim_cluster_stores_agree (SimCluster *self, char **why)
 {
@@ -271,9 +262,9 @@ sim_cluster_stores_agree (SimCluster *self, char **why)
     *why = g_strdup ("the managers do not come to the same index");
     return FALSE;
   }
-  g_autoptr (GBytes) first = self->world.brains->len > 0 ? encode_store (brain (self, 0)) : NULL;
+  g_autoptr (GBytes) first = self->world.brains->len > 0 ? swarm_store_encode (brain (self, 0)->store) : NULL;
   for (guint i = 1; i < self->world.brains->len && *why == NULL; i++) {
-    g_autoptr (GBytes) other = encode_store (brain (self, i));
+    g_autoptr (GBytes) other = swarm_store_encode (brain (self, i)->store);
     if (!g_bytes_equal (first, other))
       *why = g_strdup_printf ("the stores of %s and %s are not the same at index %" G_GUINT64_FORMAT, brain (self, 0)->name, brain (self, i)->name,
                               swarm_store_index (brain (self, i)->store));

@@ -209,6 +209,16 @@ swarm_snapshot_encode (SwarmSnapshot *snapshot)
   return g_byte_array_free_to_bytes (out);
 }
 
+GBytes *
+swarm_store_encode (SwarmStore *self)
+{
+  SwarmSnapshot *snapshot = swarm_store_snapshot (self);
+  GBytes *bytes = swarm_snapshot_encode (snapshot);
+
+  swarm_snapshot_free (snapshot);
+  return bytes;
+}
+
 /* ---- restoring ---- */
 
 typedef struct {

@@ -97,6 +97,8 @@ gboolean swarm_store_apply (SwarmStore *self, guint64 index, GBytes *entry, GErr
 typedef struct _SwarmSnapshot SwarmSnapshot;
 SwarmSnapshot *swarm_store_snapshot (SwarmStore *self);
 GBytes *swarm_snapshot_encode (SwarmSnapshot *snapshot);
+/* Both in one step, for what is small or can wait. */
+GBytes *swarm_store_encode (SwarmStore *self);
 void swarm_snapshot_free (SwarmSnapshot *snapshot);
 /* Puts up to @n more objects of @snapshot, from @cursor (0 at first) on, into @self: by reference, without events and requests. For a
  * copy of the store to try things in. FALSE: all of them are in. */

@@ -6,7 +6,7 @@
 #include "consensus/consensus.h"
 #include "daemon/disk-file.h"
 #include "sim/sim-crypto.h"
-#include "tests/lib/late-encode.h"
+#include "sim/late-encode.h"
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -9,6 +9,7 @@
 #include "daemon/disk-file.h"
 #include "manager/stack.h"
 #include "sim/bench-world.h"
+#include "sim/late-encode.h"
 #include <errno.h>
 #include <glib-unix.h>
 #include <stdio.h>
@@ -181,30 +182,24 @@ fatal (const GError *error, gpointer data)
 
 typedef struct {
   SwarmSnapshot *snapshot;
-  GBytes *bytes;
-  SwarmConsensusEncodedFunc done;
-  gpointer data;
+  LateEncoding late;
 } Encoding;
 
 static gboolean
 encoded (gpointer data)
 {
-  Encoding *encoding = data;
-
-  encoding->done (encoding->bytes, encoding->data);
-  g_bytes_unref (encoding->bytes);
-  g_free (encoding);
+  late_encoding_due (data);
   return G_SOURCE_REMOVE;
 }
 
 static gpointer
 encode_thread (gpointer data)
 {
-  Encoding *encoding = data;
+  g_autofree Encoding *encoding = data;
 
-  encoding->bytes = swarm_bytes_free_aside (swarm_snapshot_encode (encoding->snapshot));
+  encoding->late.bytes = swarm_bytes_free_aside (swarm_snapshot_encode (encoding->snapshot));
   swarm_snapshot_free (encoding->snapshot);
-  g_idle_add_full (G_PRIORITY_DEFAULT, encoded, encoding, NULL);
+  g_idle_add_full (G_PRIORITY_DEFAULT, encoded, g_memdup2 (&encoding->late, sizeof encoding->late), NULL);
   return NULL;
 }
 
@@ -213,7 +208,7 @@ stack_encode (SwarmSnapshot *snapshot, SwarmConsensusEncodedFunc done, gpointer 
 {
   Encoding *encoding = g_new0 (Encoding, 1);
 
-  *encoding = (Encoding){ snapshot, NULL, done, done_data };
+  *encoding = (Encoding){ snapshot, { NULL, done, done_data } };
   g_thread_unref (g_thread_new ("encode", encode_thread, encoding));
 }
 

@@ -8,7 +8,7 @@
  * test sees nothing (consensus-control). */
 #include "base/error.h"
 #include "consensus-world.h"
-#include "tests/lib/late-encode.h"
+#include "sim/late-encode.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

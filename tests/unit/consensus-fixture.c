@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "consensus-fixture.h"
-#include "tests/lib/late-encode.h"
+#include "sim/late-encode.h"
 
 typedef struct {
   Group *group;

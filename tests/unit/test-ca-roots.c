@@ -7,6 +7,7 @@
 #include "ca/cert.h"
 #include "ca/crypto.h"
 #include "ca/token.h"
+#include "fixture-tests.h"
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <string.h>
@@ -405,10 +406,7 @@ test_token_halves (Fixture *f, gconstpointer unused)
 int
 main (int argc, char **argv)
 {
-  static const struct {
-    const char *name;
-    void (*func) (Fixture *, gconstpointer);
-  } tests[] = {
+  static const FIXTURE_TEST tests[] = {
     { "inspect", test_inspect },     { "cross", test_cross },   { "cross-refused", test_cross_refused },
     { "token-halves", test_token_halves },
     { "extensions", test_extensions },
@@ -417,9 +415,6 @@ main (int argc, char **argv)
   };
 
   g_test_init (&argc, &argv, NULL);
-  for (guint i = 0; i < G_N_ELEMENTS (tests); i++) {
-    g_autofree char *path = g_strconcat ("/ca-roots/", tests[i].name, NULL);
-    g_test_add (path, Fixture, NULL, setup, tests[i].func, teardown);
-  }
+  ADD_FIXTURE_TESTS ("/ca-roots", tests, setup, teardown);
   return g_test_run ();
 }

@@ -21,6 +21,7 @@ answer_clear (Answer *answer)
   g_clear_pointer (&answer->root, g_free);
   answer->done = FALSE;
 }
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Answer, answer_clear)
 
 static void
 updated (const SwarmControlReply *reply, const GError *error, gpointer data)
@@ -55,7 +56,7 @@ configure (Brain *brain, const SwarmCAConfig *config)
 {
   const SwarmCluster *cluster = swarm_store_cluster (brain->store);
   g_autoptr (SwarmClusterSpec) spec = swarm_cluster_spec_copy (cluster->spec);
-  Answer answer = { 0 };
+  g_auto (Answer) answer = { 0 };
   swarm_message_set_pointer (&spec->ca_config, config);
   swarm_control_update_cluster (swarm_manager_control (brain->manager), cluster->object.version, spec, NULL, updated, &answer);
   while (!answer.done)
@@ -143,7 +144,7 @@ test_rotation (void)
   Tame *nodes[3] = { brain_node (brain, "n1"), brain_node (brain, "n2"), brain_offline_node (brain, "n3") };
   g_autofree char *csr = sim_crypto_csr (&brain->crypto), *old_cert = g_strdup (root_of (brain)->cert);
   g_autofree char *old_digest = g_strdup (root_of (brain)->digest), *token = g_strdup (root_of (brain)->tokens->worker);
-  Answer answer = { 0 };
+  g_auto (Answer) answer = { 0 };
   brain_run (brain, 20 * SECOND); /* n3 is down */
   begin_rotation (brain);
   const SwarmRootRotation *rotation = root_of (brain)->rotation;
@@ -191,7 +192,6 @@ test_rotation (void)
   g_assert_nonnull (strstr (former->cross_cert, "CROSS"));
   g_assert_cmpint (former->until, >, swarm_clock_now (brain->clock) + 179 * DAY);
   g_assert_cmpint (former->until, <, swarm_clock_now (brain->clock) + 181 * DAY);
-  answer_clear (&answer);
 }
 
 /* What certificates are checked against, from before a rotation until after it. */
@@ -203,7 +203,7 @@ test_roots (void)
   g_autofree char *csr = sim_crypto_csr (&brain->crypto), *old_cert = g_strdup (root_of (brain)->cert);
   g_autofree char *before_former = NULL, *during_former = NULL, *after_former = NULL, *later_former = NULL;
   gint64 now = swarm_clock_now (brain->clock);
-  Answer answer = { 0 };
+  g_auto (Answer) answer = { 0 };
   g_autofree char *before = swarm_ca_roots (brain->store, now, &before_former);
   g_assert_cmpstr (before, ==, old_cert);
   g_assert_cmpstr (before_former, ==, "");
@@ -222,7 +222,6 @@ test_roots (void)
   g_autofree char *later = swarm_ca_roots (brain->store, now + 190 * DAY, &later_former);
   g_assert_cmpstr (later, ==, after);
   g_assert_cmpstr (later_former, ==, "");
-  answer_clear (&answer);
 }
 
 /* A node that was down while the root changed, or whose certificate has expired, comes back by its own key, and by nothing else. */
@@ -235,7 +234,7 @@ test_return (void)
   SwarmPeer peer = peer_of (brain, node, SWARM_PEER_WORKER), lapsed, nobody;
   gint64 now = swarm_clock_now (brain->clock);
   g_autoptr (GError) stale = NULL, late = NULL, unknown = NULL;
-  Answer answer = { 0 };
+  g_auto (Answer) answer = { 0 };
   renew (brain, &peer, csr, &answer);
   g_assert_no_error (answer.error);
   gint64 end = tame_node (node)->cert_not_after;
@@ -283,7 +282,6 @@ test_return (void)
   brain_run (brain, PAUSE);
   renew (brain, &lapsed, csr, &answer);
   g_assert_no_error (answer.error);
-  answer_clear (&answer);
 }
 
 /* Each renewal costs all managers a write: one at a time, and not one right after another. */
@@ -355,7 +353,7 @@ test_replaced (void)
   g_autoptr (Brain) brain = brain_new ();
   Tame *node = brain_node (brain, "n1");
   g_autofree char *csr = sim_crypto_csr (&brain->crypto);
-  Answer answer = { 0 };
+  g_auto (Answer) answer = { 0 };
   SwarmPeer peers[4] = { peer_of (brain, node, SWARM_PEER_WORKER) };
   for (guint i = 1; i < 3; i++) {
     renew (brain, &peers[0], csr, &answer); /* no answer arrived */
@@ -383,7 +381,6 @@ test_replaced (void)
   g_assert_false (stands (brain, &peers[3]));
   peers[3].issued += G_USEC_PER_SEC;
   g_assert_true (stands (brain, &peers[3]));
-  answer_clear (&answer);
 }
 
 /* A manager whose certificate has expired holds the consensus together, as long as it could have it renewed. */
@@ -395,7 +392,7 @@ test_expired_manager (void)
   g_autofree char *csr = sim_crypto_csr (&brain->crypto);
   gint64 now = swarm_clock_now (brain->clock);
   g_autoptr (GError) worker = NULL, late = NULL, replaced = NULL, unknown = NULL;
-  Answer answer = { 0 };
+  g_auto (Answer) answer = { 0 };
   SwarmPeer peer = peer_of (brain, node, SWARM_PEER_WORKER);
   renew (brain, &peer, csr, &answer);
   peer = peer_of (brain, node, SWARM_PEER_MANAGER);
@@ -415,7 +412,6 @@ test_expired_manager (void)
   other.node.bytes[0] ^= 1;
   g_assert_false (swarm_ca_standing (brain->store, &other, now, &unknown));
   g_assert_nonnull (strstr (unknown->message, "not part of this cluster"));
-  answer_clear (&answer);
 }
 
 /* The token decides what a node is to be, and while the root changes what its certificate is under. */
@@ -425,7 +421,7 @@ test_join (void)
   g_autoptr (Brain) brain = brain_new ();
   SwarmCAServer *ca = swarm_manager_ca_server (brain->manager);
   g_autofree char *csr = sim_crypto_csr (&brain->crypto), *token = g_strdup (root_of (brain)->tokens->manager), *digest = NULL;
-  Answer answer = { 0 };
+  g_auto (Answer) answer = { 0 };
   brain_node (brain, "n1"); /* who has not renewed holds up the end */
   begin_rotation (brain);
   swarm_ca_server_issue (ca, csr, token, "pause", "[fe80::1]:4711", issued, &answer);
@@ -448,7 +444,6 @@ test_join (void)
   g_assert_nonnull (node->cert_key);
   g_assert_null (node->cert_serial_before);
   g_assert_cmpint (node->cert_not_after, >, swarm_clock_now (brain->clock) + 89 * DAY);
-  answer_clear (&answer);
 }
 
 static void
@@ -576,7 +571,7 @@ test_external (void)
   g_autoptr (GError) closed = g_error_new (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "closed today");
   SwarmExternalCA *external = swarm_external_ca_new ();
   Signer signer = { 0 };
-  Answer answer = { 0 };
+  g_auto (Answer) answer = { 0 };
   brain_node (brain, "n1");
   brain->crypto.iface.create_root (&brain->crypto.iface, 0, &cert, &key, NULL);
   external->protocol = g_strdup ("cfssl");
@@ -627,7 +622,7 @@ test_away (void)
   g_autofree char *cert = NULL, *csr = sim_crypto_csr (&brain->crypto);
   g_autoptr (GBytes) key = NULL;
   g_autoptr (SwarmCAConfig) config = present_config (brain);
-  Answer answer = { 0 };
+  g_auto (Answer) answer = { 0 };
   brain->signer = hook;
   brain_restart (brain);
   brain->crypto.iface.create_root (&brain->crypto.iface, 0, &cert, &key, NULL);
@@ -685,7 +680,7 @@ test_roles (void)
   g_autoptr (Brain) brain = brain_new ();
   Tame *node = brain_node (brain, "n1");
   g_autofree char *csr = sim_crypto_csr (&brain->crypto), *worker = NULL, *manager = NULL;
-  Answer answer = { 0 };
+  g_auto (Answer) answer = { 0 };
   SwarmPeer peer = peer_of (brain, node, SWARM_PEER_WORKER);
   renew (brain, &peer, csr, &answer);
   g_assert_nonnull (strstr (answer.cert, "OU=swarm-worker"));
@@ -700,7 +695,6 @@ test_roles (void)
   swarm_ca_server_free (stopping);
   brain_run (brain, 50 * MS);
   g_assert_error (answer.error, SWARM_ERROR, SWARM_ERROR_CANCELLED);
-  answer_clear (&answer);
 }
 
 /* A given key is kept with the rotation, not in the spec; the same spec again begins nothing. */
@@ -751,7 +745,7 @@ test_paced (void)
   Tame *nodes[25];
   g_autofree char *csr = sim_crypto_csr (&brain->crypto);
   guint due = 0;
-  Answer answer = { 0 };
+  g_auto (Answer) answer = { 0 };
   for (guint i = 0; i < G_N_ELEMENTS (nodes); i++) {
     g_autofree char *name = g_strdup_printf ("n%u", i);
     nodes[i] = brain_node (brain, name);
@@ -771,7 +765,6 @@ test_paced (void)
   tame_goodbye (nodes[G_N_ELEMENTS (nodes) - 1], TRUE);
   brain_run (brain, 5 * SECOND);
   g_assert_null (root_of (brain)->rotation);
-  answer_clear (&answer);
 }
 
 /* A new leader goes on with it. */
@@ -781,7 +774,7 @@ test_another_leader (void)
   g_autoptr (Brain) brain = brain_new ();
   Tame *node = brain_node (brain, "n1");
   g_autofree char *csr = sim_crypto_csr (&brain->crypto);
-  Answer answer = { 0 };
+  g_auto (Answer) answer = { 0 };
   begin_rotation (brain);
   brain_restart (brain);
   tame_connect (node);
@@ -796,7 +789,6 @@ test_another_leader (void)
   describe (node, root_of (brain)->digest);
   brain_run (brain, 5 * SECOND);
   g_assert_null (root_of (brain)->rotation);
-  answer_clear (&answer);
 }
 
 /* ---- clocks ---- */

@@ -6,6 +6,7 @@
 #include "ca/cert.h"
 #include "ca/crypto.h"
 #include "ca/token.h"
+#include "fixture-tests.h"
 #include <string.h>
 
 #define HOUR_US (G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC)
@@ -265,10 +266,7 @@ test_parse (Fixture *f, gconstpointer unused)
 int
 main (int argc, char **argv)
 {
-  static const struct {
-    const char *name;
-    void (*func) (Fixture *, gconstpointer);
-  } tests[] = {
+  static const FIXTURE_TEST tests[] = {
     { "seal", test_seal },
     { "sha256", test_sha256 },
     { "token", test_token },
@@ -281,9 +279,6 @@ main (int argc, char **argv)
   };
 
   g_test_init (&argc, &argv, NULL);
-  for (guint i = 0; i < G_N_ELEMENTS (tests); i++) {
-    g_autofree char *path = g_strconcat ("/ca/", tests[i].name, NULL);
-    g_test_add (path, Fixture, NULL, setup, tests[i].func, teardown);
-  }
+  ADD_FIXTURE_TESTS ("/ca", tests, setup, teardown);
   return g_test_run ();
 }

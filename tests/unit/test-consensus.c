@@ -9,7 +9,7 @@
 #include "sim/sim-clock.h"
 #include "sim/sim-crypto.h"
 #include "sim/sim-disk.h"
-#include "tests/lib/late-encode.h"
+#include "sim/late-encode.h"
 
 typedef struct {
   SimClock *clock;

@@ -692,15 +692,6 @@ assert_counts (Brain *brain, GArray *services)
   }
 }
 
-static GBytes *
-dump (SwarmStore *store)
-{
-  SwarmSnapshot *snapshot = swarm_store_snapshot (store);
-  GBytes *bytes = swarm_snapshot_encode (snapshot);
-  swarm_snapshot_free (snapshot);
-  return bytes;
-}
-
 static void
 test_slot_looks (void)
 {
@@ -729,7 +720,7 @@ test_slot_looks (void)
     for (guint step = 0; step < 60; step++) {
       gint64 what = sim_random_range (&dice, 0, 9);
       if (step == 40)
-        early = dump (brain->store);
+        early = swarm_store_encode (brain->store);
       if (what < 6)
         story_task_ends (brain, &dice, services);
       else if (what < 8)
@@ -741,7 +732,7 @@ test_slot_looks (void)
       assert_counts (brain, services);
     }
     /* Everything is replaced, as on a manager that was behind: what differs is told object by object. */
-    g_autoptr (GBytes) late = dump (brain->store);
+    g_autoptr (GBytes) late = swarm_store_encode (brain->store);
     guint64 index = swarm_store_index (brain->store);
     g_assert_true (swarm_store_restore (brain->store, index, early, NULL));
     assert_counts (brain, services);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Links between two agents that mean well: calls, streams, deadlines, ends. */
+#include "fixture-tests.h"
 #include "rpc-fixture.h"
 #include "rpc/io.h"
 #include <sys/socket.h>
@@ -588,10 +589,7 @@ test_hung_up (void)
 int
 main (int argc, char **argv)
 {
-  static const struct {
-    const char *name;
-    void (*func) (Fixture *, gconstpointer);
-  } tests[] = {
+  static const FIXTURE_TEST tests[] = {
     { "calls", test_calls },
     { "too-large", test_too_large },
     { "one-way", test_one_way },
@@ -617,10 +615,7 @@ main (int argc, char **argv)
   };
 
   g_test_init (&argc, &argv, NULL);
-  for (guint i = 0; i < G_N_ELEMENTS (tests); i++) {
-    g_autofree char *path = g_strconcat ("/rpc/", tests[i].name, NULL);
-    g_test_add (path, Fixture, NULL, test_setup, tests[i].func, test_teardown);
-  }
+  ADD_FIXTURE_TESTS ("/rpc", tests, test_setup, test_teardown);
   g_test_add_func ("/rpc/hung-up", test_hung_up);
   return g_test_run ();
 }

@@ -119,23 +119,13 @@ settle (World *world)
     step (world);
 }
 
-static GBytes *
-dump (SwarmStore *store)
-{
-  SwarmSnapshot *snapshot = swarm_store_snapshot (store);
-  GBytes *bytes = swarm_snapshot_encode (snapshot);
-
-  swarm_snapshot_free (snapshot);
-  return bytes;
-}
-
 static void
 assert_same (World *world)
 {
-  g_autoptr (GBytes) first = dump (world->store[0]);
+  g_autoptr (GBytes) first = swarm_store_encode (world->store[0]);
 
   for (guint i = 1; i < N_STORES; i++) {
-    g_autoptr (GBytes) other = dump (world->store[i]);
+    g_autoptr (GBytes) other = swarm_store_encode (world->store[i]);
     g_assert_true (g_bytes_equal (first, other));
   }
 }
@@ -349,7 +339,7 @@ test_all_or_nothing (void)
   id = create_service (&world, "web");
   service = swarm_store_get (world.store[0], SWARM_KIND_SERVICE, &id);
   swarm_store_watch (world.store[1], 0, count_event, events);
-  before = dump (world.store[0]);
+  before = swarm_store_encode (world.store[0]);
   tx = swarm_store_tx (world.store[0]);
   for (guint slot = 1; slot <= 3; slot++) {
     g_autoptr (SwarmTask) task = make_task (service, slot);
@@ -878,7 +868,7 @@ test_random (void)
       settle (&world);
     if (i == 1000) {
       settle (&world);
-      snapshot = dump (world.store[1]);
+      snapshot = swarm_store_encode (world.store[1]);
       from = world.log->len;
     }
   }
@@ -888,8 +878,8 @@ test_random (void)
   for (guint i = from; i < world.log->len; i++)
     g_assert_true (swarm_store_apply (late, 2 * (i + 1), world.log->pdata[i], &error));
   g_assert_no_error (error);
-  end = dump (world.store[0]);
-  late_end = dump (late);
+  end = swarm_store_encode (world.store[0]);
+  late_end = swarm_store_encode (late);
   g_assert_true (g_bytes_equal (end, late_end));
   g_assert_cmpuint (swarm_store_count (late, SWARM_KIND_TASK), >, 10);
   swarm_store_foreach (late, SWARM_KIND_TASK, check_indexed, late);
@@ -912,14 +902,14 @@ test_restore (void)
   world_open (&world);
   id = create_service (&world, "web");
   create_with_request (&world, 0, "two", "r1", &outcome);
-  good = dump (world.store[0]);
+  good = swarm_store_encode (world.store[0]);
   fresh = swarm_store_new (&world.clock.clock, swarm_random_system (), propose, &world);
   swarm_store_watch (fresh, 1 << SWARM_KIND_NODE, count_event, events);
   g_assert_true (swarm_store_restore (fresh, 4, good, &error));
   g_assert_cmpstr (events->str, ==, "R");
   g_assert_nonnull (swarm_store_get (fresh, SWARM_KIND_SERVICE, &id));
   g_assert_cmpuint (swarm_store_index (fresh), ==, 4);
-  same = dump (fresh);
+  same = swarm_store_encode (fresh);
   g_assert_true (g_bytes_equal (good, same));
   /* The request is known there, too. */
   swarm_tx_commit (swarm_store_tx (fresh), "r1", on_done, &outcome);
@@ -942,7 +932,7 @@ test_restore_damaged (void)
   world_open (&world);
   id = create_service (&world, "web");
   create_with_request (&world, 0, "two", "r1", &outcome);
-  good = dump (world.store[0]);
+  good = swarm_store_encode (world.store[0]);
   len = g_bytes_get_size (good);
   for (gsize cut = 0; cut < len; cut++) {
     g_autoptr (GBytes) bad = g_bytes_new_from_bytes (good, 0, cut);

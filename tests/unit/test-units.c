@@ -2,6 +2,7 @@
 /* units.c against a pretended systemd on a private bus: jobs, what is asked and what is not, watches, reloads, no answers. */
 #include "bus-fixture.h"
 #include "daemon/units.h"
+#include "fixture-tests.h"
 
 #define SYSTEMD "org.freedesktop.systemd1"
 #define SYSTEMD_PATH "/org/freedesktop/systemd1"
@@ -493,10 +494,7 @@ test_free_early (Fixture *self, gconstpointer data)
 int
 main (int argc, char **argv)
 {
-  static const struct {
-    const char *name;
-    void (*func) (Fixture *self, gconstpointer data);
-  } tests[] = {
+  static const FIXTURE_TEST tests[] = {
     { "start-watched", test_start_watched }, { "start-unwatched", test_start_unwatched }, { "start-gone", test_start_gone },
     { "start-fails", test_start_fails },     { "start-timeout", test_start_timeout },     { "start-exists", test_start_exists },
     { "stop", test_stop },                   { "stop-absent", test_stop_absent },         { "query", test_query },
@@ -505,9 +503,6 @@ main (int argc, char **argv)
     { "free-early", test_free_early },       { "stop-twice", test_stop_twice },           { "stop-twice-free", test_stop_twice_free },
   };
   g_test_init (&argc, &argv, NULL);
-  for (guint i = 0; i < G_N_ELEMENTS (tests); i++) {
-    g_autofree char *path = g_strconcat ("/units/", tests[i].name, NULL);
-    g_test_add (path, Fixture, NULL, setup, tests[i].func, teardown);
-  }
+  ADD_FIXTURE_TESTS ("/units", tests, setup, teardown);
   return g_test_run ();
 }

@@ -2,6 +2,7 @@
 /* The managers' key-encryption key, as the cluster declares it: with autolock one key for all of them, which lives in the replicated store
  * and in no file. */
 #include "base/error.h"
+#include "base/secret.h"
 #include "ca/cert.h"
 #include "ca/unlock-key.h"
 #include "manager/control/operation.h"

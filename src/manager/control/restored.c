@@ -140,8 +140,5 @@ swarm_restored_finish (SwarmRestored *self, const SwarmInitCluster *founder, gui
   if (!commit (self, tx, error))
     return NULL;
   *ret_index = swarm_store_index (self->store);
-  SwarmSnapshot *snapshot = swarm_store_snapshot (self->store);
-  GBytes *bytes = swarm_snapshot_encode (snapshot);
-  swarm_snapshot_free (snapshot);
-  return bytes;
+  return swarm_store_encode (self->store);
 }
