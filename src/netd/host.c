@@ -11,14 +11,32 @@
 
 static const guint8 return_mac[6] = SWARM_NETD_RETURN_MAC_BYTES;
 
+/* A host that forwards takes no router's advertisements any more, and would lose its own way out when that of the last one runs out: those of its links
+ * that take them (1) go on doing so (2). */
 static void
-set_up_forwarding (void)
+keep_router_advertisements (void)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc/sys/net/ipv6/conf", 0, NULL);
+  const char *link;
+  while (dir != NULL && (link = g_dir_read_name (dir)) != NULL) {
+    g_autofree char *path = g_build_filename ("/proc/sys/net/ipv6/conf", link, "accept_ra", NULL), *value = NULL;
+    g_autofree char *name = g_build_filename ("ipv6/conf", link, "accept_ra", NULL);
+    if (strcmp (link, "all") != 0 && g_file_get_contents (path, &value, NULL, NULL) && strcmp (value, "1\n") == 0)
+      swarm_netd_sysctl (name, "2");
+  }
+}
+
+static void
+set_up_forwarding (const SwarmNetdNode *own)
 {
   /* Packets within a bridge are no business of the host's firewall (the switch is there when br_netfilter is loaded). */
   swarm_netd_sysctl ("bridge/bridge-nf-call-iptables", "0");
   swarm_netd_sysctl ("bridge/bridge-nf-call-ip6tables", "0");
   swarm_netd_sysctl ("ipv4/ip_forward", "1");
-  swarm_netd_sysctl ("ipv6/conf/all/forwarding", "1");
+  if (!swarm_netd_address_is_none (&own->gateway6) || !swarm_netd_address_is_none (&own->ingress6)) {
+    keep_router_advertisements ();
+    swarm_netd_sysctl ("ipv6/conf/all/forwarding", "1");
+  }
   swarm_netd_sysctl ("ipv4/conf/" SWARM_NETD_GATEWAY "/route_localnet", "1");
   swarm_netd_sysctl ("ipv4/conf/" SWARM_NETD_GATEWAY "/rp_filter", "2");
 }
@@ -82,7 +100,7 @@ swarm_netd_host_put (SwarmNetdPlane *self, GError **error)
   guint index, mtu = swarm_netd_network_mtu (self, NULL, error);
   if (mtu == 0 || !swarm_netd_bridge_put (self->netlink, SWARM_NETD_GATEWAY, mtu, NULL, &index, error))
     return FALSE;
-  set_up_forwarding ();
+  set_up_forwarding (own);
   return put_addresses (self, index, &own->gateway4, own->gateway4_prefix, &own->gateway6, own->gateway6_prefix, error) &&
          put_ingress (self, own, error);
 }

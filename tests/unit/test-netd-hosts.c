@@ -79,6 +79,9 @@ test_overlay (Fixture *f, gconstpointer data)
   assert_answer (task (f, 1), "fd88:16::21", 80, SOCK_STREAM, "web-2 fd88:16::11");
   assert_answer (task (f, 3), "10.88.16.11", 80, SOCK_DGRAM, "web-1 10.88.16.31");
   assert_answer (task (f, 1), "10.88.0.100", 9, SOCK_STREAM, "refused"); /* the way out */
+  /* who forwards goes on taking what routers advertise */
+  g_autofree char *advertisements = bed_shell (f->bed->hosts[1].netns, "cat /proc/sys/net/ipv6/conf/eth0/accept_ra /proc/sys/net/ipv6/conf/all/forwarding");
+  g_assert_cmpstr (advertisements, ==, "2\n1\n");
   bed_patience = 2;
   assert_answer (task (f, 1), "10.88.102.21", 80, SOCK_STREAM, "timeout"); /* but not to other tasks by their gateway addresses */
   bed_patience = 20;
