@@ -11,6 +11,7 @@
 
 #define DISPATCHER "org.swarmagent1.Dispatcher"
 #define CONNECT_LIMIT_US (5 * G_USEC_PER_SEC)
+#define SILENT_LIMIT_US (1 * G_USEC_PER_SEC) /* of one that has not answered the last time, while there are others */
 #define REGISTER_LIMIT_US (5 * G_USEC_PER_SEC)
 #define GOODBYE_LIMIT_US (2 * G_USEC_PER_SEC)
 #define BACKOFF_FIRST_US (100 * 1000)
@@ -21,6 +22,7 @@
 #define PERIOD_MIN_US (10 * 1000)
 #define PERIOD_MAX_US (600 * G_USEC_PER_SEC)
 #define MISSED_MAX 3
+#define QUICK_US (500 * 1000) /* an answer that says that the beat was not long on its way, to a leader that warns of clocks off by a second */
 #define MANAGERS_MAX 100
 #define TELL_FIRST 4 /* attempts in vain until it is said why, then four times as many, and so on */
 
@@ -31,8 +33,12 @@ struct _SwarmWorkerSession {
   SwarmId leader;      /* whom the last manager named; nil: nobody */
   guint next;          /* index of the manager to try next */
   guint attempts;
+  guint backoff;
   guint redirects;
   char *address; /* of the link */
+  gint64 dialled_at;   /* boottime; 0: it is up */
+  gint64 limit;        /* for this try */
+  GHashTable *silent;  /* addresses that did not answer when they were dialled last */
   char *avoid;   /* where the last session ended: others first */
   SwarmLink *link;
   SwarmLink *beat_link;
@@ -42,6 +48,8 @@ struct _SwarmWorkerSession {
   gint64 period_us;
   gint64 answered_at; /* the last beat, boottime */
   gboolean beating;   /* a beat is under way */
+  gint64 beat_at;     /* when it was sent, boottime */
+  gboolean quick;     /* the last beat was answered quickly */
   SwarmTimer *timer;  /* CONNECTING: pause or limit; REGISTERED: next beat */
   SwarmTimer *beat_link_timer;
   SwarmTimer *describe_timer;
@@ -53,6 +61,7 @@ struct _SwarmWorkerSession {
 static void connect_next (gpointer data);
 static void dial_beat_link (gpointer data);
 static void lost (SwarmWorkerSession *self, const GError *error);
+static void limit_connecting (SwarmWorkerSession *self, gint64 limit_us);
 
 /* ---- managers ---- */
 
@@ -159,13 +168,35 @@ drop (SwarmWorkerSession *self)
   self->beating = FALSE;
 }
 
-/* 100 ms, doubled up to 8 s; of that a random half is waited at least. */
+static gboolean
+others_may_answer (SwarmWorkerSession *self)
+{
+  for (guint i = 0; i < self->managers->len; i++)
+    if (!g_hash_table_contains (self->silent, ((SwarmManagerAddress *) g_ptr_array_index (self->managers, i))->address))
+      return TRUE;
+  return FALSE;
+}
+
+/* Dialled in vain for so long that nobody is there, rather than somebody who sends us away. */
+static gboolean
+was_silent (SwarmWorkerSession *self)
+{
+  if (self->dialled_at == 0 || swarm_clock_boottime (self->worker->config.clock) - self->dialled_at < SILENT_LIMIT_US)
+    return FALSE;
+  if (g_hash_table_size (self->silent) < MANAGERS_MAX)
+    g_hash_table_add (self->silent, g_strdup (self->address));
+  return TRUE;
+}
+
+/* 100 ms, doubled up to 8 s; of that a random half is waited at least. It spares who answers: after one that did not the next is asked soon. */
 static gint64
 pause_us (SwarmWorkerSession *self)
 {
-  gint64 whole = MIN (BACKOFF_FIRST_US << MIN (self->attempts, 8), BACKOFF_LAST_US);
+  gboolean soon = was_silent (self) && others_may_answer (self);
+  gint64 whole = soon ? BACKOFF_FIRST_US : MIN (BACKOFF_FIRST_US << MIN (self->backoff, 8), BACKOFF_LAST_US);
 
   self->attempts++;
+  self->backoff += !soon;
   return whole / 2 + swarm_random_below (self->worker->config.random, (guint32) (whole / 2));
 }
 
@@ -251,6 +282,7 @@ on_beat_answered (GVariant *reply, const GError *error, gpointer data)
     return;
   self = op.worker->session;
   self->beating = FALSE;
+  self->quick = FALSE;
   if (g_error_matches (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND)) {
     swarm_worker_session_is_stale (self);
     return;
@@ -259,7 +291,22 @@ on_beat_answered (GVariant *reply, const GError *error, gpointer data)
     return; /* the next one may do; too many and the timer gives up */
   g_variant_get (reply, "(x)", &period_ns);
   self->answered_at = swarm_clock_boottime (self->worker->config.clock);
+  self->quick = self->answered_at - self->beat_at <= QUICK_US;
   take_period (self, period_ns);
+}
+
+/* Our time with each beat says more than what the clock shows: that the beat before was answered quickly, so that what it said was not long on its
+ * way. After one that was not, it is not told. */
+static void
+send_beat (SwarmWorkerSession *self)
+{
+  SwarmClock *clock = self->worker->config.clock;
+  GVariant *session = g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, self->session, TRUE);
+
+  self->beating = TRUE;
+  self->beat_at = swarm_clock_boottime (clock);
+  swarm_link_call (self->beat_link, DISPATCHER, "Heartbeat", g_variant_new ("(@ayx)", session, self->quick ? swarm_clock_now (clock) : 0),
+                   2 * self->period_us, on_beat_answered, swarm_worker_op_new (self->worker, NULL, self->generation));
 }
 
 static void
@@ -275,13 +322,8 @@ beat (gpointer data)
     lost (self, error);
     return;
   }
-  if (!self->beating && self->beat_link != NULL && self->beat_link->is_up) {
-    self->beating = TRUE;
-    swarm_link_call (self->beat_link, DISPATCHER, "Heartbeat",
-                     g_variant_new ("(@ayx)", g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, self->session, TRUE),
-                                    swarm_clock_now (self->worker->config.clock)),
-                     2 * self->period_us, on_beat_answered, swarm_worker_op_new (self->worker, NULL, self->generation));
-  }
+  if (!self->beating && self->beat_link != NULL && self->beat_link->is_up)
+    send_beat (self);
   next_beat (self);
 }
 
@@ -311,7 +353,7 @@ beat_link_down (SwarmLink *link, const GError *error, gpointer data)
   SwarmWorkerSession *self = data;
 
   swarm_link_drop (&self->beat_link);
-  self->beating = FALSE;
+  self->beating = self->quick = FALSE;
   self->beat_link_timer =
     swarm_clock_timer (self->worker->config.clock, BEAT_LINK_RETRY_US, SWARM_PRIORITY_URGENT, dial_beat_link, self);
 }
@@ -345,10 +387,11 @@ registered (SwarmWorkerSession *self, GVariant *session, gint64 period_ns)
   const guint8 *bytes = g_variant_get_fixed_array (session, &length, 1);
 
   self->session = g_bytes_new (bytes, length);
-  self->attempts = self->redirects = 0;
+  self->attempts = self->backoff = self->redirects = 0;
   g_clear_pointer (&self->avoid, g_free);
   self->period_us = CLAMP (period_ns / 1000, PERIOD_MIN_US, PERIOD_MAX_US);
   self->answered_at = swarm_clock_boottime (self->worker->config.clock);
+  self->quick = TRUE; /* the leader begins anew, too */
   swarm_clock_clear_timer (self->worker->config.clock, &self->timer);
   swarm_info ("Registered with the leader at %s", self->address);
   swarm_worker_session_began (self->worker);
@@ -421,6 +464,9 @@ link_up (SwarmLink *link, gpointer data)
   SwarmWorkerSession *self = data;
   g_autoptr (GError) error = NULL;
 
+  g_hash_table_remove (self->silent, self->address);
+  self->dialled_at = 0;
+  limit_connecting (self, CONNECT_LIMIT_US);
   if (link->peer.role == SWARM_PEER_MANAGER) {
     register_now (self);
     return;
@@ -449,11 +495,18 @@ static void
 connect_takes_too_long (gpointer data)
 {
   SwarmWorkerSession *self = data;
-  g_autoptr (GError) error = g_error_new (SWARM_ERROR, SWARM_ERROR_TIMED_OUT, "no connection after %d s",
-                                          (int) (CONNECT_LIMIT_US / G_USEC_PER_SEC));
+  g_autoptr (GError) error = g_error_new (SWARM_ERROR, SWARM_ERROR_TIMED_OUT, "no connection after %d s", (int) (self->limit / G_USEC_PER_SEC));
 
   self->timer = NULL;
   lost (self, error);
+}
+
+static void
+limit_connecting (SwarmWorkerSession *self, gint64 limit_us)
+{
+  self->limit = limit_us;
+  swarm_clock_clear_timer (self->worker->config.clock, &self->timer);
+  self->timer = swarm_clock_timer (self->worker->config.clock, limit_us, SWARM_PRIORITY_NORMAL, connect_takes_too_long, self);
 }
 
 static void
@@ -461,6 +514,7 @@ connect_next (gpointer data)
 {
   SwarmWorkerSession *self = data;
   SwarmTransport *transport = self->worker->config.transport;
+  gboolean named = !swarm_id_is_nil (&self->leader);
   const char *address = choose (self);
 
   self->timer = NULL;
@@ -468,8 +522,9 @@ connect_next (gpointer data)
     return; /* until somebody names managers */
   g_free (self->address);
   self->address = g_strdup (address);
-  self->timer =
-    swarm_clock_timer (self->worker->config.clock, CONNECT_LIMIT_US, SWARM_PRIORITY_NORMAL, connect_takes_too_long, self);
+  /* One that is said to lead may be slow because all come at once. */
+  limit_connecting (self, !named && g_hash_table_contains (self->silent, address) && others_may_answer (self) ? SILENT_LIMIT_US : CONNECT_LIMIT_US);
+  self->dialled_at = swarm_clock_boottime (self->worker->config.clock);
   self->link = transport->dial (transport, self->address, SWARM_LINK_CONTROL, &link_events, self);
 }
 
@@ -482,6 +537,7 @@ swarm_worker_session_new (SwarmWorker *worker)
 
   self->worker = worker;
   self->managers = g_ptr_array_new_with_free_func ((GDestroyNotify) swarm_manager_address_free);
+  self->silent = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   return self;
 }
 
@@ -496,6 +552,7 @@ swarm_worker_session_free (SwarmWorkerSession *self)
   g_clear_pointer (&self->last, g_bytes_unref);
   g_free (self->address);
   g_free (self->avoid);
+  g_hash_table_unref (self->silent);
   g_free (self);
 }
 

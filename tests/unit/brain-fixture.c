@@ -296,9 +296,11 @@ beat (gpointer data)
 {
   Tame *self = data;
   self->beat = NULL;
+  self->told_clock = self->tells_clock && !(self->slow_beats && self->told_clock);
+  gint64 time = self->told_clock ? swarm_clock_now (self->brain->clock) + self->clock_offset : 0;
   if (self->near != NULL && !self->mute)
-    swarm_link_call (self->near, "org.swarmagent1.Dispatcher", "Heartbeat", g_variant_new ("(@ayx)", session_variant (self), (gint64) 0), SECOND,
-                     beaten, self);
+    swarm_link_call (self->near, "org.swarmagent1.Dispatcher", "Heartbeat", g_variant_new ("(@ayx)", session_variant (self), time), SECOND, beaten,
+                     self);
 }
 
 void

@@ -45,6 +45,10 @@ struct _Tame {
   guint assigns, fulls, parts;
   SwarmTimer *beat;
   gboolean mute;     /* sends no heartbeats */
+  gboolean tells_clock; /* with its heartbeats */
+  gboolean slow_beats;  /* tells it with every other one, for the one that told it was answered late */
+  gboolean told_clock;  /* with the last one */
+  gint64 clock_offset;  /* µs: how far its clock is ahead */
   gboolean stubborn; /* never stops a task */
   gboolean lazy;     /* takes tasks, but reports nothing by itself */
   gboolean refuses;  /* fails each Assign */

@@ -72,6 +72,34 @@ test_heartbeat_failure (void)
   g_assert_cmpuint (tame_n_tasks (other, SWARM_TASK_RUNNING), ==, 4);
 }
 
+/* What a node's clock showed counts when the beat after it tells, by telling it again, that the answer came quickly. */
+static void
+test_clock (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  brain_run (brain, SECOND);
+  node->tells_clock = TRUE;
+  brain_run (brain, 10 * SECOND);
+  g_assert_cmpint (tame_node (node)->clock_offset, ==, 0);
+  node->clock_offset = -1500 * MS;
+  node->slow_beats = TRUE;
+  brain_run (brain, 20 * SECOND);
+  g_assert_cmpint (tame_node (node)->clock_offset, ==, 0);
+  node->slow_beats = FALSE;
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpint (tame_node (node)->clock_offset, <, -1400 * MS * 1000);
+  g_assert_cmpint (tame_node (node)->clock_offset, >, -1600 * MS * 1000);
+  /* Nor is it right again before that is known. */
+  node->clock_offset = 0;
+  node->slow_beats = TRUE;
+  brain_run (brain, 20 * SECOND);
+  g_assert_cmpint (tame_node (node)->clock_offset, !=, 0);
+  node->slow_beats = FALSE;
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpint (tame_node (node)->clock_offset, ==, 0);
+}
+
 /* A manager that stood still does not take its own absence for the nodes'. */
 static void
 test_manager_stood_still (void)
@@ -491,6 +519,7 @@ main (int argc, char **argv)
   g_test_add_func ("/dispatcher/register", test_register);
   g_test_add_func ("/dispatcher/rate-limit", test_rate_limit);
   g_test_add_func ("/dispatcher/heartbeat-failure", test_heartbeat_failure);
+  g_test_add_func ("/dispatcher/clock", test_clock);
   g_test_add_func ("/dispatcher/manager-stood-still", test_manager_stood_still);
   g_test_add_func ("/dispatcher/disconnected", test_disconnected);
   g_test_add_func ("/dispatcher/goodbye", test_goodbye);

@@ -412,6 +412,57 @@ test_backs_off (void)
   g_assert_nonnull (bed->managers[1].control);
 }
 
+/* After a long time without a leader, with the hosts of two of three managers off, the third leads: it is found soon. */
+static void
+test_one_of_many_managers (void)
+{
+  gint64 worst = 0;
+
+  for (guint seed = 0; seed < 20; seed++) {
+    g_autoptr (Bed) bed = bed_new (100 + seed);
+    Manager *last = &bed->managers[1];
+    gint64 began;
+
+    sim_clock_run (bed->clock, SECOND);
+    bed_add_dead_manager (bed);
+    send_managers (bed, leader_of (bed));
+    sim_clock_run (bed->clock, SECOND);
+    manager_crash (&bed->managers[0], TRUE);
+    sim_clock_run (bed->clock, (60 + seed) * SECOND);
+    last->leads = TRUE;
+    began = sim_clock_time (bed->clock);
+    while (last->control == NULL && sim_clock_time (bed->clock) < began + 60 * SECOND)
+      sim_clock_run (bed->clock, SECOND / 10);
+    worst = MAX (worst, sim_clock_time (bed->clock) - began);
+  }
+  g_test_message ("found after %.1f s at most", (double) worst / SECOND);
+  g_assert_cmpint (worst, <, 12 * SECOND);
+}
+
+/* What its clock shows is told only while answers come quickly: the leader takes the way there for nothing. */
+static void
+test_clock_is_told (void)
+{
+  g_autoptr (Bed) bed = bed_new (18);
+  Manager *leader = leader_of (bed);
+
+  sim_clock_run (bed->clock, 10 * SECOND);
+  g_assert_cmpuint (leader->beats, >=, 9);
+  g_assert_cmpuint (leader->timed_beats, ==, leader->beats);
+  leader->beat_delay = 900 * 1000;
+  sim_clock_run (bed->clock, 3 * SECOND);
+  leader->beats = leader->timed_beats = 0;
+  sim_clock_run (bed->clock, 10 * SECOND);
+  g_assert_cmpuint (leader->beats, >=, 5);
+  g_assert_cmpuint (leader->timed_beats, ==, 0);
+  leader->beat_delay = 0;
+  sim_clock_run (bed->clock, 3 * SECOND);
+  leader->beats = leader->timed_beats = 0;
+  sim_clock_run (bed->clock, 10 * SECOND);
+  g_assert_cmpuint (leader->beats, >=, 9);
+  g_assert_cmpuint (leader->timed_beats, ==, leader->beats);
+}
+
 static void
 goodbye_done (gpointer data)
 {
@@ -579,6 +630,8 @@ main (int argc, char **argv)
   g_test_add_func ("/worker/most-tasks", test_most_tasks);
   g_test_add_func ("/worker/leaders", test_leaders);
   g_test_add_func ("/worker/backs-off", test_backs_off);
+  g_test_add_func ("/worker/clock-is-told", test_clock_is_told);
+  g_test_add_func ("/worker/one-of-many-managers", test_one_of_many_managers);
   g_test_add_func ("/worker/goodbye-and-drain", test_goodbye_and_drain);
   g_test_add_func ("/worker/killed-while-leaving", test_killed_while_leaving);
   g_test_add_func ("/worker/many", test_many);

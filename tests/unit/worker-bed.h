@@ -28,6 +28,8 @@ typedef struct {
   gboolean forgets_session; /* answers beats and status with NotFound, once */
   guint registrations;
   guint beats;
+  guint timed_beats;  /* that told the node's clock */
+  gint64 beat_delay;  /* until a beat is answered */
   guint reports;
   SwarmId refused_task; /* what is said about it is not taken; nil: none */
   guint goodbyes;
@@ -44,6 +46,7 @@ struct _Bed {
   SimNet *net;
   SimDisk *disk;
   SimHost *host;
+  SimHost *dead; /* of a manager without power */
   Manager managers[MANAGERS];
   SwarmId node;
   SwarmPlugin *plugin;
@@ -96,6 +99,8 @@ managers_variant (Bed *bed)
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(ays)"));
   for (guint i = 0; i < MANAGERS; i++)
     g_variant_builder_add (&builder, "(@ays)", ay (bed->managers[i].node.bytes, 16), bed->managers[i].address);
+  if (bed->dead != NULL)
+    g_variant_builder_add (&builder, "(@ays)", ay ("0123456789abcdef", 16), "10.0.0.8:2377");
   return g_variant_builder_end (&builder);
 }
 
@@ -233,6 +238,23 @@ take_status (Manager *self, SwarmCall *call)
 }
 
 static void
+answer_beat (gpointer data)
+{
+  swarm_call_return (data, g_variant_new ("(x)", G_GINT64_CONSTANT (1000000000)));
+}
+
+static void
+take_beat (Manager *self, SwarmCall *call)
+{
+  gint64 time;
+
+  self->beats++;
+  g_variant_get_child (call->args, 1, "x", &time);
+  self->timed_beats += time != 0;
+  swarm_clock_timer (sim_clock_iface (self->bed->clock), self->beat_delay, SWARM_PRIORITY_NORMAL, answer_beat, call);
+}
+
+static void
 manager_call (SwarmLink *link, SwarmCall *call, gpointer data)
 {
   Manager *self = data;
@@ -246,8 +268,7 @@ manager_call (SwarmLink *link, SwarmCall *call, gpointer data)
     swarm_call_fail (call, error);
   } else if (strcmp (call->member, "Heartbeat") == 0) {
     g_assert_cmpint (link->kind, ==, SWARM_LINK_CONSENSUS);
-    self->beats++;
-    swarm_call_return (call, g_variant_new ("(x)", G_GINT64_CONSTANT (1000000000)));
+    take_beat (self, call);
   } else if (strcmp (call->member, "UpdateTaskStatus") == 0)
     take_status (self, call);
   else {
@@ -302,6 +323,19 @@ manager_crash (Manager *self, gboolean power_cut)
 }
 
 /* ---- the bed ---- */
+
+/* One more manager, whose host has no power. */
+static G_GNUC_UNUSED void
+bed_add_dead_manager (Bed *bed)
+{
+  SwarmId id, cluster = { { 9 } };
+
+  memcpy (id.bytes, "0123456789abcdef", sizeof id.bytes);
+  bed->dead = sim_net_host (bed->net, "10.0.0.8:2377");
+  sim_host_set_identity (bed->dead, SWARM_PEER_MANAGER, &id, &cluster);
+  sim_host_boot (bed->dead, NULL, NULL);
+  sim_host_crash (bed->dead, TRUE);
+}
 
 static SwarmNodeDescription *
 describe (gpointer data)

@@ -11,7 +11,7 @@
 #define UNKNOWN_MIN_US (3 * G_TIME_SPAN_SECOND)
 #define DESCRIPTION_PAUSE_US (1 * G_TIME_SPAN_SECOND)
 #define CLOCK_LIMIT_US (1 * G_TIME_SPAN_SECOND)
-#define CLOCK_MEASUREMENTS 2 /* one may have been long on its way */
+#define CLOCK_MEASUREMENTS 2 /* the clock may have been set between two of them, ours or its own */
 #define GRACE_US (60 * G_TIME_SPAN_SECOND)
 /* swarm: 8 s at a heartbeat period of 5 s. It must stay below the time after which a silent node is down. */
 #define REGISTRATION_WINDOW(period) ((period) * 8 / 5)
@@ -161,8 +161,11 @@ void
 swarm_node_record_clock (SwarmNodeRecord *self, gint64 time_us)
 {
   const SwarmNode *node = swarm_store_get (self->leader->store, SWARM_KIND_NODE, &self->id);
-  gint64 offset = time_us - swarm_clock_now (self->leader->clock);
-  if (node == NULL || time_us == 0 || swarm_id_equal (&self->id, &self->leader->self))
+  gint64 offset = self->clock_offset;
+  gboolean counts = self->clock_told && time_us != 0;
+  self->clock_offset = time_us - swarm_clock_now (self->leader->clock);
+  self->clock_told = time_us != 0;
+  if (node == NULL || !counts || swarm_id_equal (&self->id, &self->leader->self))
     return;
   if (!clock_differs (offset, node->clock_offset / 1000)) {
     self->clock_strange = 0;
@@ -202,6 +205,7 @@ swarm_node_record_open (SwarmNodeRecord *self, SwarmLink *link)
     swarm_node_record_close (self, reason);
   }
   record_end_session (self);
+  self->clock_told = FALSE;
   self->session = swarm_session_new (self->leader, &self->id, link);
   self->link_up = TRUE;
   swarm_node_record_beat (self);

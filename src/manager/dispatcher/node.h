@@ -23,6 +23,8 @@ typedef struct {
   gint64 told;     /* the heartbeat period it goes by, µs; 0: none yet */
   SwarmTimer *timer;
   gint64 described_at;  /* boottime of the last Describe */
+  gint64 clock_offset;  /* µs, as the last beat had it, if it told: it counts when the next one tells again */
+  gboolean clock_told;
   guint clock_strange;  /* measurements in a row that speak against what is stored */
   gint64 registrations[3]; /* boottime of the last ones, a ring */
   guint n_registrations;
@@ -43,7 +45,8 @@ gint64 swarm_heartbeat_period (SwarmStore *store);
 gint64 swarm_node_record_beat (SwarmNodeRecord *self);
 /* FALSE: it described itself anew less than a second ago; each one is written down. Counts this one. */
 gboolean swarm_node_record_may_describe (SwarmNodeRecord *self);
-/* The node's clock showed @time_us just now. Beyond a second, twice in a row, it is written down and told in the journal. */
+/* The node's clock showed @time_us when it sent this beat, and the beat before was answered within half a second; 0: it was not. So each
+ * measurement counts with the next one. Beyond a second, twice in a row, it is written down and told in the journal. */
 void swarm_node_record_clock (SwarmNodeRecord *self, gint64 time_us);
 /* FALSE: more than three registrations within 1.6 heartbeat periods; that it asked is a sign of life all the same. Counts this one. */
 gboolean swarm_node_record_may_register (SwarmNodeRecord *self);
