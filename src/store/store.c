@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Life, reading and watching. */
 #include "store/store-private.h"
+#include "store/task-list.h"
 #include <string.h>
 
 SwarmStore *
@@ -120,15 +121,22 @@ swarm_store_foreach (SwarmStore *self, SwarmKind kind, SwarmStoreEach func, gpoi
       return;
 }
 
+/* The first value with an id (at @offset in it) above @after. */
+static gpointer
+next_value (const SwarmIdTable *table, const SwarmId *after, gsize offset)
+{
+  SwarmIdIter iter;
+  gpointer value;
+
+  swarm_id_iter_init (&iter, table, after);
+  value = swarm_id_iter_next (&iter);
+  return value != NULL && after != NULL && swarm_id_equal (G_STRUCT_MEMBER_P (value, offset), after) ? swarm_id_iter_next (&iter) : value;
+}
+
 gpointer
 swarm_store_next (SwarmStore *self, SwarmKind kind, const SwarmId *after)
 {
-  SwarmIdIter iter;
-  SwarmObject *object;
-
-  swarm_id_iter_init (&iter, &self->tables->table[kind].by_id, after);
-  object = swarm_id_iter_next (&iter);
-  return object != NULL && after != NULL && swarm_id_equal (&object->id, after) ? swarm_id_iter_next (&iter) : object;
+  return next_value (&self->tables->table[kind].by_id, after, G_STRUCT_OFFSET (SwarmObject, id));
 }
 
 guint
@@ -158,7 +166,27 @@ swarm_store_tasks_from_slot (SwarmStore *self, const SwarmId *service, guint64 f
 GPtrArray *
 swarm_store_tasks_of_node (SwarmStore *self, const SwarmId *node)
 {
-  return swarm_tables_tasks_of_node (self->tables, node);
+  return swarm_tables_tasks_of_node (self->tables, node, NULL);
+}
+
+GPtrArray *
+swarm_store_unnumbered_tasks_of_node (SwarmStore *self, const SwarmId *node)
+{
+  guint64 slot = 0;
+
+  return swarm_tables_tasks_of_node (self->tables, node, &slot);
+}
+
+gboolean
+swarm_store_next_node_id (SwarmStore *self, const SwarmId *after, SwarmId *ret)
+{
+  const SwarmObject *node = swarm_store_next (self, SWARM_KIND_NODE, after);
+  const SwarmTaskList *list = next_value (&self->tables->tasks_of_node, after, G_STRUCT_OFFSET (SwarmTaskList, id));
+
+  if (node == NULL && list == NULL)
+    return FALSE;
+  *ret = list == NULL || (node != NULL && swarm_id_compare (&node->id, &list->id) < 0) ? node->id : list->id;
+  return TRUE;
 }
 
 guint64

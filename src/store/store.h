@@ -42,6 +42,10 @@ GPtrArray *swarm_store_tasks_of_slot (SwarmStore *self, const SwarmId *service, 
 /* Those of the slots from @first on: at least @n, but no slot in part, unless there are no more. For walks in parts. */
 GPtrArray *swarm_store_tasks_from_slot (SwarmStore *self, const SwarmId *service, guint64 first, guint n);
 GPtrArray *swarm_store_tasks_of_node (SwarmStore *self, const SwarmId *node);
+/* Those of them that are in slot 0, as all tasks of global services and global jobs are. */
+GPtrArray *swarm_store_unnumbered_tasks_of_node (SwarmStore *self, const SwarmId *node);
+/* The first id above @after (NULL: of all) that is a node's, or a node's that is gone while tasks of it are left. FALSE: the end. */
+gboolean swarm_store_next_node_id (SwarmStore *self, const SwarmId *after, SwarmId *ret);
 /* The wall clock, but never behind what is stamped already: after a leader whose clock was ahead it goes on from there, a little slower, until
  * the two meet. Whatever is compared with a stamp is measured by it. */
 gint64 swarm_store_now (SwarmStore *self);

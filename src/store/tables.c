@@ -197,9 +197,9 @@ swarm_tables_tasks_from_slot (SwarmTables *self, const SwarmId *service, guint64
 }
 
 GPtrArray *
-swarm_tables_tasks_of_node (SwarmTables *self, const SwarmId *node)
+swarm_tables_tasks_of_node (SwarmTables *self, const SwarmId *node, const guint64 *slot)
 {
   const SwarmTaskList *list = swarm_id_table_get (&self->tasks_of_node, node);
 
-  return list != NULL ? swarm_task_list_get (list, NULL) : g_ptr_array_new ();
+  return list != NULL ? swarm_task_list_get (list, slot) : g_ptr_array_new ();
 }

@@ -32,4 +32,4 @@ void swarm_tables_share (SwarmTables *self, SwarmObject *object, const SwarmObje
 /* Copies of index entries; never NULL. @slot NULL: all. */
 GPtrArray *swarm_tables_tasks_of_service (SwarmTables *self, const SwarmId *service, const guint64 *slot);
 GPtrArray *swarm_tables_tasks_from_slot (SwarmTables *self, const SwarmId *service, guint64 first, guint n);
-GPtrArray *swarm_tables_tasks_of_node (SwarmTables *self, const SwarmId *node);
+GPtrArray *swarm_tables_tasks_of_node (SwarmTables *self, const SwarmId *node, const guint64 *slot);

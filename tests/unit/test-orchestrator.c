@@ -652,7 +652,7 @@ changes_left (Brain *brain, const SwarmId *id)
   if (service->spec->mode->replicated != NULL)
     swarm_replicated_look (&leader, id, roll, tx, NULL, &wake);
   else
-    swarm_global_reconcile (&leader, id, tx, &wake);
+    swarm_global_look (&leader, id, roll, tx, NULL, &wake);
   guint n = swarm_tx_n_changes (tx);
   swarm_tx_free (tx);
   swarm_roll_free (roll);

@@ -10,6 +10,7 @@ static const SwarmClockOps *real;
 static SwarmClockOps slow;
 static gint64 slow_time;
 static guint looks;
+static gint64 look_cost;
 
 static gint64
 slow_boottime (SwarmClock *clock)
@@ -17,7 +18,7 @@ slow_boottime (SwarmClock *clock)
   looks++;
   /* Not so slow that heartbeats were missed. */
   gint64 now = real->boottime (clock);
-  slow_time = CLAMP (slow_time + 1 * MS, now, now + SECOND);
+  slow_time = CLAMP (slow_time + look_cost, now, now + SECOND);
   return slow_time;
 }
 
@@ -28,6 +29,7 @@ make_slow (Brain *brain)
   slow = *real;
   slow.boottime = slow_boottime;
   slow_time = 0;
+  look_cost = 1 * MS;
   brain->manager_clock->ops = &slow;
 }
 
@@ -323,6 +325,166 @@ test_refused_writes (void)
   g_assert_cmpuint (left->len, ==, 0);
 }
 
+/* ---- what happens between two parts of a look at all nodes ---- */
+
+typedef enum { DRAIN, PAUSE, LEAVE, JOIN, LABEL, CHANGE, REMOVE, REFUSE, N_HAZARDS } Hazard;
+
+typedef struct {
+  Brain *brain;
+  SwarmServiceSpec *spec;
+  SwarmId service;
+  gboolean job;
+  guint looked_at;      /* nodes that have what the look puts there, at least, before something happens */
+  Tame *past, *to_come; /* a node that has it, and one that has not */
+} Cut;
+
+/* What the look that is under way puts on nodes: a task of the newest spec. */
+static gboolean
+is_new_on (const Cut *self, const SwarmTask *task, Tame *node)
+{
+  const SwarmService *service = swarm_store_get (self->brain->store, SWARM_KIND_SERVICE, &self->service);
+  return service != NULL && task->spec_version == service->spec_version && swarm_id_equal (&task->node_id, &node->id)
+         && task->desired_state <= SWARM_TASK_COMPLETE;
+}
+
+static guint
+new_on (const Cut *self, Tame *node)
+{
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (self->brain->store, &self->service);
+  guint n = 0;
+  for (guint i = 0; i < tasks->len; i++)
+    n += is_new_on (self, tasks->pdata[i], node);
+  return n;
+}
+
+static gboolean
+look_is_cut (gpointer data)
+{
+  Cut *self = data;
+  guint n = 0;
+  self->past = self->to_come = NULL;
+  for (guint i = 0; i < N_NODES; i++) {
+    Tame *node = brain_tame (self->brain, i);
+    gboolean past = new_on (self, node) > 0;
+    n += past;
+    if (past)
+      self->past = node;
+    else
+      self->to_come = node;
+  }
+  return n >= self->looked_at;
+}
+
+static void
+happen (Cut *self, Hazard hazard)
+{
+  Brain *brain = self->brain;
+  Tame *const both[] = { self->past, self->to_come };
+  for (guint i = 0; i < 2; i++) {
+    if (hazard == DRAIN || hazard == PAUSE)
+      g_assert_true (brain_availability (brain, both[i], hazard == DRAIN ? "drain" : "pause", NULL));
+    else if (hazard == LEAVE)
+      g_assert_true (brain_remove_node (brain, both[i], TRUE, NULL));
+    else if (hazard == JOIN)
+      brain_node (brain, i == 0 ? "late" : "later");
+    else if (hazard == LABEL)
+      set_label (brain, both[i], "closed");
+  }
+  if (hazard == CHANGE) {
+    swarm_string_set (&self->spec->task->container->image, "nginx:3");
+    g_assert_true (brain_update (brain, &self->service, self->spec, NULL));
+  } else if (hazard == REMOVE) {
+    g_assert_true (brain_remove (brain, &self->service, NULL));
+  } else if (hazard == REFUSE) {
+    sim_log_break (brain->log, TRUE);
+    brain_run (brain, 20 * MS);
+    sim_log_break (brain->log, FALSE);
+  }
+}
+
+/* Each node that may has one task of the newest spec, the others none that is to run. */
+static void
+assert_everywhere (const Cut *self, Hazard hazard)
+{
+  for (guint i = 0; i < self->brain->nodes->len; i++) {
+    Tame *node = brain_tame (self->brain, i);
+    gboolean hit = node == self->past || node == self->to_come;
+    guint running = tasks_on (self->brain, &self->service, node), new = new_on (self, node);
+    if (hazard == REMOVE || (hit && !self->job && (hazard == DRAIN || hazard == LEAVE || hazard == LABEL))) {
+      g_assert_cmpuint (running, ==, 0);
+      g_assert_cmpuint (new, ==, 0);
+    } else if (hit && hazard == PAUSE) { /* what was begun there stays as it was */
+      g_assert_cmpuint (running, <=, 1);
+      g_assert_cmpuint (new, <=, 1);
+    } else if (!hit || hazard == CHANGE || hazard == REFUSE) {
+      g_assert_cmpuint (running, ==, !self->job);
+      g_assert_cmpuint (new, ==, 1);
+    }
+  }
+}
+
+static void
+cut_begin (Cut *self, gboolean job, guint looked_at)
+{
+  *self = (Cut){ .brain = slow_brain (), .spec = brain_spec ("agent", 1), .job = job, .looked_at = looked_at };
+  make_global (self->spec);
+  constrain (self->spec, "node.labels.zone!=closed");
+  if (job) {
+    swarm_message_clear_pointer (&self->spec->mode->global);
+    self->spec->mode->global_job = swarm_global_job_new ();
+  } else {
+    self->spec->update = swarm_update_config_new ();
+    self->spec->update->parallelism = 0;
+    self->spec->update->monitor = 1000 * 1000 * 1000;
+  }
+  look_cost = 5 * MS;
+}
+
+/* The first look at it, or its update or next iteration, is cut, something happens, and it goes on. */
+static void
+cut_at (gboolean job, guint looked_at, Hazard hazard, gboolean update)
+{
+  Cut cut;
+  cut_begin (&cut, job, looked_at);
+  cut.service = brain_create (cut.brain, cut.spec);
+  if (update) {
+    brain_run (cut.brain, 20 * SECOND);
+    swarm_string_set (&cut.spec->task->container->image, "nginx:2");
+    g_assert_true (brain_update (cut.brain, &cut.service, cut.spec, NULL));
+  }
+  g_assert_true (sim_clock_run_until (cut.brain->sim, 5 * SECOND, look_is_cut, &cut));
+  g_assert_nonnull (cut.to_come); /* or it was not cut */
+  happen (&cut, hazard);
+  brain_run (cut.brain, 60 * SECOND);
+  assert_everywhere (&cut, hazard);
+  const SwarmService *service = swarm_store_get (cut.brain->store, SWARM_KIND_SERVICE, &cut.service);
+  if (!job && hazard != REMOVE && hazard != PAUSE && (update || hazard == CHANGE))
+    g_assert_cmpint (service->update_status->state, ==, SWARM_UPDATE_COMPLETED);
+  if (hazard == REMOVE)
+    g_assert_cmpuint (swarm_store_count (cut.brain->store, SWARM_KIND_TASK), ==, 0);
+  swarm_message_unref (cut.spec);
+  brain_free (cut.brain);
+}
+
+static void
+test_cut (gconstpointer data)
+{
+  Hazard hazard = GPOINTER_TO_UINT (data) / 4;
+  gboolean job = GPOINTER_TO_UINT (data) & 2, update = GPOINTER_TO_UINT (data) & 1;
+  for (guint looked_at = 1; looked_at < N_NODES / 2; looked_at += 12)
+    cut_at (job, looked_at, hazard, update);
+}
+
+static void
+add_cuts (void)
+{
+  static const char *const names[N_HAZARDS] = { "drain", "pause", "leave", "join", "label", "change", "remove", "refuse" };
+  for (guint i = 0; i < 4 * N_HAZARDS; i++) {
+    g_autofree char *path = g_strdup_printf ("/slow/cut/%s/%s/%s", i & 2 ? "job" : "global", i & 1 ? "again" : "first", names[i / 4]);
+    g_test_add_data_func (path, GUINT_TO_POINTER (i), test_cut);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -332,5 +494,6 @@ main (int argc, char **argv)
   g_test_add_func ("/slow/new-leader", test_new_leader);
   g_test_add_func ("/slow/many", test_many);
   g_test_add_func ("/slow/refused-writes", test_refused_writes);
+  add_cuts ();
   return g_test_run ();
 }

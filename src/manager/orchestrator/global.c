@@ -2,21 +2,13 @@
 #include "manager/orchestrator/global.h"
 #include "model/constraint.h"
 
-typedef struct {
-  SwarmLook *look;
-  GPtrArray *constraints;
-  GArray *slots; /* by node */
-  guint at;      /* the first that was not looked at */
-  GArray *replicas;
-} Survey;
-
 /* Lost and drained nodes have no task of a global service: it does not move, it ends there and begins anew. */
 static gboolean
-node_fits (const Survey *survey, const SwarmNode *node)
+node_fits (const SwarmWalk *walk, const SwarmNode *node)
 {
-  const SwarmLook *look = survey->look;
+  const SwarmLook *look = &walk->look;
   return !swarm_node_is_lost (look->leader->store, node, look->service->spec, look->wake) && node->spec->availability != SWARM_AVAILABILITY_DRAIN
-         && swarm_constraints_match (survey->constraints, node);
+         && swarm_constraints_match (walk->constraints, node);
 }
 
 /* What was here ended by itself and is not to be restarted, unlike what was stopped because the node did not fit for a while. */
@@ -29,100 +21,68 @@ replica_stays_ended (const SwarmReplica *replica)
   return state == SWARM_TASK_COMPLETE || state == SWARM_TASK_FAILED || state == SWARM_TASK_REJECTED;
 }
 
-static void
-survey_fitting_node (Survey *survey, const SwarmNode *node, const SwarmSlot *slot)
-{
-  SwarmReplica replica;
-  swarm_replica_init (&replica, survey->look, slot, &node->object.id);
-  replica.held = node->spec->availability == SWARM_AVAILABILITY_PAUSE || node->status->state == SWARM_NODE_DOWN;
-  if (replica.live != NULL || replica_stays_ended (&replica))
-    g_array_append_val (survey->replicas, replica);
-  else if (!replica.held)
-    swarm_replica_fill (survey->look, &replica);
-}
-
-/* Slots of nodes up to (and without) @node that are there no more. NULL: all that are left. */
-static void
-drop_orphaned_slots (Survey *survey, const SwarmId *node)
-{
-  for (; survey->at < survey->slots->len; survey->at++) {
-    const SwarmSlot *slot = &g_array_index (survey->slots, SwarmSlot, survey->at);
-    if (node != NULL && swarm_id_compare (&slot->tasks[0]->node_id, node) >= 0)
-      return;
-    swarm_look_drop_slot (survey->look, slot, SWARM_TASK_REMOVE);
-  }
-}
-
-static void
-look_at_node (Survey *survey, const SwarmNode *node, const SwarmSlot *slot)
-{
-  if (node_fits (survey, node))
-    survey_fitting_node (survey, node, slot);
-  else
-    swarm_look_drop_slot (survey->look, slot, SWARM_TASK_SHUTDOWN);
-}
-
+/* Begins what is to be on the node, and ends what is not. TRUE: there is a replica, which may want more; else @ret has nothing that lives. */
 static gboolean
-survey_node (gpointer object, gpointer data)
+look_at_node (SwarmWalk *walk, const SwarmId *id, const SwarmSlot *slot, SwarmReplica *ret)
 {
-  Survey *survey = data;
-  const SwarmNode *node = object;
-  SwarmSlot slot = { 0 };
-  drop_orphaned_slots (survey, &node->object.id);
-  if (survey->at < survey->slots->len) {
-    const SwarmSlot *next = &g_array_index (survey->slots, SwarmSlot, survey->at);
-    if (swarm_id_equal (&next->tasks[0]->node_id, &node->object.id)) {
-      slot = *next;
-      survey->at++;
-    }
+  SwarmLook *look = &walk->look;
+  const SwarmNode *node = swarm_store_get (look->leader->store, SWARM_KIND_NODE, id);
+  *ret = (SwarmReplica){ .slot = *slot, .node = *id };
+  if (node == NULL || !node_fits (walk, node)) {
+    swarm_look_drop_slot (look, slot, node == NULL ? SWARM_TASK_REMOVE : SWARM_TASK_SHUTDOWN);
+    return FALSE;
   }
-  look_at_node (survey, node, &slot);
+  swarm_replica_init (ret, look, slot, id);
+  ret->held = node->spec->availability == SWARM_AVAILABILITY_PAUSE || node->status->state == SWARM_NODE_DOWN;
+  if (ret->live != NULL || replica_stays_ended (ret))
+    return TRUE;
+  if (!ret->held)
+    swarm_replica_fill (look, ret);
+  return FALSE;
+}
+
+/* FALSE: the transaction is full. */
+static gboolean
+count_node (SwarmWalk *walk, guint64 number, const SwarmSlot *slot)
+{
+  SwarmLook *look = &walk->look;
+  gint64 when, *wake = look->wake;
+  SwarmReplica replica;
+  swarm_walk_wake_slot_begin (walk, &when);
+  gboolean present = look_at_node (walk, swarm_walk_node (walk, number), slot, &replica);
+  swarm_walk_wake_slot_end (walk, number, when, wake);
+  if (look->full)
+    return FALSE;
+  swarm_roll_count (walk->roll, &replica, present, !present || replica.held || swarm_replica_is_calm (look, &replica), look->now);
   return TRUE;
 }
 
-static GPtrArray *
-constraints_of (const SwarmService *service)
-{
-  const SwarmPlacement *placement = service->spec->task->placement;
-  return swarm_constraints_parse (placement != NULL ? placement->constraints : NULL, NULL);
-}
-
 gboolean
-swarm_global_reconcile (const SwarmLeader *leader, const SwarmId *id, SwarmTx *tx, gint64 *wake)
+swarm_global_look (const SwarmLeader *leader, const SwarmId *id, SwarmRoll *roll, SwarmTx *tx, const SwarmSlotWaker *waker, gint64 *wake)
 {
-  SwarmLook look = { leader, swarm_store_get (leader->store, SWARM_KIND_SERVICE, id), tx, swarm_store_now (leader->store), wake, FALSE };
-  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (leader->store, id);
-  g_autoptr (GArray) slots = swarm_slots_by_node (tasks);
-  g_autoptr (GArray) replicas = g_array_new (FALSE, FALSE, sizeof (SwarmReplica));
-  g_autoptr (GPtrArray) constraints = constraints_of (look.service);
+  SwarmService *service = swarm_store_get (leader->store, SWARM_KIND_SERVICE, id);
+  g_autoptr (GPtrArray) constraints = swarm_service_constraints (service);
+  SwarmWalk walk = { { leader, service, tx, swarm_store_now (leader->store), wake, FALSE }, roll, waker, constraints };
   if (constraints == NULL) /* control lets none through that cannot be parsed */
     return FALSE;
-  Survey survey = { &look, constraints, slots, 0, replicas };
-  swarm_store_foreach (leader->store, SWARM_KIND_NODE, survey_node, &survey);
-  drop_orphaned_slots (&survey, NULL);
-  swarm_replicas_tend (&look, replicas);
-  return look.full;
+  roll->pass++;
+  return !swarm_walk_nodes (&walk, count_node) || !swarm_walk_changed (&walk, count_node) || !swarm_walk_tend (&walk);
 }
 
 SwarmLookResult
-swarm_global_reconcile_node (const SwarmLeader *leader, const SwarmId *id, const SwarmId *node_id, SwarmTx *tx, gint64 *wake)
+swarm_global_reconcile_node (const SwarmLeader *leader, const SwarmId *id, const SwarmId *node, SwarmTx *tx, gint64 *wake)
 {
-  SwarmLook look = { leader, swarm_store_get (leader->store, SWARM_KIND_SERVICE, id), tx, swarm_store_now (leader->store), wake, FALSE };
-  const SwarmNode *node = swarm_store_get (leader->store, SWARM_KIND_NODE, node_id);
-  g_autoptr (GPtrArray) tasks = swarm_tasks_on_node (leader->store, id, node_id);
-  g_autoptr (GPtrArray) constraints = constraints_of (look.service);
-  g_autoptr (GArray) replicas = g_array_new (FALSE, FALSE, sizeof (SwarmReplica));
+  SwarmService *service = swarm_store_get (leader->store, SWARM_KIND_SERVICE, id);
+  g_autoptr (GPtrArray) tasks = swarm_tasks_on_node (leader->store, id, node);
+  g_autoptr (GPtrArray) constraints = swarm_service_constraints (service);
+  SwarmWalk walk = { { leader, service, tx, swarm_store_now (leader->store), wake, FALSE }, NULL, NULL, constraints };
   SwarmSlot slot = { 0, (SwarmTask **) tasks->pdata, tasks->len };
-  Survey survey = { &look, constraints, NULL, 0, replicas };
+  SwarmReplica replica;
   if (constraints == NULL)
     return SWARM_LOOK_DONE;
-  if (node != NULL)
-    look_at_node (&survey, node, &slot);
-  else
-    swarm_look_drop_slot (&look, &slot, SWARM_TASK_REMOVE);
-  if (replicas->len > 0)
-    return swarm_replica_tend_alone (&look, &g_array_index (replicas, SwarmReplica, 0));
-  if (!swarm_service_is_at_rest (look.service))
+  if (look_at_node (&walk, node, &slot, &replica))
+    return swarm_replica_tend_alone (&walk.look, &replica);
+  if (!swarm_service_is_at_rest (service))
     return SWARM_LOOK_WHOLE; /* an update may have waited for this one */
-  return look.full ? SWARM_LOOK_FULL : SWARM_LOOK_DONE;
+  return walk.look.full ? SWARM_LOOK_FULL : SWARM_LOOK_DONE;
 }

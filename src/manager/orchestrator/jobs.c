@@ -42,16 +42,6 @@ sort_runs (const SwarmSlot *slot)
   g_qsort_with_data (slot->tasks, (gint) slot->n, sizeof *slot->tasks, compare_runs, NULL);
 }
 
-static GArray *
-job_slots (const SwarmService *service, GPtrArray *tasks)
-{
-  gboolean global = swarm_service_spec_kind (service->spec) == SWARM_SERVICE_GLOBAL_JOB;
-  GArray *slots = global ? swarm_slots_by_node (tasks) : swarm_slots_of (tasks);
-  for (guint i = 0; i < slots->len; i++)
-    sort_runs (&g_array_index (slots, SwarmSlot, i));
-  return slots;
-}
-
 /* The slot's tasks of the present iteration: the newest ones. */
 static SwarmSlot
 present_run (const SwarmSlot *slot, guint64 iteration)
@@ -177,10 +167,10 @@ tend_slot (SwarmLook *look, const SwarmSlot *slot, const SwarmSlot *run, const S
 /* Looks after the slot and counts it: busy while something of it runs or will, waiting when nothing has been done for it. FALSE: the
  * transaction is full. */
 static gboolean
-tend_and_count (SwarmWalk *walk, const SwarmSlot *slot)
+tend_and_count (SwarmWalk *walk, guint64 number, const SwarmSlot *slot)
 {
   SwarmLook *look = &walk->look;
-  gboolean wanted = slot->number < swarm_job_total (look->service->spec->mode->replicated_job);
+  gboolean wanted = number < swarm_job_total (look->service->spec->mode->replicated_job);
   SwarmUpdateShare share = { .due = G_MAXINT64 };
   gint64 when, *wake = look->wake;
   sort_runs (slot);
@@ -194,10 +184,10 @@ tend_and_count (SwarmWalk *walk, const SwarmSlot *slot)
     share.waiting = what == RUN_ABSENT;
     share.busy = what == RUN_LIVE ? 1 : share.busy;
   }
-  swarm_walk_wake_slot_end (walk, slot->number, when, wake);
+  swarm_walk_wake_slot_end (walk, number, when, wake);
   if (look->full)
     return FALSE;
-  swarm_roll_set (walk->roll, slot->number, wanted || slot->n > 0 ? &share : NULL);
+  swarm_roll_set (walk->roll, number, wanted || slot->n > 0 ? &share : NULL);
   return TRUE;
 }
 
@@ -248,7 +238,7 @@ gboolean
 swarm_job_look (const SwarmLeader *leader, const SwarmId *id, SwarmRoll *roll, SwarmTx *tx, const SwarmSlotWaker *waker, gint64 *wake)
 {
   SwarmService *service = swarm_store_get (leader->store, SWARM_KIND_SERVICE, id);
-  SwarmWalk walk = { { leader, service, tx, swarm_store_now (leader->store), wake, FALSE }, roll, waker };
+  SwarmWalk walk = { { leader, service, tx, swarm_store_now (leader->store), wake, FALSE }, roll, waker, NULL };
   if (roll->pass++ == 0)
     roll->next = 0; /* slots of jobs begin there */
   return !swarm_walk_all (&walk, id, tend_and_count) || !swarm_walk_changed (&walk, tend_and_count) || !begin_slots (&walk);
@@ -256,73 +246,64 @@ swarm_job_look (const SwarmLeader *leader, const SwarmId *id, SwarmRoll *roll, S
 
 /* ---- global jobs ---- */
 
-typedef struct {
-  SwarmLook *look;
-  GPtrArray *constraints;
-  GHashTable *slots; /* node id → SwarmSlot */
-} Nodes;
-
 static gboolean
-node_takes (const Nodes *nodes, const SwarmNode *node)
+node_takes (const SwarmWalk *walk, const SwarmNode *node)
 {
   return node->status->state == SWARM_NODE_READY && node->spec->availability == SWARM_AVAILABILITY_ACTIVE
-         && (nodes->constraints == NULL || swarm_constraints_match (nodes->constraints, node));
-}
-
-static gboolean
-begin_on_node (gpointer object, gpointer data)
-{
-  const Nodes *nodes = data;
-  const SwarmNode *node = object;
-  const SwarmSlot *slot = g_hash_table_lookup (nodes->slots, &node->object.id), empty = { 0, NULL, 0 };
-  if (!node_takes (nodes, node))
-    return TRUE;
-  if (slot != NULL) {
-    SwarmSlot run = present_run (slot, iteration_of (nodes->look->service));
-    if (tend_slot (nodes->look, slot, &run, &node->object.id) != RUN_ABSENT)
-      return !nodes->look->full;
-  }
-  fill_slot (nodes->look, slot != NULL ? slot : &empty, &node->object.id, 0, 0);
-  return !nodes->look->full;
+         && (walk->constraints == NULL || swarm_constraints_match (walk->constraints, node));
 }
 
 /* The node takes no new task: what runs there is stopped when it may not stay, and nothing is restarted. */
 static void
-leave_node (SwarmLook *look, const SwarmSlot *slot, const SwarmNode *node)
+leave_node (SwarmLook *look, const SwarmSlot *run, const SwarmNode *node)
 {
-  SwarmSlot run = present_run (slot, iteration_of (look->service));
   gboolean stays = !swarm_node_is_lost (look->leader->store, node, look->service->spec, look->wake) && node->spec->availability != SWARM_AVAILABILITY_DRAIN;
   if (!stays)
-    stop_live (look, &run);
+    stop_live (look, run);
 }
 
 static void
-reconcile_global (SwarmLook *look, GArray *slots)
+look_at_node (SwarmWalk *walk, const SwarmId *id, const SwarmSlot *slot)
 {
-  const SwarmPlacement *placement = look->service->spec->task->placement;
-  g_autoptr (GHashTable) by_node = g_hash_table_new (swarm_id_hash, swarm_id_equal);
-  g_autoptr (GPtrArray) constraints = swarm_constraints_parse (placement != NULL ? placement->constraints : NULL, NULL);
-  Nodes nodes = { look, constraints, by_node };
-  for (guint i = 0; i < slots->len && !look->full; i++) {
-    SwarmSlot *slot = &g_array_index (slots, SwarmSlot, i);
-    SwarmSlot run = present_run (slot, iteration_of (look->service));
-    const SwarmNode *node = swarm_store_get (look->leader->store, SWARM_KIND_NODE, &slot->tasks[0]->node_id);
-    retire_old (look, slot, slot->n - run.n);
-    g_hash_table_insert (by_node, &slot->tasks[0]->node_id, slot);
-    if (node == NULL || !node_takes (&nodes, node))
-      leave_node (look, slot, node);
-  }
-  if (!look->full)
-    swarm_store_foreach (look->leader->store, SWARM_KIND_NODE, begin_on_node, &nodes);
+  SwarmLook *look = &walk->look;
+  const SwarmNode *node = swarm_store_get (look->leader->store, SWARM_KIND_NODE, id);
+  sort_runs (slot);
+  SwarmSlot run = present_run (slot, iteration_of (look->service));
+  retire_old (look, slot, slot->n - run.n);
+  if (node == NULL || !node_takes (walk, node))
+    leave_node (look, &run, node);
+  else if (tend_slot (look, slot, &run, id) == RUN_ABSENT)
+    fill_slot (look, slot, id, 0, 0);
+}
+
+/* FALSE: the transaction is full. */
+static gboolean
+tend_node (SwarmWalk *walk, guint64 number, const SwarmSlot *slot)
+{
+  gint64 when, *wake = walk->look.wake;
+  swarm_walk_wake_slot_begin (walk, &when);
+  look_at_node (walk, swarm_walk_node (walk, number), slot);
+  swarm_walk_wake_slot_end (walk, number, when, wake);
+  return !walk->look.full;
 }
 
 gboolean
-swarm_global_job_reconcile (const SwarmLeader *leader, const SwarmId *id, SwarmTx *tx, gint64 *wake)
+swarm_global_job_look (const SwarmLeader *leader, const SwarmId *id, SwarmRoll *roll, SwarmTx *tx, const SwarmSlotWaker *waker, gint64 *wake)
 {
   SwarmService *service = swarm_store_get (leader->store, SWARM_KIND_SERVICE, id);
-  SwarmLook look = { leader, service, tx, swarm_store_now (leader->store), wake, FALSE };
-  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (leader->store, id);
-  g_autoptr (GArray) slots = job_slots (service, tasks);
-  reconcile_global (&look, slots);
-  return look.full;
+  g_autoptr (GPtrArray) constraints = swarm_service_constraints (service);
+  SwarmWalk walk = { { leader, service, tx, swarm_store_now (leader->store), wake, FALSE }, roll, waker, constraints };
+  return !swarm_walk_nodes (&walk, tend_node) || !swarm_walk_changed (&walk, tend_node);
+}
+
+SwarmLookResult
+swarm_global_job_reconcile_node (const SwarmLeader *leader, const SwarmId *id, const SwarmId *node, SwarmTx *tx, gint64 *wake)
+{
+  SwarmService *service = swarm_store_get (leader->store, SWARM_KIND_SERVICE, id);
+  g_autoptr (GPtrArray) tasks = swarm_tasks_on_node (leader->store, id, node);
+  g_autoptr (GPtrArray) constraints = swarm_service_constraints (service);
+  SwarmWalk walk = { { leader, service, tx, swarm_store_now (leader->store), wake, FALSE }, NULL, NULL, constraints };
+  SwarmSlot slot = { 0, (SwarmTask **) tasks->pdata, tasks->len };
+  look_at_node (&walk, node, &slot);
+  return walk.look.full ? SWARM_LOOK_FULL : SWARM_LOOK_DONE;
 }

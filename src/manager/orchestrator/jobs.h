@@ -9,7 +9,10 @@
 
 /* A look at a replicated job, which exists, or more of it: as swarm_replicated_look(). */
 gboolean swarm_job_look (const SwarmLeader *leader, const SwarmId *service, SwarmRoll *roll, SwarmTx *tx, const SwarmSlotWaker *waker, gint64 *wake);
-/* One look at a global job, which exists. TRUE: @tx is full, look again after it. @wake is lowered to when the job wants to be looked at again. */
-gboolean swarm_global_job_reconcile (const SwarmLeader *leader, const SwarmId *service, SwarmTx *tx, gint64 *wake);
+/* The same for a global job. */
+gboolean swarm_global_job_look (const SwarmLeader *leader, const SwarmId *service, SwarmRoll *roll, SwarmTx *tx, const SwarmSlotWaker *waker,
+                                gint64 *wake);
+/* A look at one node's slot of a global job, also when the node changed or is gone. */
+SwarmLookResult swarm_global_job_reconcile_node (const SwarmLeader *leader, const SwarmId *service, const SwarmId *node, SwarmTx *tx, gint64 *wake);
 
 gboolean swarm_service_is_job (const SwarmService *service);

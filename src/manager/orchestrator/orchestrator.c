@@ -45,27 +45,28 @@ orchestrator_mark (SwarmOrchestrator *self, const SwarmId *service)
   swarm_runner_mark (self->leader->runner, self->loop);
 }
 
-/* What is known of the slot is out of date. */
+/* What is known of the slot is out of date. @number or @node says which it is. */
 static void
-touch_slot (SwarmOrchestrator *self, const SwarmSlotKey *slot)
+touch (SwarmOrchestrator *self, const SwarmId *service, guint64 number, const SwarmId *node)
 {
-  SwarmRoll *roll = g_hash_table_size (self->rolls) > 0 ? g_hash_table_lookup (self->rolls, &slot->service) : NULL;
-  if (roll != NULL)
-    swarm_roll_touch (roll, slot->number);
+  SwarmRoll *roll = g_hash_table_size (self->rolls) > 0 ? g_hash_table_lookup (self->rolls, service) : NULL;
+  if (roll != NULL && roll->by_node)
+    swarm_roll_touch_node (roll, node);
+  else if (roll != NULL)
+    swarm_roll_touch (roll, number);
 }
 
 static void
 touch_task (SwarmOrchestrator *self, const SwarmTask *task)
 {
-  SwarmSlotKey key = { .service = task->service_id, .number = task->slot };
-  touch_slot (self, &key);
+  touch (self, &task->service_id, task->slot, &task->node_id);
 }
 
 static void
 orchestrator_mark_slot (SwarmOrchestrator *self, const SwarmSlotKey *slot)
 {
   swarm_dirty_slots_mark_slot (&self->services, slot);
-  touch_slot (self, slot);
+  touch (self, &slot->service, slot->number, &slot->node);
   swarm_runner_mark (self->leader->runner, self->loop);
 }
 
@@ -116,29 +117,50 @@ living_service (SwarmOrchestrator *self, const SwarmId *id)
 }
 
 static void
-wake_slot (const SwarmId *service, guint64 number, gint64 when, gpointer data)
+wake_slot (const SwarmSlotKey *slot, gint64 when, gpointer data)
 {
-  SwarmSlotKey key = { .service = *service, .number = number };
-  orchestrator_wake_at (data, &key, FALSE, when);
+  orchestrator_wake_at (data, slot, FALSE, when);
 }
 
-/* More of the look that is under way, or a new one. While an update or a job goes on its count is kept: each step costs the same then, however
- * many slots there are. */
+static SwarmServiceKind
+kind_of (const SwarmService *service)
+{
+  return swarm_service_spec_kind (service->spec);
+}
+
+/* More of the look that is under way, or a new one. TRUE: there is more. */
+static gboolean
+look_more (SwarmOrchestrator *self, const SwarmId *id, SwarmRoll *roll, SwarmTx *tx, gint64 *wake)
+{
+  const SwarmService *service = living_service (self, id);
+  const SwarmSlotWaker waker = { wake_slot, self };
+  switch (service != NULL ? kind_of (service) : SWARM_SERVICE_REPLICATED) { /* also of what is gone: its tasks are removed */
+  case SWARM_SERVICE_GLOBAL:
+    return swarm_global_look (self->leader, id, roll, tx, &waker, wake);
+  case SWARM_SERVICE_GLOBAL_JOB:
+    return swarm_global_job_look (self->leader, id, roll, tx, &waker, wake);
+  case SWARM_SERVICE_REPLICATED_JOB:
+    return swarm_job_look (self->leader, id, roll, tx, &waker, wake);
+  default:
+    return swarm_replicated_look (self->leader, id, roll, tx, &waker, wake);
+  }
+}
+
+/* While an update or a job goes on its count is kept: each step costs the same then, however many slots there are. TRUE: there is more. */
 static gboolean
 look_at_slots (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx, gint64 *wake)
 {
   const SwarmService *service = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, id);
-  const SwarmSlotWaker waker = { wake_slot, self };
   SwarmRoll *roll = g_hash_table_lookup (self->rolls, id);
   if (roll == NULL || !swarm_roll_is_of (roll, service)) {
     roll = swarm_roll_new (service);
     g_hash_table_replace (self->rolls, g_memdup2 (id, sizeof *id), roll);
   }
   guint n_changes = swarm_tx_n_changes (tx);
-  gboolean job = service != NULL && !service->pending_delete && swarm_service_is_job (service);
-  if (job ? swarm_job_look (self->leader, id, roll, tx, &waker, wake) : swarm_replicated_look (self->leader, id, roll, tx, &waker, wake))
+  if (look_more (self, id, roll, tx, wake))
     return TRUE;
   /* What this look has begun is not counted yet. */
+  gboolean job = living_service (self, id) != NULL && kind_of (service) == SWARM_SERVICE_REPLICATED_JOB;
   gboolean job_goes_on = roll->update.busy > 0 || swarm_tx_n_changes (tx) > n_changes;
   gboolean goes_on = job ? job_goes_on : roll->update.under_way && !g_hash_table_contains (self->moving, id);
   if (!goes_on)
@@ -149,16 +171,9 @@ look_at_slots (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx, gint64 *
 static void
 look_at_service (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx)
 {
-  const SwarmService *service = living_service (self, id);
   SwarmSlotKey key = { .service = *id };
   gint64 wake = G_MAXINT64;
-  gboolean more;
-  if (service != NULL && swarm_service_spec_kind (service->spec) == SWARM_SERVICE_GLOBAL_JOB)
-    more = swarm_global_job_reconcile (self->leader, id, tx, &wake);
-  else if (service != NULL && swarm_service_spec_kind (service->spec) == SWARM_SERVICE_GLOBAL)
-    more = swarm_global_reconcile (self->leader, id, tx, &wake);
-  else
-    more = look_at_slots (self, id, tx, &wake); /* also of what is gone: its tasks are removed */
+  gboolean more = look_at_slots (self, id, tx, &wake);
   orchestrator_wake_at (self, &key, TRUE, wake);
   if (g_hash_table_contains (self->moving, id) && !swarm_service_has_moves (self->leader->store, id))
     g_hash_table_remove (self->moving, id);
@@ -166,16 +181,22 @@ look_at_service (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx)
     g_array_append_val (self->again, *id);
 }
 
+static SwarmLookResult
+look_at_one (SwarmOrchestrator *self, const SwarmSlotKey *slot, SwarmTx *tx, gint64 *wake)
+{
+  const SwarmService *service = living_service (self, &slot->service);
+  if (service != NULL && kind_of (service) == SWARM_SERVICE_GLOBAL)
+    return swarm_global_reconcile_node (self->leader, &slot->service, &slot->node, tx, wake);
+  if (service != NULL && kind_of (service) == SWARM_SERVICE_GLOBAL_JOB)
+    return swarm_global_job_reconcile_node (self->leader, &slot->service, &slot->node, tx, wake);
+  return swarm_replicated_reconcile_slot (self->leader, &slot->service, slot->number, tx, wake);
+}
+
 static void
 look_at_slot (SwarmOrchestrator *self, const SwarmSlotKey *slot, SwarmTx *tx)
 {
-  const SwarmService *service = living_service (self, &slot->service);
   gint64 wake = G_MAXINT64;
-  SwarmLookResult result;
-  if (service != NULL && swarm_service_spec_kind (service->spec) == SWARM_SERVICE_GLOBAL)
-    result = swarm_global_reconcile_node (self->leader, &slot->service, &slot->node, tx, &wake);
-  else
-    result = swarm_replicated_reconcile_slot (self->leader, &slot->service, slot->number, tx, &wake);
+  SwarmLookResult result = look_at_one (self, slot, tx, &wake);
   orchestrator_wake_at (self, slot, FALSE, wake);
   if (result == SWARM_LOOK_WHOLE)
     g_array_append_val (self->again, slot->service);
@@ -194,7 +215,7 @@ look_at (SwarmOrchestrator *self, const SwarmDirtyService *dirty, SwarmTx *tx)
 {
   const SwarmService *service = living_service (self, &dirty->service);
   gboolean rolled = g_hash_table_contains (self->rolls, &dirty->service);
-  if (dirty->whole || rolled || (service != NULL && swarm_service_is_job (service))) {
+  if (dirty->whole || rolled || (service != NULL && kind_of (service) == SWARM_SERVICE_REPLICATED_JOB)) {
     /* Parts of it that wait must not have it looked at a second time: the pass does not see what it has done itself. */
     swarm_dirty_slots_take_rest (&self->services, &dirty->service);
     look_at_service (self, &dirty->service, tx);
@@ -244,8 +265,7 @@ mark_service (gpointer object, gpointer data)
 {
   SwarmOrchestrator *self = data;
   const SwarmService *service = object;
-  SwarmServiceKind kind = swarm_service_spec_kind (service->spec);
-  if (kind == SWARM_SERVICE_GLOBAL || kind == SWARM_SERVICE_GLOBAL_JOB)
+  if (swarm_service_is_everywhere (service))
     g_hash_table_add (self->everywhere, g_memdup2 (&service->object.id, sizeof service->object.id));
   orchestrator_mark (self, &service->object.id);
   return TRUE;

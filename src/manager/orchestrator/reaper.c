@@ -58,14 +58,6 @@ history_limit (SwarmStore *store, const SwarmTask *newest)
   return MAX (limit, 1);
 }
 
-/* Global services and jobs keep their history per node. */
-static gboolean
-is_everywhere (const SwarmService *service)
-{
-  SwarmServiceKind kind = service != NULL ? swarm_service_spec_kind (service->spec) : SWARM_SERVICE_REPLICATED;
-  return kind == SWARM_SERVICE_GLOBAL || kind == SWARM_SERVICE_GLOBAL_JOB;
-}
-
 /* How it went is asked for as long as the update that made it is under way. */
 static gboolean
 update_counts (const SwarmService *service, const SwarmTask *task)
@@ -89,7 +81,7 @@ present_iteration (const SwarmSlot *slot)
 static gboolean
 reap_slot (SwarmReaper *self, const SwarmSlot *slot, const SwarmService *service, SwarmTx *tx)
 {
-  gboolean everywhere = is_everywhere (service);
+  gboolean everywhere = swarm_service_is_everywhere (service);
   SwarmTask *newest = slot->tasks[slot->n - 1];
   gint64 limit = history_limit (self->leader->store, newest);
   /* The slot of a node that is gone is gone with it. */
@@ -117,20 +109,6 @@ reap_slot (SwarmReaper *self, const SwarmSlot *slot, const SwarmService *service
 
 /* FALSE: @tx is full. */
 static gboolean
-reap_service (SwarmReaper *self, const SwarmId *id, SwarmTx *tx)
-{
-  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (self->leader->store, id);
-  const SwarmService *service = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, id);
-  g_autoptr (GArray) slots = is_everywhere (service) ? swarm_slots_by_node (tasks) : swarm_slots_of (tasks);
-  for (guint i = 0; i < slots->len; i++) {
-    if (!reap_slot (self, &g_array_index (slots, SwarmSlot, i), service, tx))
-      return FALSE;
-  }
-  return TRUE;
-}
-
-/* FALSE: @tx is full. */
-static gboolean
 reap_one_slot (SwarmReaper *self, const SwarmSlotKey *key, SwarmTx *tx)
 {
   const SwarmService *service = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, &key->service);
@@ -146,8 +124,6 @@ reap (SwarmReaper *self, const SwarmDirtyService *dirty, SwarmTx *tx)
 {
   GHashTableIter iter;
   gpointer slot;
-  if (dirty->whole && !reap_service (self, &dirty->service, tx))
-    swarm_dirty_slots_mark (&self->slots, &dirty->service);
   g_hash_table_iter_init (&iter, dirty->slots);
   while (g_hash_table_iter_next (&iter, &slot, NULL)) {
     if (!reap_one_slot (self, slot, tx))
@@ -155,7 +131,7 @@ reap (SwarmReaper *self, const SwarmDirtyService *dirty, SwarmTx *tx)
   }
 }
 
-static gboolean mark_service_of_task (gpointer object, gpointer data);
+static gboolean mark_if_over (gpointer object, gpointer data);
 
 static gboolean
 reaper_pass (gpointer loop, SwarmTx *tx)
@@ -163,7 +139,7 @@ reaper_pass (gpointer loop, SwarmTx *tx)
   SwarmReaper *self = loop;
   const SwarmDirtyService *dirty;
   gboolean looking = self->all_tasks.under_way;
-  if (swarm_scan_step (&self->all_tasks, self->leader->store, self->leader->runner, mark_service_of_task, self))
+  if (swarm_scan_step (&self->all_tasks, self->leader->store, self->leader->runner, mark_if_over, self))
     return TRUE;
   if (looking)
     return FALSE; /* there is time for what was found */
@@ -184,15 +160,6 @@ reaper_settle (gpointer loop, guint64 index, const GError *error)
 
 static const SwarmLoopOps reaper_ops = { "reaper", reaper_pass, reaper_settle };
 
-static gboolean
-mark_service_of_task (gpointer object, gpointer data)
-{
-  SwarmReaper *self = data;
-  swarm_dirty_slots_mark (&self->slots, &((SwarmTask *) object)->service_id);
-  reaper_schedule (self);
-  return TRUE;
-}
-
 static void
 look_at_everything (SwarmReaper *self)
 {
@@ -200,19 +167,29 @@ look_at_everything (SwarmReaper *self)
   swarm_runner_mark (self->leader->runner, self->loop);
 }
 
-/* @first: it may be its slot's first one, then there is nothing to reap. */
+/* @first: it may be its slot's only one, then there is nothing to reap. */
 static void
 mark_slot (SwarmReaper *self, const SwarmTask *task, gboolean first)
 {
   const SwarmService *service = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, &task->service_id);
-  SwarmSlotKey key = swarm_slot_key_of (task, is_everywhere (service));
-  if (first && !is_everywhere (service)) {
+  SwarmSlotKey key = swarm_slot_key_of (task, swarm_service_is_everywhere (service));
+  if (first && !swarm_service_is_everywhere (service)) {
     g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_slot (self->leader->store, &task->service_id, task->slot);
     if (tasks->len <= 1)
       return;
   }
   swarm_dirty_slots_mark_slot (&self->slots, &key);
   reaper_schedule (self);
+}
+
+/* Nothing else is ever removed. */
+static gboolean
+mark_if_over (gpointer object, gpointer data)
+{
+  const SwarmTask *task = object;
+  if (task_is_over (task))
+    mark_slot (data, task, task->desired_state != SWARM_TASK_REMOVE);
+  return TRUE;
 }
 
 static gint64

@@ -248,22 +248,6 @@ swarm_replica_tend (SwarmLook *look, SwarmReplica *self, const SwarmUpdate *upda
   return TRUE;
 }
 
-void
-swarm_replicas_tend (SwarmLook *look, GArray *replicas)
-{
-  g_autoptr (GPtrArray) ready = g_ptr_array_new ();
-  SwarmUpdate update;
-  swarm_update_init (&update, look, replicas);
-  if (!swarm_update_judge (&update, look))
-    return;
-  for (guint i = 0; i < replicas->len; i++) {
-    SwarmReplica *replica = &g_array_index (replicas, SwarmReplica, i);
-    if (!replica->held && swarm_replica_tend (look, replica, &update) && replica->dirty && replica->step == NULL)
-      g_ptr_array_add (ready, replica);
-  }
-  swarm_update_advance (&update, look, ready);
-}
-
 gboolean
 swarm_service_is_at_rest (const SwarmService *service)
 {
@@ -281,20 +265,18 @@ update_goes_on (const SwarmUpdate *update)
 }
 
 SwarmLookResult
-swarm_replica_tend_alone (SwarmLook *look, const SwarmReplica *self)
+swarm_replica_tend_alone (SwarmLook *look, SwarmReplica *self)
 {
   SwarmUpdate update;
-  g_autoptr (GArray) replicas = g_array_sized_new (FALSE, FALSE, sizeof (SwarmReplica), 1);
   gint64 *wake = look->wake, never = G_MAXINT64;
-  g_array_append_val (replicas, *self);
   /* When the slot is to be counted anew matters to an update that is under way. */
   if (swarm_service_is_at_rest (look->service))
     look->wake = &never;
-  swarm_update_init (&update, look, replicas);
+  swarm_update_init (&update, look, self);
   look->wake = wake;
   if (update_goes_on (&update))
     return SWARM_LOOK_WHOLE;
   if (!self->held)
-    swarm_replica_tend (look, &g_array_index (replicas, SwarmReplica, 0), &update);
+    swarm_replica_tend (look, self, &update);
   return look->full ? SWARM_LOOK_FULL : SWARM_LOOK_DONE;
 }

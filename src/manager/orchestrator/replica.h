@@ -55,9 +55,7 @@ typedef struct _SwarmUpdate SwarmUpdate;
 gboolean swarm_replica_is_calm (const SwarmLook *look, const SwarmReplica *self);
 /* Restarts and moves: does what is to be done. TRUE: it may also be updated, if it is dirty. */
 gboolean swarm_replica_tend (SwarmLook *look, SwarmReplica *self, const SwarmUpdate *update);
-/* Restarts, moves and updates of all of them. */
-void swarm_replicas_tend (SwarmLook *look, GArray *replicas);
-/* The same for a single slot: what a look at all of them would do about this one. */
-SwarmLookResult swarm_replica_tend_alone (SwarmLook *look, const SwarmReplica *self);
+/* The same, and its update, for a single slot: what a look at all of them would do about this one. */
+SwarmLookResult swarm_replica_tend_alone (SwarmLook *look, SwarmReplica *self);
 /* No update goes through its slots now. */
 gboolean swarm_service_is_at_rest (const SwarmService *service);

@@ -8,7 +8,7 @@
 
 /* FALSE: the transaction is full. */
 static gboolean
-count_slot (SwarmWalk *walk, const SwarmSlot *slot)
+count_slot (SwarmWalk *walk, guint64 number, const SwarmSlot *slot)
 {
   SwarmReplica replica;
   swarm_replica_init (&replica, &walk->look, slot, &SWARM_ID_NIL);
@@ -22,7 +22,7 @@ count_slot (SwarmWalk *walk, const SwarmSlot *slot)
 }
 
 static gboolean
-drop_slot (SwarmWalk *walk, const SwarmSlot *slot)
+drop_slot (SwarmWalk *walk, guint64 number, const SwarmSlot *slot)
 {
   swarm_look_drop_slot (&walk->look, slot, SWARM_TASK_REMOVE);
   return !walk->look.full;
@@ -36,8 +36,9 @@ drop_surplus (SwarmWalk *walk)
   GArray *surplus = walk->roll->surplus;
   for (guint n = 1; surplus->len > 0 && swarm_look_has_room (&walk->look); n++) {
     SwarmSlot slot;
-    g_autoptr (GPtrArray) tasks = swarm_walk_slot (walk, g_array_index (surplus, guint64, surplus->len - 1), &slot);
-    if (drop_slot (walk, &slot)) /* all of its tasks: it may need more than one transaction */
+    guint64 number = g_array_index (surplus, guint64, surplus->len - 1);
+    g_autoptr (GPtrArray) tasks = swarm_walk_slot (walk, number, &slot);
+    if (drop_slot (walk, number, &slot)) /* all of its tasks: it may need more than one transaction */
       g_array_set_size (surplus, surplus->len - 1);
     if (n % SWARM_WALK_PART == 0 && swarm_walk_time_is_up (walk))
       return;
@@ -87,106 +88,17 @@ scale (SwarmWalk *walk)
   return FALSE;
 }
 
-/* ---- restarts, moves, updates ---- */
-
-static void
-tend_slot (SwarmWalk *walk, guint64 number, const SwarmUpdate *update)
-{
-  SwarmLook *look = &walk->look;
-  guint n = swarm_tx_n_changes (look->tx);
-  gint64 when, *wake = look->wake;
-  SwarmReplica replica;
-  SwarmSlot slot;
-  g_autoptr (GPtrArray) tasks = swarm_walk_slot (walk, number, &slot);
-  swarm_replica_init (&replica, look, &slot, &SWARM_ID_NIL);
-  swarm_walk_wake_slot_begin (walk, &when);
-  swarm_replica_tend (look, &replica, update);
-  swarm_walk_wake_slot_end (walk, number, when, wake);
-  if (swarm_tx_n_changes (look->tx) > n)
-    swarm_roll_find (walk->roll, number)->pass = walk->roll->pass;
-}
-
-/* FALSE: there are more. */
-static gboolean
-tend (SwarmWalk *walk, const SwarmUpdate *update)
-{
-  SwarmRoll *roll = walk->roll;
-  for (; roll->tended < roll->untended->len; roll->tended++) {
-    guint64 number = g_array_index (roll->untended, guint64, roll->tended);
-    if (roll->tended % SWARM_WALK_PART == SWARM_WALK_PART - 1 && swarm_walk_time_is_up (walk))
-      return FALSE;
-    tend_slot (walk, number, update);
-    if (walk->look.full)
-      return FALSE;
-    swarm_roll_find (roll, number)->untended = FALSE;
-  }
-  g_array_set_size (roll->untended, 0);
-  roll->tended = 0;
-  return TRUE;
-}
-
-/* Replaces what is in the slot of a dirty replica whose turn it is. Where something else has to be done first, it comes again when the slot changes. */
-static void
-replace (SwarmWalk *walk, SwarmRollEntry *entry, SwarmUpdate *update)
-{
-  SwarmLook *look = &walk->look;
-  gint64 wake = G_MAXINT64;
-  SwarmReplica replica;
-  SwarmSlot slot;
-  g_autoptr (GPtrArray) tasks = swarm_walk_slot (walk, entry->number, &slot);
-  swarm_replica_init (&replica, look, &slot, &SWARM_ID_NIL);
-  const SwarmTask *live = replica.live;
-  if (!replica.dirty || replica.step != NULL) {
-    swarm_roll_touch (walk->roll, entry->number);
-    return;
-  }
-  if (live != NULL && (swarm_task_state_is_terminal (live->status->state)
-                       || swarm_task_leaves (look->leader->store, look->service, live, look->now, &wake) != SWARM_LEAVE_NO))
-    return;
-  swarm_replica_replace (look, &replica, update->start_first);
-  entry->pass = walk->roll->pass;
-  update->busy++;
-}
-
-/* FALSE: there is more to do. */
-static gboolean
-advance (SwarmWalk *walk, SwarmUpdate *update)
-{
-  SwarmLook *look = &walk->look;
-  gboolean running;
-  if (!swarm_update_goes_on (update, look))
-    return !look->full;
-  for (guint n = 1; update->busy < update->parallelism && swarm_look_has_room (look); n++) {
-    if (n % SWARM_WALK_PART == 0 && swarm_walk_time_is_up (walk))
-      return FALSE;
-    SwarmRollEntry *entry = swarm_roll_take_waiting (walk->roll, &running);
-    if (entry == NULL)
-      break;
-    if (entry->share.waiting && entry->running == running && entry->pass != walk->roll->pass)
-      replace (walk, entry, update);
-  }
-  return !look->full && walk->roll->stale->len == 0;
-}
-
 gboolean
 swarm_replicated_look (const SwarmLeader *leader, const SwarmId *id, SwarmRoll *roll, SwarmTx *tx, const SwarmSlotWaker *waker, gint64 *wake)
 {
   SwarmService *service = swarm_store_get (leader->store, SWARM_KIND_SERVICE, id);
-  SwarmWalk walk = { { leader, service, tx, swarm_store_now (leader->store), wake, FALSE }, roll, waker };
+  SwarmWalk walk = { { leader, service, tx, swarm_store_now (leader->store), wake, FALSE }, roll, waker, NULL };
   if (service == NULL || service->pending_delete)
     return !swarm_walk_all (&walk, id, drop_slot);
   roll->pass++;
   if (!swarm_walk_all (&walk, id, count_slot) || !swarm_walk_changed (&walk, count_slot) || !scale (&walk))
     return TRUE;
-  SwarmUpdate update = roll->update;
-  if (!swarm_update_judge (&update, &walk.look))
-    return FALSE;
-  if (!tend (&walk, &update) || !advance (&walk, &update))
-    return TRUE;
-  const SwarmHeapItem *due = swarm_heap_first (&roll->dues);
-  if (due != NULL)
-    swarm_look_wake_at (&walk.look, due->rank);
-  return FALSE;
+  return !swarm_walk_tend (&walk);
 }
 
 /* It was one too many. */

@@ -22,6 +22,8 @@ swarm_roll_new (const SwarmService *service)
   SwarmRoll *self = g_new0 (SwarmRoll, 1);
   self->version = version_of (service);
   self->next = 1;
+  self->by_node = service != NULL && !service->pending_delete && swarm_service_is_everywhere (service);
+  self->numbers = g_hash_table_new (swarm_id_hash, swarm_id_equal);
   self->blocks = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
   self->order = g_ptr_array_new ();
   self->stale = g_array_new (FALSE, FALSE, sizeof (guint64));
@@ -56,6 +58,7 @@ swarm_roll_free (gpointer roll)
   g_array_unref (self->untended);
   g_array_unref (self->surplus);
   g_ptr_array_unref (self->order);
+  g_hash_table_unref (self->numbers);
   g_hash_table_unref (self->blocks);
   g_free (self);
 }
@@ -107,6 +110,27 @@ swarm_roll_touch (SwarmRoll *self, guint64 number)
   g_array_append_val (self->stale, number);
 }
 
+guint64
+swarm_roll_number_of (SwarmRoll *self, const SwarmId *node)
+{
+  guint64 number = GPOINTER_TO_SIZE (g_hash_table_lookup (self->numbers, node));
+  if (number > 0)
+    return number;
+  number = g_hash_table_size (self->numbers) + 1;
+  SwarmRollEntry *entry = find_or_make (self, number);
+  entry->node = *node;
+  self->cursor = number + 1;
+  g_hash_table_insert (self->numbers, &entry->node, GSIZE_TO_POINTER (number));
+  return number;
+}
+
+void
+swarm_roll_touch_node (SwarmRoll *self, const SwarmId *node)
+{
+  if (self->counted || swarm_id_compare (node, &self->last) <= 0) /* else it will be looked at */
+    swarm_roll_touch (self, swarm_roll_number_of (self, node));
+}
+
 /* @running: of two that wait the one that does not is the first. */
 static SwarmRollEntry *
 set_share (SwarmRoll *self, guint64 number, const SwarmUpdateShare *share, gboolean running)
@@ -142,11 +166,13 @@ swarm_roll_count (SwarmRoll *self, const SwarmReplica *replica, gboolean present
   SwarmUpdateShare share = { .due = G_MAXINT64 };
   if (present)
     share = swarm_update_share (&self->update, replica, now);
-  SwarmRollEntry *entry = set_share (self, replica->slot.number, present ? &share : NULL, replica->running);
-  entry->node = replica->live != NULL ? replica->live->node_id : SWARM_ID_NIL;
-  if (calm || entry->untended)
+  guint64 number = self->by_node ? swarm_roll_number_of (self, &replica->node) : replica->slot.number;
+  SwarmRollEntry *entry = set_share (self, number, present ? &share : NULL, replica->running);
+  entry->node = replica->live != NULL ? replica->live->node_id : replica->node;
+  entry->untended = !calm;
+  if (calm || entry->listed)
     return;
-  entry->untended = TRUE;
+  entry->listed = TRUE;
   g_array_append_val (self->untended, entry->number);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What each slot of a replicated service or job came to when it was last looked at, and what that adds up to: a whole look at a service, in parts that fit
+/* What each slot of a service or job came to when it was last looked at, and what that adds up to: a whole look at a service, in parts that fit
  * into turns of the main loop, and then kept up with the slots that change. Nothing in it but what could be read from the store again. */
 #pragma once
 #include "manager/orchestrator/heap.h"
@@ -7,13 +7,14 @@
 
 typedef struct {
   guint64 number;
-  SwarmId node;     /* the live task's */
+  SwarmId node;     /* the live task's; the slot's where there is one on each node */
   guint pass;       /* the roll's, when something was done about the slot last */
   gboolean known;   /* it was looked at */
   gboolean present; /* it stands for a replica */
   gboolean running;
   gboolean stale;   /* it has changed since */
-  gboolean untended;
+  gboolean untended; /* it asks for something */
+  gboolean listed;   /* in the roll's list of those */
   guint8 queued;    /* in the roll's heap of those that wait: bit 0 as one that does not run, bit 1 as one that does */
   SwarmUpdateShare share;
 } SwarmRollEntry;
@@ -32,6 +33,9 @@ typedef struct {
   guint64 version;   /* of the service's object; 0: it is gone */
   gboolean counted;  /* all slots were looked at */
   guint64 cursor;    /* until then: the next one's number, at least */
+  gboolean by_node;  /* slots are nodes', and numbered here as they are met */
+  GHashTable *numbers; /* … node id → number, as pointer */
+  SwarmId last;      /* … the last node that was looked at; nil: none */
   GHashTable *blocks;
   GPtrArray *order;  /* SwarmRollEntry, but for later ones by number */
   guint64 n_present;
@@ -39,7 +43,7 @@ typedef struct {
   SwarmHeap waiting; /* for the update: what does not run first, then by number */
   SwarmHeap dues;    /* by when they are to be counted anew */
   GArray *stale;     /* numbers */
-  GArray *untended;  /* numbers of slots that ask for something, in the order in which that was seen */
+  GArray *untended;  /* numbers of slots that asked for something, in the order in which that was seen */
   guint tended;      /* of them */
   SwarmRollChoice *choice; /* NULL: none is under way */
   GArray *surplus;   /* numbers of slots to remove, the last one first */
@@ -55,6 +59,10 @@ gboolean swarm_roll_is_of (const SwarmRoll *self, const SwarmService *service);
 SwarmRollEntry *swarm_roll_find (const SwarmRoll *self, guint64 number);
 /* Something about the slot has changed. */
 void swarm_roll_touch (SwarmRoll *self, guint64 number);
+/* The same of a node's slot. */
+void swarm_roll_touch_node (SwarmRoll *self, const SwarmId *node);
+/* The number of a node's slot. */
+guint64 swarm_roll_number_of (SwarmRoll *self, const SwarmId *node);
 /* What the slot counts now; it is present, unless that is nothing. */
 SwarmRollEntry *swarm_roll_set (SwarmRoll *self, guint64 number, const SwarmUpdateShare *share);
 /* The same for a replica (not present: there is none). @calm: it asks for nothing. */

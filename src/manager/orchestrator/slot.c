@@ -2,7 +2,20 @@
 #include "manager/orchestrator/slot.h"
 #include "base/log.h"
 #include "model/constraint.h"
-#include <string.h>
+
+gboolean
+swarm_service_is_everywhere (const SwarmService *service)
+{
+  SwarmServiceKind kind = service != NULL ? swarm_service_spec_kind (service->spec) : SWARM_SERVICE_REPLICATED;
+  return kind == SWARM_SERVICE_GLOBAL || kind == SWARM_SERVICE_GLOBAL_JOB;
+}
+
+GPtrArray *
+swarm_service_constraints (const SwarmService *service)
+{
+  const SwarmPlacement *placement = service->spec->task->placement;
+  return swarm_constraints_parse (placement != NULL ? placement->constraints : NULL, NULL);
+}
 
 GArray *
 swarm_slots_of (GPtrArray *tasks)
@@ -21,43 +34,16 @@ swarm_slots_of (GPtrArray *tasks)
   return slots;
 }
 
-static int
-compare_by_node (gconstpointer a, gconstpointer b)
-{
-  const SwarmTask *x = *(SwarmTask *const *) a, *y = *(SwarmTask *const *) b;
-  int order = memcmp (x->node_id.bytes, y->node_id.bytes, sizeof x->node_id.bytes);
-  if (order == 0)
-    order = x->object.created_at < y->object.created_at ? -1 : x->object.created_at > y->object.created_at;
-  return order != 0 ? order : memcmp (x->object.id.bytes, y->object.id.bytes, sizeof x->object.id.bytes);
-}
-
-GArray *
-swarm_slots_by_node (GPtrArray *tasks)
-{
-  GArray *slots = g_array_new (FALSE, TRUE, sizeof (SwarmSlot));
-  g_ptr_array_sort (tasks, compare_by_node);
-  for (guint i = 0; i < tasks->len; i++) {
-    SwarmTask **at = (SwarmTask **) &g_ptr_array_index (tasks, i);
-    SwarmSlot *last = slots->len > 0 ? &g_array_index (slots, SwarmSlot, slots->len - 1) : NULL;
-    if (last != NULL && swarm_id_equal (&last->tasks[0]->node_id, &at[0]->node_id)) {
-      last->n++;
-    } else {
-      SwarmSlot slot = { 0, at, 1 };
-      g_array_append_val (slots, slot);
-    }
-  }
-  return slots;
-}
-
 GPtrArray *
 swarm_tasks_on_node (SwarmStore *store, const SwarmId *service, const SwarmId *node)
 {
-  GPtrArray *tasks = swarm_store_tasks_of_node (store, node);
-  for (guint i = tasks->len; i-- > 0;) {
-    if (!swarm_id_equal (&((SwarmTask *) g_ptr_array_index (tasks, i))->service_id, service))
-      g_ptr_array_remove_index_fast (tasks, i);
+  GPtrArray *tasks = swarm_store_unnumbered_tasks_of_node (store, node);
+  guint n = 0;
+  for (guint i = 0; i < tasks->len; i++) {
+    if (swarm_id_equal (&((SwarmTask *) g_ptr_array_index (tasks, i))->service_id, service))
+      tasks->pdata[n++] = tasks->pdata[i];
   }
-  g_ptr_array_sort (tasks, compare_by_node);
+  g_ptr_array_set_size (tasks, (gint) n);
   return tasks;
 }
 

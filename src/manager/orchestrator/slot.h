@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* A slot of a replicated service: all its tasks, oldest first. Views into an array that swarm_store_tasks_of_service() gave. */
+/* A slot of a service: all its tasks, oldest first. Views into an array that swarm_store_tasks_of_service() gave. */
 #pragma once
 #include "manager/leader.h"
 
@@ -9,12 +9,14 @@ typedef struct {
   guint n;
 } SwarmSlot;
 
+/* It has one slot on each node: a global service or a global job. NULL: no. */
+gboolean swarm_service_is_everywhere (const SwarmService *service);
+/* What its placement asks of a node, parsed; empty: nothing. NULL: it cannot be parsed. Caller frees the array. */
+GPtrArray *swarm_service_constraints (const SwarmService *service);
+
 /* Cuts tasks, sorted by slot and creation, into slots. Caller frees the array. */
 GArray *swarm_slots_of (GPtrArray *tasks);
-/* The same for global services, which have one slot per node (number 0): sorts @tasks in place by node and creation. Tasks without a node
- * come first, as one slot. */
-GArray *swarm_slots_by_node (GPtrArray *tasks);
-/* The tasks of one such slot, oldest first (borrowed); caller frees the array. */
+/* The tasks of such a slot, which has number 0, oldest first (borrowed); caller frees the array. */
 GPtrArray *swarm_tasks_on_node (SwarmStore *store, const SwarmId *service, const SwarmId *node);
 
 /* Nobody waits (any longer) for the node's tasks: it is removed (NULL), or down. A node that is down for its silence may only be cut off, and its

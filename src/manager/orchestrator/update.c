@@ -137,15 +137,12 @@ swarm_update_count (SwarmUpdate *self, const SwarmUpdateShare *share, int by)
 }
 
 void
-swarm_update_init (SwarmUpdate *self, SwarmLook *look, GArray *replicas)
+swarm_update_init (SwarmUpdate *self, SwarmLook *look, const SwarmReplica *replica)
 {
   swarm_update_begin (self, look->service);
-  for (guint i = 0; i < replicas->len; i++) {
-    SwarmUpdateShare share = swarm_update_share (self, &g_array_index (replicas, SwarmReplica, i), look->now);
-    swarm_update_count (self, &share, 1);
-    if (share.due != G_MAXINT64)
-      swarm_look_wake_at (look, share.due);
-  }
+  SwarmUpdateShare share = swarm_update_share (self, replica, look->now);
+  swarm_update_count (self, &share, 1);
+  swarm_look_wake_at (look, share.due);
 }
 
 /* ---- what people are told ---- */
@@ -219,18 +216,6 @@ swarm_update_judge (SwarmUpdate *self, SwarmLook *look)
 
 /* ---- going on ---- */
 
-/* What does not run comes first: there is nothing to lose. */
-static int
-compare_turns (gconstpointer a, gconstpointer b)
-{
-  const SwarmReplica *x = *(SwarmReplica *const *) a, *y = *(SwarmReplica *const *) b;
-  if (x->running != y->running)
-    return x->running ? 1 : -1;
-  if (x->slot.number != y->slot.number)
-    return x->slot.number < y->slot.number ? -1 : 1;
-  return swarm_id_compare (&x->node, &y->node);
-}
-
 static void
 update_complete (SwarmUpdate *self, SwarmLook *look)
 {
@@ -256,14 +241,4 @@ swarm_update_goes_on (SwarmUpdate *self, SwarmLook *look)
   if (!self->under_way)
     update_tell (look, SWARM_UPDATE_UPDATING, "update in progress");
   return TRUE;
-}
-
-void
-swarm_update_advance (SwarmUpdate *self, SwarmLook *look, GPtrArray *ready)
-{
-  if (!swarm_update_goes_on (self, look))
-    return;
-  g_ptr_array_sort (ready, compare_turns);
-  for (guint i = 0; i < ready->len && self->busy < self->parallelism && swarm_look_has_room (look); i++, self->busy++)
-    swarm_replica_replace (look, g_ptr_array_index (ready, i), self->start_first);
 }

@@ -42,11 +42,9 @@ void swarm_update_begin (SwarmUpdate *self, const SwarmService *service);
 SwarmUpdateShare swarm_update_share (const SwarmUpdate *self, const SwarmReplica *replica, gint64 now);
 /* Counts a slot in (1) or out (-1). Latest moments and failures stay: a step that is over stays so. */
 void swarm_update_count (SwarmUpdate *self, const SwarmUpdateShare *share, int by);
-/* All of these at once. */
-void swarm_update_init (SwarmUpdate *self, SwarmLook *look, GArray *replicas);
+/* All of these at once, as if the service had this replica only. */
+void swarm_update_init (SwarmUpdate *self, SwarmLook *look, const SwarmReplica *replica);
 /* Too many failures pause it, or turn it back. FALSE: the service's spec has changed with that, the look is over. */
 gboolean swarm_update_judge (SwarmUpdate *self, SwarmLook *look);
 /* Says when the update begins and when it is complete. TRUE: slots are to be replaced, while fewer than the parallelism are busy. */
 gboolean swarm_update_goes_on (SwarmUpdate *self, SwarmLook *look);
-/* Replaces those of @ready (SwarmReplica *, dirty and without a step) whose turn it is, and tells people. */
-void swarm_update_advance (SwarmUpdate *self, SwarmLook *look, GPtrArray *ready);
