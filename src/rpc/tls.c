@@ -12,6 +12,7 @@
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BIO, BIO_free_all)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (X509, X509_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EVP_PKEY, EVP_PKEY_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (X509_STORE_CTX, X509_STORE_CTX_free)
 
 /* What a session remembers about the certificate that it was shown. */
 typedef struct {
@@ -247,17 +248,43 @@ swarm_tls_session (SwarmTls *self, int fd, gboolean is_server, gboolean takes_ex
   return ssl;
 }
 
-/* The root that the verified chain ends in is one of the past. */
+static gboolean
+is_among (GPtrArray *certs, X509 *cert)
+{
+  for (guint i = 0; certs != NULL && i < certs->len; i++)
+    if (X509_cmp (cert, certs->pdata[i]) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+/* By the roots in force, none of the past; @chain is what the other end shows besides. */
+static gboolean
+is_of_present_root (SwarmTls *self, SSL *ssl, X509 *cert, STACK_OF (X509) *chain, gint64 now_us)
+{
+  g_autoptr (X509_STORE_CTX) ctx = X509_STORE_CTX_new ();
+  gboolean good = X509_STORE_CTX_init (ctx, SSL_CTX_get_cert_store (self->client), cert, chain) == 1
+                  && X509_STORE_CTX_set_default (ctx, SSL_is_server (ssl) ? "ssl_client" : "ssl_server") == 1;
+
+  if (good) {
+    X509_VERIFY_PARAM_set_depth (X509_STORE_CTX_get0_param (ctx), VERIFY_DEPTH);
+    X509_VERIFY_PARAM_set_time (X509_STORE_CTX_get0_param (ctx), now_us / G_USEC_PER_SEC);
+    good = X509_verify_cert (ctx) == 1;
+  }
+  ERR_clear_error ();
+  return good;
+}
+
+/* The verified chain ends in a root of the past, and no other way leads to one in force: a root may come back, of which those hear by what leads to it
+ * from the present one who have not heard of it by the log. */
 static gboolean
 is_of_former_root (SwarmTls *self, SSL *ssl)
 {
   STACK_OF (X509) *chain = SSL_get0_verified_chain (ssl);
   X509 *root = chain != NULL && sk_X509_num (chain) > 0 ? sk_X509_value (chain, sk_X509_num (chain) - 1) : NULL;
+  const Refusal *refusal = SSL_get_ex_data (ssl, refusal_index);
 
-  for (guint i = 0; root != NULL && self->former_roots != NULL && i < self->former_roots->len; i++)
-    if (X509_cmp (root, self->former_roots->pdata[i]) == 0)
-      return TRUE;
-  return FALSE;
+  return root != NULL && is_among (self->former_roots, root)
+         && !is_of_present_root (self, ssl, SSL_get0_peer_certificate (ssl), SSL_get_peer_cert_chain (ssl), refusal->now_us);
 }
 
 gboolean
@@ -296,7 +323,6 @@ swarm_tls_peer (SwarmTls *self, SSL *ssl, SwarmPeer *ret, GError **error)
 #define EXPORT_BYTES 32
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EVP_MD_CTX, EVP_MD_CTX_free)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (X509_STORE_CTX, X509_STORE_CTX_free)
 
 /* What is signed: this connection, and which end of it signs. */
 static gboolean
@@ -368,25 +394,16 @@ read_proof (SSL *ssl, GBytes *proof)
   return good ? g_steal_pointer (&certs) : NULL;
 }
 
-/* As a handshake would: by the roots in force, none of the past. */
+/* As a handshake would. */
 static gboolean
 verify_proof (SwarmTls *self, SSL *ssl, GPtrArray *certs, gint64 now_us)
 {
-  g_autoptr (X509_STORE_CTX) ctx = X509_STORE_CTX_new ();
   STACK_OF (X509) *chain = sk_X509_new_null ();
-  gboolean good;
 
   for (guint i = 1; i < certs->len; i++)
     sk_X509_push (chain, certs->pdata[i]);
-  good = X509_STORE_CTX_init (ctx, SSL_CTX_get_cert_store (self->client), certs->pdata[0], chain) == 1
-         && X509_STORE_CTX_set_default (ctx, SSL_is_server (ssl) ? "ssl_client" : "ssl_server") == 1;
-  if (good) {
-    X509_VERIFY_PARAM_set_depth (X509_STORE_CTX_get0_param (ctx), VERIFY_DEPTH);
-    X509_VERIFY_PARAM_set_time (X509_STORE_CTX_get0_param (ctx), now_us / G_USEC_PER_SEC);
-    good = X509_verify_cert (ctx) == 1;
-  }
+  gboolean good = is_of_present_root (self, ssl, certs->pdata[0], chain, now_us);
   sk_X509_free (chain);
-  ERR_clear_error ();
   return good;
 }
 

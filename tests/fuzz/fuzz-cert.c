@@ -27,7 +27,7 @@ static void
 try_join (SwarmAuthority *authority, const char *text)
 {
   const Ca *ca = get_ca (authority);
-  SwarmAuthorityState state = { { { 1 } }, ca->root, ca->key, ca->worker, ca->manager, 0 };
+  SwarmAuthorityState state = { .cluster = { { 1 } }, .root_cert_pem = ca->root, .root_key_pem = ca->key, .worker_token = ca->worker, .manager_token = ca->manager };
   g_auto (SwarmIssued) issued = { 0 };
   g_autoptr (GError) error = NULL;
   SwarmCertInfo info;

@@ -75,7 +75,7 @@ static void
 identity_init (TestIdentity *id, TestCa *ca, SwarmPeerRole role, const SwarmId *node)
 {
   SwarmAuthority self = authority ();
-  SwarmAuthorityState state = { ca->cluster, ca->cert, ca->key, ca->worker_token, ca->manager_token, 0 };
+  SwarmAuthorityState state = { .cluster = ca->cluster, .root_cert_pem = ca->cert, .root_key_pem = ca->key };
   g_autofree char *csr = NULL;
   SwarmIssued issued;
 

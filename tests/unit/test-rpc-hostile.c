@@ -95,9 +95,8 @@ test_foreign (Fixture *f, gconstpointer unused)
   test_ca_clear (&other);
 }
 
-/* Let in, but as one who lapsed: what such a peer may call is the tables' business. */
 static void
-assert_lapsed (Fixture *f)
+assert_let_in_as (Fixture *f, SwarmPeerRole role)
 {
   const SwarmLink *link;
 
@@ -105,12 +104,19 @@ assert_lapsed (Fixture *f)
   g_assert_true (f->up);
   wait_until (f->manager.links->len == 1);
   link = f->manager.links->pdata[0];
-  g_assert_cmpint (link->peer.role, ==, SWARM_PEER_LAPSED);
+  g_assert_cmpint (link->peer.role, ==, role);
   g_assert_true (swarm_id_equal (&link->peer.node, &f->worker_id.peer.node));
   g_assert_cmpstr (link->peer.serial, ==, f->worker_id.peer.serial);
   swarm_link_close (f->link, NULL);
   wait_until (f->down && f->manager.links->len == 0);
   g_clear_pointer (&f->link, swarm_link_unref);
+}
+
+/* Let in, but as one who lapsed: what such a peer may call is the tables' business. */
+static void
+assert_lapsed (Fixture *f)
+{
+  assert_let_in_as (f, SWARM_PEER_LAPSED);
 }
 
 /* Who was away while the root changed, with the certificate of the root before. */
@@ -140,6 +146,40 @@ test_former_root (Fixture *f, gconstpointer unused)
   assert_not_let_in (f, NULL, "was not issued by this cluster's CA");
   test_identity_clear (&manager);
   test_ca_clear (&next);
+}
+
+/* An external CA's root is the cluster's for the second time, so that it is one of the past as well: who is under it counts in full, once the manager has
+ * heard of it by the log, and before, when he shows the way from the present one. */
+static void
+test_root_that_returns (Fixture *f, gconstpointer unused)
+{
+  TestCa between;
+  TestIdentity manager;
+  SwarmCrypto *crypto = swarm_crypto_openssl ();
+
+  test_ca_init (&between);
+  between.cluster = f->ca.cluster;
+  test_identity_init (&manager, &between, SWARM_PEER_MANAGER);
+  g_autofree char *way = crypto->cross_sign (crypto, between.cert, between.key, f->ca.cert, NULL);
+  g_autofree char *shown = g_strconcat (f->worker_id.cert, way, NULL), *both = g_strconcat (f->ca.cert, between.cert, NULL);
+  SwarmRpcCredentials bare = { f->worker_id.cert, f->worker_id.key, both }, led = { shown, f->worker_id.key, both };
+  SwarmRpcCredentials unheard = { manager.cert, manager.key, between.cert, f->ca.cert }, heard = { manager.cert, manager.key, both, f->ca.cert };
+
+  g_assert_true (swarm_rpc_set_credentials (f->manager.rpc, &unheard, NULL));
+  g_assert_true (swarm_rpc_set_credentials (f->worker.rpc, &bare, NULL));
+  assert_let_in_as (f, SWARM_PEER_LAPSED);
+  g_assert_true (swarm_rpc_set_credentials (f->worker.rpc, &led, NULL));
+  assert_let_in_as (f, SWARM_PEER_WORKER);
+  g_assert_true (swarm_rpc_set_credentials (f->manager.rpc, &heard, NULL));
+  assert_let_in_as (f, SWARM_PEER_WORKER);
+  g_assert_true (swarm_rpc_set_credentials (f->worker.rpc, &bare, NULL));
+  assert_let_in_as (f, SWARM_PEER_WORKER);
+  /* Not when its time is over. */
+  f->manager.clock.offset = 2161 * HOUR_US;
+  assert_lapsed (f);
+  f->manager.clock.offset = 0;
+  test_identity_clear (&manager);
+  test_ca_clear (&between);
 }
 
 static void
@@ -837,6 +877,7 @@ main (int argc, char **argv)
     { "expired-managers", test_expired_managers },
     { "proofs", test_proofs },
     { "former-root", test_former_root },
+    { "root-that-returns", test_root_that_returns },
     { "not-a-manager", test_not_a_manager },
     { "joining", test_joining },
     { "joining-is-short", test_joining_is_short, &hurried },
