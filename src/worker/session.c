@@ -53,6 +53,7 @@ struct _SwarmWorkerSession {
   SwarmTimer *timer;  /* CONNECTING: pause or limit; REGISTERED: next beat */
   SwarmTimer *beat_link_timer;
   SwarmTimer *describe_timer;
+  gboolean undescribed; /* what this node is has changed since its registration was sent */
   gboolean over; /* a goodbye was said or tried: no session any more, also when adoption ends only now */
   void (*goodbye_func) (gpointer data);
   gpointer goodbye_data;
@@ -401,6 +402,8 @@ registered (SwarmWorkerSession *self, GVariant *session, gint64 period_ns)
   if (self->beat_link == NULL && self->beat_link_timer == NULL)
     dial_beat_link (self);
   next_beat (self);
+  if (self->undescribed)
+    swarm_worker_session_describe (self);
 }
 
 static void
@@ -451,6 +454,7 @@ register_now (SwarmWorkerSession *self)
   g_autoptr (GBytes) bytes = swarm_message_encode (description);
   g_autoptr (GBytes) none = g_bytes_new_static ("", 0);
   const char *address = self->worker->listen_address != NULL ? self->worker->listen_address : "";
+  self->undescribed = FALSE;
   GVariant *args = g_variant_new ("(@ays@ay)", g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE), address,
                                   g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, self->last != NULL ? self->last : none, TRUE));
 
@@ -646,7 +650,8 @@ swarm_worker_session_describe (SwarmWorkerSession *self)
   g_autoptr (SwarmNodeDescription) description = NULL;
   g_autoptr (GBytes) bytes = NULL;
 
-  if (self->state != SWARM_SESSION_REGISTERED || self->over)
+  self->undescribed = self->state != SWARM_SESSION_REGISTERED; /* the registration may be under way */
+  if (self->undescribed || self->over)
     return;
   description = config->describe (config->data);
   bytes = swarm_message_encode (description);

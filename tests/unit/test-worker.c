@@ -394,6 +394,36 @@ test_leaders (void)
   g_assert_cmpuint (count_of (&id).starts, ==, 1);
 }
 
+/* What changes is told at once, and not lost either while a registration is under way that says what was before. */
+static void
+test_describes (void)
+{
+  g_autoptr (Bed) bed = bed_new (21);
+  Manager *a = &bed->managers[0];
+  sim_clock_run (bed->clock, SECOND);
+  g_assert_cmpstr (a->described, ==, "w1");
+  bed->hostname = "w2";
+  swarm_worker_describe (bed->worker);
+  sim_clock_run (bed->clock, SECOND);
+  g_assert_cmpstr (a->described, ==, "w2");
+  for (guint at = 0; at < 3; at++) { /* before it dials, when the registration has arrived, and when it is answered */
+    const char *name = (const char *[]){ "w3", "w4", "w5" }[at];
+    guint before = a->registrations;
+    sim_net_reset (bed->net, bed->host, a->host);
+    for (guint i = 0; at > 0 && a->registrations == before; i++) {
+      g_assert_cmpuint (i, <, 100000);
+      sim_clock_run (bed->clock, 50);
+    }
+    if (at == 2)
+      sim_clock_run (bed->clock, 2500);
+    bed->hostname = name;
+    swarm_worker_describe (bed->worker);
+    sim_clock_run (bed->clock, 3 * SECOND);
+    g_assert_cmpuint (a->registrations, >, before);
+    g_assert_cmpstr (a->described, ==, name);
+  }
+}
+
 static void
 test_backs_off (void)
 {
@@ -629,6 +659,7 @@ main (int argc, char **argv)
   g_test_add_func ("/worker/status-is-refused", test_status_is_refused);
   g_test_add_func ("/worker/most-tasks", test_most_tasks);
   g_test_add_func ("/worker/leaders", test_leaders);
+  g_test_add_func ("/worker/describes", test_describes);
   g_test_add_func ("/worker/backs-off", test_backs_off);
   g_test_add_func ("/worker/clock-is-told", test_clock_is_told);
   g_test_add_func ("/worker/one-of-many-managers", test_one_of_many_managers);

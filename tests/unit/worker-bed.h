@@ -27,6 +27,7 @@ typedef struct {
   gboolean refuses_status;
   gboolean forgets_session; /* answers beats and status with NotFound, once */
   guint registrations;
+  char *described; /* the host's name, as the worker described itself last */
   guint beats;
   guint timed_beats;  /* that told the node's clock */
   gint64 beat_delay;  /* until a beat is answered */
@@ -55,6 +56,7 @@ struct _Bed {
   SwarmNetworkHost *network;
   SwarmWorker *worker;
   char boot[32];
+  const char *hostname;
   GHashTable *tasks;  /* &id → SwarmTask as the leader has it, with the committed status */
   GString *history;   /* "accepted preparing …" of all reports */
   guint assign_errors;
@@ -166,10 +168,21 @@ send_full (Manager *manager)
 }
 
 static void
+take_description (Manager *self, GVariant *args, gsize index)
+{
+  g_autoptr (GVariant) value = g_variant_get_child_value (args, index);
+  g_autoptr (GBytes) bytes = g_variant_get_data_as_bytes (value);
+  g_autoptr (SwarmNodeDescription) description = swarm_message_decode (&swarm_node_description_type, bytes, NULL);
+  g_assert_nonnull (description);
+  swarm_string_set (&self->described, description->hostname);
+}
+
+static void
 take_register (Manager *self, SwarmLink *link, SwarmCall *call)
 {
   g_assert_cmpstr (g_variant_get_type_string (call->args), ==, "(aysay)");
   self->registrations++;
+  take_description (self, call->args, 0);
   if (!self->leads) {
     swarm_call_return (call, g_variant_new ("(@ayx@a(ays)@ay)", ay ("", 0), G_GINT64_CONSTANT (0), managers_variant (self->bed),
                                             leader_variant (self->bed)));
@@ -271,7 +284,10 @@ manager_call (SwarmLink *link, SwarmCall *call, gpointer data)
     take_beat (self, call);
   } else if (strcmp (call->member, "UpdateTaskStatus") == 0)
     take_status (self, call);
-  else {
+  else if (strcmp (call->member, "Describe") == 0) {
+    take_description (self, call->args, 1);
+    swarm_call_return (call, NULL);
+  } else {
     g_assert_cmpstr (call->member, ==, "Goodbye");
     self->goodbyes++;
     swarm_call_return (call, NULL);
@@ -342,7 +358,7 @@ describe (gpointer data)
 {
   SwarmNodeDescription *description = swarm_node_description_new ();
 
-  swarm_string_set (&description->hostname, "w1");
+  swarm_string_set (&description->hostname, ((Bed *) data)->hostname);
   return description;
 }
 
@@ -419,6 +435,7 @@ bed_new (guint64 seed)
   bed->host = sim_net_host (bed->net, "10.0.0.9:2377");
   sim_host_set_identity (bed->host, SWARM_PEER_WORKER, &bed->node, &cluster);
   g_strlcpy (bed->boot, "boot-1", sizeof bed->boot);
+  bed->hostname = "w1";
   for (guint i = 0; i < MANAGERS; i++) {
     Manager *m = &bed->managers[i];
     m->bed = bed;
@@ -446,6 +463,7 @@ bed_free (Bed *bed)
   for (guint i = 0; i < MANAGERS; i++) {
     manager_drop (&bed->managers[i]);
     g_ptr_array_unref (bed->managers[i].links);
+    g_free (bed->managers[i].described);
   }
   sim_clock_run (bed->clock, 30 * SECOND);
   sim_net_free (bed->net);
