@@ -9,7 +9,27 @@ for need in dbus-daemon busctl openssl perl; do
 done
 [ "$(id -u)" = 0 ] || { echo "skipped: needs root, whom agents ask no polkit about"; exit 77; }
 T=$(mktemp -d "${TMPDIR:-/tmp}/swarm-agents.XXXXXX")
-BASE=${AGENTS_PORT:-$((20000 + ($$ * 16) % 12000))}
+# Sixteen ports that no other scenario has, and nobody else listens on; the lock ends with the last of what is started here.
+ports() {
+  local n port
+  for n in $(seq $(($$ % 750)) 749) $(seq 0 $(($$ % 750 - 1))); do
+    exec {LOCK}> "/run/swarm-agents-ports.$n"
+    BASE=$((20000 + n * 16))
+    ! flock -n "$LOCK" || {
+      for ((port = BASE; port < BASE + 16; port++)); do
+        ! (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null || break
+      done
+      [ $port -lt $((BASE + 16)) ] || return 0
+    }
+    exec {LOCK}>&-
+  done
+  echo "no sixteen ports are free"
+  exit 1
+}
+BASE=${AGENTS_PORT:-}
+[ -n "$BASE" ] || ports
+# Limits are what is plenty on a machine that has nothing else to do; where much else runs it takes longer, and is right all the same.
+PATIENCE=${AGENTS_PATIENCE:-3}
 declare -A PID=() BUS_PID=() PORT=()
 OUT="" FAILS=0 ENDING=""
 export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:exitcode=99 UBSAN_OPTIONS=print_stacktrace=1:exitcode=99
@@ -61,7 +81,7 @@ alive() { [ -n "${PID[$1]:-}" ] && kill -0 "${PID[$1]}" 2> /dev/null; }
 agent_stop() {
   local name=$1 wanted=${2:-0} code
   kill -TERM "${PID[$name]}" 2> /dev/null
-  await_exit "$name" 30 || { fail "$name did not end within 30 s of SIGTERM"; kill -KILL "${PID[$name]}"; }
+  await_exit "$name" 30 || { fail "$name did not end after SIGTERM"; kill -KILL "${PID[$name]}"; }
   wait "${PID[$name]}"
   code=$?
   unset "PID[$name]"
@@ -70,7 +90,7 @@ agent_stop() {
 }
 
 await_exit() { # NAME SECONDS
-  local end=$((SECONDS + $2))
+  local end=$((SECONDS + $2 * PATIENCE))
   while [ $SECONDS -le $end ]; do
     [ "$(ps -o stat= -p "${PID[$1]}" 2> /dev/null | cut -c1)" != Z ] && kill -0 "${PID[$1]}" 2> /dev/null || return 0
     sleep 0.05
@@ -90,13 +110,13 @@ agent_kill() { # NAME
 ctl() { # NAME ARGUMENT…
   local name=$1
   shift
-  DBUS_SYSTEM_BUS_ADDRESS=unix:path=$T/$name/bus timeout 90 "$BUILD/src/ctl/swarmctl" "$@" < /dev/null
+  DBUS_SYSTEM_BUS_ADDRESS=unix:path=$T/$name/bus timeout $((60 * PATIENCE)) "$BUILD/src/ctl/swarmctl" "$@" < /dev/null
 }
 
 bus() { # NAME busctl's ARGUMENTS…
   local name=$1
   shift
-  timeout 60 busctl --address="unix:path=$T/$name/bus" "$@" < /dev/null
+  timeout $((30 * PATIENCE)) busctl --address="unix:path=$T/$name/bus" "$@" < /dev/null
 }
 
 # EXIT-CODE PATTERN (extended regular expression; empty: any) COMMAND…: the answer is in OUT
@@ -112,7 +132,7 @@ expect() {
 
 # SECONDS WHAT COMMAND…: until it succeeds
 wait_for() {
-  local limit=$1 what=$2 end=$((SECONDS + $1))
+  local limit=$(($1 * PATIENCE)) what=$2 end=$((SECONDS + $1 * PATIENCE))
   shift 2
   until "$@" > /dev/null 2>&1; do
     if [ $SECONDS -ge $end ]; then
