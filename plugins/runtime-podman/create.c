@@ -57,10 +57,19 @@ add_mounts (GByteArray *out, const SwarmPluginTask *task)
   }
 }
 
+/* In a namespace that the network plugin made the ports are its business too. */
+gboolean
+podman_publishes (const SwarmPluginTask *task)
+{
+  return task->network_mode == NULL || !g_str_has_prefix (task->network_mode, "ns:");
+}
+
 static void
 add_ports (GByteArray *out, const SwarmPluginTask *task)
 {
   static const char *const protocols[] = { "tcp", "udp", "sctp" };
+  if (!podman_publishes (task))
+    return;
   for (size_t i = 0; i < task->n_ports; i++) {
     const SwarmPluginPort *port = &task->ports[i];
     add (out, "--publish");
@@ -183,6 +192,8 @@ podman_create_arguments (const SwarmPluginTask *task, GString *env_file, GByteAr
   addf (out, "--stop-timeout=%" G_GINT64_FORMAT, (gint64) (task->stop_grace / G_USEC_PER_SEC));
   if (task->network_mode != NULL && *task->network_mode != '\0' && strcmp (task->network_mode, "bridge") != 0)
     addf (out, "--network=%s", task->network_mode);
+  if (task->resolver != NULL)
+    addf (out, "--dns=%s", task->resolver);
   add_process (out, task);
   add_list (out, "--label", task->labels);
   add_list (out, "--cap-add", task->capability_add);

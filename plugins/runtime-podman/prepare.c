@@ -67,7 +67,7 @@ note_ports (PodmanTask *known, const SwarmPluginTask *task)
 {
   g_clear_pointer (&known->ports, g_array_unref);
   known->ports = g_array_new (FALSE, FALSE, sizeof (guint32));
-  for (size_t i = 0; i < task->n_ports; i++) {
+  for (size_t i = 0; i < task->n_ports && podman_publishes (task); i++) {
     guint32 port = task->ports[i].protocol << 16 | task->ports[i].published;
     if (task->ports[i].published != 0)
       g_array_append_val (known->ports, port);

@@ -116,6 +116,8 @@ void podman_exec_forget (gpointer exec);
 void podman_inspect_image (SwarmPluginInstance *self, const char *image, SwarmPluginCall *call);
 
 /* create.c */
+/* The container's ports are podman's to open. */
+gboolean podman_publishes (const SwarmPluginTask *task);
 /* The file "create": the arguments of podman create, NUL separated. NULL with @ret_error: the task cannot be had. */
 GByteArray *podman_create_arguments (const SwarmPluginTask *task, GString *env_file, GByteArray *environ_file, char **ret_error);
 /* podman's auth.json from docker's X-Registry-Auth for the registry of @image; NULL with @ret_error when it is not understood. */

@@ -61,6 +61,7 @@ swarm_agent_load_plugins (SwarmAgent *self)
     .scope_dir = scope_dir,
     .config = plugin_config,
     .data = self,
+    .descriptors = TRUE,
   };
   SwarmPluginHostConfig pure = { .clock = self->clock, .random = swarm_random_system (), .config = plugin_config, .data = self };
   g_autoptr (GError) runtime = NULL, network = NULL;

@@ -20,6 +20,8 @@ typedef void (*SwarmHostDone) (const SwarmPluginResult *view, const GError *erro
 typedef void (*SwarmHostCancel) (gpointer owner, SwarmPluginCall *call);
 /* A started task ended by itself. */
 typedef void (*SwarmHostExited) (gpointer owner, const SwarmPluginExit *exit);
+/* What a network plugin can do changed. */
+typedef void (*SwarmHostState) (gpointer owner, const SwarmPluginNetworkState *state);
 
 typedef struct {
   SwarmPluginHost abi; /* what the plugin holds */
@@ -31,6 +33,7 @@ typedef struct {
   const char *(*config) (const char *plugin, const char *key, gpointer data);
   gpointer config_data;
   GHashTable *timers;   /* number → HostTimer */
+  GHashTable *watches;  /* number → HostWatch: descriptors */
   GHashTable *requests; /* HostRequest, set */
   GHashTable *calls;    /* number → HostCall */
   guint watch;
@@ -39,6 +42,7 @@ typedef struct {
   SwarmHostCancel cancel; /* NULL: the plugin cannot */
   gpointer owner;         /* the wrapper */
   SwarmHostExited exited; /* NULL: not a runtime */
+  SwarmHostState state;   /* NULL: not a network */
   gboolean closing;
 } SwarmHost;
 
@@ -70,8 +74,8 @@ typedef struct {
   SwarmPluginInstance *instance; /* NULL: init failed */
 } SwarmHostHead;
 
-/* Loads @plugin into the zeroed @self. @cancel and @exited as in SwarmHost, or NULL. FALSE: it failed, and @self is still to be closed. */
+/* Loads @plugin into the zeroed @self. @cancel, @exited and @state as in SwarmHost, or NULL. FALSE: it failed, and @self is still to be closed. */
 gboolean swarm_host_open (SwarmHostHead *self, SwarmPlugin *plugin, const SwarmPluginHostConfig *config, SwarmHostCancel cancel,
-                          SwarmHostExited exited, GError **error);
+                          SwarmHostExited exited, SwarmHostState state, GError **error);
 /* Lets the plugin go; calls under way are dropped without an answer. */
 void swarm_host_close (SwarmHostHead *self);

@@ -3,9 +3,11 @@
 #include "base/log.h"
 #include "base/random-system.h"
 #include "plugin/host-private.h"
+#include <glib-unix.h>
 #include <string.h>
 
 #define MAX_TIMERS 4096
+#define MAX_WATCHES 64
 #define MAX_REQUESTS 256
 #define GIVE_UP_US (5 * G_USEC_PER_SEC)
 #define OUTPUT_MAX (64 * 1024)
@@ -18,6 +20,13 @@ typedef struct {
   SwarmPluginTimerFunc func;
   void *data;
 } HostTimer;
+
+typedef struct {
+  SwarmHost *host;
+  guint source;
+  SwarmPluginFdFunc func;
+  void *data;
+} HostWatch;
 
 /* One request of the plugin to the services. */
 typedef struct {
@@ -89,6 +98,7 @@ answer_copy (const SwarmPluginResult *result)
   answer->view.container_id = answer_string (answer, result->container_id);
   answer->view.image = answer_string (answer, result->image);
   answer->view.network_mode = answer_string (answer, result->network_mode);
+  answer->view.resolver = answer_string (answer, result->resolver);
   answer->view.output_length = result->output != NULL ? MIN (result->output_length, OUTPUT_MAX) : 0;
   answer->output = g_memdup2 (result->output, answer->view.output_length);
   answer->view.output = answer->output;
@@ -389,6 +399,59 @@ host_timer_cancel (SwarmPluginHost *abi, uint64_t number)
   g_hash_table_remove (host_of (abi)->timers, &key);
 }
 
+/* ---- descriptors ---- */
+
+static gboolean
+fd_ready (gint fd, GIOCondition condition, gpointer data)
+{
+  HostWatch *watch = data;
+  SwarmHost *self = watch->host;
+  gboolean gone = (condition & (G_IO_HUP | G_IO_ERR | G_IO_NVAL)) != 0;
+  guint32 ready = (gone || (condition & G_IO_IN) ? SWARM_PLUGIN_READABLE : 0) | (gone || (condition & G_IO_OUT) ? SWARM_PLUGIN_WRITABLE : 0);
+  gint64 started = g_get_monotonic_time ();
+
+  watch->func (fd, ready, watch->data); /* which may end the watch */
+  swarm_host_timed (self, "a descriptor's watch", started);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+watch_free (gpointer data)
+{
+  HostWatch *watch = data;
+
+  g_source_remove (watch->source);
+  g_free (watch);
+}
+
+static uint64_t
+host_fd_watch (SwarmPluginHost *abi, int fd, uint32_t events, SwarmPluginFdFunc func, void *data)
+{
+  SwarmHost *self = host_of (abi);
+  HostWatch *watch;
+  guint64 *number;
+
+  if (g_hash_table_size (self->watches) >= MAX_WATCHES || self->closing)
+    return 0;
+  watch = g_new0 (HostWatch, 1);
+  watch->host = self;
+  watch->func = func;
+  watch->data = data;
+  watch->source = g_unix_fd_add (fd, (events & SWARM_PLUGIN_READABLE ? G_IO_IN : 0) | (events & SWARM_PLUGIN_WRITABLE ? G_IO_OUT : 0), fd_ready, watch);
+  number = g_new (guint64, 1);
+  *number = ++last_number;
+  g_hash_table_insert (self->watches, number, watch);
+  return *number;
+}
+
+static void
+host_fd_unwatch (SwarmPluginHost *abi, uint64_t number)
+{
+  guint64 key = number;
+
+  g_hash_table_remove (host_of (abi)->watches, &key);
+}
+
 /* ---- units and files ---- */
 
 /* NULL when too many are under way, or services are not given here: the caller then refuses. */
@@ -659,6 +722,15 @@ host_task_exited (SwarmPluginHost *abi, const SwarmPluginExit *exit)
     self->exited (self->owner, exit);
 }
 
+static void
+host_network_state (SwarmPluginHost *abi, const SwarmPluginNetworkState *state)
+{
+  SwarmHost *self = host_of (abi);
+
+  if (self->state != NULL && !self->closing)
+    self->state (self->owner, state);
+}
+
 /* ---- life ---- */
 
 static const SwarmPluginHost host_table = {
@@ -681,6 +753,7 @@ static const SwarmPluginHost host_table = {
   .file_remove = host_file_remove,
   .finish = host_finish,
   .task_exited = host_task_exited,
+  .network_state = host_network_state,
 };
 
 static SwarmHost *
@@ -689,6 +762,10 @@ host_new (SwarmPlugin *plugin, const SwarmPluginHostConfig *config, gpointer own
   SwarmHost *self = g_new0 (SwarmHost, 1);
 
   self->abi = host_table;
+  if (config->descriptors) {
+    self->abi.fd_watch = host_fd_watch;
+    self->abi.fd_unwatch = host_fd_unwatch;
+  }
   self->plugin = swarm_plugin_ref (plugin);
   self->clock = config->clock;
   self->random = config->random != NULL ? config->random : swarm_random_system ();
@@ -698,6 +775,7 @@ host_new (SwarmPlugin *plugin, const SwarmPluginHostConfig *config, gpointer own
   self->config_data = config->data;
   self->owner = owner;
   self->timers = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, timer_free);
+  self->watches = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, watch_free);
   self->requests = g_hash_table_new (NULL, NULL);
   self->calls = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, call_free);
   return self;
@@ -723,6 +801,7 @@ host_free (SwarmHost *self)
   }
   g_hash_table_unref (self->requests);
   g_hash_table_unref (self->timers);
+  g_hash_table_unref (self->watches);
   g_hash_table_unref (self->calls);
   swarm_scope_files_free (self->files);
   swarm_plugin_unref (self->plugin);
@@ -752,12 +831,13 @@ host_init (SwarmHost *self, SwarmPluginInstance *(*init) (SwarmPluginHost *host,
 
 gboolean
 swarm_host_open (SwarmHostHead *self, SwarmPlugin *plugin, const SwarmPluginHostConfig *config, SwarmHostCancel cancel,
-                 SwarmHostExited exited, GError **error)
+                 SwarmHostExited exited, SwarmHostState state, GError **error)
 {
   self->life = swarm_plugin_descriptor_of (plugin)->ops;
   self->host = host_new (plugin, config, self);
   self->host->cancel = cancel;
   self->host->exited = exited;
+  self->host->state = state;
   self->instance = host_init (self->host, self->life->init, error);
   return self->instance != NULL;
 }

@@ -15,4 +15,5 @@ typedef struct {
   /* A value of the plugin's section of agent.conf, borrowed until the wrapper is freed; NULL func: no values. */
   const char *(*config) (const char *plugin, const char *key, gpointer data);
   gpointer data;
+  gboolean descriptors; /* plugins may watch descriptors, on the thread's default main context; FALSE: there is no such loop (simulator) */
 } SwarmPluginHostConfig;

@@ -23,7 +23,7 @@ static const struct {
     (const char *const[]){ "init", "fini", "prepare", "start", "stop", "remove", "list", "resolve_image" } },
   { SWARM_PLUGIN_SCHEDULER, "scheduler", SWARM_PLUGIN_ABI_SCHEDULER, sizeof (SwarmSchedulerOps), G_STRUCT_OFFSET (SwarmSchedulerOps, offer),
     (const char *const[]){ "init", "fini", "place" } },
-  { SWARM_PLUGIN_NETWORK, "network", SWARM_PLUGIN_ABI_NETWORK, sizeof (SwarmNetworkOps), sizeof (SwarmNetworkOps),
+  { SWARM_PLUGIN_NETWORK, "network", SWARM_PLUGIN_ABI_NETWORK, sizeof (SwarmNetworkOps), G_STRUCT_OFFSET (SwarmNetworkOps, picture),
     (const char *const[]){ "init", "fini", "attach", "detach" } },
 };
 

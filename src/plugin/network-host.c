@@ -3,12 +3,20 @@
 #include "base/error.h"
 #include "plugin/host-private.h"
 #include "plugin/task-view.h"
+#include <string.h>
+
+#define PROBLEMS_MAX 100
 
 SWARM_PLUGIN_HAS_LIFE (SwarmNetworkOps);
 
 struct _SwarmNetworkHost {
   SwarmHostHead head;
   const SwarmNetworkOps *ops;
+  char **drivers;
+  char *reason;
+  char **problems;
+  SwarmNetworkStateFunc func;
+  gpointer data;
 };
 
 typedef struct {
@@ -16,13 +24,50 @@ typedef struct {
   gpointer data;
 } Asker;
 
+static void
+on_cancel (gpointer owner, SwarmPluginCall *call)
+{
+  SwarmNetworkHost *self = owner;
+  gint64 started = g_get_monotonic_time ();
+
+  self->ops->cancel (self->head.instance, call);
+  swarm_host_timed (self->head.host, "cancel", started);
+}
+
+static char *
+valid (const char *text)
+{
+  return text != NULL ? g_utf8_make_valid (text, (gssize) strnlen (text, 512)) : NULL;
+}
+
+static void
+on_state (gpointer owner, const SwarmPluginNetworkState *state)
+{
+  SwarmNetworkHost *self = owner;
+  g_autoptr (GStrvBuilder) problems = g_strv_builder_new ();
+
+  g_strfreev (self->drivers);
+  self->drivers = g_strdupv ((char **) state->drivers);
+  g_free (self->reason);
+  self->reason = valid (state->reason);
+  for (gsize i = 0; i < MIN (state->n_problems, PROBLEMS_MAX); i++) {
+    g_autofree char *object = valid (state->problems[i].object), *text = valid (state->problems[i].text), *line = NULL;
+    line = g_strdup_printf ("%s: %s", object, text);
+    g_strv_builder_add (problems, line);
+  }
+  g_strfreev (self->problems);
+  self->problems = g_strv_builder_end (problems);
+  if (self->func != NULL)
+    self->func (self, self->data);
+}
+
 SwarmNetworkHost *
 swarm_network_host_new (SwarmPlugin *plugin, const SwarmPluginHostConfig *config, GError **error)
 {
   SwarmNetworkHost *self = g_new0 (SwarmNetworkHost, 1);
 
   self->ops = swarm_plugin_descriptor_of (plugin)->ops;
-  if (swarm_host_open (&self->head, plugin, config, NULL, NULL, error))
+  if (swarm_host_open (&self->head, plugin, config, self->ops->cancel != NULL ? on_cancel : NULL, NULL, on_state, error))
     return self;
   swarm_network_host_free (self);
   return NULL;
@@ -34,6 +79,9 @@ swarm_network_host_free (SwarmNetworkHost *self)
   if (self == NULL)
     return;
   swarm_host_close (&self->head);
+  g_strfreev (self->drivers);
+  g_free (self->reason);
+  g_strfreev (self->problems);
   g_free (self);
 }
 
@@ -48,7 +96,7 @@ on_done (const SwarmPluginResult *view, const GError *error, gpointer data)
 {
   g_autofree Asker *asker = data;
 
-  asker->func (view != NULL ? view->network_mode : NULL, error, asker->data);
+  asker->func (view != NULL ? view->network_mode : NULL, view != NULL ? view->resolver : NULL, error, asker->data);
 }
 
 static Asker *
@@ -65,7 +113,7 @@ guint64
 swarm_network_host_attach (SwarmNetworkHost *self, const SwarmTask *task, const SwarmId *node, const char *hostname,
                            gint64 timeout_us, SwarmNetworkFunc func, gpointer data)
 {
-  g_autoptr (SwarmTaskView) view = swarm_task_view_new (task, node, hostname, NULL, FALSE);
+  g_autoptr (SwarmTaskView) view = swarm_task_view_new (task, node, hostname, NULL, NULL, FALSE);
   gint64 started = g_get_monotonic_time ();
   guint64 number;
   SwarmPluginCall *call = swarm_host_call (self->head.host, "attach", view->task.id, timeout_us, on_done, asker_new (func, data), &number);
@@ -92,4 +140,42 @@ void
 swarm_network_host_cancel (SwarmNetworkHost *self, guint64 call)
 {
   swarm_host_give_up (self->head.host, call);
+}
+
+gboolean
+swarm_network_host_picture (SwarmNetworkHost *self, const SwarmPluginPicture *picture)
+{
+  gint64 started = g_get_monotonic_time ();
+
+  if (self->ops->picture == NULL)
+    return FALSE;
+  self->ops->picture (self->head.instance, picture);
+  swarm_host_timed (self->head.host, "picture", started);
+  return TRUE;
+}
+
+void
+swarm_network_host_on_state (SwarmNetworkHost *self, SwarmNetworkStateFunc func, gpointer data)
+{
+  self->func = func;
+  self->data = data;
+}
+
+gboolean
+swarm_network_host_supports (SwarmNetworkHost *self, const char *driver)
+{
+  return self->drivers != NULL && g_strv_contains ((const char *const *) self->drivers, driver);
+}
+
+const char *
+swarm_network_host_reason (SwarmNetworkHost *self)
+{
+  return self->reason;
+}
+
+const char *const *
+swarm_network_host_problems (SwarmNetworkHost *self)
+{
+  static const char *const none[] = { NULL };
+  return self->problems != NULL ? (const char *const *) self->problems : none;
 }

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The agent's handle on its network plugin (minimal until swarm-netd comes). */
+/* The agent's handle on its network plugin. */
 #pragma once
 #include "model/objects.h"
 #include "plugin/host.h"
 
 typedef struct _SwarmNetworkHost SwarmNetworkHost;
 
-/* @mode ("bridge", "none", "host", "ns:PATH") is what the runtime is told; NULL on error and for detach. Called once, from the loop. */
-typedef void (*SwarmNetworkFunc) (const char *mode, const GError *error, gpointer data);
+/* @mode ("bridge", "none", "host", "ns:PATH") is what the runtime is told, and @resolver (may be NULL) the task's name server; both are NULL on error
+ * and for detach. Called once, from the loop. */
+typedef void (*SwarmNetworkFunc) (const char *mode, const char *resolver, const GError *error, gpointer data);
+/* What the plugin can do changed: ask again. From within any call of the plugin. */
+typedef void (*SwarmNetworkStateFunc) (SwarmNetworkHost *self, gpointer data);
 
 SwarmNetworkHost *swarm_network_host_new (SwarmPlugin *plugin, const SwarmPluginHostConfig *config, GError **error);
 void swarm_network_host_free (SwarmNetworkHost *self);
@@ -18,3 +21,14 @@ guint64 swarm_network_host_attach (SwarmNetworkHost *self, const SwarmTask *task
                                    gint64 timeout_us, SwarmNetworkFunc func, gpointer data);
 guint64 swarm_network_host_detach (SwarmNetworkHost *self, const SwarmId *task, gint64 timeout_us, SwarmNetworkFunc func, gpointer data);
 void swarm_network_host_cancel (SwarmNetworkHost *self, guint64 call);
+
+/* How the networks are to be from now on, @picture borrowed for the call. FALSE: the plugin has no networks that span hosts. */
+gboolean swarm_network_host_picture (SwarmNetworkHost *self, const SwarmPluginPicture *picture);
+/* One listener; NULL @func ends it. */
+void swarm_network_host_on_state (SwarmNetworkHost *self, SwarmNetworkStateFunc func, gpointer data);
+/* Tasks here can be in networks of @driver, as far as the plugin has said so. */
+gboolean swarm_network_host_supports (SwarmNetworkHost *self, const char *driver);
+/* Why it is not more, for people; NULL: all is well. */
+const char *swarm_network_host_reason (SwarmNetworkHost *self);
+/* "port 8080/tcp: this host itself listens on that port", each; ends with NULL. */
+const char *const *swarm_network_host_problems (SwarmNetworkHost *self);

@@ -57,7 +57,7 @@ swarm_runtime_host_new (SwarmPlugin *plugin, const SwarmPluginHostConfig *config
   SwarmRuntimeHost *self = g_new0 (SwarmRuntimeHost, 1);
 
   self->ops = swarm_plugin_descriptor_of (plugin)->ops;
-  if (swarm_host_open (&self->head, plugin, config, self->ops->cancel != NULL ? on_cancel : NULL, on_task_exit, error))
+  if (swarm_host_open (&self->head, plugin, config, self->ops->cancel != NULL ? on_cancel : NULL, on_task_exit, NULL, error))
     return self;
   swarm_runtime_host_free (self);
   return NULL;
@@ -202,18 +202,18 @@ call_with_task (SwarmRuntimeHost *self, const char *op,
 
 guint64
 swarm_runtime_host_prepare (SwarmRuntimeHost *self, const SwarmTask *task, const SwarmId *node, const char *hostname,
-                            const char *network_mode, gint64 timeout_us, SwarmRuntimeFunc func, gpointer data)
+                            const char *network_mode, const char *resolver, gint64 timeout_us, SwarmRuntimeFunc func, gpointer data)
 {
-  g_autoptr (SwarmTaskView) view = swarm_task_view_new (task, node, hostname, network_mode, TRUE);
+  g_autoptr (SwarmTaskView) view = swarm_task_view_new (task, node, hostname, network_mode, resolver, TRUE);
 
   return call_with_task (self, "prepare", self->ops->prepare, view, timeout_us, asker_new (func, data));
 }
 
 guint64
 swarm_runtime_host_start (SwarmRuntimeHost *self, const SwarmTask *task, const SwarmId *node, const char *hostname,
-                          const char *network_mode, gint64 timeout_us, SwarmRuntimeFunc func, gpointer data)
+                          const char *network_mode, const char *resolver, gint64 timeout_us, SwarmRuntimeFunc func, gpointer data)
 {
-  g_autoptr (SwarmTaskView) view = swarm_task_view_new (task, node, hostname, network_mode, FALSE);
+  g_autoptr (SwarmTaskView) view = swarm_task_view_new (task, node, hostname, network_mode, resolver, FALSE);
 
   return call_with_task (self, "start", self->ops->start, view, timeout_us, asker_new (func, data));
 }

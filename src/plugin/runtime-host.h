@@ -44,13 +44,13 @@ const char *swarm_runtime_host_name (SwarmRuntimeHost *self);
 /* Who hears of exits; from swarm_runtime_host_list() on. */
 void swarm_runtime_host_set_exit_func (SwarmRuntimeHost *self, SwarmRuntimeExitFunc func, gpointer data);
 
-/* @node and @hostname tell where we are; @network_mode is the network plugin's. @timeout_us bounds the call: then it is cancelled and fails with
+/* @node and @hostname tell where we are; @network_mode and @resolver (may be NULL) are the network plugin's. @timeout_us bounds the call: then it is cancelled and fails with
  * TIMED_OUT. Each returns a number for swarm_runtime_host_cancel(). */
 guint64 swarm_runtime_host_prepare (SwarmRuntimeHost *self, const SwarmTask *task, const SwarmId *node, const char *hostname,
-                                    const char *network_mode, gint64 timeout_us, SwarmRuntimeFunc func, gpointer data);
+                                    const char *network_mode, const char *resolver, gint64 timeout_us, SwarmRuntimeFunc func, gpointer data);
 /* As prepare, but the plugin is not given the registry's credentials. */
 guint64 swarm_runtime_host_start (SwarmRuntimeHost *self, const SwarmTask *task, const SwarmId *node, const char *hostname,
-                                  const char *network_mode, gint64 timeout_us, SwarmRuntimeFunc func, gpointer data);
+                                  const char *network_mode, const char *resolver, gint64 timeout_us, SwarmRuntimeFunc func, gpointer data);
 guint64 swarm_runtime_host_stop (SwarmRuntimeHost *self, const SwarmId *task, gint64 timeout_us, SwarmRuntimeFunc func, gpointer data);
 guint64 swarm_runtime_host_remove (SwarmRuntimeHost *self, const SwarmId *task, gint64 timeout_us, SwarmRuntimeFunc func, gpointer data);
 guint64 swarm_runtime_host_list (SwarmRuntimeHost *self, gint64 timeout_us, SwarmRuntimeListFunc func, gpointer data);

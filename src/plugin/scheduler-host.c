@@ -19,7 +19,7 @@ swarm_scheduler_host_new (SwarmPlugin *plugin, const SwarmPluginHostConfig *conf
   own.services = NULL;
   own.scope_dir = NULL;
   self->ops = swarm_plugin_descriptor_of (plugin)->ops;
-  if (swarm_host_open (&self->head, plugin, &own, NULL, NULL, error))
+  if (swarm_host_open (&self->head, plugin, &own, NULL, NULL, NULL, error))
     return self;
   swarm_scheduler_host_free (self);
   return NULL;

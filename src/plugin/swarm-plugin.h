@@ -29,7 +29,7 @@ extern "C" {
 
 #define SWARM_PLUGIN_ABI_RUNTIME 1
 #define SWARM_PLUGIN_ABI_SCHEDULER 1
-#define SWARM_PLUGIN_ABI_NETWORK 0
+#define SWARM_PLUGIN_ABI_NETWORK 1
 
 typedef enum {
   SWARM_PLUGIN_RUNTIME = 1,
@@ -215,8 +215,40 @@ typedef struct {
   const char *output;       /* exec: what the command wrote, standard output and error, its first bytes; need not be UTF-8 */
   size_t output_length;
   const SwarmPluginHealth *health; /* inspect_image; NULL: the image declares none */
-  uint64_t reserved[8];
+  const char *resolver; /* attach: the task's name server; NULL: as the runtime has it without a network plugin */
+  uint64_t reserved[7];
 } SwarmPluginResult;
+
+/* A descriptor can be read or written (SwarmPluginReady, or-ed), or its other end is gone: then both. */
+typedef void (*SwarmPluginFdFunc) (int fd, uint32_t ready, void *data);
+typedef enum {
+  SWARM_PLUGIN_READABLE = 1,
+  SWARM_PLUGIN_WRITABLE = 2
+} SwarmPluginReady;
+
+/* Something that this host cannot have as it is wanted, and why. */
+typedef struct {
+  const char *object; /* "network <id>", "port 8080/tcp", "task <id>" */
+  const char *text;   /* one line for people */
+} SwarmPluginProblem;
+
+/* A public key of a host for encrypted networks. The private one never leaves the host. */
+typedef struct {
+  uint32_t slot;  /* 0 or 1: two overlap while they are changed */
+  uint32_t flags; /* 1: the newest */
+  uint8_t key[32];
+} SwarmPluginNetworkKey;
+
+/* What a network plugin can do on this host, now. */
+typedef struct {
+  const char *const *drivers; /* of networks that tasks can be in here: "overlay" */
+  const char *reason;         /* why it is not more, one line for people; NULL: all is well */
+  const SwarmPluginProblem *problems;
+  size_t n_problems;
+  const SwarmPluginNetworkKey *keys; /* of this host, all of them; none without an encrypted network */
+  size_t n_keys;
+  uint64_t reserved[4];
+} SwarmPluginNetworkState;
 
 /* The host's services. All take the host itself first. Bounded: at most 256 requests of each sort are under way per plugin, more fail with
  * UNAVAILABLE. Functions given are called once (watches: until unwatch) on the agent's thread, never after fini. */
@@ -263,7 +295,14 @@ struct SwarmPluginHost {
   /* Runtime: a started task ended by itself (not by stop). */
   void (*task_exited) (SwarmPluginHost *host, const SwarmPluginExit *exit);
 
-  void (*later[8]) (void); /* reserved: NULL in this version */
+  /* From now on @func is told when @fd (not blocking, the plugin's own) is ready for @events (SwarmPluginReady, or-ed). Returns a number for
+   * fd_unwatch, to be called before @fd is closed; 0: too many. NULL: this host has no descriptors (a simulation). */
+  uint64_t (*fd_watch) (SwarmPluginHost *host, int fd, uint32_t events, SwarmPluginFdFunc func, void *data);
+  void (*fd_unwatch) (SwarmPluginHost *host, uint64_t watch);
+  /* Network: what is possible on this host changed. */
+  void (*network_state) (SwarmPluginHost *host, const SwarmPluginNetworkState *state);
+
+  void (*later[5]) (void); /* reserved: NULL in this version */
 };
 
 /* ---- runtime ---- */
@@ -280,6 +319,15 @@ typedef struct {
   uint16_t target;
   uint16_t published; /* 0: any */
 } SwarmPluginPort;
+
+/* What a task, or a service, has in one network. */
+typedef struct {
+  const char *network_id;
+  const char *driver;           /* of the network: "overlay" */
+  const char *const *addresses; /* "10.0.1.7/24", "fd00:1::7/64": at most one of each family. Of a service: virtual ones; none: dnsrr */
+  const char *const *aliases;   /* more names of the service there */
+  uint64_t reserved[2];
+} SwarmPluginAttachment;
 
 /* A task to run. Environment, arguments and registry_auth are secret: never into a log, a unit or a process list. */
 typedef struct {
@@ -315,10 +363,15 @@ typedef struct {
   int64_t limit_pids;
 
   const char *network_mode; /* of the network plugin */
-  const SwarmPluginPort *ports; /* in the host's network */
+  const SwarmPluginPort *ports; /* of this host, for it: the runtime opens them, but with network_mode "ns:PATH", where the network plugin does */
   size_t n_ports;
 
   const char *registry_auth; /* prepare only: docker's X-Registry-Auth or NULL */
+
+  const SwarmPluginAttachment *networks; /* in the order of its interfaces */
+  size_t n_networks;
+  const char *gateway_address; /* "10.0.7.3/24": its way out, and of published ports in, on this host; NULL: none */
+  const char *resolver;        /* that attach yielded, or NULL */
 } SwarmPluginTask;
 
 /* A command to run beside a task's first process, in its container. The arguments are as secret as the task's. */
@@ -418,14 +471,125 @@ typedef struct {
 
 /* ---- network ---- */
 
-/* All mandatory. */
+/* What a node must know of its cluster's networks. Addresses are text, with a prefix length where the comment shows one; NULL: there is none. Ids are those of tasks
+ * and other objects. Only what concerns the node need be there: networks with a task on it and what is in them, all nodes, all published ports. */
+typedef enum {
+  SWARM_PLUGIN_NODE_DOWN = 1 << 0 /* no new connections to its tasks */
+} SwarmPluginNetNodeFlag;
+
+typedef struct {
+  const char *id;
+  uint32_t number; /* 1 … 4095 */
+  uint32_t flags;  /* SwarmPluginNetNodeFlag */
+  const char *address;          /* of the host in the network between hosts: "192.0.2.1" */
+  const char *gateway_address;  /* its own in the subnet of its tasks: "10.0.7.1/24" */
+  const char *gateway_address6;
+  const char *ingress_address;  /* its own in the ingress network: "10.0.0.2/24" */
+  const char *ingress_address6;
+  const SwarmPluginNetworkKey *keys;
+  size_t n_keys;
+  uint64_t reserved[2];
+} SwarmPluginNetNode;
+
+typedef enum {
+  SWARM_PLUGIN_NETWORK_INGRESS = 1 << 0,
+  SWARM_PLUGIN_NETWORK_INTERNAL = 1 << 1, /* no way out */
+  SWARM_PLUGIN_NETWORK_ENCRYPTED = 1 << 2
+} SwarmPluginNetworkFlag;
+
+typedef struct {
+  const char *id;
+  const char *name;
+  const char *driver;
+  uint32_t vni;
+  uint32_t flags; /* SwarmPluginNetworkFlag */
+  uint32_t mtu;   /* 0: what fits */
+  uint32_t reserved2;
+  const char *const *subnets; /* "10.0.1.0/24" */
+  uint64_t reserved[2];
+} SwarmPluginNetwork;
+
+typedef struct {
+  uint32_t protocol; /* as in SwarmPluginPort */
+  uint16_t target;
+  uint16_t published;
+} SwarmPluginMeshPort;
+
+typedef enum {
+  SWARM_PLUGIN_SERVICE_AFFINITY = 1 << 0 /* a client stays with its task */
+} SwarmPluginServiceFlag;
+
+typedef struct {
+  const char *id;
+  const char *name;
+  uint32_t flags; /* SwarmPluginServiceFlag */
+  uint32_t reserved2;
+  const SwarmPluginAttachment *networks;
+  size_t n_networks;
+  const SwarmPluginMeshPort *ports; /* published on every node */
+  size_t n_ports;
+  uint64_t reserved[2];
+} SwarmPluginService;
+
+typedef enum {
+  SWARM_PLUGIN_TASK_READY = 1 << 0 /* takes new connections: it runs, is well and is not about to stop. Without it those that it has go on */
+} SwarmPluginNetTaskFlag;
+
+/* A task that has addresses, on whichever node. */
+typedef struct {
+  const char *id;
+  const char *name;       /* "my-web.1.<id>" */
+  const char *service_id; /* NULL: of none */
+  const char *node_id;
+  uint32_t flags; /* SwarmPluginNetTaskFlag */
+  uint32_t reserved2;
+  const SwarmPluginAttachment *networks;
+  size_t n_networks;
+  const char *gateway_address; /* on its node */
+  uint64_t reserved[2];
+} SwarmPluginNetTask;
+
+typedef enum {
+  SWARM_PLUGIN_PICTURE_WHOLE = 1 << 0 /* what is not in it is gone; else: changes to the one before */
+} SwarmPluginPictureFlag;
+
+/* An object that is there replaces the one with its id. The order of objects means nothing; one may name another that is not there (yet): it then has
+ * no effect in that. Removals come first. */
+typedef struct {
+  uint32_t flags; /* SwarmPluginPictureFlag */
+  uint16_t data_port; /* UDP port of the data path: 4789 */
+  uint16_t reserved2;
+  const char *node_id; /* this one */
+  const SwarmPluginNetNode *nodes;
+  size_t n_nodes;
+  const SwarmPluginNetwork *networks;
+  size_t n_networks;
+  const SwarmPluginService *services;
+  size_t n_services;
+  const SwarmPluginNetTask *tasks;
+  size_t n_tasks;
+  const char *const *removed_nodes; /* ids */
+  const char *const *removed_networks;
+  const char *const *removed_services;
+  const char *const *removed_tasks;
+  uint64_t reserved[4];
+} SwarmPluginPicture;
+
+/* All mandatory but picture and cancel. Operations on one task never overlap. */
 typedef struct {
   SwarmPluginInstance *(*init) (SwarmPluginHost *host, char *error, size_t error_length);
+  /* What the host has of networks stays as it is: tasks run on. */
   void (*fini) (SwarmPluginInstance *self);
-  /* Before prepare: yields network_mode for the runtime. */
+  /* Before prepare: OK when the task's network is there. Yields network_mode for the runtime, and resolver. Also for a task that has it already. */
   void (*attach) (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *call);
   /* After remove. Fine when not attached. */
   void (*detach) (SwarmPluginInstance *self, const char *task_id, SwarmPluginCall *call);
+  /* How the networks are to be from now on. The plugin brings it about, tries again what fails, and says by network_state what is not possible. An agent
+   * that starts has no picture until a manager sends one: what the host has goes on. NULL: the plugin has no networks that span hosts. */
+  void (*picture) (SwarmPluginInstance *self, const SwarmPluginPicture *picture);
+  /* The host lost interest in an attach: answer @call soon, with CANCELLED unless it is done. May be NULL. */
+  void (*cancel) (SwarmPluginInstance *self, SwarmPluginCall *call);
+  void (*later[6]) (void); /* reserved: NULL */
 } SwarmNetworkOps;
 
 #ifdef __cplusplus

@@ -168,7 +168,8 @@ view_container (SwarmTaskView *self, const SwarmContainerSpec *container, GPtrAr
 }
 
 SwarmTaskView *
-swarm_task_view_new (const SwarmTask *task, const SwarmId *node, const char *hostname, const char *network_mode, gboolean with_auth)
+swarm_task_view_new (const SwarmTask *task, const SwarmId *node, const char *hostname, const char *network_mode, const char *resolver,
+                     gboolean with_auth)
 {
   SwarmTaskView *self = g_new0 (SwarmTaskView, 1);
   const SwarmResources *limits = NULL;
@@ -182,6 +183,7 @@ swarm_task_view_new (const SwarmTask *task, const SwarmId *node, const char *hos
   self->task.node_hostname = hostname;
   self->task.slot = task->slot;
   self->task.network_mode = network_mode;
+  self->task.resolver = resolver;
   if (task->spec != NULL && task->spec->container != NULL)
     view_container (self, task->spec->container, task->generic, with_auth);
   self->task.labels = view_labels (self, task->spec != NULL ? task->spec->container : NULL);

@@ -9,8 +9,8 @@ typedef struct {
   GPtrArray *keep;
 } SwarmTaskView;
 
-/* @task must outlive the view. Credentials of the registry are left out unless @with_auth. */
+/* @task, @network_mode and @resolver must outlive the view. Credentials of the registry are left out unless @with_auth. */
 SwarmTaskView *swarm_task_view_new (const SwarmTask *task, const SwarmId *node, const char *hostname, const char *network_mode,
-                                    gboolean with_auth);
+                                    const char *resolver, gboolean with_auth);
 void swarm_task_view_free (SwarmTaskView *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmTaskView, swarm_task_view_free)

@@ -40,6 +40,7 @@ struct _SwarmWorkerTask {
   guint attempts;
   SwarmTimer *linger; /* ended by itself: what is left of it is not in the way yet */
   char *network_mode;
+  char *resolver; /* of the network plugin, with it */
   gboolean prepared;   /* by this agent */
   gboolean may_run;    /* a start was tried, or it was found running */
   gboolean up;         /* it was started with success, or found running */

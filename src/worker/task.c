@@ -154,6 +154,7 @@ swarm_worker_task_free (gpointer data)
   swarm_message_unref (self->status);
   swarm_message_unref (self->image_health);
   g_free (self->network_mode);
+  g_free (self->resolver);
   g_free (self->exit_reason);
   g_free (self);
 }
@@ -304,11 +305,11 @@ call_prepare (SwarmWorkerTask *self)
 
   self->step = SWARM_STEP_PREPARE;
   self->call = swarm_runtime_host_prepare (worker->config.runtime, self->task, &worker->config.node, worker->hostname, self->network_mode,
-                                           PREPARE_LIMIT_US, on_prepared, answer_to (self));
+                                           self->resolver, PREPARE_LIMIT_US, on_prepared, answer_to (self));
 }
 
 static void
-on_attached (const char *mode, const GError *error, gpointer data)
+on_attached (const char *mode, const char *resolver, const GError *error, gpointer data)
 {
   SwarmWorkerTask *self = task_of_answer (data, SWARM_STEP_ATTACH);
 
@@ -319,6 +320,7 @@ on_attached (const char *mode, const GError *error, gpointer data)
     return;
   }
   self->network_mode = g_strdup (mode != NULL ? mode : "");
+  self->resolver = g_strdup (resolver);
   if (!wants_down (self)) {
     call_prepare (self);
     return;
@@ -440,7 +442,7 @@ begin_start (SwarmWorkerTask *self)
     return;
   self->may_run = TRUE;
   self->call = swarm_runtime_host_start (worker->config.runtime, self->task, &worker->config.node, worker->hostname, self->network_mode,
-                                         START_LIMIT_US, on_started, answer_to (self));
+                                         self->resolver, START_LIMIT_US, on_started, answer_to (self));
 }
 
 /* One move towards running; TRUE when the state changed and there may be more to do. */
@@ -560,7 +562,7 @@ step_down (SwarmWorkerTask *self)
 }
 
 static void
-on_detached (const char *mode, const GError *error, gpointer data)
+on_detached (const char *mode, const char *resolver, const GError *error, gpointer data)
 {
   SwarmWorkerTask *self = task_of_answer (data, SWARM_STEP_DETACH);
 
@@ -596,7 +598,7 @@ on_removed (const SwarmRuntimeResult *result, const GError *error, gpointer data
   if (worker->config.network != NULL)
     self->call = swarm_network_host_detach (worker->config.network, &self->id, NETWORK_LIMIT_US, on_detached, answer_to (self));
   else
-    on_detached (NULL, NULL, answer_to (self));
+    on_detached (NULL, NULL, NULL, answer_to (self));
 }
 
 /* It is over: when the leader knows, nothing of it need stay; when the leader wants it gone, it is forgotten. */

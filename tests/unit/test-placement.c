@@ -445,7 +445,7 @@ test_generic_environment (void)
   g_ptr_array_add (task->generic, thing ("gpu", "UUID1"));
   g_ptr_array_add (task->generic, things ("apple", 3));
   g_ptr_array_add (task->generic, thing ("gpu", "UUID2"));
-  SwarmTaskView *view = swarm_task_view_new (task, &node, "n", NULL, FALSE);
+  SwarmTaskView *view = swarm_task_view_new (task, &node, "n", NULL, NULL, FALSE);
   g_assert_cmpstr (view->task.env[0], ==, "DOCKER_RESOURCE_GPU=UUID1,UUID2");
   g_assert_cmpstr (view->task.env[1], ==, "DOCKER_RESOURCE_APPLE=3");
   g_assert_null (view->task.env[2]);

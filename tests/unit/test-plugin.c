@@ -236,7 +236,7 @@ on_task_exited (const SwarmId *task, int exit_code, gint64 exited_at, const char
 }
 
 static void
-on_mode (const char *mode, const GError *error, gpointer data)
+on_mode (const char *mode, const char *resolver, const GError *error, gpointer data)
 {
   Seen *seen = data;
 
@@ -287,9 +287,9 @@ test_runtime (void)
   g_assert_cmpuint (seen.done, ==, 0); /* never from within */
   sim_clock_run (clock, 1000);
   g_assert_cmpuint (seen.done, ==, 1);
-  swarm_runtime_host_prepare (host, task, &SWARM_ID_NIL, "n1", "bridge", G_USEC_PER_SEC, on_done, &seen);
+  swarm_runtime_host_prepare (host, task, &SWARM_ID_NIL, "n1", "bridge", NULL, G_USEC_PER_SEC, on_done, &seen);
   sim_clock_run (clock, 100000);
-  swarm_runtime_host_start (host, task, &SWARM_ID_NIL, "n1", "bridge", G_USEC_PER_SEC, on_done, &seen);
+  swarm_runtime_host_start (host, task, &SWARM_ID_NIL, "n1", "bridge", NULL, G_USEC_PER_SEC, on_done, &seen);
   sim_clock_run (clock, 50000);
   g_assert_cmpuint (seen.done, ==, 3);
   g_assert_no_error (seen.error);
@@ -324,11 +324,11 @@ test_deadline (void)
   Seen seen = { 0 };
   guint64 call;
 
-  swarm_runtime_host_prepare (host, task, &SWARM_ID_NIL, "n1", "bridge", G_USEC_PER_SEC, on_done, &seen);
+  swarm_runtime_host_prepare (host, task, &SWARM_ID_NIL, "n1", "bridge", NULL, G_USEC_PER_SEC, on_done, &seen);
   sim_clock_run (clock, 1100000);
   g_assert_cmpuint (seen.done, ==, 1);
   g_assert_error (seen.error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT);
-  call = swarm_runtime_host_prepare (host, task, &SWARM_ID_NIL, "n1", "bridge", 60 * G_USEC_PER_SEC, on_done, &seen);
+  call = swarm_runtime_host_prepare (host, task, &SWARM_ID_NIL, "n1", "bridge", NULL, 60 * G_USEC_PER_SEC, on_done, &seen);
   swarm_runtime_host_cancel (host, call);
   swarm_runtime_host_cancel (host, call);
   g_assert_cmpuint (seen.done, ==, 1);

@@ -369,13 +369,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Bed, bed_free)
 static void
 prepare (Bed *bed)
 {
-  bed->call = swarm_runtime_host_prepare (bed->host, bed->task, &SWARM_ID_NIL, "n1", "bridge", 5 * G_USEC_PER_SEC, on_done, bed);
+  bed->call = swarm_runtime_host_prepare (bed->host, bed->task, &SWARM_ID_NIL, "n1", "bridge", NULL, 5 * G_USEC_PER_SEC, on_done, bed);
 }
 
 static void
 start (Bed *bed)
 {
-  swarm_runtime_host_start (bed->host, bed->task, &SWARM_ID_NIL, "n1", "bridge", 5 * G_USEC_PER_SEC, on_done, bed);
+  swarm_runtime_host_start (bed->host, bed->task, &SWARM_ID_NIL, "n1", "bridge", NULL, 5 * G_USEC_PER_SEC, on_done, bed);
 }
 
 static char *
@@ -590,7 +590,7 @@ prepare_other (Bed *bed, guint8 number, guint *done)
 {
   g_autoptr (SwarmTask) task = another_task (bed, number);
 
-  swarm_runtime_host_prepare (bed->host, task, &SWARM_ID_NIL, "n1", "bridge", 5 * G_USEC_PER_SEC, count_done, done);
+  swarm_runtime_host_prepare (bed->host, task, &SWARM_ID_NIL, "n1", "bridge", NULL, 5 * G_USEC_PER_SEC, count_done, done);
 }
 
 static void
