@@ -200,12 +200,15 @@ create_job (World *self, guint number, guint64 total, guint64 concurrent)
 }
 
 static SwarmId
-create_global (World *self, guint number)
+create_global (World *self, guint number, gboolean job)
 {
   g_autoptr (SwarmService) service = sim_bench_make_service (&self->bench, number, 0);
 
   swarm_message_clear_pointer (&service->spec->mode->replicated);
-  service->spec->mode->global = swarm_global_new ();
+  if (job)
+    service->spec->mode->global_job = swarm_global_job_new ();
+  else
+    service->spec->mode->global = swarm_global_new ();
   write_object (self, service, TRUE);
   return service->object.id;
 }
@@ -219,19 +222,21 @@ remove_service (World *self, const SwarmId *id)
   sim_bench_commit (&self->bench, tx);
 }
 
+typedef enum { LOSE, DRAIN, ACTIVATE } Change;
+
 static void
-change_nodes (World *self, guint first, guint n, gboolean down)
+change_nodes (World *self, guint first, guint n, Change change)
 {
   SwarmTx *tx = NULL;
 
   for (guint i = first; i < MIN (first + n, self->bench.nodes->len); i++) {
     g_autoptr (SwarmNode) copy
       = swarm_node_copy (swarm_store_get (self->bench.store, SWARM_KIND_NODE, &g_array_index (self->bench.nodes, SwarmId, i)));
-    if (down) {
+    if (change == LOSE) {
       swarm_node_set_state (copy, SWARM_NODE_DOWN, "heartbeat failure");
     } else {
       SwarmNodeSpec *spec = swarm_node_spec_copy (copy->spec);
-      spec->availability = SWARM_AVAILABILITY_DRAIN;
+      spec->availability = change == DRAIN ? SWARM_AVAILABILITY_DRAIN : SWARM_AVAILABILITY_ACTIVE;
       swarm_message_unref (copy->spec);
       copy->spec = spec;
     }
@@ -240,6 +245,12 @@ change_nodes (World *self, guint first, guint n, gboolean down)
   }
   if (tx != NULL)
     sim_bench_commit (&self->bench, tx);
+}
+
+static void
+answered (const SwarmControlReply *reply, const GError *error, gpointer data)
+{
+  g_assert_no_error (error);
 }
 
 /* The tasks that are there when it begins run, spread over the nodes. */
@@ -293,14 +304,24 @@ run_all (World *self, JsonBuilder *json, guint large, guint parallelism)
   run_until_quiet (self, json, "job");
   remove_service (self, &job);
   run_until_quiet (self, json, "remove job");
-  global = create_global (self, 1000002);
+  job = create_global (self, 1000003, TRUE);
+  run_until_quiet (self, json, "global job");
+  remove_service (self, &job);
+  run_until_quiet (self, json, "remove global job");
+  global = create_global (self, 1000002, FALSE);
   run_until_quiet (self, json, "global");
   update (self, &global, parallelism);
   run_until_quiet (self, json, "global update");
-  change_nodes (self, 0, n / 100, FALSE);
+  change_nodes (self, 0, n / 100, DRAIN);
   run_until_quiet (self, json, "drain");
-  change_nodes (self, n / 100, n / 10, TRUE);
+  change_nodes (self, n / 100, n / 10, LOSE);
   run_until_quiet (self, json, "loss");
+  change_nodes (self, 0, n / 100, ACTIVATE);
+  run_until_quiet (self, json, "activate");
+  swarm_control_rebalance_service (swarm_manager_control (bench->manager), &service, 0, NULL, answered, NULL);
+  run_until_quiet (self, json, "rebalance");
+  remove_service (self, &global);
+  run_until_quiet (self, json, "remove global");
   remove_service (self, &service);
   run_until_quiet (self, json, "remove");
 }

@@ -24,53 +24,21 @@ leave_drained (const SwarmService *service, const SwarmNodeSpec *node, gint64 no
   return SWARM_LEAVE_AFTER_REPLACEMENT;
 }
 
-/* ---- moves that a rebalance asked for ---- */
-
-typedef enum { MOVE_NONE, MOVE_WAITS, MOVE_BEGUN } Move;
-
-/* A slot's move, while it is not over: its newest task is still the one to move, or its replacement does not run yet. */
-static Move
-move_of (const SwarmSlot *slot)
+/* Until it is over the slot's newest task is still the one to move, or its replacement does not run yet. */
+SwarmMoving
+swarm_slot_moving (const SwarmSlot *slot)
 {
   const SwarmTask *newest = slot->tasks[slot->n - 1], *before = slot->n > 1 ? slot->tasks[slot->n - 2] : NULL;
   if (!swarm_id_is_nil (&newest->move_to) && newest->desired_state <= SWARM_TASK_RUNNING && newest->status->state <= SWARM_TASK_RUNNING)
-    return MOVE_WAITS;
+    return SWARM_MOVING_WAITS;
   if (before == NULL || swarm_id_is_nil (&before->move_to))
-    return MOVE_NONE;
-  return newest->status->state < SWARM_TASK_RUNNING || before->desired_state <= SWARM_TASK_RUNNING ? MOVE_BEGUN : MOVE_NONE;
-}
-
-/* No more slots at once than the update parallelism says, in order of slots. */
-static gboolean
-move_may_begin (SwarmStore *store, const SwarmService *service, const SwarmTask *task)
-{
-  guint64 most = service->spec->update != NULL ? service->spec->update->parallelism : 1, ahead = 0;
-  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (store, &service->object.id);
-  g_autoptr (GArray) slots = swarm_slots_of (tasks);
-  for (guint i = 0; i < slots->len && (most == 0 || ahead < most); i++) {
-    const SwarmSlot *slot = &g_array_index (slots, SwarmSlot, i);
-    Move move = move_of (slot);
-    if (slot->number == task->slot && move == MOVE_BEGUN)
-      return TRUE;
-    ahead += slot->number != task->slot && (move == MOVE_BEGUN || (move == MOVE_WAITS && slot->number < task->slot));
-  }
-  return most == 0 || ahead < most;
-}
-
-gboolean
-swarm_service_has_moves (SwarmStore *store, const SwarmId *service)
-{
-  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (store, service);
-  g_autoptr (GArray) slots = swarm_slots_of (tasks);
-  for (guint i = 0; i < slots->len; i++) {
-    if (move_of (&g_array_index (slots, SwarmSlot, i)) != MOVE_NONE)
-      return TRUE;
-  }
-  return FALSE;
+    return SWARM_MOVING_NO;
+  gboolean begun = newest->status->state < SWARM_TASK_RUNNING || before->desired_state <= SWARM_TASK_RUNNING;
+  return begun ? SWARM_MOVING_BEGUN : SWARM_MOVING_NO;
 }
 
 SwarmLeave
-swarm_task_leaves (SwarmStore *store, const SwarmService *service, const SwarmTask *task, gint64 now, gint64 *wake)
+swarm_task_leaves (SwarmStore *store, const SwarmService *service, const SwarmTask *task, gboolean moves, gint64 now, gint64 *wake)
 {
   if (swarm_id_is_nil (&task->node_id))
     return SWARM_LEAVE_NO;
@@ -80,7 +48,7 @@ swarm_task_leaves (SwarmStore *store, const SwarmService *service, const SwarmTa
   gboolean runs = task->status->state == SWARM_TASK_RUNNING && task->desired_state == SWARM_TASK_RUNNING;
   if (node->spec->availability == SWARM_AVAILABILITY_DRAIN)
     return runs ? leave_drained (service, node->spec, now, wake) : SWARM_LEAVE_NOW;
-  if (swarm_id_is_nil (&task->move_to) || !move_may_begin (store, service, task))
+  if (swarm_id_is_nil (&task->move_to) || !moves)
     return SWARM_LEAVE_NO;
   return runs && service_starts_first (service) ? SWARM_LEAVE_AFTER_REPLACEMENT : SWARM_LEAVE_NOW;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "manager/orchestrator/orchestrator.h"
+#include "manager/dirty.h"
 #include "manager/orchestrator/dirty-slots.h"
 #include "manager/orchestrator/global.h"
 #include "manager/orchestrator/jobs.h"
@@ -21,13 +22,13 @@ struct _SwarmOrchestrator {
   guint loop;
   guint watch;
   SwarmScan all_tasks; /* the first look: tasks of services that are gone, moves */
+  SwarmDirty nodes;    /* whose tasks are to be marked */
   SwarmDirtySlots services;
   GArray *again; /* ids of services to look at in whole, but not in the pass under way: it has changed some of their slots already */
   GHashTable *rolls;         /* service id → SwarmRoll: of services that are looked at in whole, are being updated, jobs */
   GHashTable *service_wakes; /* service id → Wake */
   GHashTable *slot_wakes;    /* SwarmSlotKey → Wake */
   GHashTable *everywhere; /* ids of services with a task on each node: they follow every node */
-  GHashTable *moving; /* ids of services that a rebalance moves: one slot lets the next one go, so they are looked at whole */
 };
 
 static void
@@ -146,7 +147,7 @@ look_more (SwarmOrchestrator *self, const SwarmId *id, SwarmRoll *roll, SwarmTx 
   }
 }
 
-/* While an update or a job goes on its count is kept: each step costs the same then, however many slots there are. TRUE: there is more. */
+/* While an update, a job or moves go on the count is kept: each step costs the same then, however many slots there are. TRUE: there is more. */
 static gboolean
 look_at_slots (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx, gint64 *wake)
 {
@@ -162,7 +163,7 @@ look_at_slots (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx, gint64 *
   /* What this look has begun is not counted yet. */
   gboolean job = living_service (self, id) != NULL && kind_of (service) == SWARM_SERVICE_REPLICATED_JOB;
   gboolean job_goes_on = roll->update.busy > 0 || swarm_tx_n_changes (tx) > n_changes;
-  gboolean goes_on = job ? job_goes_on : roll->update.under_way && !g_hash_table_contains (self->moving, id);
+  gboolean goes_on = job ? job_goes_on : roll->update.under_way || swarm_roll_has_moves (roll);
   if (!goes_on)
     g_hash_table_remove (self->rolls, id);
   return FALSE;
@@ -175,8 +176,6 @@ look_at_service (SwarmOrchestrator *self, const SwarmId *id, SwarmTx *tx)
   gint64 wake = G_MAXINT64;
   gboolean more = look_at_slots (self, id, tx, &wake);
   orchestrator_wake_at (self, &key, TRUE, wake);
-  if (g_hash_table_contains (self->moving, id) && !swarm_service_has_moves (self->leader->store, id))
-    g_hash_table_remove (self->moving, id);
   if (more)
     g_array_append_val (self->again, *id);
 }
@@ -233,13 +232,14 @@ look_at (SwarmOrchestrator *self, const SwarmDirtyService *dirty, SwarmTx *tx)
 }
 
 static gboolean mark_service_of_task (gpointer object, gpointer data);
+static gboolean mark_tasks_of_nodes (SwarmOrchestrator *self);
 
 static gboolean
 orchestrator_pass (gpointer loop, SwarmTx *tx)
 {
   SwarmOrchestrator *self = loop;
   const SwarmDirtyService *dirty;
-  if (swarm_scan_step (&self->all_tasks, self->leader->store, self->leader->runner, mark_service_of_task, self))
+  if (swarm_scan_step (&self->all_tasks, self->leader->store, self->leader->runner, mark_service_of_task, self) || !mark_tasks_of_nodes (self))
     return TRUE;
   while (!pass_is_over (self, tx) && (dirty = swarm_dirty_slots_take (&self->services)) != NULL)
     look_at (self, dirty, tx);
@@ -249,13 +249,27 @@ orchestrator_pass (gpointer loop, SwarmTx *tx)
   return swarm_dirty_slots_n_waiting (&self->services) > 0;
 }
 
+/* An update or a job finds by itself that it goes on, when a slot changes; moves that wait do not. */
+static void
+drop_rolls (SwarmOrchestrator *self)
+{
+  GHashTableIter iter;
+  gpointer id, roll;
+  g_hash_table_iter_init (&iter, self->rolls);
+  while (g_hash_table_iter_next (&iter, &id, &roll)) {
+    if (swarm_roll_has_moves (roll))
+      orchestrator_mark (self, id);
+  }
+  g_hash_table_remove_all (self->rolls);
+}
+
 static void
 orchestrator_settle (gpointer loop, guint64 index, const GError *error)
 {
   SwarmOrchestrator *self = loop;
   swarm_dirty_slots_settle (&self->services, error == NULL);
-  if (error != NULL) /* what it believes to have done was not */
-    g_hash_table_remove_all (self->rolls);
+  if (error != NULL) /* what they believe to have done was not */
+    drop_rolls (self);
 }
 
 static const SwarmLoopOps orchestrator_ops = { "orchestrator", orchestrator_pass, orchestrator_settle };
@@ -275,23 +289,32 @@ static void
 mark_task (SwarmOrchestrator *self, const SwarmTask *task)
 {
   SwarmSlotKey key = swarm_slot_key_of (task, g_hash_table_contains (self->everywhere, &task->service_id));
-  if (!swarm_id_is_nil (&task->move_to))
-    g_hash_table_add (self->moving, g_memdup2 (&task->service_id, sizeof task->service_id));
-  if (g_hash_table_contains (self->moving, &task->service_id))
-    orchestrator_mark (self, &task->service_id);
-  else
-    orchestrator_mark_slot (self, &key);
+  if (!swarm_id_is_nil (&task->move_to) && task->desired_state <= SWARM_TASK_RUNNING)
+    orchestrator_mark (self, &task->service_id); /* whether it is its turn the others tell */
+  orchestrator_mark_slot (self, &key);
 }
 
 static gboolean
 mark_service_of_task (gpointer object, gpointer data)
 {
-  SwarmOrchestrator *self = data;
-  const SwarmTask *task = object;
-  if (!swarm_id_is_nil (&task->move_to))
-    g_hash_table_add (self->moving, g_memdup2 (&task->service_id, sizeof task->service_id));
-  orchestrator_mark (self, &task->service_id);
+  orchestrator_mark (data, &((SwarmTask *) object)->service_id);
   return TRUE;
+}
+
+/* FALSE: there are more. */
+static gboolean
+mark_tasks_of_nodes (SwarmOrchestrator *self)
+{
+  SwarmId id;
+  while (swarm_dirty_take (&self->nodes, &id)) {
+    g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_node (self->leader->store, &id);
+    for (guint i = 0; i < tasks->len; i++)
+      mark_task (self, g_ptr_array_index (tasks, i));
+    if (swarm_runner_time_is_up (self->leader->runner))
+      break;
+  }
+  swarm_dirty_settle (&self->nodes, TRUE); /* the marks stay, whatever becomes of the pass */
+  return swarm_dirty_n_waiting (&self->nodes) == 0;
 }
 
 /* What replicated services ask of a node: how it is drained is part of it. */
@@ -328,19 +351,22 @@ mark_everywhere (SwarmOrchestrator *self, const SwarmId *node)
 static void
 mark_node (SwarmOrchestrator *self, const SwarmEvent *event)
 {
+  const SwarmId *id = &SWARM_OBJECT (event->object)->id;
   gboolean update = event->event == SWARM_EVENT_UPDATE;
   if (!update || !node_looks_alike (event->object, event->previous))
-    mark_everywhere (self, &SWARM_OBJECT (event->object)->id);
+    mark_everywhere (self, id);
   gboolean alike = update && node_keeps_tasks_alike (event->object, event->previous);
   if (event->event == SWARM_EVENT_CREATE || (alike && g_hash_table_size (self->rolls) == 0))
     return;
-  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_node (self->leader->store, &SWARM_OBJECT (event->object)->id);
-  for (guint i = 0; i < tasks->len; i++) {
-    if (alike) /* whether a task still fits where it is may have changed */
-      touch_task (self, g_ptr_array_index (tasks, i));
-    else
-      mark_task (self, g_ptr_array_index (tasks, i));
+  if (!alike) { /* hundreds may be lost in one transaction: their tasks are too many for its turn */
+    swarm_dirty_mark (&self->nodes, id);
+    swarm_runner_mark (self->leader->runner, self->loop);
+    return;
   }
+  /* Whether a task still fits where it is may have changed. */
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_node (self->leader->store, id);
+  for (guint i = 0; i < tasks->len; i++)
+    touch_task (self, g_ptr_array_index (tasks, i));
 }
 
 /* A shorter grace may be over at once. */
@@ -410,12 +436,12 @@ swarm_orchestrator_new (const SwarmLeader *leader)
 {
   SwarmOrchestrator *self = g_new0 (SwarmOrchestrator, 1);
   self->leader = leader;
+  swarm_dirty_init (&self->nodes);
   swarm_dirty_slots_init (&self->services);
   self->again = g_array_new (FALSE, FALSE, sizeof (SwarmId));
   self->rolls = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, swarm_roll_free);
   self->service_wakes = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, wake_free);
   self->slot_wakes = g_hash_table_new_full (swarm_slot_key_hash, swarm_slot_key_equal, NULL, wake_free);
-  self->moving = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   self->everywhere = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   self->loop = swarm_runner_add (leader->runner, &orchestrator_ops, self);
   self->watch = swarm_store_watch (leader->store, 1 << SWARM_KIND_SERVICE | 1 << SWARM_KIND_TASK | 1 << SWARM_KIND_NODE | 1 << SWARM_KIND_CLUSTER,
@@ -434,7 +460,7 @@ swarm_orchestrator_free (SwarmOrchestrator *self)
   g_hash_table_unref (self->service_wakes);
   g_hash_table_unref (self->slot_wakes);
   g_hash_table_unref (self->everywhere);
-  g_hash_table_unref (self->moving);
+  swarm_dirty_clear (&self->nodes);
   swarm_dirty_slots_clear (&self->services);
   g_array_unref (self->again);
   g_free (self);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "manager/orchestrator/replica.h"
-#include "manager/orchestrator/leaving.h"
 #include "manager/orchestrator/restart.h"
 #include "manager/orchestrator/update.h"
 
@@ -28,8 +27,15 @@ swarm_look_drop_slot (SwarmLook *look, const SwarmSlot *slot, SwarmTaskState des
 
 /* ---- what a slot's tasks tell ---- */
 
+SwarmLeave
+swarm_look_leaves (const SwarmLook *look, const SwarmSlot *slot, const SwarmTask *task, gint64 *wake)
+{
+  gboolean moves = look->may_move || (!swarm_id_is_nil (&task->move_to) && swarm_slot_moving (slot) == SWARM_MOVING_BEGUN);
+  return swarm_task_leaves (look->leader->store, look->service, task, moves, look->now, wake);
+}
+
 static gboolean
-is_better_live (const SwarmLook *look, const SwarmTask *task, const SwarmTask *other)
+is_better_live (const SwarmLook *look, const SwarmSlot *slot, const SwarmTask *task, const SwarmTask *other)
 {
   gboolean dirty = swarm_task_is_dirty (look->leader->store, task, look->service);
   if (dirty != swarm_task_is_dirty (look->leader->store, other, look->service))
@@ -37,7 +43,7 @@ is_better_live (const SwarmLook *look, const SwarmTask *task, const SwarmTask *o
   if (task->status->state != SWARM_TASK_RUNNING || other->status->state == SWARM_TASK_RUNNING)
     return FALSE;
   /* Beside one that runs and may stay, what does not run yet is the replacement of a drain that has ended. */
-  return dirty || swarm_task_leaves (look->leader->store, look->service, task, look->now, look->wake) == SWARM_LEAVE_NO;
+  return dirty || swarm_look_leaves (look, slot, task, look->wake) == SWARM_LEAVE_NO;
 }
 
 void
@@ -46,7 +52,7 @@ swarm_replica_init (SwarmReplica *self, const SwarmLook *look, const SwarmSlot *
   *self = (SwarmReplica){ .slot = *slot, .node = *node };
   for (guint i = slot->n; i-- > 0;) {
     SwarmTask *task = slot->tasks[i];
-    if (task->desired_state <= SWARM_TASK_RUNNING && (self->live == NULL || is_better_live (look, task, self->live)))
+    if (task->desired_state <= SWARM_TASK_RUNNING && (self->live == NULL || is_better_live (look, slot, task, self->live)))
       self->live = task;
     if (swarm_task_is_step (task, look->service))
       self->step = task;
@@ -182,11 +188,11 @@ replica_promote (SwarmLook *look, const SwarmReplica *self)
 
 /* May @task run beside the live one, which does not run yet? */
 static gboolean
-may_stay (SwarmLook *look, const SwarmTask *task, gboolean start_first)
+may_stay (SwarmLook *look, const SwarmSlot *slot, const SwarmTask *task, gboolean start_first)
 {
   if (task->status->state != SWARM_TASK_RUNNING)
     return FALSE;
-  SwarmLeave leave = swarm_task_leaves (look->leader->store, look->service, task, look->now, look->wake);
+  SwarmLeave leave = swarm_look_leaves (look, slot, task, look->wake);
   return leave == SWARM_LEAVE_AFTER_REPLACEMENT || (leave == SWARM_LEAVE_NO && start_first);
 }
 
@@ -197,7 +203,7 @@ replica_drop_surplus (SwarmLook *look, const SwarmReplica *self, gboolean start_
   gboolean dropped = FALSE;
   for (guint i = 0; i < self->slot.n; i++) {
     SwarmTask *task = self->slot.tasks[i];
-    if (task == self->live || task->desired_state > SWARM_TASK_RUNNING || (!self->running && may_stay (look, task, start_first)))
+    if (task == self->live || task->desired_state > SWARM_TASK_RUNNING || (!self->running && may_stay (look, &self->slot, task, start_first)))
       continue;
     dropped = TRUE;
     if (swarm_look_has_room (look))
@@ -220,7 +226,7 @@ swarm_replica_is_calm (const SwarmLook *look, const SwarmReplica *self)
       return FALSE;
   }
   /* One that may have to leave later has to be woken then. */
-  return swarm_task_leaves (look->leader->store, look->service, live, look->now, &wake) == SWARM_LEAVE_NO && wake == G_MAXINT64;
+  return swarm_look_leaves (look, &self->slot, live, &wake) == SWARM_LEAVE_NO && wake == G_MAXINT64;
 }
 
 gboolean
@@ -229,7 +235,7 @@ swarm_replica_tend (SwarmLook *look, SwarmReplica *self, const SwarmUpdate *upda
   if (self->live == NULL)
     return TRUE;
   self->dropped = replica_drop_surplus (look, self, update->start_first);
-  SwarmLeave leave = swarm_task_leaves (look->leader->store, look->service, self->live, look->now, look->wake);
+  SwarmLeave leave = swarm_look_leaves (look, &self->slot, self->live, look->wake);
   gboolean over = swarm_task_state_is_terminal (self->live->status->state);
   if (over || leave == SWARM_LEAVE_NOW) {
     /* The new spec owes nothing to the old one's failures; and where nothing runs there is nothing to go easy on. */

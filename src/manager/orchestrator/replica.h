@@ -2,7 +2,7 @@
 /* What replicated and global services have in common: a slot that stands for one replica is kept filled, restarted, moved and updated.
  * Which slots there are to be is replicated.c's and global.c's. */
 #pragma once
-#include "manager/orchestrator/slot.h"
+#include "manager/orchestrator/leaving.h"
 
 /* One look at a service: what a pass has at hand. */
 typedef struct {
@@ -12,6 +12,7 @@ typedef struct {
   gint64 now;    /* swarm_store_now() */
   gint64 *wake;  /* lowered to when the service wants to be looked at again */
   gboolean full; /* @tx has no room: the rest waits for the next transaction */
+  gboolean may_move; /* it is the slot's turn to be moved, if a rebalance asked for it */
 } SwarmLook;
 
 typedef struct {
@@ -47,6 +48,8 @@ gboolean swarm_replica_has_ended (const SwarmReplica *self);
 void swarm_replica_fill (SwarmLook *look, const SwarmReplica *self);
 /* Stops what is in the slot, so that an update's task takes its place; with @start_first a task that runs goes on until the new one runs. */
 void swarm_replica_replace (SwarmLook *look, const SwarmReplica *self, gboolean start_first);
+/* Whether, and how, a task of the slot leaves its node. @wake as swarm_task_leaves() has it. */
+SwarmLeave swarm_look_leaves (const SwarmLook *look, const SwarmSlot *slot, const SwarmTask *task, gint64 *wake);
 /* All tasks of the slot are to go, SHUTDOWN or REMOVE. */
 void swarm_look_drop_slot (SwarmLook *look, const SwarmSlot *slot, SwarmTaskState desired);
 

@@ -16,6 +16,13 @@ version_of (const SwarmService *service)
   return service != NULL ? service->object.version : 0;
 }
 
+static int
+compare_numbers (gconstpointer a, gconstpointer b)
+{
+  guint64 x = *(const guint64 *) a, y = *(const guint64 *) b;
+  return x < y ? -1 : x > y;
+}
+
 SwarmRoll *
 swarm_roll_new (const SwarmService *service)
 {
@@ -26,6 +33,7 @@ swarm_roll_new (const SwarmService *service)
   self->numbers = g_hash_table_new (swarm_id_hash, swarm_id_equal);
   self->blocks = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
   self->order = g_ptr_array_new ();
+  self->moves = g_tree_new (compare_numbers);
   self->stale = g_array_new (FALSE, FALSE, sizeof (guint64));
   self->untended = g_array_new (FALSE, FALSE, sizeof (guint64));
   self->surplus = g_array_new (FALSE, FALSE, sizeof (guint64));
@@ -54,6 +62,7 @@ swarm_roll_free (gpointer roll)
   g_clear_pointer (&self->choice, choice_free);
   swarm_heap_clear (&self->waiting);
   swarm_heap_clear (&self->dues);
+  g_tree_unref (self->moves);
   g_array_unref (self->stale);
   g_array_unref (self->untended);
   g_array_unref (self->surplus);
@@ -67,6 +76,12 @@ gboolean
 swarm_roll_is_of (const SwarmRoll *self, const SwarmService *service)
 {
   return self->version == version_of (service);
+}
+
+gboolean
+swarm_roll_has_moves (const SwarmRoll *self)
+{
+  return self->n_moving > 0 || g_tree_nnodes (self->moves) > 0;
 }
 
 /* ---- entries ---- */
@@ -160,6 +175,20 @@ swarm_roll_set (SwarmRoll *self, guint64 number, const SwarmUpdateShare *share)
   return set_share (self, number, share, FALSE);
 }
 
+static void
+set_moving (SwarmRoll *self, SwarmRollEntry *entry, SwarmMoving moving)
+{
+  entry->moved = FALSE;
+  if (entry->moving == moving)
+    return;
+  self->n_moving += (moving == SWARM_MOVING_BEGUN) - (entry->moving == SWARM_MOVING_BEGUN);
+  if (entry->moving == SWARM_MOVING_WAITS)
+    g_tree_remove (self->moves, &entry->number);
+  if (moving == SWARM_MOVING_WAITS)
+    g_tree_insert (self->moves, &entry->number, entry);
+  entry->moving = moving;
+}
+
 void
 swarm_roll_count (SwarmRoll *self, const SwarmReplica *replica, gboolean present, gboolean calm, gint64 now)
 {
@@ -169,6 +198,7 @@ swarm_roll_count (SwarmRoll *self, const SwarmReplica *replica, gboolean present
   guint64 number = self->by_node ? swarm_roll_number_of (self, &replica->node) : replica->slot.number;
   SwarmRollEntry *entry = set_share (self, number, present ? &share : NULL, replica->running);
   entry->node = replica->live != NULL ? replica->live->node_id : replica->node;
+  set_moving (self, entry, present && !self->by_node ? swarm_slot_moving (&replica->slot) : SWARM_MOVING_NO);
   entry->untended = !calm;
   if (calm || entry->listed)
     return;

@@ -15,6 +15,8 @@ typedef struct {
   gboolean stale;   /* it has changed since */
   gboolean untended; /* it asks for something */
   gboolean listed;   /* in the roll's list of those */
+  SwarmMoving moving;
+  gboolean moved;   /* when it was its turn to move */
   guint8 queued;    /* in the roll's heap of those that wait: bit 0 as one that does not run, bit 1 as one that does */
   SwarmUpdateShare share;
 } SwarmRollEntry;
@@ -41,6 +43,8 @@ typedef struct {
   guint64 n_present;
   SwarmUpdate update;
   SwarmHeap waiting; /* for the update: what does not run first, then by number */
+  GTree *moves;      /* by number: those whose move waits for its turn */
+  guint n_moving;    /* whose move has begun */
   SwarmHeap dues;    /* by when they are to be counted anew */
   GArray *stale;     /* numbers */
   GArray *untended;  /* numbers of slots that asked for something, in the order in which that was seen */
@@ -53,6 +57,8 @@ typedef struct {
 
 SwarmRoll *swarm_roll_new (const SwarmService *service);
 void swarm_roll_free (gpointer roll);
+/* Slots are still to be moved, or on their way: each that arrives lets the next one go. */
+gboolean swarm_roll_has_moves (const SwarmRoll *self);
 /* It was begun for the service as it is. */
 gboolean swarm_roll_is_of (const SwarmRoll *self, const SwarmService *service);
 /* NULL: nothing is known of it. */

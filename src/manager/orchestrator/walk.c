@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "manager/orchestrator/walk.h"
-#include "manager/orchestrator/leaving.h"
 
 gboolean
 swarm_walk_time_is_up (const SwarmWalk *self)
@@ -154,6 +153,31 @@ tend (SwarmWalk *walk, const SwarmUpdate *update)
   return TRUE;
 }
 
+/* Moves whose turn it is: no more slots at once than the update parallelism says, in order of slots. FALSE: there are more. */
+static gboolean
+begin_moves (SwarmWalk *walk, const SwarmUpdate *update)
+{
+  SwarmRoll *roll = walk->roll;
+  const SwarmUpdateConfig *config = walk->look.service->spec->update;
+  guint64 most = config != NULL ? config->parallelism : 1;
+  guint n = 0;
+  for (GTreeNode *at = g_tree_node_first (roll->moves); at != NULL && (most == 0 || roll->n_moving + n < most); at = g_tree_node_next (at)) {
+    SwarmRollEntry *entry = g_tree_node_value (at);
+    n++;
+    if (entry->moved || entry->pass == roll->pass)
+      continue;
+    if (turn_is_over (walk, n))
+      return FALSE;
+    walk->look.may_move = TRUE;
+    tend_slot (walk, entry->number, update);
+    walk->look.may_move = FALSE;
+    if (walk->look.full)
+      return FALSE;
+    entry->moved = TRUE;
+  }
+  return TRUE;
+}
+
 /* Replaces what is in the slot of a dirty replica whose turn it is. Where something else has to be done first, it comes again when the slot changes. */
 static void
 replace (SwarmWalk *walk, SwarmRollEntry *entry, SwarmUpdate *update)
@@ -170,7 +194,7 @@ replace (SwarmWalk *walk, SwarmRollEntry *entry, SwarmUpdate *update)
     return;
   }
   if (live != NULL && (swarm_task_state_is_terminal (live->status->state)
-                       || swarm_task_leaves (look->leader->store, look->service, live, look->now, &wake) != SWARM_LEAVE_NO))
+                       || swarm_look_leaves (look, &slot, live, &wake) != SWARM_LEAVE_NO))
     return;
   swarm_replica_replace (look, &replica, update->start_first);
   entry->pass = walk->roll->pass;
@@ -203,7 +227,7 @@ swarm_walk_tend (SwarmWalk *self)
   SwarmUpdate update = self->roll->update;
   if (!swarm_update_judge (&update, &self->look))
     return TRUE;
-  if (!tend (self, &update) || !advance (self, &update))
+  if (!tend (self, &update) || !begin_moves (self, &update) || !advance (self, &update))
     return FALSE;
   const SwarmHeapItem *due = swarm_heap_first (&self->roll->dues);
   if (due != NULL)
