@@ -10,10 +10,16 @@ typedef struct {
   const SwarmLoopOps *ops;
   gpointer loop;
   gboolean marked;
+  gboolean committing; /* its transaction is under way */
 } Loop;
 
+typedef struct {
+  SwarmRunner *runner; /* a reference */
+  guint loop;
+} Commit;
+
 struct _SwarmRunner {
-  gint ref_count; /* its owner's, and one for the transaction under way */
+  gint ref_count; /* its owner's, and one for each transaction under way */
   gboolean stopped;
   SwarmStore *store;
   SwarmClock *clock;
@@ -21,9 +27,9 @@ struct _SwarmRunner {
   GArray *loops;
   guint next;
   SwarmTimer *timer;
-  gboolean committing;
+  guint in_flight; /* transactions under way: of loops that overlap, or of one that does not */
+  gboolean alone;  /* the latter */
   gboolean failing; /* said so already */
-  guint current; /* whose transaction is under way */
   gint64 pass_began;
   gboolean ending; /* this turn */
 };
@@ -68,7 +74,7 @@ swarm_runner_free (SwarmRunner *self)
 guint
 swarm_runner_add (SwarmRunner *self, const SwarmLoopOps *ops, gpointer loop)
 {
-  Loop row = { ops, loop, FALSE };
+  Loop row = { ops, loop, FALSE, FALSE };
   g_array_append_val (self->loops, row);
   return self->loops->len - 1;
 }
@@ -90,7 +96,7 @@ static void runner_turn (gpointer data);
 static void
 runner_schedule (SwarmRunner *self, gint64 delay)
 {
-  if (self->stopped || self->committing || self->timer != NULL)
+  if (self->stopped || self->alone || self->timer != NULL)
     return;
   self->timer = swarm_clock_timer (self->clock, delay, SWARM_PRIORITY_NORMAL, runner_turn, self);
 }
@@ -105,10 +111,13 @@ swarm_runner_mark (SwarmRunner *self, guint loop)
 static void
 runner_committed (guint64 index, GVariant *result, const GError *error, gpointer data)
 {
-  SwarmRunner *self = data;
-  self->committing = FALSE;
+  g_autofree Commit *commit = data;
+  SwarmRunner *self = commit->runner;
+  self->in_flight--;
+  self->alone = FALSE;
   if (!self->stopped) {
-    Loop *loop = &g_array_index (self->loops, Loop, self->current);
+    Loop *loop = &g_array_index (self->loops, Loop, commit->loop);
+    loop->committing = FALSE;
     if (error != NULL) {
       if (!self->failing && !g_error_matches (error, SWARM_ERROR, SWARM_ERROR_OUT_OF_SEQUENCE)) {
         swarm_warning ("%s: transaction failed, trying again: %s", loop->ops->name, error->message);
@@ -125,21 +134,35 @@ runner_committed (guint64 index, GVariant *result, const GError *error, gpointer
   runner_unref (self);
 }
 
-/* The next marked loop after the one that ran last; NULL: nothing to do. */
+/* The next marked loop after the one that ran last; NULL: nothing to do, or what is under way has to end first. One that wants to be alone holds
+ * up the others behind it, so that its turn comes. */
 static Loop *
 runner_pick (SwarmRunner *self)
 {
   for (guint i = 0; i < self->loops->len; i++) {
     guint at = (self->next + i) % self->loops->len;
     Loop *loop = &g_array_index (self->loops, Loop, at);
-    if (loop->marked) {
-      loop->marked = FALSE;
-      self->current = at;
-      self->next = at + 1;
-      return loop;
-    }
+    if (!loop->marked || loop->committing)
+      continue;
+    if (self->in_flight > 0 && !loop->ops->overlaps)
+      return NULL;
+    loop->marked = FALSE;
+    self->next = at + 1;
+    return loop;
   }
   return NULL;
+}
+
+static void
+runner_commit (SwarmRunner *self, Loop *loop, SwarmTx *tx)
+{
+  Commit *commit = g_new0 (Commit, 1);
+  *commit = (Commit){ self, (guint) (loop - (Loop *) (gpointer) self->loops->data) };
+  loop->committing = TRUE;
+  self->in_flight++;
+  self->alone = !loop->ops->overlaps;
+  self->ref_count++;
+  swarm_tx_commit (tx, NULL, runner_committed, commit);
 }
 
 static void
@@ -147,22 +170,18 @@ runner_turn (gpointer data)
 {
   SwarmRunner *self = data;
   self->timer = NULL;
-  if (self->committing)
-    return;
   self->pass_began = swarm_clock_boottime (self->budget);
   self->ending = FALSE;
-  for (Loop *loop = runner_pick (self); loop != NULL; loop = runner_pick (self)) {
+  for (Loop *loop = NULL; !self->alone && (loop = runner_pick (self)) != NULL;) {
     SwarmTx *tx = swarm_store_tx (self->store);
     if (loop->ops->pass (loop->loop, tx))
       loop->marked = TRUE;
     if (swarm_tx_n_changes (tx) > 0) {
-      self->committing = TRUE;
-      self->ref_count++;
-      swarm_tx_commit (tx, NULL, runner_committed, self);
-      return;
+      runner_commit (self, loop, tx);
+    } else {
+      swarm_tx_free (tx);
+      loop->ops->settle (loop->loop, 0, NULL);
     }
-    swarm_tx_free (tx);
-    loop->ops->settle (loop->loop, 0, NULL);
     if (swarm_runner_time_is_up (self)) {
       runner_schedule (self, 0);
       return;

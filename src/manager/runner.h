@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Runs the leader's loops one pass at a time. A pass reads the committed state and fills one transaction; the next pass begins when
- * that transaction has been applied, so loops never work against each other's writes in flight. What users write meanwhile is
- * caught by the versions: the transaction fails and the loop looks again.
+/* Runs the leader's loops. A pass reads the committed state and fills one transaction; the loop's next pass begins when that transaction has
+ * been applied. Loops do not work against each other's writes in flight, but for those that hand tasks on to each other (`overlaps`): new
+ * tasks are made, allocated and scheduled in one round of the log. What users, or these, write meanwhile is caught by the versions: the
+ * transaction fails and the loop looks again.
  *
  * Adaptive by nature: an idle runner starts a pass in the next turn of the main loop; a busy one gathers marks while it waits. */
 #pragma once
@@ -15,6 +16,8 @@ typedef struct {
   gboolean (*pass) (gpointer loop, SwarmTx *tx);
   /* The outcome of the transaction that the last pass filled (also of an empty one: index 0). */
   void (*settle) (gpointer loop, guint64 index, const GError *error);
+  /* May have its transaction under way together with those of other loops that say so. */
+  gboolean overlaps;
 } SwarmLoopOps;
 
 SwarmRunner *swarm_runner_new (SwarmStore *store, SwarmClock *clock);

@@ -63,7 +63,7 @@ allocator_settle (gpointer loop, guint64 index, const GError *error)
   swarm_dirty_settle (&self->tasks, error == NULL);
 }
 
-static const SwarmLoopOps allocator_ops = { "allocator", allocator_pass, allocator_settle };
+static const SwarmLoopOps allocator_ops = { "allocator", allocator_pass, allocator_settle, .overlaps = TRUE };
 
 static void
 look_at_all (SwarmAllocator *self)

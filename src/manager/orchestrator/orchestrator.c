@@ -272,7 +272,7 @@ orchestrator_settle (gpointer loop, guint64 index, const GError *error)
     drop_rolls (self);
 }
 
-static const SwarmLoopOps orchestrator_ops = { "orchestrator", orchestrator_pass, orchestrator_settle };
+static const SwarmLoopOps orchestrator_ops = { "orchestrator", orchestrator_pass, orchestrator_settle, .overlaps = TRUE };
 
 static gboolean
 mark_service (gpointer object, gpointer data)

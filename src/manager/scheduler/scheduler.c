@@ -199,7 +199,7 @@ scheduler_settle (gpointer loop, guint64 index, const GError *error)
   swarm_placing_settled (self->placing);
 }
 
-static const SwarmLoopOps scheduler_ops = { "scheduler", scheduler_pass, scheduler_settle };
+static const SwarmLoopOps scheduler_ops = { "scheduler", scheduler_pass, scheduler_settle, .overlaps = TRUE };
 
 static void
 scheduler_mark (SwarmScheduler *self)
