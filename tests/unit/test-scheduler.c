@@ -476,6 +476,96 @@ test_survey_in_parts (void)
   swarm_runner_free (leader.runner);
 }
 
+static void
+never_assigned (const SwarmTask *task, SwarmNodeInfo *info, SwarmTx *tx, gpointer data)
+{
+  g_assert_not_reached ();
+}
+
+static gboolean
+count_explained (const SwarmTask *task, const char *why, SwarmTx *tx, gpointer data)
+{
+  (*(guint *) data)++;
+  return TRUE;
+}
+
+static const SwarmPlacingOps explaining_ops = { never_assigned, count_explained };
+
+static void
+assert_explains (SwarmPlacing *placing, SwarmStore *store, guint *explained, guint n)
+{
+  SwarmTx *tx = swarm_store_tx (store);
+  *explained = 0;
+  g_assert_false (swarm_placing_step (placing, tx));
+  g_assert_cmpuint (*explained, ==, n);
+  swarm_tx_free (tx);
+  swarm_placing_settled (placing);
+}
+
+/* Of very many tasks that come by the hundred and fit nowhere, each is told why once, not again with every hundred. */
+static void
+test_explained_once (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  SwarmLeader leader = { .store = brain->store, .clock = brain->clock, .random = &brain->random.iface,
+                         .runner = swarm_runner_new (brain->store, brain->clock) };
+  SwarmNodeSet *set = swarm_node_set_new (brain->clock);
+  Hurry hurry = { { &hurry_ops }, 1000 };
+  SwarmTask *tasks[202];
+  SwarmGroups groups;
+  guint explained = 0;
+  swarm_runner_set_budget (leader.runner, &hurry.iface);
+  swarm_groups_init (&groups);
+  SwarmPlacing *placing = swarm_placing_new (&leader, set, &groups, brain->schedulers, &explaining_ops, &explained);
+  for (guint i = 0; i < G_N_ELEMENTS (tasks); i++) {
+    tasks[i] = swarm_task_new ();
+    tasks[i]->object.id = (SwarmId){ { 8, (guint8) i } };
+    tasks[i]->service_id = (SwarmId){ { 9 } };
+    tasks[i]->spec = swarm_task_spec_ref (spec->task);
+    if (i < 200)
+      swarm_groups_add (&groups, tasks[i]);
+    if (i % 50 == 49)
+      assert_explains (placing, brain->store, &explained, 50);
+  }
+  /* What failed, or may be wrong now, is looked at again; so is all of it when there is another reason. */
+  swarm_groups_mark_all (&groups);
+  assert_explains (placing, brain->store, &explained, 200);
+  g_autoptr (SwarmNode) node = surveyed_node ("n", "a");
+  swarm_node_set_state (node, SWARM_NODE_DOWN, "");
+  swarm_node_set_put (set, node);
+  swarm_groups_add (&groups, tasks[200]);
+  assert_explains (placing, brain->store, &explained, 201);
+  /* A queue that was tidied is counted anew. */
+  for (guint i = 0; i < 150; i++)
+    swarm_groups_remove (&groups, tasks[i]);
+  swarm_groups_add (&groups, tasks[201]);
+  assert_explains (placing, brain->store, &explained, 52);
+  swarm_placing_free (placing);
+  swarm_groups_clear (&groups);
+  for (guint i = 0; i < G_N_ELEMENTS (tasks); i++)
+    swarm_task_unref (tasks[i]);
+  swarm_node_set_free (set);
+  swarm_runner_free (leader.runner);
+}
+
+/* What a transaction that failed would have said is said by the next one. */
+static void
+test_explained_after_failure (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1500);
+  SwarmId web = brain_create (brain, spec);
+  for (guint i = 0; i < 6; i++) {
+    brain_run (brain, 4 * MS);
+    sim_log_break (brain->log, TRUE);
+    brain_run (brain, 5 * MS);
+    sim_log_break (brain->log, FALSE);
+  }
+  brain_run (brain, 5 * SECOND);
+  assert_pending (brain, &web, 1500, "no suitable node (1 node not available for new tasks)");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -484,6 +574,8 @@ main (int argc, char **argv)
   g_test_add_func ("/scheduler/node-changes-after-survey", test_node_changes_after_survey);
   g_test_add_func ("/scheduler/survey-in-parts", test_survey_in_parts);
   g_test_add_func ("/scheduler/no-nodes", test_no_nodes);
+  g_test_add_func ("/scheduler/explained-once", test_explained_once);
+  g_test_add_func ("/scheduler/explained-after-failure", test_explained_after_failure);
   g_test_add_func ("/scheduler/host-ports", test_host_ports);
   g_test_add_func ("/scheduler/resources", test_resources);
   g_test_add_func ("/scheduler/constraints", test_constraints);

@@ -27,6 +27,7 @@ group_free (gpointer data)
   swarm_id_table_clear (&group->tasks);
   g_array_unref (group->queue);
   swarm_needs_clear (&group->needs);
+  g_free (group->why);
   g_free (group);
 }
 
@@ -51,6 +52,15 @@ groups_find (SwarmGroups *self, const SwarmTask *task)
   return g_hash_table_lookup (self->groups, &key);
 }
 
+static void
+make_dirty (SwarmGroups *self, SwarmGroup *group)
+{
+  if (group->dirty)
+    return;
+  group->dirty = TRUE;
+  g_queue_push_tail (&self->dirty, group);
+}
+
 void
 swarm_groups_add (SwarmGroups *self, SwarmTask *task)
 {
@@ -66,7 +76,7 @@ swarm_groups_add (SwarmGroups *self, SwarmTask *task)
   if (swarm_id_table_set (&group->tasks, task) != NULL)
     return;
   g_array_append_val (group->queue, task->object.id);
-  swarm_groups_mark (self, group);
+  make_dirty (self, group);
 }
 
 static void
@@ -90,10 +100,22 @@ swarm_groups_remove (SwarmGroups *self, const SwarmTask *task)
 void
 swarm_groups_mark (SwarmGroups *self, SwarmGroup *group)
 {
-  if (group->dirty)
-    return;
-  group->dirty = TRUE;
-  g_queue_push_tail (&self->dirty, group);
+  group->explained = 0;
+  make_dirty (self, group);
+}
+
+void
+swarm_group_set_explained (SwarmGroup *self, const char *why)
+{
+  g_free (self->why);
+  self->why = g_strdup (why);
+  self->explained = self->queue->len;
+}
+
+guint
+swarm_group_explained (const SwarmGroup *self, const char *why)
+{
+  return g_strcmp0 (self->why, why) == 0 ? self->explained : 0;
 }
 
 void
@@ -172,6 +194,7 @@ tidy (SwarmGroup *self)
       g_array_index (self->queue, SwarmId, kept++) = id;
   }
   g_array_set_size (self->queue, kept);
+  self->explained = 0;
 }
 
 void

@@ -10,6 +10,8 @@ typedef struct {
   SwarmIdTable tasks; /* of SwarmTask as the store has them: those that wait */
   GArray *queue;      /* SwarmId of each task that waits, in the order in which they came; and of some that wait no more */
   SwarmNeeds needs;   /* .task NULL: not known yet */
+  char *why;          /* why its tasks wait, as … */
+  guint explained;    /* … the first so many of the queue say already */
   gboolean dirty;
   gboolean held;      /* is being placed: stays when it gets empty */
 } SwarmGroup;
@@ -26,6 +28,10 @@ void swarm_groups_add (SwarmGroups *self, SwarmTask *task);
 /* It waits no more; fine when it did not. */
 void swarm_groups_remove (SwarmGroups *self, const SwarmTask *task);
 void swarm_groups_mark (SwarmGroups *self, SwarmGroup *group);
+/* All that wait say @why: as long as it stays the same, and the group is not marked, only those that come later have to. */
+void swarm_group_set_explained (SwarmGroup *self, const char *why);
+/* How many of the queue, from its beginning on, say @why already. */
+guint swarm_group_explained (const SwarmGroup *self, const char *why);
 /* Something has changed about nodes as such. */
 void swarm_groups_mark_all (SwarmGroups *self);
 /* There may be more room on @info: whom it helps is due. */

@@ -115,7 +115,7 @@ explain_from_here (SwarmPlacing *self, char *why)
 {
   g_free (self->why);
   self->why = why;
-  self->at = 0;
+  self->at = swarm_group_explained (self->group, why);
   self->step = STEP_EXPLAIN;
 }
 
@@ -252,6 +252,7 @@ step_explain (SwarmPlacing *self, SwarmTx *tx)
       return FALSE;
     }
   }
+  swarm_group_set_explained (self->group, self->why);
   return TRUE;
 }
 
