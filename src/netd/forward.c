@@ -71,7 +71,7 @@ static gboolean
 on_datagram (gint fd, GIOCondition condition, gpointer data)
 {
   SwarmNetdForward *self = data;
-  guint8 answer[4096];
+  guint8 answer[65536]; /* a client may take any length */
   ssize_t n = recv (fd, answer, sizeof answer, MSG_DONTWAIT);
   if (n < 0 && errno == EAGAIN)
     return G_SOURCE_CONTINUE;
@@ -86,7 +86,7 @@ on_datagram (gint fd, GIOCondition condition, gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* TRUE: the answer is whole. */
+/* TRUE: the answer is whole, and one to our question. */
 static gboolean
 read_stream (SwarmNetdForward *self, gboolean *broken)
 {
@@ -95,7 +95,10 @@ read_stream (SwarmNetdForward *self, gboolean *broken)
   *broken = n == 0 || (n < 0 && errno != EAGAIN);
   if (n > 0)
     g_byte_array_append (self->answer, room, n);
-  return self->answer->len >= 2 && self->answer->len >= 2u + (self->answer->data[0] << 8 | self->answer->data[1]);
+  if (self->answer->len < 2 || self->answer->len < 2u + (self->answer->data[0] << 8 | self->answer->data[1]))
+    return FALSE;
+  *broken |= !swarm_netd_dns_matches (self->query->data + 2, self->query->len - 2, self->answer->data + 2, self->answer->len - 2);
+  return !*broken;
 }
 
 static gboolean

@@ -139,12 +139,15 @@ append_ingress (GString *out, const char *in, const char *gate)
                           in, in, gate, SWARM_NETD_MARK_MASK, SWARM_NETD_MARK);
 }
 
-/* Tasks reach each other by their networks, or by published ports; not by their gateway addresses. */
+/* Tasks reach each other by their networks, or by published ports; not by their gateway addresses. Nobody but the host itself reaches its loopback
+ * addresses: route_localnet (host.c), which lets it ask for published ports there, would let tasks and the underlay in, too. */
 static void
 append_chains (GString *out, const char *in, const char *gate)
 {
   g_string_append_printf (
     out,
+    " chain no_loopback { ip saddr 127.0.0.0/8 drop; ip daddr 127.0.0.0/8 drop; }\n"
+    " chain tasks_raw { type filter hook prerouting priority raw; iifname { \"%1$s\", \"%2$s\" } jump no_loopback; }\n"
     " chain nat_pre { type nat hook prerouting priority -100; iifname \"%1$s\" accept;\n"
     "  fib daddr type local meta nfproto ipv4 meta l4proto . th dport vmap @vip4;\n"
     "  fib daddr type local meta nfproto ipv6 meta l4proto . th dport vmap @vip6; }\n"

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #define DELAY_MS 100
+#define READS_A_TURN 64
 
 struct _SwarmNetdMonitor {
   SwarmNetdPlane *plane;
@@ -163,7 +164,7 @@ static void
 read_all (SwarmNetdMonitor *self, struct mnl_socket *socket, mnl_cb_t func, guint all)
 {
   g_autofree guint8 *room = g_malloc (65536);
-  for (;;) {
+  for (guint i = 0; i < READS_A_TURN; i++) {
     ssize_t n = recv (mnl_socket_get_fd (socket), room, 65536, MSG_DONTWAIT);
     if (n < 0 && errno == ENOBUFS) {
       self->touched = FALSE;

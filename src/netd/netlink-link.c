@@ -229,6 +229,12 @@ set_port (SwarmNetdNetlink *self, guint index, guint16 flag, guint8 value, GErro
 }
 
 gboolean
+swarm_netd_port_isolate (SwarmNetdNetlink *self, guint index, gboolean isolated, GError **error)
+{
+  return set_port (self, index, IFLA_BRPORT_ISOLATED, isolated, error);
+}
+
+gboolean
 swarm_netd_vxlan_put (SwarmNetdNetlink *self, const char *name, guint32 vni, const SwarmNetdAddress *local, guint16 port, guint mtu, guint master,
                       guint *index, GError **error)
 {
@@ -263,5 +269,5 @@ swarm_netd_veth_put (SwarmNetdNetlink *self, const char *name, guint master, gui
   mnl_attr_nest_end (message, inside);
   SwarmNetdLink link;
   return end_link (self, message, info, data, name, error) && swarm_netd_link_get (self, name, &link, error) &&
-         swarm_netd_link_set (self, link.index, mtu, master, NULL, error) && set_port (self, link.index, IFLA_BRPORT_ISOLATED, isolated, error);
+         swarm_netd_link_set (self, link.index, mtu, master, NULL, error) && swarm_netd_port_isolate (self, link.index, isolated, error);
 }

@@ -48,6 +48,8 @@ gboolean swarm_netd_bridge_put (SwarmNetdNetlink *self, const char *name, guint 
 /* No learning, answers ARP and ND from its own neighbour table; the bridge @master does not learn from it either. */
 gboolean swarm_netd_vxlan_put (SwarmNetdNetlink *self, const char *name, guint32 vni, const SwarmNetdAddress *local, guint16 port, guint mtu,
                                guint master, guint *index, GError **error);
+/* Whether the link in a bridge reaches other isolated ones there. */
+gboolean swarm_netd_port_isolate (SwarmNetdNetlink *self, guint index, gboolean isolated, GError **error);
 /* A pair: @name here in the bridge @master (@isolated: not with other isolated ports), @peer in the namespace @netns. What was there under @name
  * goes. */
 gboolean swarm_netd_veth_put (SwarmNetdNetlink *self, const char *name, guint master, guint mtu, gboolean isolated, int netns, const char *peer,

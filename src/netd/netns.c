@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int home = -1;
@@ -71,6 +72,13 @@ swarm_netd_netns_new (GError **error)
   return fd;
 }
 
+static gboolean
+is_home (int fd)
+{
+  struct stat this, ours;
+  return fstat (fd, &this) < 0 || fstat (home, &ours) < 0 || (this.st_dev == ours.st_dev && this.st_ino == ours.st_ino);
+}
+
 int
 swarm_netd_netns_open_pid (guint32 pid, GError **error)
 {
@@ -78,6 +86,11 @@ swarm_netd_netns_open_pid (guint32 pid, GError **error)
   int fd = open (path, O_RDONLY | O_CLOEXEC);
   if (fd < 0)
     failed ("the network namespace of the process", error);
+  else if (is_home (fd)) { /* a process that ended and whose number another one has got, say */
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "process %u is in the host's own network namespace", pid);
+    close (fd);
+    fd = -1;
+  }
   return fd;
 }
 

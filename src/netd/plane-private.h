@@ -30,6 +30,7 @@ typedef struct {
   gboolean way_out; /* it has an interface on the gateway bridge */
   gboolean stale; /* its nftables table is to be loaded anew */
   gboolean touched; /* by the present apply */
+  gboolean failed; /* in it */
 } SwarmNetdBox;
 
 struct _SwarmNetdPlane {

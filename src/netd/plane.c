@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PROBLEMS_MAX 1000 /* told at a time; one cause often harms very many rows */
+
 static void
 problem_free (gpointer data)
 {
@@ -157,6 +159,14 @@ swarm_netd_plane_problem (SwarmNetdPlane *self, const SwarmNetdRow *row, GError 
 {
   if (error == NULL)
     return;
+  SwarmNetdBox *box =
+    row != NULL && (row->type == SWARM_NETD_TYPE_SANDBOX || row->type == SWARM_NETD_TYPE_INTERFACE) ? g_hash_table_lookup (self->boxes, row->data) : NULL;
+  if (box != NULL) /* both rows begin with its id */
+    box->failed = TRUE;
+  if (self->problems->len >= PROBLEMS_MAX) {
+    g_error_free (error);
+    return;
+  }
   SwarmNetdProblem *problem = g_new0 (SwarmNetdProblem, 1);
   problem->type = row != NULL ? row->type : SWARM_NETD_TYPE_HOST;
   problem->object = row != NULL ? swarm_netd_row_describe (row) : g_strdup ("host");
@@ -265,16 +275,7 @@ begin (SwarmNetdPlane *self)
   g_array_set_size (self->ready, 0);
   g_hash_table_iter_init (&iter, self->boxes);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &box))
-    box->touched = FALSE;
-}
-
-static gboolean
-has_problem (SwarmNetdPlane *self, const SwarmNetdBox *box)
-{
-  for (guint i = 0; i < self->problems->len; i++)
-    if (strstr (((SwarmNetdProblem *) self->problems->pdata[i])->object, box->id) != NULL)
-      return TRUE;
-  return FALSE;
+    box->touched = box->failed = FALSE;
 }
 
 static void
@@ -284,7 +285,7 @@ note_ready (SwarmNetdPlane *self)
   SwarmNetdBox *box;
   g_hash_table_iter_init (&iter, self->boxes);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &box)) {
-    if (!box->touched || has_problem (self, box))
+    if (!box->touched || box->failed)
       continue;
     SwarmNetdReady ready = { .pid = getpid (), .fd = box->netns };
     memcpy (ready.sandbox.text, box->id, sizeof ready.sandbox.text);
@@ -398,13 +399,24 @@ want_interface (const SwarmNetdRow *row, gpointer data)
   g_hash_table_add (((Sweep *) data)->names, g_strdup (swarm_netd_veth_name ((const void *) row->data).str));
 }
 
+/* A name as ours are and the kind that goes with it: a bridge "swbond0" or a VLAN "swv10" is somebody else's. */
+static gboolean
+is_ours (const SwarmNetdLink *link)
+{
+  const char *rest = link->name + MIN (strlen (link->name), 3);
+  gboolean number = *rest != '\0' && rest[strspn (rest, "0123456789")] == '\0';
+  if (g_str_has_prefix (link->name, "swv"))
+    return strcmp (link->kind, "veth") == 0 && strlen (rest) >= 3 && g_ascii_isxdigit (rest[strlen (rest) - 1]) && g_ascii_isxdigit (rest[strlen (rest) - 2]);
+  if (g_str_has_prefix (link->name, "swx"))
+    return strcmp (link->kind, "vxlan") == 0 && number;
+  return strcmp (link->kind, "bridge") == 0 && (strcmp (link->name, SWARM_NETD_GATEWAY) == 0 || (g_str_has_prefix (link->name, "swb") && number));
+}
+
 static void
 note_other (const SwarmNetdLink *link, gpointer data)
 {
   Sweep *sweep = data;
-  gboolean ours = g_str_has_prefix (link->name, "swb") || g_str_has_prefix (link->name, "swx") || g_str_has_prefix (link->name, "swv") ||
-                  strcmp (link->name, SWARM_NETD_GATEWAY) == 0;
-  if (ours && !g_hash_table_contains (sweep->names, link->name))
+  if (is_ours (link) && !g_hash_table_contains (sweep->names, link->name))
     g_ptr_array_add (sweep->others, g_strdup (link->name));
 }
 

@@ -230,7 +230,10 @@ put_pair (SwarmNetdPlane *self, SwarmNetdBox *box, const SwarmNetdInterface *int
   if (!swarm_netd_link_get (self->netlink, name.str, &here, error) || !swarm_netd_link_get (box->netlink, inside, &there, error))
     return FALSE;
   if (here.index != 0 && there.index != 0 && strcmp (here.kind, "veth") == 0 && memcmp (there.mac, interface->mac, 6) == 0)
-    return swarm_netd_link_set (self->netlink, here.index, bridge->mtu, bridge->index, NULL, error);
+    return swarm_netd_link_set (self->netlink, here.index, bridge->mtu, bridge->index, NULL, error) &&
+           swarm_netd_port_isolate (self->netlink, here.index, interface->vni == 0, error);
+  if (there.index != 0 && box->attached)
+    return fail (error, "the container has another link of that name");
   if (there.index != 0 && !swarm_netd_link_delete (box->netlink, inside, error))
     return FALSE;
   return swarm_netd_veth_put (self->netlink, name.str, bridge->index, bridge->mtu, interface->vni == 0, box->netns, inside, interface->mac, error);

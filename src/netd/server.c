@@ -13,6 +13,7 @@
 #define CLIENTS_MAX 8
 #define OUT_MAX (4 * 1024 * 1024) /* a client that does not read its answers is cut */
 #define MANY 1000
+#define READY_SIZE (sizeof (SwarmNetdRecord) + sizeof (SwarmNetdReady))
 #define RETRY (SWARM_NETD_RESYNC_LINKS | SWARM_NETD_RESYNC_MESH) /* a task's nftables that failed are tried at each flush anyway */
 #define RETRY_FIRST 2 /* seconds, doubled up to RETRY_MAX */
 #define RETRY_MAX 60
@@ -25,6 +26,7 @@ struct _SwarmNetdServer {
   SwarmNetdStateFile *state;
   SwarmNetdPlane *plane;
   guint64 number; /* of the last batch accepted */
+  gboolean blind; /* no batch yet, nor one of before: what is wanted is not known */
   guint retry_source;
   guint retry_delay;
 };
@@ -37,7 +39,7 @@ typedef struct {
   GByteArray *in;
   GByteArray *out;
   SwarmNetdBatch *batch; /* under way; NULL: none */
-  guint64 refused;       /* the batch whose further parts are dropped */
+  guint64 refused;       /* the batch whose further parts are dropped; 0: none */
   gboolean last;         /* cut when @out is empty */
 } Client;
 
@@ -99,11 +101,16 @@ static void
 send_message (Client *client, guint16 kind, guint64 number, guint32 flags, const GByteArray *records)
 {
   SwarmNetdHeader header = { SWARM_NETD_MAGIC, SWARM_NETD_VERSION, kind, number, 0, flags, records != NULL ? records->len : 0 };
+  if (client->out->len > OUT_MAX)
+    return;
   g_byte_array_append (client->out, (const guint8 *) &header, sizeof header);
   if (records != NULL)
     g_byte_array_append (client->out, records->data, records->len);
-  if (client->out->len > OUT_MAX)
+  if (client->out->len > OUT_MAX) {
+    swarm_warning ("A client does not read its answers: cut");
     client->last = TRUE;
+    shutdown (client->fd, SHUT_RDWR); /* the loop finds it closed */
+  }
   if (client->out_source == 0)
     client->out_source = g_unix_fd_add (client->fd, G_IO_OUT, on_writable, client);
 }
@@ -128,7 +135,7 @@ outcome (SwarmNetdServer *self)
     swarm_warning ("%s: %s", problem->object, problem->text);
     append_error (records, G_MAXUINT32, problem->type, problem->object, problem->text);
   }
-  for (guint i = 0; i < ready->len && records->len < SWARM_NETD_PART_MAX; i++)
+  for (guint i = 0; i < ready->len && records->len + READY_SIZE <= SWARM_NETD_PART_MAX; i++)
     swarm_netd_record_append (records, SWARM_NETD_TYPE_READY, SWARM_NETD_PUT, &g_array_index (ready, SwarmNetdReady, i), sizeof (SwarmNetdReady));
   return records;
 }
@@ -136,13 +143,13 @@ outcome (SwarmNetdServer *self)
 /* ---- batches ---- */
 
 static void
-refuse (Client *client, guint64 number, guint32 record, const GError *error)
+refuse (Client *client, guint64 number, guint32 record, gboolean more, const GError *error)
 {
   g_autoptr (GByteArray) records = g_byte_array_new ();
   swarm_warning ("Refused batch %" G_GUINT64_FORMAT ": %s", number, error->message);
   append_error (records, record, 0, "batch", error->message);
   send_message (client, SWARM_NETD_ACK, number, SWARM_NETD_REFUSED, records);
-  client->refused = number;
+  client->refused = more ? number : 0;
   g_clear_pointer (&client->batch, swarm_netd_batch_free);
 }
 
@@ -170,7 +177,7 @@ take_batch (Client *client)
   if (follows (self, batch, &error))
     changes = swarm_netd_tables_apply (self->tables, swarm_netd_batch_edits (batch), swarm_netd_batch_is_full (batch), &bad_edit, &error);
   if (changes == NULL) {
-    refuse (client, swarm_netd_batch_number (batch), bad_edit >= 0 ? (guint32) bad_edit : G_MAXUINT32, error);
+    refuse (client, swarm_netd_batch_number (batch), bad_edit >= 0 ? (guint32) bad_edit : G_MAXUINT32, FALSE, error);
     return;
   }
   self->number = swarm_netd_batch_number (batch);
@@ -178,6 +185,10 @@ take_batch (Client *client)
   if (!swarm_netd_state_file_add (self->state, batch, self->tables, &state_error))
     swarm_warning ("Cannot keep the accepted batch for a restart: %s", state_error->message);
   swarm_netd_plane_apply (self->plane, changes);
+  if (self->blind) {
+    self->blind = FALSE;
+    swarm_netd_plane_resync (self->plane, SWARM_NETD_RESYNC_ALL);
+  }
   if (changes->len > MANY)
     malloc_trim (0); /* a large batch leaves much behind */
   g_autoptr (GByteArray) records = outcome (self);
@@ -191,12 +202,16 @@ take_part (Client *client, const SwarmNetdHeader *header, const guint8 *records)
 {
   g_autoptr (GError) error = NULL;
   guint32 bad_record;
-  if (header->number == client->refused)
+  gboolean more = (header->flags & SWARM_NETD_MORE) != 0;
+  if (header->number == client->refused) {
+    if (!more)
+      client->refused = 0; /* the same number may come again, with what is right */
     return;
+  }
   if (client->batch == NULL)
     client->batch = swarm_netd_batch_new (header);
   if (!swarm_netd_batch_add (client->batch, header, records, &bad_record, &error))
-    refuse (client, header->number, bad_record, error);
+    refuse (client, header->number, bad_record, more, error);
   else if (swarm_netd_batch_is_whole (client->batch))
     take_batch (client);
 }
@@ -211,7 +226,7 @@ take_messages (Client *client)
   while (client->in->len - at >= sizeof header) {
     memcpy (&header, client->in->data + at, sizeof header);
     if (!swarm_netd_header_check (&header, &error)) {
-      refuse (client, header.number, G_MAXUINT32, error);
+      refuse (client, header.number, G_MAXUINT32, FALSE, error);
       return FALSE;
     }
     if (client->in->len - at - sizeof header < header.length)
@@ -229,7 +244,7 @@ on_readable (gint fd, GIOCondition condition, gpointer data)
   Client *client = data;
   gsize had = client->in->len, room = 256 * 1024;
   g_byte_array_set_size (client->in, had + room);
-  ssize_t n = recv (fd, client->in->data + had, room, MSG_DONTWAIT);
+  ssize_t n = client->last ? 0 : recv (fd, client->in->data + had, room, MSG_DONTWAIT);
   g_byte_array_set_size (client->in, had + MAX (n, 0));
   if (n < 0 && (errno == EAGAIN || errno == EINTR))
     return G_SOURCE_CONTINUE;
@@ -263,6 +278,7 @@ on_connect (gint listen_fd, GIOCondition condition, gpointer data)
   if (fd < 0)
     return G_SOURCE_CONTINUE;
   if (!is_root (fd) || self->clients->len >= CLIENTS_MAX) {
+    swarm_warning ("Refused a connection: %s", self->clients->len >= CLIENTS_MAX ? "there are too many" : "it is not by root");
     close (fd);
     return G_SOURCE_CONTINUE;
   }
@@ -283,6 +299,7 @@ swarm_netd_server_new (int listen_fd, const char *state_path, GError **error)
   self->tables = swarm_netd_tables_new ();
   self->state = swarm_netd_state_file_new (state_path);
   self->number = swarm_netd_state_file_load (self->state, self->tables);
+  self->blind = self->number == 0;
   self->retry_delay = RETRY_FIRST;
   if ((self->plane = swarm_netd_plane_new (self->tables, error)) == NULL)
     return NULL;
@@ -338,6 +355,8 @@ schedule_retry (SwarmNetdServer *self, gboolean looked_at_all)
 void
 swarm_netd_server_resync (SwarmNetdServer *self, guint what)
 {
+  if (self->blind)
+    return; /* what is there goes on as it is until a batch says what is wanted */
   swarm_netd_plane_resync (self->plane, what);
   g_autoptr (GByteArray) records = outcome (self);
   for (guint i = 0; i < self->clients->len; i++)

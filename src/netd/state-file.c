@@ -125,6 +125,14 @@ write_all (int fd, const GByteArray *bytes)
   return TRUE;
 }
 
+/* The next batch begins a new file. */
+static void
+give_up (SwarmNetdStateFile *self)
+{
+  close (self->fd);
+  self->fd = -1;
+}
+
 static gboolean
 write_anew (SwarmNetdStateFile *self, guint64 number, SwarmNetdTables *tables, GError **error)
 {
@@ -140,12 +148,15 @@ write_anew (SwarmNetdStateFile *self, guint64 number, SwarmNetdTables *tables, G
   self->fd = open (temporary, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (self->fd < 0)
     return failed ("open", error);
-  if (!write_all (self->fd, bytes))
-    return failed ("write", error);
-  if (rename (temporary, self->path) < 0)
-    return failed ("rename", error);
-  self->size = self->size_when_new = bytes->len;
-  return TRUE;
+  gboolean written = write_all (self->fd, bytes);
+  if (written && rename (temporary, self->path) == 0) {
+    self->size = self->size_when_new = bytes->len;
+    return TRUE;
+  }
+  failed (written ? "rename" : "write", error);
+  give_up (self); /* what comes next must not go into a file that nobody will read */
+  unlink (temporary);
+  return FALSE;
 }
 
 gboolean
@@ -157,8 +168,7 @@ swarm_netd_state_file_add (SwarmNetdStateFile *self, SwarmNetdBatch *batch, Swar
   g_autoptr (GByteArray) bytes = encode (swarm_netd_batch_edits (batch), number, swarm_netd_batch_base (batch), FALSE);
   if (!write_all (self->fd, bytes)) {
     failed ("write", error);
-    close (self->fd); /* half of it may be there: the next one begins a new file */
-    self->fd = -1;
+    give_up (self); /* half of it may be there */
     return FALSE;
   }
   self->size += bytes->len;

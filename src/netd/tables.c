@@ -6,6 +6,7 @@
 
 struct _SwarmNetdTables {
   GTree *trees[SWARM_NETD_N_TYPES]; /* SwarmNetdRow* → itself; NULL where there is no such type */
+  gsize bytes; /* of all rows as records of a batch */
 };
 
 /* Where one row names another: the bytes at @offset of the @child are the key of the @parent. */
@@ -119,6 +120,12 @@ change_free (gpointer data)
   g_free (change);
 }
 
+static gsize
+record_size (const SwarmNetdRow *row)
+{
+  return row != NULL ? sizeof (SwarmNetdRecord) + ((row->length + 7u) & ~7u) : 0;
+}
+
 /* One row to @after (NULL: away); notes the change. */
 static void
 set_row (SwarmNetdTables *self, const SwarmNetdRow *before, SwarmNetdRow *after, GPtrArray *changes)
@@ -126,6 +133,7 @@ set_row (SwarmNetdTables *self, const SwarmNetdRow *before, SwarmNetdRow *after,
   if (before == after || (before != NULL && after != NULL && swarm_netd_row_equal (before, after)))
     return;
   g_ptr_array_add (changes, change_new (before, after));
+  self->bytes += record_size (after) - record_size (before);
   if (after != NULL)
     g_tree_replace (self->trees[after->type], swarm_netd_row_ref (after), after);
   else
@@ -137,6 +145,7 @@ undo (SwarmNetdTables *self, GPtrArray *changes)
 {
   for (guint i = changes->len; i-- > 0;) {
     SwarmNetdChange *change = g_ptr_array_index (changes, i);
+    self->bytes += record_size (change->before) - record_size (change->after);
     if (change->before != NULL)
       g_tree_replace (self->trees[change->before->type], swarm_netd_row_ref (change->before), change->before);
     else
@@ -294,7 +303,9 @@ swarm_netd_tables_apply (SwarmNetdTables *self, GArray *edits, gboolean full, gi
     SwarmNetdEdit *edit = &g_array_index (edits, SwarmNetdEdit, i);
     set_row (self, g_tree_lookup (self->trees[edit->row->type], edit->row), edit->remove ? NULL : edit->row, changes);
   }
-  if (fits_together (self, changes, error))
+  if (self->bytes > SWARM_NETD_BATCH_MAX)
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "all rows together would be more than the 64 MiB of a full batch");
+  else if (fits_together (self, changes, error))
     return g_steal_pointer (&changes);
   undo (self, changes);
   return NULL;

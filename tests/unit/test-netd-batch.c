@@ -218,6 +218,72 @@ test_state_file (Fixture *f, gconstpointer data)
   g_rmdir (dir);
 }
 
+static void
+apply_and_keep (Fixture *f, SwarmNetdStateFile *file, guint32 flags, gboolean kept)
+{
+  gint bad_edit;
+  g_autoptr (SwarmNetdBatch) batch = read_batch (f, flags, NULL);
+  g_byte_array_set_size (f->out, 0);
+  g_autoptr (GPtrArray) changes = swarm_netd_tables_apply (f->tables, swarm_netd_batch_edits (batch), flags & SWARM_NETD_FULL, &bad_edit, NULL);
+  g_assert_nonnull (changes);
+  g_assert_true (swarm_netd_state_file_add (file, batch, f->tables, NULL) == kept);
+}
+
+/* A state that could not be written is written with the next batch, whole. */
+static void
+test_state_file_fails (Fixture *f, gconstpointer data)
+{
+  g_autofree char *dir = g_dir_make_tmp ("netd-XXXXXX", NULL), *path = g_build_filename (dir, "state", NULL), *in_the_way = g_build_filename (path, "x", NULL);
+  g_autoptr (SwarmNetdStateFile) file = swarm_netd_state_file_new (path), reader = swarm_netd_state_file_new (path);
+  g_autoptr (SwarmNetdTables) again = swarm_netd_tables_new ();
+  g_assert_cmpint (g_mkdir_with_parents (in_the_way, 0700), ==, 0);
+  put_all (f->out);
+  apply_and_keep (f, file, SWARM_NETD_FULL, FALSE);
+  g_rmdir (in_the_way);
+  g_rmdir (path);
+  edit_port (f->out, FALSE, 17, 5000, 0);
+  apply_and_keep (f, file, 0, TRUE);
+  edit_port (f->out, FALSE, 17, 5001, 0);
+  apply_and_keep (f, file, 0, TRUE);
+  g_assert_cmpuint (swarm_netd_state_file_load (reader, again), ==, 3);
+  g_assert_cmpuint (swarm_netd_tables_count (again, SWARM_NETD_TYPE_PORT), ==, 3);
+  g_assert_cmpuint (swarm_netd_tables_count (again, SWARM_NETD_TYPE_NAME), ==, 2);
+  g_unlink (path);
+  g_assert_cmpint (g_rmdir (dir), ==, 0); /* nothing else is left there */
+}
+
+/* Deltas do not lead to more than one full batch holds, for a start could not read it again. */
+static void
+test_most_rows (Fixture *f, gconstpointer data)
+{
+  g_autofree char *long_name = g_strnfill (240, 'a');
+  const guint a_batch = 16384, row_size = 8 + 24 + 256;
+  guint batches = 0;
+  gint bad_edit;
+  g_autoptr (GError) error = NULL;
+  put_host (f->out, 1);
+  put_node (f->out, 1);
+  put_network (f->out, 4097, 0);
+  while (error == NULL) {
+    for (guint i = 0; i < a_batch; i++) {
+      g_autofree char *name = g_strdup_printf ("%s%08u", long_name, batches * a_batch + i);
+      edit_name (f->out, FALSE, 4097, name, "10.88.16.2");
+    }
+    g_autoptr (SwarmNetdBatch) batch = swarm_netd_batch_new (&(SwarmNetdHeader){ .number = 1 + batches });
+    guint32 bad_record;
+    SwarmNetdHeader header = { .number = 1 + batches, .length = f->out->len };
+    g_assert_true (swarm_netd_batch_add (batch, &header, f->out->data, &bad_record, NULL));
+    g_byte_array_set_size (f->out, 0);
+    g_autoptr (GPtrArray) changes = swarm_netd_tables_apply (f->tables, swarm_netd_batch_edits (batch), FALSE, &bad_edit, &error);
+    g_assert_true ((changes == NULL) == (error != NULL));
+    batches += changes != NULL;
+    g_assert_cmpuint (batches, <, 100);
+  }
+  g_assert_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
+  g_assert_cmpuint (batches, ==, SWARM_NETD_BATCH_MAX / (a_batch * row_size));
+  g_assert_cmpuint (swarm_netd_tables_count (f->tables, SWARM_NETD_TYPE_NAME), ==, batches * a_batch);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -228,5 +294,7 @@ main (int argc, char **argv)
   ADD ("broken-records", test_broken_records);
   ADD ("parts", test_parts);
   ADD ("state-file", test_state_file);
+  ADD ("state-file-fails", test_state_file_fails);
+  ADD ("most-rows", test_most_rows);
   return g_test_run ();
 }
