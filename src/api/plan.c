@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Dry runs: PlanService and PlanAvailability answer with the steps of a plan (manager/plan), PlanRebalance with moves. */
 #include "api/private.h"
-#include "manager/orchestrator/rebalance.h"
 
 typedef struct {
   SwarmApi *api;
@@ -83,21 +82,35 @@ move_variant (SwarmApi *self, const SwarmService *service, const SwarmMove *move
   return step_variant (self, &step);
 }
 
+typedef struct {
+  PlanCall call;
+  SwarmId service;
+} RebalanceCall;
+
+static void
+rebalance_planned (GArray *moves, const GError *error, gpointer data)
+{
+  g_autofree RebalanceCall *rebalance = data;
+  const PlanCall *call = &rebalance->call;
+  g_autoptr (GPtrArray) variants = g_ptr_array_new ();
+  if (error != NULL) {
+    swarm_invocation_fail (call->invocation, error);
+    return;
+  }
+  const SwarmService *service = swarm_store_get (call->api->store, SWARM_KIND_SERVICE, &rebalance->service);
+  gboolean start_first = service != NULL && service->spec->update != NULL && service->spec->update->order == SWARM_ORDER_START_FIRST;
+  for (guint i = 0; service != NULL && i < moves->len; i++) {
+    const SwarmMove *move = &g_array_index (moves, SwarmMove, i);
+    g_ptr_array_add (variants, move_variant (call->api, service, move, start_first ? SWARM_PLAN_START : SWARM_PLAN_STOP));
+    g_ptr_array_add (variants, move_variant (call->api, service, move, start_first ? SWARM_PLAN_STOP : SWARM_PLAN_START));
+  }
+  swarm_invocation_return (call->invocation, g_variant_new ("(@aa{sv}b)", swarm_api_list (variants), FALSE));
+}
+
 void
 swarm_api_plan_rebalance (SwarmApi *self, SwarmInvocation *invocation, const SwarmService *service, guint max_moves)
 {
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GArray) moves = swarm_rebalance_plan (self->store, self->clock, service, max_moves, &error);
-  g_autoptr (GPtrArray) variants = g_ptr_array_new ();
-  gboolean start_first = service->spec->update != NULL && service->spec->update->order == SWARM_ORDER_START_FIRST;
-  if (moves == NULL) {
-    swarm_invocation_fail (invocation, error);
-    return;
-  }
-  for (guint i = 0; i < moves->len; i++) {
-    const SwarmMove *move = &g_array_index (moves, SwarmMove, i);
-    g_ptr_array_add (variants, move_variant (self, service, move, start_first ? SWARM_PLAN_START : SWARM_PLAN_STOP));
-    g_ptr_array_add (variants, move_variant (self, service, move, start_first ? SWARM_PLAN_STOP : SWARM_PLAN_START));
-  }
-  swarm_invocation_return (invocation, g_variant_new ("(@aa{sv}b)", swarm_api_list (variants), FALSE));
+  RebalanceCall *rebalance = g_new (RebalanceCall, 1);
+  *rebalance = (RebalanceCall){ { self, invocation }, service->object.id };
+  swarm_control_plan_rebalance (swarm_manager_control (self->manager), service, max_moves, rebalance_planned, rebalance);
 }

@@ -12,6 +12,7 @@ typedef struct {
   GQueue reports; /* SwarmId of tasks whose node has something to say */
   SwarmTimer *timer;
   guint64 changes; /* of tasks, in the store */
+  SwarmId moving;  /* the service to rebalance */
 } World;
 
 /* ---- workers ---- */
@@ -253,6 +254,15 @@ answered (const SwarmControlReply *reply, const GError *error, gpointer data)
   g_assert_no_error (error);
 }
 
+/* In a turn of the loop, as a call from a user comes. */
+static void
+rebalance (gpointer data)
+{
+  World *self = data;
+
+  swarm_control_rebalance_service (swarm_manager_control (self->bench.manager), &self->moving, 0, NULL, answered, NULL);
+}
+
 /* The tasks that are there when it begins run, spread over the nodes. */
 static void
 fill (World *self)
@@ -318,7 +328,8 @@ run_all (World *self, JsonBuilder *json, guint large, guint parallelism)
   run_until_quiet (self, json, "loss");
   change_nodes (self, 0, n / 100, ACTIVATE);
   run_until_quiet (self, json, "activate");
-  swarm_control_rebalance_service (swarm_manager_control (bench->manager), &service, 0, NULL, answered, NULL);
+  self->moving = service;
+  swarm_clock_timer (bench->clock, 0, SWARM_PRIORITY_NORMAL, rebalance, self);
   run_until_quiet (self, json, "rebalance");
   remove_service (self, &global);
   run_until_quiet (self, json, "remove global");

@@ -4,10 +4,24 @@
 #include "brain-fixture.h"
 #include "manager/orchestrator/rebalance.h"
 
+static void
+planned (GArray *moves, const GError *error, gpointer data)
+{
+  if (error == NULL)
+    *(GArray **) data = g_array_ref (moves);
+  else
+    g_assert_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
+}
+
+/* Made at once: virtual time stands still. NULL: refused. */
 static GArray *
 plan_of (Brain *brain, const SwarmId *id, guint max)
 {
-  return swarm_rebalance_plan (brain->store, brain->clock, swarm_store_get (brain->store, SWARM_KIND_SERVICE, id), max, NULL);
+  GArray *moves = NULL;
+  SwarmRebalance *rebalance = NULL;
+  swarm_rebalance_plan (&rebalance, brain->store, brain->clock, swarm_store_get (brain->store, SWARM_KIND_SERVICE, id), max, planned, &moves);
+  g_assert_null (rebalance);
+  return moves;
 }
 
 static guint
@@ -148,13 +162,20 @@ test_refused (void)
 {
   g_autoptr (Brain) brain = brain_new ();
   g_autoptr (SwarmServiceSpec) spec = brain_spec ("all", 1);
-  g_autoptr (GError) error = NULL;
+  Outcome out = { 0 };
   g_clear_pointer (&spec->mode->replicated, swarm_replicated_unref);
   spec->mode->global = swarm_global_new ();
-  SwarmId all = brain_create (brain, spec);
-  g_assert_null (swarm_rebalance_plan (brain->store, brain->clock, swarm_store_get (brain->store, SWARM_KIND_SERVICE, &all), 0, &error));
-  g_assert_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
-  g_assert_cmpstr (error->message, ==, "rebalance can only be used with replicated mode");
+  SwarmId all = brain_create (brain, spec), none = SWARM_ID_NIL;
+  g_assert_null (plan_of (brain, &all, 0));
+  swarm_control_rebalance_service (swarm_manager_control (brain->manager), &all, 0, NULL, rebalanced, &out);
+  brain_run (brain, 5 * MS);
+  g_assert_error (out.error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
+  g_assert_cmpstr (out.error->message, ==, "rebalance can only be used with replicated mode");
+  g_clear_error (&out.error);
+  swarm_control_rebalance_service (swarm_manager_control (brain->manager), &none, 0, NULL, rebalanced, &out);
+  brain_run (brain, 5 * MS);
+  g_assert_error (out.error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND);
+  g_clear_error (&out.error);
 }
 
 static void

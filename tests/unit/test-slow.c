@@ -466,6 +466,139 @@ cut_at (gboolean job, guint looked_at, Hazard hazard, gboolean update)
   brain_free (cut.brain);
 }
 
+/* ---- a rebalance that is planned in many turns ---- */
+
+typedef struct {
+  Brain *brain;
+  const SwarmId *service;
+  gboolean begun;
+  guint answers, moves;
+  SwarmError error; /* 0: none */
+} Rebalance;
+
+static void
+rebalanced (const SwarmControlReply *reply, const GError *error, gpointer data)
+{
+  Rebalance *self = data;
+  self->answers++;
+  self->error = error != NULL ? (SwarmError) error->code : 0;
+  self->moves = reply != NULL ? (guint) g_ascii_strtoull (reply->text, NULL, 10) : 0;
+}
+
+static void
+rebalance_begin (gpointer data)
+{
+  Rebalance *self = data;
+  self->begun = TRUE;
+  swarm_control_rebalance_service (swarm_manager_control (self->brain->manager), self->service, 0, NULL, rebalanced, self);
+}
+
+static void
+rebalance (Brain *brain, const SwarmId *service, Rebalance *ret)
+{
+  *ret = (Rebalance){ brain, service };
+  rebalance_begin (ret);
+}
+
+/* Just before what is written now is applied. */
+static void
+rebalance_meanwhile (Brain *brain, const SwarmId *service, Rebalance *ret)
+{
+  *ret = (Rebalance){ brain, service };
+  swarm_clock_timer (brain->clock, MS, SWARM_PRIORITY_URGENT, rebalance_begin, ret);
+}
+
+static void
+assert_under_way (const Rebalance *self)
+{
+  g_assert_true (self->begun);
+  g_assert_cmpuint (self->answers, ==, 0);
+}
+
+/* All tasks run on the first half of the nodes. */
+static Brain *
+uneven_brain (SwarmId *ret)
+{
+  Brain *brain = slow_brain ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 200);
+  for (guint i = N_NODES / 2; i < N_NODES; i++)
+    g_assert_true (brain_availability (brain, brain_tame (brain, i), "drain", NULL));
+  *ret = brain_create (brain, spec);
+  brain_run (brain, 10 * SECOND);
+  for (guint i = N_NODES / 2; i < N_NODES; i++)
+    g_assert_true (brain_availability (brain, brain_tame (brain, i), "active", NULL));
+  brain_run (brain, SECOND);
+  look_cost = 3 * MS;
+  return brain;
+}
+
+static void
+test_rebalance (void)
+{
+  SwarmId web;
+  g_autoptr (Brain) brain = uneven_brain (&web);
+  Rebalance first, second;
+  rebalance (brain, &web, &first);
+  rebalance (brain, &web, &second);
+  brain_run (brain, 0);
+  g_assert_cmpuint (first.answers, ==, 0); /* it is being planned */
+  g_assert_cmpuint (second.answers, ==, 1);
+  g_assert_cmpint (second.error, ==, SWARM_ERROR_UNAVAILABLE);
+  brain_run (brain, 60 * SECOND);
+  g_assert_cmpuint (first.answers, ==, 1);
+  g_assert_cmpuint (first.moves, ==, 100);
+  brain_run (brain, 300 * SECOND);
+  assert_spread (brain, &web, N_NODES, 200);
+}
+
+/* What has changed meanwhile stays as it is, and the rest moves. */
+static void
+test_rebalance_overtaken (gconstpointer data)
+{
+  enum { DRAINED, GONE, TARGET_GONE } what = GPOINTER_TO_UINT (data);
+  SwarmId web;
+  g_autoptr (Brain) brain = uneven_brain (&web);
+  Rebalance call;
+  Tame *first = brain_tame (brain, 0);
+  rebalance_meanwhile (brain, &web, &call);
+  if (what == DRAINED)
+    g_assert_true (brain_availability (brain, first, "drain", NULL));
+  else
+    g_assert_true (brain_remove_node (brain, what == GONE ? first : brain_tame (brain, N_NODES - 1), TRUE, NULL));
+  assert_under_way (&call);
+  brain_run (brain, 360 * SECOND);
+  g_assert_cmpuint (call.answers, ==, 1);
+  g_assert_cmpint (call.error, ==, 0);
+  g_assert_cmpuint (call.moves, >, 80);
+  g_assert_cmpuint (count_running (brain, &web), ==, 200);
+  g_assert_true (what == TARGET_GONE || tasks_on (brain, &web, first) == 0);
+  guint reached = 0;
+  for (guint i = N_NODES / 2; i < N_NODES; i++)
+    reached += tasks_on (brain, &web, brain_tame (brain, i)) > 0;
+  g_assert_cmpuint (reached, >=, N_NODES / 2 - 1); /* but the one that is gone, or was to get what the other one had */
+}
+
+/* Its manager is gone meanwhile; its service is. */
+static void
+test_rebalance_given_up (void)
+{
+  SwarmId web;
+  g_autoptr (Brain) brain = uneven_brain (&web);
+  Rebalance call;
+  rebalance (brain, &web, &call);
+  assert_under_way (&call);
+  brain_restart (brain);
+  brain_run (brain, SECOND);
+  g_assert_cmpuint (call.answers, ==, 1);
+  g_assert_cmpint (call.error, ==, SWARM_ERROR_CANCELLED);
+  rebalance_meanwhile (brain, &web, &call);
+  g_assert_true (brain_remove (brain, &web, NULL));
+  assert_under_way (&call);
+  brain_run (brain, 10 * SECOND);
+  g_assert_cmpuint (call.answers, ==, 1);
+  g_assert_cmpint (call.error, ==, SWARM_ERROR_NOT_FOUND);
+}
+
 static void
 test_cut (gconstpointer data)
 {
@@ -494,6 +627,11 @@ main (int argc, char **argv)
   g_test_add_func ("/slow/new-leader", test_new_leader);
   g_test_add_func ("/slow/many", test_many);
   g_test_add_func ("/slow/refused-writes", test_refused_writes);
+  g_test_add_func ("/slow/rebalance/turns", test_rebalance);
+  g_test_add_data_func ("/slow/rebalance/overtaken/drained", GUINT_TO_POINTER (0), test_rebalance_overtaken);
+  g_test_add_data_func ("/slow/rebalance/overtaken/gone", GUINT_TO_POINTER (1), test_rebalance_overtaken);
+  g_test_add_data_func ("/slow/rebalance/overtaken/target-gone", GUINT_TO_POINTER (2), test_rebalance_overtaken);
+  g_test_add_func ("/slow/rebalance/given-up", test_rebalance_given_up);
   add_cuts ();
   return g_test_run ();
 }

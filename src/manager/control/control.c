@@ -39,6 +39,8 @@ swarm_control_free (SwarmControl *self)
   if (self == NULL)
     return;
   self->closed = TRUE;
+  if (self->rebalance != NULL)
+    swarm_rebalance_cancel (self->rebalance);
   g_clear_pointer (&self->counts, swarm_counts_free);
   swarm_control_unref (self);
 }

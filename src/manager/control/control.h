@@ -7,6 +7,7 @@
 #pragma once
 #include "base/crypto.h"
 #include "manager/members.h"
+#include "manager/orchestrator/rebalance.h"
 #include "plugin/scheduler-set.h"
 #include "store/store.h"
 
@@ -91,9 +92,11 @@ void swarm_control_rollback_service (SwarmControl *self, const SwarmId *id, guin
 /* The service vanishes at once, its tasks are stopped and removed in the background. */
 void swarm_control_remove_service (SwarmControl *self, const SwarmId *id, const char *request_id, SwarmControlFunc done, gpointer data);
 /* Evens out a replicated service over the nodes that can take its tasks, by at most @max_moves moves (0: as many as one transaction
- * holds); only by request, for nothing moves by itself. reply->text: the number of moves. The plan alone: swarm_rebalance_plan(). */
+ * holds); only by request, for nothing moves by itself. reply->text: the number of moves. UNAVAILABLE while another one is being planned. */
 void swarm_control_rebalance_service (SwarmControl *self, const SwarmId *id, guint max_moves, const char *request_id, SwarmControlFunc done,
                                       gpointer data);
+/* The plan alone. @done as swarm_rebalance_plan() calls it: maybe from within. */
+void swarm_control_plan_rebalance (SwarmControl *self, const SwarmService *service, guint max_moves, SwarmRebalanceDone done, gpointer data);
 /* `r/d (c/t completed)` of service ls. */
 typedef struct {
   guint64 running;   /* observed running and meant to */

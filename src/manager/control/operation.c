@@ -23,6 +23,7 @@ operation_free (SwarmOperation *self)
     swarm_message_unref (self->objects[i]);
   g_clear_pointer (&self->set, g_hash_table_unref);
   g_clear_pointer (&self->remove, g_ptr_array_unref);
+  g_clear_pointer (&self->moves, g_array_unref);
   g_free (self);
 }
 
@@ -59,8 +60,8 @@ answer_due (gpointer data)
   g_free (answer);
 }
 
-static void
-operation_fail_later (SwarmOperation *self, GError *error)
+void
+swarm_operation_fail (SwarmOperation *self, GError *error)
 {
   Answer *answer = g_new0 (Answer, 1);
   answer->operation = self;
@@ -110,7 +111,7 @@ swarm_operation_run (SwarmOperation *self)
   GError *error = NULL;
   /* A repeat is not judged again: what it asked for has changed the state that it would be judged by. */
   if (!swarm_store_has_request (self->control->store, self->request_id) && !self->fill (self, tx, &error)) {
-    operation_fail_later (self, error);
+    swarm_operation_fail (self, error);
     return;
   }
   swarm_tx_set_result (tx, result_of (self));

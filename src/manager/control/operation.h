@@ -17,6 +17,7 @@ struct _SwarmControl {
   SwarmCounts *counts;
   SwarmSchedulerSet *schedulers; /* may be NULL */
   SwarmCrypto *crypto;           /* may be NULL */
+  SwarmRebalance *rebalance;     /* the plan that is being made; NULL: none */
 };
 
 /* Adds the changes to @tx. FALSE: refused. @self->id and ->text become the reply. */
@@ -40,6 +41,7 @@ struct _SwarmOperation {
   SwarmMessage *objects[2]; /* owned */
   GHashTable *set;
   GPtrArray *remove;
+  GArray *moves;
 };
 
 /* cluster.c: the first node of a cluster. */
@@ -55,3 +57,5 @@ SwarmOperation *swarm_operation_new (SwarmControl *control, SwarmOperationFill f
 void swarm_control_unref (SwarmControl *self);
 /* Starts it; it answers and frees itself. */
 void swarm_operation_run (SwarmOperation *self);
+/* The same, without a try. Takes over @error. */
+void swarm_operation_fail (SwarmOperation *self, GError *error);

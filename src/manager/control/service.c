@@ -2,7 +2,6 @@
 #include "base/error.h"
 #include "manager/control/operation.h"
 #include "manager/orchestrator/jobs.h"
-#include "manager/orchestrator/rebalance.h"
 #include "model/image.h"
 #include "model/rules.h"
 
@@ -401,26 +400,56 @@ swarm_control_rollback_service (SwarmControl *self, const SwarmId *id, guint64 v
 
 /* ---- rebalance ---- */
 
+/* What was planned takes a while at times. */
+static gboolean
+may_move (const SwarmTask *task, const SwarmMove *move)
+{
+  return task != NULL && task->status->state == SWARM_TASK_RUNNING && task->desired_state == SWARM_TASK_RUNNING
+         && swarm_id_equal (&task->node_id, &move->from) && swarm_id_is_nil (&task->move_to);
+}
+
 static gboolean
 fill_rebalance (SwarmOperation *self, SwarmTx *tx, GError **error)
 {
-  const SwarmService *service = find_service (self, error);
-  SwarmStore *store = self->control->store;
-  if (service == NULL)
-    return FALSE;
-  g_autoptr (GArray) moves = swarm_rebalance_plan (store, self->control->clock, service, (guint) self->number, error);
-  if (moves == NULL)
-    return FALSE;
   guint n = 0;
-  for (; n < moves->len && swarm_tx_has_room (tx, 1); n++) {
-    const SwarmMove *move = &g_array_index (moves, SwarmMove, n);
-    g_autoptr (SwarmTask) task = swarm_task_copy (swarm_store_get (store, SWARM_KIND_TASK, &move->task));
+  if (find_service (self, error) == NULL)
+    return FALSE;
+  for (guint i = 0; i < self->moves->len && swarm_tx_has_room (tx, 1); i++) {
+    const SwarmMove *move = &g_array_index (self->moves, SwarmMove, i);
+    const SwarmTask *there = swarm_store_get (self->control->store, SWARM_KIND_TASK, &move->task);
+    if (!may_move (there, move))
+      continue;
+    g_autoptr (SwarmTask) task = swarm_task_copy (there);
     task->move_to = move->to;
     swarm_tx_update (tx, task);
+    n++;
   }
   g_free (self->text);
   self->text = g_strdup_printf ("%u", n);
   return TRUE;
+}
+
+static void
+rebalance_planned (GArray *moves, const GError *error, gpointer data)
+{
+  SwarmOperation *operation = data;
+  if (error != NULL) {
+    swarm_operation_fail (operation, g_error_copy (error));
+    return;
+  }
+  operation->moves = g_array_ref (moves);
+  swarm_operation_run (operation);
+}
+
+void
+swarm_control_plan_rebalance (SwarmControl *self, const SwarmService *service, guint max_moves, SwarmRebalanceDone done, gpointer data)
+{
+  if (self->rebalance != NULL) {
+    g_autoptr (GError) busy = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "another rebalance is being planned, try again in a moment");
+    done (NULL, busy, data);
+    return;
+  }
+  swarm_rebalance_plan (&self->rebalance, self->store, self->clock, service, max_moves, done, data);
 }
 
 void
@@ -428,8 +457,16 @@ swarm_control_rebalance_service (SwarmControl *self, const SwarmId *id, guint ma
                                  gpointer data)
 {
   SwarmOperation *operation = swarm_operation_new (self, fill_rebalance, id, request_id, done, data);
-  operation->number = max_moves;
-  swarm_operation_run (operation);
+  GError *error = NULL;
+  if (swarm_store_has_request (self->store, operation->request_id)) {
+    swarm_operation_run (operation); /* it is answered as it was */
+    return;
+  }
+  const SwarmService *service = find_service (operation, &error);
+  if (service != NULL)
+    swarm_control_plan_rebalance (self, service, max_moves, rebalance_planned, operation);
+  else
+    swarm_operation_fail (operation, error);
 }
 
 /* ---- remove ---- */
