@@ -37,7 +37,7 @@ typedef struct {
   SwarmConnPool *pool;
   int fd;
   gsize bytes;
-  GSource *source;
+  SwarmFdWatch *watch;
   SwarmTimer *timer;
 } Linger;
 
@@ -47,7 +47,7 @@ struct _SwarmConn {
   int fd;
   SSL *ssl;
   SwarmTls *tls;
-  GSource *source;
+  SwarmFdWatch *watch;
   int priority;
   gboolean is_open;
   gboolean closed;
@@ -88,8 +88,7 @@ linger_free (Linger *linger)
 {
   g_queue_remove (&linger->pool->lingering, linger);
   swarm_clock_clear_timer (linger->pool->clock, &linger->timer);
-  g_source_destroy (linger->source);
-  g_source_unref (linger->source);
+  swarm_fd_watch_free (linger->watch);
   close (linger->fd);
   g_free (linger);
 }
@@ -148,7 +147,7 @@ pool_linger (SwarmConnPool *self, int fd)
   linger = g_new0 (Linger, 1);
   linger->pool = self;
   linger->fd = fd;
-  linger->source = swarm_fd_source_new (fd, G_IO_IN, G_PRIORITY_DEFAULT, linger_ready, linger);
+  linger->watch = swarm_fd_watch_new (fd, G_IO_IN, G_PRIORITY_DEFAULT, linger_ready, linger);
   linger->timer = swarm_clock_timer (self->clock, LINGER_US, SWARM_PRIORITY_NORMAL, linger_over, linger);
   g_queue_push_tail (&self->lingering, linger);
 }
@@ -203,7 +202,7 @@ swarm_conn_new (SwarmConnPool *pool, int fd, SwarmTls *tls, gboolean is_server, 
   self->data = data;
   swarm_socket_setup (fd);
   /* The client speaks first. */
-  self->source = swarm_fd_source_new (fd, is_server ? G_IO_IN : 0, priority, conn_ready, self);
+  self->watch = swarm_fd_watch_new (fd, is_server ? G_IO_IN : 0, priority, conn_ready, self);
   if (!is_server)
     pool_queue_handshake (pool, self);
   return self;
@@ -232,7 +231,7 @@ void
 swarm_conn_set_priority (SwarmConn *self, int priority)
 {
   self->priority = priority;
-  g_source_set_priority (self->source, priority);
+  swarm_fd_watch_set_priority (self->watch, priority);
 }
 
 void
@@ -254,7 +253,7 @@ conn_break (SwarmConn *self, const GError *error)
   if (self->closed || self->broken)
     return;
   self->broken = TRUE;
-  swarm_fd_source_want (self->source, 0);
+  swarm_fd_watch_want (self->watch, 0);
   self->events->broken (self, error, self->data);
 }
 
@@ -315,7 +314,7 @@ static void
 conn_begin_turn (SwarmConn *self)
 {
   SwarmConnPool *pool = self->pool;
-  gint64 turn = g_source_get_time (self->source);
+  gint64 turn = swarm_fd_watch_turn (self->watch);
 
   if (pool->turn != turn) {
     pool->turn = turn;
@@ -408,7 +407,7 @@ conn_read (SwarmConn *self)
   self->pool->spent_us += conn_turn_us (self);
   /* What OpenSSL has read ahead does not make the descriptor ready. */
   if (!self->closed && !self->broken && (self->rest != NULL || (!waits && SSL_has_pending (self->ssl))))
-    swarm_fd_source_again (self->source);
+    swarm_fd_watch_again (self->watch);
 }
 
 /* ---- writing ---- */
@@ -419,9 +418,9 @@ conn_want (SwarmConn *self)
   if (self->closed || self->broken || !self->is_open)
     return;
   if (swarm_conn_queued (self) > 0)
-    swarm_fd_source_want_write (self->source);
+    swarm_fd_watch_want_write (self->watch);
   else
-    swarm_fd_source_want (self->source, G_IO_IN);
+    swarm_fd_watch_want (self->watch, G_IO_IN);
 }
 
 static void
@@ -522,13 +521,13 @@ conn_handshake (SwarmConn *self)
     self->events->open (self, self->data);
     conn_want (self);
     if (!self->closed && !self->broken && SSL_has_pending (self->ssl))
-      swarm_fd_source_again (self->source);
+      swarm_fd_watch_again (self->watch);
   } else {
     kind = SSL_get_error (self->ssl, n);
     if (kind == SSL_ERROR_WANT_READ)
-      swarm_fd_source_want (self->source, G_IO_IN);
+      swarm_fd_watch_want (self->watch, G_IO_IN);
     else if (kind == SSL_ERROR_WANT_WRITE)
-      swarm_fd_source_want (self->source, G_IO_OUT);
+      swarm_fd_watch_want (self->watch, G_IO_OUT);
     else
       conn_break_tls (self, n);
   }
@@ -543,7 +542,7 @@ conn_ready (GIOCondition ready, gpointer data)
   if (self->broken)
     return;
   if (!self->is_open) {
-    swarm_fd_source_want (self->source, 0);
+    swarm_fd_watch_want (self->watch, 0);
     if (self->handshake.data == NULL)
       pool_queue_handshake (self->pool, self);
     return;
@@ -572,8 +571,7 @@ swarm_conn_close (SwarmConn *self)
   if (self->handshake.data != NULL)
     g_queue_unlink (&self->pool->handshakes, &self->handshake);
   swarm_clock_clear_timer (self->pool->clock, &self->stall_timer);
-  g_source_destroy (self->source);
-  g_source_unref (self->source);
+  g_clear_pointer (&self->watch, swarm_fd_watch_free);
   g_clear_pointer (&self->ssl, SSL_free);
   pool_linger (self->pool, self->fd);
   conn_unref (self);

@@ -26,7 +26,7 @@ struct _SwarmHttps {
   SSL_CTX *ctx;
   SSL *ssl;
   int fd;
-  GSource *source;
+  SwarmFdWatch *watch;
   gboolean connected;
   GByteArray *out;
   gsize sent;
@@ -40,10 +40,7 @@ https_free (SwarmHttps *self)
     swarm_dial_cancel (self->dial);
   swarm_clock_clear_timer (self->clock, &self->timer);
   swarm_clock_clear_timer (self->clock, &self->begin);
-  if (self->source != NULL) {
-    g_source_destroy (self->source);
-    g_source_unref (self->source);
-  }
+  swarm_fd_watch_free (self->watch);
   SSL_free (self->ssl);
   SSL_CTX_free (self->ctx);
   if (self->fd >= 0)
@@ -175,7 +172,7 @@ https_wait (SwarmHttps *self, int result)
   long verified = SSL_get_verify_result (self->ssl);
 
   if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE) {
-    swarm_fd_source_want (self->source, kind == SSL_ERROR_WANT_READ ? G_IO_IN : G_IO_OUT);
+    swarm_fd_watch_want (self->watch, kind == SSL_ERROR_WANT_READ ? G_IO_IN : G_IO_OUT);
     return TRUE;
   }
   if (verified != X509_V_OK)
@@ -269,7 +266,7 @@ dialled (int fd, const char *peer_name, const GError *error, gpointer data)
     https_fail (self, SWARM_ERROR_INVALID_ARGUMENT, "no certificate can be checked for this name");
     return;
   }
-  self->source = swarm_fd_source_new (fd, G_IO_OUT, G_PRIORITY_DEFAULT, https_ready, self);
+  self->watch = swarm_fd_watch_new (fd, G_IO_OUT, G_PRIORITY_DEFAULT, https_ready, self);
 }
 
 static void

@@ -3,7 +3,6 @@
 #include "rpc/io.h"
 #include "base/error.h"
 #include <errno.h>
-#include <glib-unix.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
@@ -11,109 +10,6 @@
 #define DEFAULT_PORT 2377
 /* Bytes that the other host's kernel does not acknowledge for this long end the connection. */
 #define USER_TIMEOUT_MS 15000
-
-/* What is asked for is told GLib before it polls: told at once, it would wake up the loop each time, which runs already. Most of it has been
- * taken back by then. */
-typedef struct {
-  GSource source;
-  int fd;
-  gpointer tag;         /* NULL: not polled */
-  GIOCondition told;    /* what GLib polls for */
-  GIOCondition wanted;
-  gboolean again;
-  gboolean try_out; /* there is something to write: most often it can be written at once */
-  SwarmFdFunc func;
-  gpointer data;
-} FdSource;
-
-static void
-fd_source_tell (FdSource *self)
-{
-  GSource *source = &self->source;
-
-  if (self->wanted == self->told)
-    return;
-  /* A hang-up is told even when nothing is asked for, in every turn, and holds up all that is less urgent: so the descriptor is left out. */
-  if (self->wanted == 0)
-    g_source_remove_unix_fd (source, g_steal_pointer (&self->tag));
-  else if (self->tag == NULL)
-    self->tag = g_source_add_unix_fd (source, self->fd, self->wanted);
-  else
-    g_source_modify_unix_fd (source, self->tag, self->wanted);
-  self->told = self->wanted;
-}
-
-static gboolean
-fd_source_prepare (GSource *source, int *timeout)
-{
-  FdSource *self = (FdSource *) source;
-
-  *timeout = -1;
-  if (self->again || self->try_out)
-    return TRUE;
-  fd_source_tell (self);
-  return FALSE;
-}
-
-static gboolean
-fd_source_check (GSource *source)
-{
-  FdSource *self = (FdSource *) source;
-
-  return self->again || self->try_out || (self->tag != NULL && g_source_query_unix_fd (source, self->tag) != 0);
-}
-
-static gboolean
-fd_source_dispatch (GSource *source, GSourceFunc unused, gpointer unused_data)
-{
-  FdSource *self = (FdSource *) source;
-  GIOCondition ready = self->tag != NULL ? g_source_query_unix_fd (source, self->tag) : 0;
-
-  if (self->try_out)
-    ready |= G_IO_OUT;
-  self->again = self->try_out = FALSE;
-  self->func (self->wanted != 0 ? ready & (self->wanted | G_IO_ERR | G_IO_HUP | G_IO_NVAL) : 0, self->data);
-  return G_SOURCE_CONTINUE;
-}
-
-GSource *
-swarm_fd_source_new (int fd, GIOCondition wanted, int priority, SwarmFdFunc func, gpointer data)
-{
-  static GSourceFuncs funcs = { fd_source_prepare, fd_source_check, fd_source_dispatch, NULL, NULL, NULL };
-  GSource *source = g_source_new (&funcs, sizeof (FdSource));
-  FdSource *self = (FdSource *) source;
-
-  self->func = func;
-  self->data = data;
-  self->fd = fd;
-  self->wanted = wanted;
-  g_source_set_static_name (source, "swarm-rpc");
-  g_source_set_can_recurse (source, TRUE); /* no loop runs in a loop here; else GLib takes the descriptor out and in again around each call */
-  g_source_set_priority (source, priority);
-  g_source_attach (source, NULL);
-  return source;
-}
-
-void
-swarm_fd_source_want (GSource *source, GIOCondition wanted)
-{
-  ((FdSource *) source)->wanted = wanted;
-}
-
-void
-swarm_fd_source_want_write (GSource *source)
-{
-  FdSource *self = (FdSource *) source;
-
-  self->try_out |= !(self->wanted & G_IO_OUT);
-  self->wanted = G_IO_IN | G_IO_OUT;
-}
-
-void
-swarm_fd_source_again (GSource *source)
-{
-  ((FdSource *) source)->again = TRUE;
-}
 
 int
 swarm_io_priority (SwarmLinkKind kind)
@@ -215,7 +111,7 @@ struct _SwarmDial {
   char *name;
   int priority;
   int fd;
-  GSource *source;
+  SwarmFdWatch *watch;
   char peer_name[64];
   GError *last_error;
   SwarmDialFunc func;
@@ -227,9 +123,7 @@ static void dial_next (SwarmDial *self);
 static void
 dial_close_fd (SwarmDial *self)
 {
-  if (self->source != NULL)
-    g_source_destroy (self->source);
-  g_clear_pointer (&self->source, g_source_unref);
+  g_clear_pointer (&self->watch, swarm_fd_watch_free);
   if (self->fd >= 0)
     close (self->fd);
   self->fd = -1;
@@ -257,8 +151,7 @@ dial_finish (SwarmDial *self, const GError *error)
   g_autoptr (GError) full = NULL;
 
   if (error == NULL) {
-    g_source_destroy (self->source);
-    g_clear_pointer (&self->source, g_source_unref);
+    g_clear_pointer (&self->watch, swarm_fd_watch_free);
     fd = self->fd;
     self->fd = -1;
   } else {
@@ -329,7 +222,7 @@ dial_target (SwarmDial *self, GInetAddress *target)
     dial_remember_errno (self, errno);
     return FALSE;
   }
-  self->source = swarm_fd_source_new (self->fd, G_IO_OUT, self->priority, dial_connected, self);
+  self->watch = swarm_fd_watch_new (self->fd, G_IO_OUT, self->priority, dial_connected, self);
   return TRUE;
 }
 

@@ -3,19 +3,9 @@
 #pragma once
 #include "base/clock.h"
 #include "base/link.h"
+#include "rpc/fd-watch.h"
 #include <gio/gio.h>
 #include <sys/socket.h>
-
-/* Called with what the descriptor is ready for; 0: swarm_fd_source_again() was asked for. */
-typedef void (*SwarmFdFunc) (GIOCondition ready, gpointer data);
-
-/* Watches @fd on the default context until g_source_destroy(). The caller owns a reference. */
-GSource *swarm_fd_source_new (int fd, GIOCondition wanted, int priority, SwarmFdFunc func, gpointer data);
-void swarm_fd_source_want (GSource *source, GIOCondition wanted);
-/* Wants input and output; the function is called with G_IO_OUT once without asking whether the descriptor is ready. */
-void swarm_fd_source_want_write (GSource *source);
-/* Calls the function in the next turn even when the descriptor is not ready. */
-void swarm_fd_source_again (GSource *source);
 
 /* The context's priority for links of this kind. */
 int swarm_io_priority (SwarmLinkKind kind);

@@ -15,7 +15,7 @@
 typedef struct {
   SwarmRpc *rpc;
   int fd;
-  GSource *source;
+  SwarmFdWatch *watch;
   SwarmTimer *pause;
 } Listener;
 
@@ -216,7 +216,7 @@ listener_resume (gpointer data)
   Listener *listener = data;
 
   listener->pause = NULL;
-  swarm_fd_source_want (listener->source, G_IO_IN);
+  swarm_fd_watch_want (listener->watch, G_IO_IN);
 }
 
 static void
@@ -232,7 +232,7 @@ listener_ready (GIOCondition ready, gpointer data)
     if (fd < 0) {
       if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
         return; /* nobody there any more; level triggered, so nothing is missed */
-      swarm_fd_source_want (listener->source, 0);
+      swarm_fd_watch_want (listener->watch, 0);
       listener->pause = swarm_clock_timer (listener->rpc->settings.clock, ACCEPT_PAUSE_US, SWARM_PRIORITY_NORMAL,
                                            listener_resume, listener);
       return;
@@ -248,8 +248,7 @@ listener_free (gpointer data)
   Listener *listener = data;
 
   swarm_clock_clear_timer (listener->rpc->settings.clock, &listener->pause);
-  g_source_destroy (listener->source);
-  g_source_unref (listener->source);
+  swarm_fd_watch_free (listener->watch);
   close (listener->fd);
   g_free (listener);
 }
@@ -268,7 +267,7 @@ swarm_rpc_listen (SwarmRpc *self, const char *address, char **ret_address, GErro
   listener = g_new0 (Listener, 1);
   listener->rpc = self;
   listener->fd = fd;
-  listener->source = swarm_fd_source_new (fd, G_IO_IN, G_PRIORITY_DEFAULT, listener_ready, listener);
+  listener->watch = swarm_fd_watch_new (fd, G_IO_IN, G_PRIORITY_DEFAULT, listener_ready, listener);
   g_ptr_array_add (self->listeners, listener);
   if (ret_address != NULL && getsockname (fd, (struct sockaddr *) &addr, &len) == 0) {
     swarm_socket_peer_name ((struct sockaddr *) &addr, name, sizeof name);

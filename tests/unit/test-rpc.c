@@ -568,21 +568,20 @@ test_hung_up (void)
   guint ready = 0, ticks = 0;
 
   g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
-  GSource *source = swarm_fd_source_new (fds[0], G_IO_IN, G_PRIORITY_HIGH, count_ready, &ready);
-  swarm_fd_source_want (source, 0);
+  SwarmFdWatch *watch = swarm_fd_watch_new (fds[0], G_IO_IN, G_PRIORITY_HIGH, count_ready, &ready);
+  swarm_fd_watch_want (watch, 0);
   close (fds[1]);
   guint id = g_timeout_add (1, tick, &ticks);
   for (guint i = 0; i < 20; i++)
     g_main_context_iteration (NULL, TRUE);
   g_assert_cmpuint (ready, ==, 0);
   g_assert_cmpuint (ticks, >, 0);
-  swarm_fd_source_want (source, G_IO_IN);
+  swarm_fd_watch_want (watch, G_IO_IN);
   for (guint i = 0; i < 20 && ready == 0; i++)
     g_main_context_iteration (NULL, TRUE);
   g_assert_cmpuint (ready, >, 0);
   g_source_remove (id);
-  g_source_destroy (source);
-  g_source_unref (source);
+  swarm_fd_watch_free (watch);
   close (fds[0]);
 }
 
