@@ -9,9 +9,13 @@ export LAB_QUIET=${LAB_QUIET-1}
 
 lab() { "$TESTS/lab/lab" "$@"; }
 
-# A command on a host, never longer than a minute (LIMIT=seconds: another limit). Its input is empty unless STDIN=1.
+# Limits are what is plenty on a machine that has nothing else to do; where much else runs it takes longer, and is right all the same.
+PATIENCE=${LAB_PATIENCE:-3}
+
+# A command on a host, never longer than a minute (LIMIT=seconds: another limit, taken as it is). Its input is empty unless STDIN=1.
 on() { # HOST CMD…
-  if [ -n "${STDIN:-}" ]; then timeout "${LIMIT:-60}" "$TESTS/lab/lab" exec "$@"; else timeout "${LIMIT:-60}" "$TESTS/lab/lab" exec "$@" < /dev/null; fi
+  local limit=${LIMIT:-$((60 * PATIENCE))}
+  if [ -n "${STDIN:-}" ]; then timeout "$limit" "$TESTS/lab/lab" exec "$@"; else timeout "$limit" "$TESTS/lab/lab" exec "$@" < /dev/null; fi
 }
 ctl() { local h=$1; shift; on "$h" swarmctl "$@"; }
 
@@ -19,7 +23,7 @@ elapsed() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.2f", b - a }'
 
 # eventually SECONDS WHAT CMD…: until CMD succeeds. What takes more than a second is said.
 eventually() {
-  local limit=$1 what=$2 start=$EPOCHREALTIME begin=$SECONDS told=""
+  local limit=$(($1 * PATIENCE)) what=$2 start=$EPOCHREALTIME begin=$SECONDS told="" WAITING=1
   shift 2
   until "$@" > /dev/null 2>&1; do
     if [ $((SECONDS - begin)) -gt "$limit" ]; then
@@ -34,6 +38,12 @@ eventually() {
     sleep 0.1
   done
   [ -z "$told" ] || echo "   … $what: after $(elapsed "$start") s"
+}
+
+# patiently CMD…: for looks at what follows by itself a moment after what made it so (a line in the journal, what another manager shows): outside of
+# `eventually`, which waits anyway, until CMD succeeds.
+patiently() {
+  if [ -n "${WAITING:-}" ]; then "$@"; else eventually 10 "$*" "$@"; fi
 }
 
 # Does the output of CMD match an extended regular expression? Says what it saw when it does not.
@@ -88,15 +98,18 @@ fresh() { # HOST ARGS…
 }
 
 # A manager knows the leader, and by it is one of the managers.
-serves() { # HOST
+serves() { patiently serves_now "$@"; }
+serves_now() { # HOST
   current "$1" node ls | matches " $1 .* (Leader|Reachable) "
 }
 
-node_is() { # HOST-NAME STATUS [AVAILABILITY]: as `node ls` on n1 (or VIEW=host) shows it
+node_is() { patiently node_is_now "$@"; }
+node_is_now() { # HOST-NAME STATUS [AVAILABILITY]: as `node ls` on n1 (or VIEW=host) shows it
   current "${VIEW:-n1}" node ls | sed 's/ \* / /' | awk -v n="$1" -v s="$2" -v a="${3:-}" '$2 == n && $3 == s && (a == "" || $4 == a) { ok = 1 } END { exit !ok }'
 }
 
-replicas_are() { # SERVICE R/D
+replicas_are() { patiently replicas_are_now "$@"; }
+replicas_are_now() { # SERVICE R/D
   current "${VIEW:-n1}" service ls | awk -v n="$1" -v r="$2" '$2 == n { for (i = 3; i <= NF; i++) if ($i == r) ok = 1 } END { exit !ok }'
 }
 
@@ -154,12 +167,14 @@ put() { # FILE HOST PATH
 }
 
 agent_pid() { on "$1" systemctl show -P MainPID swarm-agent.service; }
-agent_is() { [ "$(on "$1" systemctl show -P ActiveState swarm-agent.service)" = "$2" ]; }
+agent_is() { patiently agent_is_now "$@"; }
+agent_is_now() { [ "$(on "$1" systemctl show -P ActiveState swarm-agent.service)" = "$2" ]; }
 agent_alive() { [ "$(agent_pid "$1")" = "$2" ]; }
 
 # Lines of the agent's journal since a mark (of `mark HOST`) match a pattern.
 # (A time, for --after-cursor together with -u skips the first line.)
 mark() { date +@%s.%6N; }
-logged() { # HOST MARK PATTERN
+logged() { patiently logged_now "$@"; }
+logged_now() { # HOST MARK PATTERN
   on "$1" journalctl -q --no-pager -o cat --since "$2" -u swarm-agent.service | matches "$3"
 }
