@@ -68,16 +68,17 @@ typedef struct {
   GError *down_error;
 } Fixture;
 
-/* Turns the loop until @condition or 20 s. */
+/* Turns the loop until @condition or 60 s. */
 #define wait_until(condition) \
   do { \
-    gint64 until_ = g_get_monotonic_time () + 20 * G_USEC_PER_SEC; \
+    gint64 until_ = g_get_monotonic_time () + 60 * G_USEC_PER_SEC; \
     while (!(condition) && g_get_monotonic_time () < until_) \
       test_turn (); \
     g_assert_true (condition); \
   } while (0)
 
 void test_turn (void);
+/* So many milliseconds, and so many turns at least: a process that did not run has not waited. */
 void test_turns (guint ms);
 
 void test_ca_init (TestCa *ca);

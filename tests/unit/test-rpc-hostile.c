@@ -8,9 +8,9 @@
 #define HOUR_US (G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC)
 
 /* Short timeouts for the tests that wait for them. */
-static const SwarmRpcLimits hurried = { .handshake_timeout_us = 300 * MS,
-                                        .stall_timeout_us = 300 * MS,
-                                        .joining_timeout_us = 300 * MS,
+static const SwarmRpcLimits hurried = { .handshake_timeout_us = 1000 * MS,
+                                        .stall_timeout_us = 1000 * MS,
+                                        .joining_timeout_us = 1000 * MS,
                                         .anonymous = 20,
                                         .anonymous_per_address = 10,
                                         .links_per_node = 3 };
@@ -600,7 +600,7 @@ test_half_a_frame (Fixture *f, gconstpointer unused)
   raw_peer_send_hello (&raw, &hello);
   wait_until (raw.have_hello);
   /* Quiet between frames is no stall. */
-  test_turns (500);
+  test_turns (1500);
   g_assert_null (raw.broken);
   swarm_conn_send_raw (raw.conn, half, sizeof half);
   wait_until (raw.broken != NULL);

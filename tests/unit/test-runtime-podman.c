@@ -263,14 +263,14 @@ on_task_exited (const SwarmId *task, int exit_code, gint64 exited_at, const char
 static gboolean
 too_long (gpointer data)
 {
-  g_error ("no answer after five seconds");
+  g_error ("no answer after a minute");
   return G_SOURCE_REMOVE;
 }
 
 static void
 finish_call (Bed *bed)
 {
-  guint guard = g_timeout_add_seconds (5, too_long, NULL);
+  guint guard = g_timeout_add_seconds (60, too_long, NULL);
 
   while (!bed->done)
     g_main_context_iteration (NULL, TRUE);
@@ -322,7 +322,7 @@ bed_new (void)
   swarm_runtime_host_set_exit_func (bed->host, on_task_exited, bed);
   bed->task = make_task ();
   bed->id = swarm_id_dup_string (&bed->task->object.id);
-  swarm_runtime_host_list (bed->host, 5 * G_USEC_PER_SEC, on_listed, bed);
+  swarm_runtime_host_list (bed->host, 60 * G_USEC_PER_SEC, on_listed, bed);
   finish_call (bed);
   g_string_truncate (bed->systemd.calls, 0);
   return bed;
@@ -369,13 +369,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Bed, bed_free)
 static void
 prepare (Bed *bed)
 {
-  bed->call = swarm_runtime_host_prepare (bed->host, bed->task, &SWARM_ID_NIL, "n1", "bridge", NULL, 5 * G_USEC_PER_SEC, on_done, bed);
+  bed->call = swarm_runtime_host_prepare (bed->host, bed->task, &SWARM_ID_NIL, "n1", "bridge", NULL, 60 * G_USEC_PER_SEC, on_done, bed);
 }
 
 static void
 start (Bed *bed)
 {
-  swarm_runtime_host_start (bed->host, bed->task, &SWARM_ID_NIL, "n1", "bridge", NULL, 5 * G_USEC_PER_SEC, on_done, bed);
+  swarm_runtime_host_start (bed->host, bed->task, &SWARM_ID_NIL, "n1", "bridge", NULL, 60 * G_USEC_PER_SEC, on_done, bed);
 }
 
 static char *
@@ -421,7 +421,7 @@ test_life (void)
   unit_is (bed, SWARM_PLUGIN_UNIT_ABSENT, -1);
   g_assert_cmpuint (bed->exits, ==, 1);
   g_assert_cmpint (bed->exit_code, ==, 3);
-  swarm_runtime_host_remove (bed->host, &bed->task->object.id, 5 * G_USEC_PER_SEC, on_done, bed);
+  swarm_runtime_host_remove (bed->host, &bed->task->object.id, 60 * G_USEC_PER_SEC, on_done, bed);
   finish_call (bed);
   g_assert_no_error (bed->error);
   g_assert_false (g_file_test (scope, G_FILE_TEST_EXISTS));
@@ -440,9 +440,9 @@ test_units_show_nothing (void)
   finish_call (bed);
   start (bed);
   finish_call (bed);
-  swarm_runtime_host_stop (bed->host, &bed->task->object.id, 5 * G_USEC_PER_SEC, on_done, bed);
+  swarm_runtime_host_stop (bed->host, &bed->task->object.id, 60 * G_USEC_PER_SEC, on_done, bed);
   finish_call (bed);
-  swarm_runtime_host_remove (bed->host, &bed->task->object.id, 5 * G_USEC_PER_SEC, on_done, bed);
+  swarm_runtime_host_remove (bed->host, &bed->task->object.id, 60 * G_USEC_PER_SEC, on_done, bed);
   finish_call (bed);
   g_assert_cmpuint (bed->systemd.properties->len, >=, 2);
   for (guint i = 0; i < bed->systemd.properties->len; i++) {
@@ -590,13 +590,13 @@ prepare_other (Bed *bed, guint8 number, guint *done)
 {
   g_autoptr (SwarmTask) task = another_task (bed, number);
 
-  swarm_runtime_host_prepare (bed->host, task, &SWARM_ID_NIL, "n1", "bridge", NULL, 5 * G_USEC_PER_SEC, count_done, done);
+  swarm_runtime_host_prepare (bed->host, task, &SWARM_ID_NIL, "n1", "bridge", NULL, 60 * G_USEC_PER_SEC, count_done, done);
 }
 
 static void
 wait_until (guint *counter, guint n)
 {
-  guint guard = g_timeout_add_seconds (5, too_long, NULL);
+  guint guard = g_timeout_add_seconds (60, too_long, NULL);
 
   while (*counter < n)
     g_main_context_iteration (NULL, TRUE);
@@ -642,7 +642,7 @@ remove_some (Bed *bed, guint8 n, SwarmRuntimeFunc func, guint *done)
 {
   for (guint8 i = 1; i <= n; i++) {
     g_autoptr (SwarmTask) task = another_task (bed, i);
-    swarm_runtime_host_remove (bed->host, &task->object.id, 5 * G_USEC_PER_SEC, func, done);
+    swarm_runtime_host_remove (bed->host, &task->object.id, 60 * G_USEC_PER_SEC, func, done);
   }
   wait_until (done, n);
 }
@@ -733,7 +733,7 @@ test_exec (void)
   const char *unit = bed->systemd.properties->pdata[bed->systemd.properties->len - 1];
   g_assert_null (strstr (unit, SECRET_ARG));
   g_assert_nonnull (strstr (unit, CONTAINER));
-  swarm_runtime_host_stop (bed->host, &bed->task->object.id, 5 * G_USEC_PER_SEC, on_done, bed);
+  swarm_runtime_host_stop (bed->host, &bed->task->object.id, 60 * G_USEC_PER_SEC, on_done, bed);
   finish_call (bed);
   g_assert_cmpint (bed->command_code, ==, -1);
 }
@@ -759,7 +759,7 @@ test_exec_cancel (void)
   g_assert_error (bed->error, SWARM_ERROR, SWARM_ERROR_CANCELLED);
   g_assert_cmpstr (bed->systemd.calls->str, ==, "start swarm-exec-T, stop swarm-exec-T");
   bed->systemd.hangs = NULL;
-  swarm_runtime_host_remove (bed->host, &bed->task->object.id, 5 * G_USEC_PER_SEC, on_done, bed);
+  swarm_runtime_host_remove (bed->host, &bed->task->object.id, 60 * G_USEC_PER_SEC, on_done, bed);
   finish_call (bed); /* after the files' removals, which keep their order */
   g_assert_cmpuint (count_files (bed, "exec-"), ==, 0);
 }
@@ -773,7 +773,7 @@ test_inspect (void)
 
   bed->systemd.output = "{\"Test\":[\"CMD-SHELL\",\"curl -f localhost\"],\"StartPeriod\":5000000000,\"Interval\":7000000000,\"Timeout\":3000000000,"
                         "\"Retries\":4}\n";
-  swarm_runtime_host_inspect_image (bed->host, "docker.io/library/nginx:latest", 5 * G_USEC_PER_SEC, on_done, bed);
+  swarm_runtime_host_inspect_image (bed->host, "docker.io/library/nginx:latest", 60 * G_USEC_PER_SEC, on_done, bed);
   finish_call (bed);
   g_assert_no_error (bed->error);
   g_assert_cmpuint (bed->health->test->len, ==, 2);
@@ -786,7 +786,7 @@ test_inspect (void)
   swarm_log_set_level (LOG_ERR);
   for (guint i = 0; i < G_N_ELEMENTS (nothing); i++) {
     bed->systemd.output = nothing[i];
-    swarm_runtime_host_inspect_image (bed->host, "docker.io/library/nginx:latest", 5 * G_USEC_PER_SEC, on_done, bed);
+    swarm_runtime_host_inspect_image (bed->host, "docker.io/library/nginx:latest", 60 * G_USEC_PER_SEC, on_done, bed);
     finish_call (bed);
     g_assert_no_error (bed->error);
     g_assert_null (bed->health);
@@ -819,10 +819,10 @@ test_left_over (void)
   g_autofree char *dir = g_build_filename (bed->systemd.dir, bed->id, NULL);
 
   g_assert_cmpint (g_mkdir (dir, 0700), ==, 0);
-  swarm_runtime_host_list (bed->host, 5 * G_USEC_PER_SEC, on_left_over, bed);
+  swarm_runtime_host_list (bed->host, 60 * G_USEC_PER_SEC, on_left_over, bed);
   finish_call (bed);
   g_string_truncate (bed->systemd.calls, 0);
-  swarm_runtime_host_remove (bed->host, &bed->task->object.id, 5 * G_USEC_PER_SEC, on_done, bed);
+  swarm_runtime_host_remove (bed->host, &bed->task->object.id, 60 * G_USEC_PER_SEC, on_done, bed);
   finish_call (bed);
   g_assert_no_error (bed->error);
   g_assert_true (g_str_has_prefix (bed->systemd.calls->str, "stop swarm-prepare-T, stop swarm-task-T, start swarm-remove.service"));
