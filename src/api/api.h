@@ -73,6 +73,7 @@ struct _SwarmApi {
   SwarmId told_service;        /* whose counts were announced for the entry that is being applied */
 };
 
+/* @agent: data of the hooks, which must outlive it; nothing is on a bus or in rpc before it is given there. */
 SwarmApi *swarm_api_new (const SwarmApiHooks *hooks, gpointer agent, SwarmClock *clock);
 void swarm_api_free (SwarmApi *self);
 /* Kinds for the bus and for rpc (wire), NULL terminated. */

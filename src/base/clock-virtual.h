@@ -19,6 +19,7 @@ void swarm_virtual_clock_step_wall (SwarmClock *view, gint64 us);
 void swarm_virtual_clock_freeze (SwarmClock *view, gint64 until_us);
 gboolean swarm_virtual_clock_is_frozen (SwarmClock *view);
 
+/* Virtual microseconds since it was made, as no host's wall clock tells it. */
 gint64 swarm_virtual_clock_time (SwarmVirtualClock *self);
 /* Runs the next timer, jumping to its time; FALSE when there is none. */
 gboolean swarm_virtual_clock_step (SwarmVirtualClock *self);

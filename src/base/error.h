@@ -26,6 +26,7 @@ typedef enum {
   _SWARM_ERROR_MAX,
 } SwarmError;
 
+/* Behind SWARM_ERROR. */
 GQuark swarm_error_quark (void);
 
 /* The D-Bus error name of @error ("org.swarmagent1.Error.NotFound"); `.Failed` for foreign domains. Never NULL. */

@@ -76,6 +76,7 @@ struct _SwarmLink {
   gpointer owner; /* for whoever accepted or dialled it, e.g. the session that it carries */
 };
 
+/* Another reference, which keeps @link but not its connection. */
 SwarmLink *swarm_link_ref (SwarmLink *link);
 void swarm_link_unref (SwarmLink *link); /* closes it when last and still up */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmLink, swarm_link_unref)

@@ -172,4 +172,5 @@ typedef struct {
   guint64 first_index, last_index, stored_index, snapshot_index;
   guint64 elections, snapshots_taken, snapshots_installed, dropped_messages;
 } SwarmConsensusStats;
+/* Counts since the start, and what is there now. */
 void swarm_consensus_stats (SwarmConsensus *self, SwarmConsensusStats *ret);

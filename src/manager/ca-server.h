@@ -28,6 +28,7 @@ typedef struct {
   gpointer data;
 } SwarmExternalSigner;
 
+/* All are borrowed and must outlive it. */
 SwarmCAServer *swarm_ca_server_new (SwarmStore *store, SwarmClock *clock, SwarmRandom *random, SwarmCrypto *crypto);
 void swarm_ca_server_free (SwarmCAServer *self);
 /* Copied. */

@@ -41,12 +41,14 @@ typedef struct {
   void (*encode) (SwarmSnapshot *snapshot, SwarmConsensusEncodedFunc done, gpointer done_data, gpointer data);
 } SwarmStackEvents;
 
+/* @events is borrowed, @data is for its functions; nothing runs before swarm_stack_start(). */
 SwarmStack *swarm_stack_new (const SwarmStackConfig *config, const SwarmStackEvents *events, gpointer data);
 void swarm_stack_free (SwarmStack *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmStack, swarm_stack_free)
 /* Loads what is on disk; synchronous. */
 gboolean swarm_stack_start (SwarmStack *self, SwarmConsensusStart *ret_state, GError **error);
 
+/* Borrowed; there as long as the stack is. */
 SwarmStore *swarm_stack_store (SwarmStack *self);
 SwarmManager *swarm_stack_manager (SwarmStack *self);
 /* NULL without a log. */

@@ -40,6 +40,7 @@ SwarmRuntimeHost *swarm_runtime_host_new (SwarmPlugin *plugin, const SwarmPlugin
 void swarm_runtime_host_free (SwarmRuntimeHost *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmRuntimeHost, swarm_runtime_host_free)
 
+/* As the plugin calls itself: "runtime-podman". */
 const char *swarm_runtime_host_name (SwarmRuntimeHost *self);
 /* Who hears of exits; from swarm_runtime_host_list() on. */
 void swarm_runtime_host_set_exit_func (SwarmRuntimeHost *self, SwarmRuntimeExitFunc func, gpointer data);

@@ -7,6 +7,7 @@
 
 typedef struct _SwarmSchedulerSet SwarmSchedulerSet;
 
+/* Empty; freeing it ends its plugins. */
 SwarmSchedulerSet *swarm_scheduler_set_new (void);
 void swarm_scheduler_set_free (SwarmSchedulerSet *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmSchedulerSet, swarm_scheduler_set_free)

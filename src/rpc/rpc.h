@@ -99,6 +99,7 @@ typedef struct {
   guint dialled;
   guint64 refused; /* since the start */
 } SwarmRpcStats;
+/* As of now. */
 void swarm_rpc_get_stats (SwarmRpc *self, SwarmRpcStats *ret);
 
 /* The other end's Hello; NULL before `up`. @link must be one of ours. */

@@ -18,6 +18,7 @@ typedef void (*SwarmProposedFunc) (guint64 index, const GError *error, gpointer 
 /* Handed in by the daemon (consensus) or the simulator: gets one entry into the log; calls back exactly once, not re-entrantly, after it was applied. */
 typedef void (*SwarmProposeFunc) (GBytes *entry, SwarmProposedFunc done, gpointer done_data, gpointer data);
 
+/* Empty; what it is given is borrowed and must outlive it. */
 SwarmStore *swarm_store_new (SwarmClock *clock, SwarmRandom *random, SwarmProposeFunc propose, gpointer propose_data);
 void swarm_store_free (SwarmStore *self);
 

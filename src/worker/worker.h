@@ -68,6 +68,7 @@ typedef struct {
   gpointer data;
 } SwarmWorkerConfig;
 
+/* Copies @config and its strings; what else it points to must outlive it. Does nothing before swarm_worker_start(). */
 SwarmWorker *swarm_worker_new (const SwarmWorkerConfig *config);
 /* Drops the session without a goodbye; tasks stay as they are. NULL is fine. */
 void swarm_worker_free (SwarmWorker *self);
@@ -90,6 +91,7 @@ void swarm_worker_drain (SwarmWorker *self, gint64 timeout_us, void (*func) (gpo
 /* An incoming call on a link that the worker dialled, or that the daemon routes here: org.swarmagent1.Worker. */
 void swarm_worker_handle_call (SwarmWorker *self, SwarmCall *call);
 
+/* As of now. */
 void swarm_worker_get_status (SwarmWorker *self, SwarmWorkerStatus *ret);
 /* The tasks of this node with their newest local status, for the bus of a worker; caller unrefs the array (elements freed with it). */
 GPtrArray *swarm_worker_list_tasks (SwarmWorker *self);
