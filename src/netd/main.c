@@ -5,14 +5,16 @@
  * state-file.c keeps them for a restart. plane.c carries out what changed, and compares everything after a start, after a failure and
  * when others changed what is ours. Its parts: network.c (bridges, VXLAN, who is where), sandbox.c (task namespaces and their links), vip.c (services'
  * virtual addresses, in each task's namespace), mesh.c, listening.c and host.c (published ports, the ways between hosts), evict.c and conntrack.c (ending connections), responder.c, forward.c, names.c and dns.c
- * (names). monitor.c hears of foreign changes. They speak to the kernel by
+ * (names). crypt.c makes encrypted networks' way between hosts (wireguard*.c). monitor.c hears of foreign changes. They speak to the kernel by
  * netlink*.c (libmnl) and nft.c (libnftables); slots.c and slot-text.c turn backends into map elements.
  *
  * Lasting state is in the kernel, which goes on without netd; task namespaces are held by descriptors that systemd keeps over a restart. */
 #include "base/log.h"
+#include "netd/crypt.h"
 #include "netd/monitor.h"
 #include "netd/netns.h"
 #include "netd/server.h"
+#include "netd/wireguard-device.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
@@ -29,6 +31,8 @@ static char *socket_path, *state_path;
 static const GOptionEntry options[] = {
   { "socket", 0, 0, G_OPTION_ARG_FILENAME, &socket_path, "where to listen, when systemd hands over no socket", "PATH" },
   { "state", 0, 0, G_OPTION_ARG_FILENAME, &state_path, "where to keep the accepted batches", "PATH" },
+  { "wireguard-go", 0, 0, G_OPTION_ARG_FILENAME, &swarm_netd_wireguard_program, "start this where the kernel has no WireGuard, not the unit", "PROGRAM" },
+  { "rotation", 0, 0, G_OPTION_ARG_INT, &swarm_netd_crypt_rotation, "how long a WireGuard key serves (12 hours)", "SECONDS" },
   { NULL },
 };
 
@@ -51,8 +55,14 @@ listen_at (const char *path, GError **error)
 }
 
 typedef struct {
+  char *name;
+  int fd;
+} HandedCrypt;
+
+typedef struct {
   int socket; /* -1: none was handed over */
   GHashTable *boxes; /* sandbox → Kept */
+  GArray *crypt; /* HandedCrypt */
 } Handed;
 
 /* What an earlier netd held for a sandbox; -1: nothing. */
@@ -84,10 +94,15 @@ take_handed (Handed *handed)
   g_auto (GStrv) names = NULL;
   int n = sd_listen_fds_with_names (TRUE, &names);
   handed->socket = -1;
+  handed->crypt = g_array_new (FALSE, FALSE, sizeof (HandedCrypt));
   handed->boxes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   for (int i = 0; i < n; i++) {
     int fd = SD_LISTEN_FDS_START + i;
     fcntl (fd, F_SETFD, FD_CLOEXEC);
+    if (g_str_has_prefix (names[i], "crypt-")) {
+      g_array_append_val (handed->crypt, ((HandedCrypt){ g_strdup (names[i]), fd }));
+      continue;
+    }
     if (g_str_has_prefix (names[i], "netns-") || g_str_has_prefix (names[i], "names-"))
       keep (handed->boxes, names[i], fd);
     else if (handed->socket < 0 && sd_is_socket_unix (fd, SOCK_STREAM, 1, NULL, 0) > 0)
@@ -111,6 +126,16 @@ adopt_all (SwarmNetdPlane *plane, GHashTable *boxes)
   }
 }
 
+static void
+adopt_crypt (SwarmNetdPlane *plane, GArray *handed)
+{
+  for (guint i = 0; i < handed->len; i++) {
+    HandedCrypt *one = &g_array_index (handed, HandedCrypt, i);
+    swarm_netd_plane_adopt_crypt (plane, one->name, one->fd);
+    g_free (one->name);
+  }
+}
+
 static gboolean
 on_signal (gpointer data)
 {
@@ -122,6 +147,12 @@ static void
 on_foreign_change (guint what, gpointer data)
 {
   swarm_notice ("Others changed our %s: mended", what & SWARM_NETD_RESYNC_MESH ? "nftables" : "links or routes");
+  swarm_netd_server_resync (data, what);
+}
+
+static void
+on_own_change (guint what, gpointer data)
+{
   swarm_netd_server_resync (data, what);
 }
 
@@ -142,6 +173,7 @@ run (GError **error)
     return FALSE;
   take_handed (&handed);
   g_autoptr (GHashTable) boxes = handed.boxes;
+  g_autoptr (GArray) crypt = handed.crypt;
   int fd = handed.socket >= 0 ? handed.socket : listen_at (socket_path != NULL ? socket_path : SWARM_NETD_SOCKET, error);
   if (fd < 0)
     return FALSE;
@@ -149,6 +181,8 @@ run (GError **error)
   if (server == NULL)
     return FALSE;
   adopt_all (swarm_netd_server_plane (server), boxes);
+  adopt_crypt (swarm_netd_server_plane (server), crypt);
+  swarm_netd_plane_on_change (swarm_netd_server_plane (server), on_own_change, server);
   g_autoptr (SwarmNetdMonitor) monitor = swarm_netd_monitor_new (swarm_netd_server_plane (server), on_foreign_change, server, error);
   if (monitor == NULL)
     return FALSE;
@@ -176,6 +210,10 @@ main (int argc, char **argv)
   g_option_context_add_main_entries (context, options, NULL);
   if (!g_option_context_parse (context, &argc, &argv, &error)) {
     g_printerr ("swarm-netd: %s\n", error->message);
+    return 2;
+  }
+  if (swarm_netd_crypt_rotation < 1 || swarm_netd_crypt_rotation > G_MAXINT) {
+    g_printerr ("swarm-netd: --rotation is a number of seconds from 1 on\n");
     return 2;
   }
   if (run (&error))

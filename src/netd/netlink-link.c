@@ -64,6 +64,9 @@ read_link (const struct nlmsghdr *message, SwarmNetdLink *link)
       if (mnl_attr_get_payload_len (attribute) == 6)
         memcpy (link->mac, mnl_attr_get_payload (attribute), 6);
       break;
+    case IFLA_LINK_NETNSID:
+      link->elsewhere = TRUE;
+      break;
     case IFLA_LINKINFO:
       read_kind (attribute, link);
       break;
@@ -214,6 +217,27 @@ vxlan_new (SwarmNetdNetlink *self, const char *name, guint32 vni, const SwarmNet
   return end_link (self, message, info, data, name, error);
 }
 
+gboolean
+swarm_netd_link_make (SwarmNetdNetlink *self, const char *name, const char *kind, int netns, GError **error)
+{
+  struct nlattr *info, *data;
+  struct nlmsghdr *message = begin_link (self, name, kind, &info, &data);
+  mnl_attr_nest_end (message, data);
+  mnl_attr_nest_end (message, info);
+  mnl_attr_put_u32 (message, IFLA_NET_NS_FD, netns);
+  return swarm_netd_netlink_send (self, 0, name, error);
+}
+
+gboolean
+swarm_netd_link_move (SwarmNetdNetlink *self, guint index, int netns, GError **error)
+{
+  struct ifinfomsg *head;
+  struct nlmsghdr *message = swarm_netd_netlink_begin (self, RTM_NEWLINK, 0, sizeof *head, &head);
+  head->ifi_index = index;
+  mnl_attr_put_u32 (message, IFLA_NET_NS_FD, netns);
+  return swarm_netd_netlink_send (self, 0, "move the link", error);
+}
+
 /* Sets a flag (IFLA_BRPORT_…) of the bridge port that the link is. */
 static gboolean
 set_port (SwarmNetdNetlink *self, guint index, guint16 flag, guint8 value, GError **error)
@@ -247,6 +271,39 @@ swarm_netd_vxlan_put (SwarmNetdNetlink *self, const char *name, guint32 vni, con
     link.index = 0;
   }
   if (link.index == 0 && (!vxlan_new (self, name, vni, local, port, error) || !swarm_netd_link_get (self, name, &link, error)))
+    return FALSE;
+  *index = link.index;
+  return swarm_netd_link_set (self, link.index, mtu, master, NULL, error) && set_port (self, link.index, IFLA_BRPORT_LEARNING, 0, error);
+}
+
+static gboolean
+vxlan_new_inside (SwarmNetdNetlink *inside, int home, const char *name, guint32 vni, guint16 port, GError **error)
+{
+  struct nlattr *info, *data;
+  struct nlmsghdr *message = begin_link (inside, name, "vxlan", &info, &data);
+  mnl_attr_put_u32 (message, IFLA_VXLAN_ID, vni);
+  mnl_attr_put_u16 (message, IFLA_VXLAN_PORT, GUINT16_TO_BE (port));
+  mnl_attr_put_u8 (message, IFLA_VXLAN_LEARNING, 0);
+  mnl_attr_put_u8 (message, IFLA_VXLAN_PROXY, 1);
+  mnl_attr_nest_end (message, data);
+  mnl_attr_nest_end (message, info);
+  mnl_attr_put_u32 (message, IFLA_NET_NS_FD, home);
+  return swarm_netd_netlink_send (inside, 0, name, error);
+}
+
+gboolean
+swarm_netd_vxlan_put_inside (SwarmNetdNetlink *self, SwarmNetdNetlink *inside, int home, const char *name, guint32 vni, guint16 port, guint mtu,
+                             guint master, guint *index, GError **error)
+{
+  SwarmNetdLink link;
+  if (!get_or_clear (self, name, "vxlan", &link, error))
+    return FALSE;
+  if (link.index != 0 && (link.vni != vni || link.port != port || !link.elsewhere || !swarm_netd_address_is_none (&link.local))) {
+    if (!swarm_netd_link_delete (self, name, error))
+      return FALSE;
+    link.index = 0;
+  }
+  if (link.index == 0 && (!vxlan_new_inside (inside, home, name, vni, port, error) || !swarm_netd_link_get (self, name, &link, error)))
     return FALSE;
   *index = link.index;
   return swarm_netd_link_set (self, link.index, mtu, master, NULL, error) && set_port (self, link.index, IFLA_BRPORT_LEARNING, 0, error);

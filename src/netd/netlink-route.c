@@ -52,6 +52,14 @@ swarm_netd_route_put (SwarmNetdNetlink *self, const SwarmNetdRoute *route, GErro
 }
 
 gboolean
+swarm_netd_route_put_from (SwarmNetdNetlink *self, const SwarmNetdRoute *route, const SwarmNetdAddress *from, GError **error)
+{
+  begin_route (self, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route);
+  swarm_netd_netlink_put_address ((void *) self->message, RTA_PREFSRC, from);
+  return swarm_netd_netlink_send (self, 0, "set the route", error);
+}
+
+gboolean
 swarm_netd_route_delete (SwarmNetdNetlink *self, const SwarmNetdRoute *route, GError **error)
 {
   begin_route (self, RTM_DELROUTE, 0, route);

@@ -34,6 +34,7 @@ typedef struct {
   guint32 vni;
   guint16 port;
   SwarmNetdAddress local;
+  gboolean elsewhere; /* its packets travel in another namespace */
 } SwarmNetdLink;
 
 typedef void (*SwarmNetdLinkFunc) (const SwarmNetdLink *link, gpointer data);
@@ -50,6 +51,12 @@ gboolean swarm_netd_vxlan_put (SwarmNetdNetlink *self, const char *name, guint32
                                guint master, guint *index, GError **error);
 /* Whether the link in a bridge reaches other isolated ones there. */
 gboolean swarm_netd_port_isolate (SwarmNetdNetlink *self, guint index, gboolean isolated, GError **error);
+/* Its packets travel in the namespace of @inside and nowhere else; the link itself is in ours, whose descriptor is @home. */
+gboolean swarm_netd_vxlan_put_inside (SwarmNetdNetlink *self, SwarmNetdNetlink *inside, int home, const char *name, guint32 vni, guint16 port, guint mtu,
+                                      guint master, guint *index, GError **error);
+/* A link of a kind that needs no more to be said, into the namespace @netns. */
+gboolean swarm_netd_link_make (SwarmNetdNetlink *self, const char *name, const char *kind, int netns, GError **error);
+gboolean swarm_netd_link_move (SwarmNetdNetlink *self, guint index, int netns, GError **error);
 /* A pair: @name here in the bridge @master (@isolated: not with other isolated ports), @peer in the namespace @netns. What was there under @name
  * goes. */
 gboolean swarm_netd_veth_put (SwarmNetdNetlink *self, const char *name, guint master, guint mtu, gboolean isolated, int netns, const char *peer,
@@ -68,6 +75,8 @@ typedef struct {
   int family;  /* when @to and @via do not show it */
 } SwarmNetdRoute;
 gboolean swarm_netd_route_put (SwarmNetdNetlink *self, const SwarmNetdRoute *route, GError **error);
+/* With @from as the source address of what has none. */
+gboolean swarm_netd_route_put_from (SwarmNetdNetlink *self, const SwarmNetdRoute *route, const SwarmNetdAddress *from, GError **error);
 gboolean swarm_netd_route_delete (SwarmNetdNetlink *self, const SwarmNetdRoute *route, GError **error);
 
 /* Packets that came in by @iif and whose mark is @mark under @mask look into @table. */

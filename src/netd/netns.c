@@ -28,6 +28,12 @@ swarm_netd_netns_init (GError **error)
   return home >= 0 || failed ("this network namespace", error);
 }
 
+int
+swarm_netd_netns_home (void)
+{
+  return home;
+}
+
 /* Going on in the wrong namespace would break a task's network or the host's. */
 void
 swarm_netd_netns_leave (void)

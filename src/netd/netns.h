@@ -5,6 +5,8 @@
 
 /* Remembers where netd lives. Once, first. */
 gboolean swarm_netd_netns_init (GError **error);
+/* Its descriptor, borrowed. */
+int swarm_netd_netns_home (void);
 /* A new one, its loopback up. The descriptor, or -1. */
 int swarm_netd_netns_new (GError **error);
 /* That of a process. */

@@ -28,6 +28,12 @@ link_with (const SwarmNetdAddress *address)
   return name;
 }
 
+static gboolean
+is_encrypted (const SwarmNetdNetwork *network)
+{
+  return network != NULL && (network->flags & SWARM_NETD_NETWORK_ENCRYPTED) != 0;
+}
+
 guint
 swarm_netd_network_mtu (SwarmNetdPlane *self, const SwarmNetdNetwork *network, GError **error)
 {
@@ -44,6 +50,8 @@ swarm_netd_network_mtu (SwarmNetdPlane *self, const SwarmNetdNetwork *network, G
   self->underlay_mtu = link.mtu;
   if (network != NULL && network->mtu != 0)
     return network->mtu;
+  if (is_encrypted (network))
+    return swarm_netd_crypt_mtu (link.mtu, swarm_netd_address_is_v4 (underlay)) - 50;
   return MAX (link.mtu, 1380) - (swarm_netd_address_is_v4 (underlay) ? 50 : 70);
 }
 
@@ -55,6 +63,18 @@ set_up_bridge (const char *name, gboolean ingress)
   swarm_netd_sysctl (no_v6, ingress ? "0" : "1");
   if (ingress)
     swarm_netd_sysctl (filter, "2"); /* clients of other hosts come in here */
+}
+
+/* The VXLAN device of an encrypted network; it is made whether WireGuard works or not, and without it leads nowhere. */
+static gboolean
+put_encrypted (SwarmNetdPlane *self, const SwarmNetdNetwork *network, guint mtu, guint bridge, GError **error)
+{
+  SwarmNetdNetlink *inside = swarm_netd_crypt_inside (self->crypt, error);
+  guint index;
+  return inside != NULL &&
+         swarm_netd_vxlan_put_inside (self->netlink, inside, swarm_netd_netns_home (), swarm_netd_vxlan_name (network->vni).str, network->vni,
+                                      swarm_netd_plane_host (self)->vxlan_port, mtu, bridge, &index, error) &&
+         swarm_netd_crypt_check (self->crypt, error);
 }
 
 gboolean
@@ -69,6 +89,8 @@ swarm_netd_network_put (SwarmNetdPlane *self, const SwarmNetdNetwork *network, G
   if (!swarm_netd_bridge_put (self->netlink, bridge.str, mtu, ingress ? own->ingress_mac : NULL, &index, error))
     return FALSE;
   set_up_bridge (bridge.str, ingress);
+  if (is_encrypted (network))
+    return put_encrypted (self, network, mtu, index, error);
   return swarm_netd_vxlan_put (self->netlink, vxlan.str, network->vni, &own->underlay, swarm_netd_plane_host (self)->vxlan_port, mtu, index, &index,
                                error);
 }
@@ -88,6 +110,14 @@ vxlan_index (SwarmNetdPlane *self, guint32 vni)
   return swarm_netd_link_get (self->netlink, swarm_netd_vxlan_name (vni).str, &link, NULL) ? link.index : 0;
 }
 
+/* Where VXLAN packets of that network to @node go. */
+static SwarmNetdAddress
+way_to (SwarmNetdPlane *self, guint32 vni, const SwarmNetdNode *node)
+{
+  const SwarmNetdRow *row = swarm_netd_tables_find (self->tables, SWARM_NETD_TYPE_NETWORK, &vni);
+  return row != NULL && is_encrypted ((const void *) row->data) ? swarm_netd_crypt_address (node->node) : node->underlay;
+}
+
 gboolean
 swarm_netd_endpoint_put (SwarmNetdPlane *self, const SwarmNetdEndpoint *endpoint, GError **error)
 {
@@ -99,7 +129,8 @@ swarm_netd_endpoint_put (SwarmNetdPlane *self, const SwarmNetdEndpoint *endpoint
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, "its network has no link");
     return FALSE;
   }
-  return swarm_netd_fdb_put (self->netlink, index, endpoint->mac, &node->underlay, error) &&
+  SwarmNetdAddress way = way_to (self, endpoint->vni, node);
+  return swarm_netd_fdb_put (self->netlink, index, endpoint->mac, &way, error) &&
          (swarm_netd_address_is_none (&endpoint->address4) ||
           swarm_netd_neighbour_put (self->netlink, index, &endpoint->address4, endpoint->mac, error)) &&
          (swarm_netd_address_is_none (&endpoint->address6) ||
@@ -146,7 +177,8 @@ want_endpoint (Sweep *sweep, const SwarmNetdEndpoint *endpoint)
   guint index = vxlan_index (sweep->plane, endpoint->vni);
   if (node == NULL || node == swarm_netd_plane_own (sweep->plane))
     return;
-  want (sweep, index, TRUE, endpoint->mac, &node->underlay);
+  SwarmNetdAddress way = way_to (sweep->plane, endpoint->vni, node);
+  want (sweep, index, TRUE, endpoint->mac, &way);
   want (sweep, index, FALSE, endpoint->mac, &endpoint->address4);
   want (sweep, index, FALSE, endpoint->mac, &endpoint->address6);
 }

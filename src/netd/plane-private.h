@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* What the parts of the plane share. Each part has one file: host.c, network.c, sandbox.c, vip.c, mesh.c. */
 #pragma once
+#include "netd/crypt.h"
 #include "netd/netlink.h"
 #include "netd/names.h"
 #include "netd/nft.h"
@@ -38,6 +39,7 @@ struct _SwarmNetdPlane {
   SwarmNetdNetlink *netlink;
   SwarmNetdNft *nft;
   SwarmNetdNames *names;
+  SwarmNetdCrypt *crypt;
   GHashTable *boxes; /* id → SwarmNetdBox */
   GHashTable *vips; /* by SERVICE key: what the boxes have (vip.c) */
   GHashTable *dirty_vips;
@@ -51,6 +53,9 @@ struct _SwarmNetdPlane {
   gboolean mesh_stale; /* the host's nftables table is to be loaded anew */
   GPtrArray *problems;
   GArray *ready;
+  void (*changed) (guint what, gpointer data);
+  gpointer changed_data;
+  guint changed_source;
 };
 
 /* ---- plane.c ---- */
@@ -64,6 +69,8 @@ gboolean swarm_netd_plane_wants_link (SwarmNetdPlane *self, const char *name);
 const SwarmNetdNetwork *swarm_netd_plane_ingress (SwarmNetdPlane *self);
 /* Notes what went wrong with @row. Takes @error; NULL: nothing did. */
 void swarm_netd_plane_problem (SwarmNetdPlane *self, const SwarmNetdRow *row, GError *error);
+/* Something of the links has changed by itself: the plane's owner is to look, from the loop. */
+void swarm_netd_plane_tell (SwarmNetdPlane *self);
 /* The names of a network's links. */
 typedef struct {
   char str[16];

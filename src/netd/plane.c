@@ -29,6 +29,7 @@ swarm_netd_plane_new (SwarmNetdTables *tables, GError **error)
   self->tables = tables;
   self->boxes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, swarm_netd_box_free);
   self->names = swarm_netd_names_new ();
+  self->crypt = swarm_netd_crypt_new (self);
   self->evictions = swarm_netd_evictions_new ();
   self->rounds = g_queue_new ();
   self->vips = swarm_netd_vip_table_new ();
@@ -46,6 +47,8 @@ swarm_netd_plane_new (SwarmNetdTables *tables, GError **error)
 void
 swarm_netd_plane_free (SwarmNetdPlane *self)
 {
+  g_clear_handle_id (&self->changed_source, g_source_remove);
+  swarm_netd_crypt_free (self->crypt);
   g_hash_table_unref (self->boxes);
   swarm_netd_names_free (self->names);
   swarm_netd_evict_stop (self);
@@ -82,6 +85,42 @@ swarm_netd_plane_adopt_names (SwarmNetdPlane *self, const char *sandbox, const i
     else if (sockets[i] >= 0)
       close (sockets[i]);
   }
+}
+
+void
+swarm_netd_plane_adopt_crypt (SwarmNetdPlane *self, const char *name, int fd)
+{
+  swarm_netd_crypt_adopt (self->crypt, name, fd);
+}
+
+GArray *
+swarm_netd_plane_keys (SwarmNetdPlane *self)
+{
+  return swarm_netd_crypt_keys (self->crypt);
+}
+
+void
+swarm_netd_plane_on_change (SwarmNetdPlane *self, void (*func) (guint what, gpointer data), gpointer data)
+{
+  self->changed = func;
+  self->changed_data = data;
+}
+
+static gboolean
+on_changed (gpointer data)
+{
+  SwarmNetdPlane *self = data;
+  self->changed_source = 0;
+  if (self->changed != NULL)
+    self->changed (SWARM_NETD_RESYNC_LINKS, self->changed_data);
+  return G_SOURCE_REMOVE;
+}
+
+void
+swarm_netd_plane_tell (SwarmNetdPlane *self)
+{
+  if (self->changed_source == 0)
+    self->changed_source = g_idle_add (on_changed, self);
 }
 
 GPtrArray *
@@ -371,6 +410,7 @@ swarm_netd_plane_apply (SwarmNetdPlane *self, GPtrArray *changes)
   swarm_netd_mesh_flush (self);
   swarm_netd_evict_flush (self);
   delete_changes (self, changes, 0, G_N_ELEMENTS (put_order) - 1);
+  swarm_netd_crypt_flush (self->crypt);
   if (everything)
     swarm_netd_plane_resync (self, SWARM_NETD_RESYNC_ALL);
   else
@@ -492,6 +532,7 @@ swarm_netd_plane_resync (SwarmNetdPlane *self, guint what)
     sweep_links (self);
     swarm_netd_sandbox_sweep (self);
     swarm_netd_network_sweep (self);
+    swarm_netd_crypt_flush (self->crypt);
   }
   note_ready (self);
 }

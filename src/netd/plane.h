@@ -23,6 +23,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmNetdPlane, swarm_netd_plane_free)
 void swarm_netd_plane_adopt (SwarmNetdPlane *self, const char *sandbox, int netns);
 /* The sockets (UDP, TCP) of its name responder, taken. After the namespace. */
 void swarm_netd_plane_adopt_names (SwarmNetdPlane *self, const char *sandbox, const int sockets[2]);
+/* What an earlier netd held for encrypted networks by this name, taken. */
+void swarm_netd_plane_adopt_crypt (SwarmNetdPlane *self, const char *name, int fd);
+/* This host's public keys: SwarmNetdWireguard. Caller frees. */
+GArray *swarm_netd_plane_keys (SwarmNetdPlane *self);
+/* @func is called from the loop when something of the links has changed by itself and is to be looked at. */
+void swarm_netd_plane_on_change (SwarmNetdPlane *self, void (*func) (guint what, gpointer data), gpointer data);
 /* Carries out @changes (SwarmNetdChange*), which the tables have already. */
 void swarm_netd_plane_apply (SwarmNetdPlane *self, GPtrArray *changes);
 

@@ -104,10 +104,20 @@ check_protocol (guint protocol, guint port, GError **error)
 /* ---- one by one ---- */
 
 static gboolean
+check_wireguard_port (const SwarmNetdHost *host, GError **error)
+{
+  guint port = host->wireguard_port;
+  if (port == G_MAXUINT16 || (port != 0 && (port == host->vxlan_port || port + 1 == host->vxlan_port)))
+    return bad (error, "WireGuard port %u and the next one must be free", port);
+  return TRUE;
+}
+
+static gboolean
 host_check (const SwarmNetdRow *row, GError **error)
 {
   const SwarmNetdHost *host = (const void *) row->data;
-  return check_node_number (host->node, error) && (host->vxlan_port != 0 || bad (error, "VXLAN port 0")) && RESERVED (host->reserved);
+  return check_node_number (host->node, error) && (host->vxlan_port != 0 || bad (error, "VXLAN port 0")) &&
+         check_wireguard_port (host, error);
 }
 
 static gboolean
@@ -146,11 +156,11 @@ static gboolean
 network_check (const SwarmNetdRow *row, GError **error)
 {
   const SwarmNetdNetwork *network = (const void *) row->data;
-  if (network->flags & SWARM_NETD_NETWORK_ENCRYPTED)
-    return bad (error, "encrypted networks are not there yet");
+  if ((network->flags & SWARM_NETD_NETWORK_ENCRYPTED) && (network->flags & SWARM_NETD_NETWORK_INGRESS))
+    return bad (error, "an encrypted ingress network is not there yet");
   if (network->mtu != 0 && (network->mtu < 1280 || network->mtu > 65535))
     return bad (error, "MTU %u is not 1280 … 65535", network->mtu);
-  return check_flags (network->flags, SWARM_NETD_NETWORK_INGRESS, error) && RESERVED (network->reserved) && check_id (&network->id, error);
+  return check_flags (network->flags, SWARM_NETD_NETWORK_INGRESS | SWARM_NETD_NETWORK_ENCRYPTED, error) && RESERVED (network->reserved) && check_id (&network->id, error);
 }
 
 static void
@@ -373,6 +383,29 @@ resolver_describe (const SwarmNetdRow *row, GString *text)
   g_string_append_printf (text, " %s %u", resolver->sandbox.text, resolver->index);
 }
 
+static gboolean
+wireguard_key (const SwarmNetdRow *row, GError **error)
+{
+  const SwarmNetdWireguard *wireguard = (const void *) row->data;
+  return check_node_number (wireguard->node, error) && (wireguard->slot <= 1 || bad (error, "slot %u is not 0 or 1", wireguard->slot));
+}
+
+static gboolean
+wireguard_check (const SwarmNetdRow *row, GError **error)
+{
+  const SwarmNetdWireguard *wireguard = (const void *) row->data;
+  if (zero (wireguard->key, sizeof wireguard->key))
+    return bad (error, "the key is zero");
+  return check_flags (wireguard->flags, SWARM_NETD_WIREGUARD_NEWEST, error) && RESERVED (wireguard->reserved);
+}
+
+static void
+wireguard_describe (const SwarmNetdRow *row, GString *text)
+{
+  const SwarmNetdWireguard *wireguard = (const void *) row->data;
+  g_string_append_printf (text, " %u %u", wireguard->node, wireguard->slot);
+}
+
 #define KEY(type, next) offsetof (type, next)
 static const RowType types[SWARM_NETD_N_TYPES] = {
   [SWARM_NETD_TYPE_HOST] = { "host", sizeof (SwarmNetdHost), 0, FALSE, host_check, NULL, NULL },
@@ -387,6 +420,7 @@ static const RowType types[SWARM_NETD_N_TYPES] = {
   [SWARM_NETD_TYPE_PORT_BACKEND] = { "port backend", sizeof (SwarmNetdPortBackend), KEY (SwarmNetdPortBackend, flags), FALSE, port_backend_check, port_backend_key, port_backend_describe },
   [SWARM_NETD_TYPE_NAME] = { "name", sizeof (SwarmNetdName), sizeof (SwarmNetdName), TRUE, NULL, name_key, name_describe },
   [SWARM_NETD_TYPE_RESOLVER] = { "resolver", sizeof (SwarmNetdResolver), KEY (SwarmNetdResolver, address), FALSE, resolver_check, resolver_key, resolver_describe },
+  [SWARM_NETD_TYPE_WIREGUARD] = { "WireGuard key", sizeof (SwarmNetdWireguard), KEY (SwarmNetdWireguard, key), FALSE, wireguard_check, wireguard_key, wireguard_describe },
 };
 
 SwarmNetdRow *

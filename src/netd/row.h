@@ -4,7 +4,7 @@
 #include "netd/swarm-netd-batch.h"
 #include <glib.h>
 
-#define SWARM_NETD_N_TYPES (SWARM_NETD_TYPE_RESOLVER + 1)
+#define SWARM_NETD_N_TYPES (SWARM_NETD_TYPE_WIREGUARD + 1)
 
 /* Immutable, reference-counted; @data is the struct of its type. */
 typedef struct {

@@ -137,6 +137,9 @@ outcome (SwarmNetdServer *self)
   }
   for (guint i = 0; i < ready->len && records->len + READY_SIZE <= SWARM_NETD_PART_MAX; i++)
     swarm_netd_record_append (records, SWARM_NETD_TYPE_READY, SWARM_NETD_PUT, &g_array_index (ready, SwarmNetdReady, i), sizeof (SwarmNetdReady));
+  g_autoptr (GArray) keys = swarm_netd_plane_keys (self->plane);
+  for (guint i = 0; i < keys->len; i++)
+    swarm_netd_record_append (records, SWARM_NETD_TYPE_WIREGUARD, SWARM_NETD_PUT, &g_array_index (keys, SwarmNetdWireguard, i), sizeof (SwarmNetdWireguard));
   return records;
 }
 

@@ -27,14 +27,15 @@ extern "C" {
 #define SWARM_NETD_SOCKET "/run/swarm-agent/netd.socket"
 #define SWARM_NETD_MAGIC 0x424e5753u /* "SWNB" */
 #define SWARM_NETD_VERSION 0         /* 0: may change without notice. Both ends must have the same */
+#define SWARM_NETD_WIREGUARD_PORT 7946 /* swarm's firewalls have it open: elsewhere it is gossip's, which there is none of */
 #define SWARM_NETD_PART_MAX (1024u * 1024u)
 #define SWARM_NETD_BATCH_MAX (64u * 1024u * 1024u)
 
 typedef enum {
   SWARM_NETD_HELLO = 1, /* from netd: @number is the last batch accepted (0: none), no records */
   SWARM_NETD_BATCH = 2, /* to netd */
-  SWARM_NETD_ACK = 3,   /* from netd: @number of the batch; ERROR and READY records; flag REFUSED: nothing of the batch counts */
-  SWARM_NETD_REPORT = 4 /* from netd, unasked: ERROR and READY records of what changed later */
+  SWARM_NETD_ACK = 3,   /* from netd: @number of the batch; ERROR, READY and WIREGUARD records; flag REFUSED: nothing of the batch counts */
+  SWARM_NETD_REPORT = 4 /* from netd, unasked: ERROR and READY records of what changed later, WIREGUARD records as in an ACK */
 } SwarmNetdKind;
 
 enum {
@@ -97,7 +98,7 @@ typedef struct {
 typedef struct {
   uint32_t node;       /* its own number: a NODE row */
   uint16_t vxlan_port; /* UDP port of the data path, 4789 as a rule */
-  uint16_t reserved;
+  uint16_t wireguard_port; /* UDP port of every host's WireGuard (and the next one, while a key is replaced): SWARM_NETD_WIREGUARD_PORT; 0: none */
 } SwarmNetdHost;
 
 /* A host of the cluster, this one included. */
@@ -117,7 +118,7 @@ typedef struct {
 } SwarmNetdNode;
 
 enum {
-  SWARM_NETD_NETWORK_ENCRYPTED = 1 << 0, /* inside WireGuard, or not at all. Reserved: refused in this version */
+  SWARM_NETD_NETWORK_ENCRYPTED = 1 << 0, /* inside WireGuard, or not at all. Not for the ingress network in this version */
   SWARM_NETD_NETWORK_INGRESS = 1 << 1    /* the hosts themselves are its members; at most one */
 };
 
@@ -227,13 +228,19 @@ typedef struct {
   SwarmNetdAddress address;
 } SwarmNetdResolver;
 
-/* A host's public key. Reserved: refused in this version. */
+enum {
+  SWARM_NETD_WIREGUARD_NEWEST = 1 << 0 /* packets to that host are for this key */
+};
+
+/* A host's public key. Its private key is made by that host's netd and stays there: netd says its own public keys, all of them, in every ACK and REPORT
+ * by such records (none: there is no encrypted network on this host), the client makes them known to the other hosts. A host has two while one
+ * replaces the other; when it says one of them no more, that one ends. Rows of this host itself are not used. */
 typedef struct {
   uint32_t node; /* key */
-  uint32_t reserved;
-  uint8_t key[32]; /* key ends */
+  uint32_t slot; /* 0 or 1: which port; key ends */
+  uint8_t key[32];
   uint32_t flags;
-  uint32_t reserved2;
+  uint32_t reserved;
 } SwarmNetdWireguard;
 
 /* An object that is not as it should be. In an ACK: of this batch; in a REPORT: since then; with empty @text: it is well again. netd tries again

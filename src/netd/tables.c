@@ -28,6 +28,7 @@ static const Reference references[] = {
   { SWARM_NETD_TYPE_PORT_BACKEND, SWARM_NETD_TYPE_PORT, offsetof (SwarmNetdPortBackend, port), FALSE },
   { SWARM_NETD_TYPE_NAME, SWARM_NETD_TYPE_NETWORK, offsetof (SwarmNetdName, vni), FALSE },
   { SWARM_NETD_TYPE_RESOLVER, SWARM_NETD_TYPE_SANDBOX, offsetof (SwarmNetdResolver, sandbox), FALSE },
+  { SWARM_NETD_TYPE_WIREGUARD, SWARM_NETD_TYPE_NODE, offsetof (SwarmNetdWireguard, node), FALSE },
 };
 
 static int

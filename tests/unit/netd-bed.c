@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -18,6 +19,7 @@
 #define WAIT_MS 60000
 
 guint bed_patience = 20;
+const char *bed_wireguard, *bed_rotation = "43200";
 
 static gboolean
 possible (void)
@@ -167,6 +169,9 @@ as_netd (gpointer data)
   BedHost *host = data;
   setns (host->netns, CLONE_NEWNET);
   prctl (PR_SET_PDEATHSIG, SIGKILL); /* nothing outlives the test */
+  if (bed_wireguard != NULL && (unshare (CLONE_NEWNS) < 0 || mount ("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+                                mount (host->sockets, "/run/wireguard", NULL, MS_BIND, NULL) < 0))
+    _exit (1); /* the hosts have the same names for their sockets there */
   hand_over (host);
 }
 
@@ -181,7 +186,8 @@ void
 bed_start (Bed *bed, guint number)
 {
   BedHost *host = &bed->hosts[number];
-  const char *argv[] = { g_getenv ("SWARM_NETD"), "--socket", host->socket_path, "--state", host->state_path, NULL };
+  const char *argv[] = { g_getenv ("SWARM_NETD"), "--socket", host->socket_path, "--state", host->state_path, "--rotation", bed_rotation,
+                         "--wireguard-go", bed_wireguard != NULL ? bed_wireguard : "/nonexistent", NULL };
   g_autoptr (GError) error = NULL;
   g_unlink (host->socket_path);
   g_spawn_async (NULL, (char **) argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_LEAVE_DESCRIPTORS_OPEN, as_netd, host, &host->netd, &error);
@@ -222,6 +228,7 @@ bed_new (void)
   }
   Bed *bed = g_new0 (Bed, 1);
   guint bridge;
+  prctl (PR_SET_CHILD_SUBREAPER, bed_wireguard != NULL);
   bed->dir = g_dir_make_tmp ("netd-XXXXXX", NULL);
   bed->children = g_array_new (FALSE, FALSE, sizeof (GPid));
   bed->fabric = swarm_netd_netns_new (&error);
@@ -235,12 +242,26 @@ bed_new (void)
     host->netns = swarm_netd_netns_new (&error);
     host->socket_path = g_strdup_printf ("%s/socket%u", bed->dir, i);
     host->state_path = g_strdup_printf ("%s/state%u", bed->dir, i);
+    host->sockets = g_strdup_printf ("%s/wireguard%u", bed->dir, i);
+    g_assert_cmpint (g_mkdir (host->sockets, 0700), ==, 0);
+    host->keys = g_array_new (FALSE, FALSE, sizeof (SwarmNetdWireguard));
     host->ready = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, close_fd);
     plug_in (bed, host->netns, bridge, i);
     open_notify (bed, host, i);
     bed_start (bed, i);
   }
   return bed;
+}
+
+/* wireguard-go ends when the last descriptor of its link's namespace is closed, and takes its socket away. */
+static void
+remove_sockets (BedHost *host)
+{
+  for (guint i = 0; i < WAIT_MS / 10 && g_rmdir (host->sockets) < 0; i++)
+    g_usleep (10000);
+  while (bed_wireguard != NULL && waitpid (-1, NULL, WNOHANG) > 0) /* it is no child of netd's any more: it is ours */
+    ;
+  g_free (host->sockets);
 }
 
 void
@@ -260,6 +281,8 @@ bed_free (Bed *bed)
     close (host->netns);
     close (host->notify);
     g_ptr_array_unref (host->stored);
+    remove_sockets (host);
+    g_array_unref (host->keys);
     g_free (host->notify_path);
     g_free (host->socket_path);
     g_free (host->state_path);
@@ -295,6 +318,53 @@ note_ready (BedHost *host, const SwarmNetdReady *ready)
   g_hash_table_replace (host->ready, g_strdup (ready->sandbox.text), GINT_TO_POINTER (fd));
 }
 
+/* One ACK or REPORT. */
+static void
+take_message (BedHost *host, SwarmNetdHeader *answer, GString *errors)
+{
+  receive (host->socket, answer, sizeof *answer);
+  g_autofree guint8 *records = g_malloc (answer->length);
+  receive (host->socket, records, answer->length);
+  g_array_set_size (host->keys, 0);
+  for (gsize at = 0; at < answer->length;) {
+    const SwarmNetdRecord *record = (void *) (records + at);
+    const SwarmNetdError *e = (void *) (record + 1);
+    if (record->type == SWARM_NETD_TYPE_ERROR)
+      g_string_append_printf (errors, "%s: %s\n", e->object, e->text);
+    else if (record->type == SWARM_NETD_TYPE_WIREGUARD)
+      g_array_append_vals (host->keys, record + 1, 1);
+    else
+      note_ready (host, (void *) (record + 1));
+    at += record->length;
+  }
+}
+
+char *
+bed_listen (Bed *bed, guint number)
+{
+  BedHost *host = &bed->hosts[number];
+  struct pollfd p = { host->socket, POLLIN, 0 };
+  SwarmNetdHeader report;
+  GString *errors = g_string_new (NULL);
+  while (poll (&p, 1, 0) == 1) {
+    g_string_truncate (errors, 0);
+    take_message (host, &report, errors);
+  }
+  take_notifications (host);
+  return g_string_free (errors, FALSE);
+}
+
+int
+bed_stored (Bed *bed, guint number, const char *name)
+{
+  BedHost *host = &bed->hosts[number];
+  take_notifications (host);
+  for (guint i = 0; i < host->stored->len; i++)
+    if (strcmp (((BedStored *) host->stored->pdata[i])->name, name) == 0)
+      return ((BedStored *) host->stored->pdata[i])->fd;
+  return -1;
+}
+
 char *
 bed_send (Bed *bed, guint number, GByteArray *out, guint32 flags)
 {
@@ -309,20 +379,9 @@ bed_send (Bed *bed, guint number, GByteArray *out, guint32 flags)
   }
   g_byte_array_set_size (out, 0);
   GString *errors = g_string_new (NULL);
-  do {
-    receive (host->socket, &answer, sizeof answer);
-    g_autofree guint8 *records = g_malloc (answer.length);
-    receive (host->socket, records, answer.length);
-    for (gsize at = 0; at < answer.length;) {
-      const SwarmNetdRecord *record = (void *) (records + at);
-      const SwarmNetdError *e = (void *) (record + 1);
-      if (record->type == SWARM_NETD_TYPE_ERROR)
-        g_string_append_printf (errors, "%s: %s\n", e->object, e->text);
-      else
-        note_ready (host, (void *) (record + 1));
-      at += record->length;
-    }
-  } while (answer.kind != SWARM_NETD_ACK);
+  do
+    take_message (host, &answer, errors);
+  while (answer.kind != SWARM_NETD_ACK);
   g_assert_cmpuint (answer.number, ==, base + 1);
   take_notifications (host);
   if (!(answer.flags & SWARM_NETD_REFUSED))

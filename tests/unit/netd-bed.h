@@ -15,6 +15,8 @@ typedef struct {
   int notify; /* where its netd notifies "systemd" */
   char *notify_path;
   GPtrArray *stored; /* BedStored: "systemd's" descriptor store */
+  char *sockets; /* its /run/wireguard */
+  GArray *keys; /* SwarmNetdWireguard: its own, as it said last */
   GHashTable *ready; /* sandbox → descriptor of its namespace */
 } BedHost;
 
@@ -32,6 +34,12 @@ void bed_free (Bed *bed);
 void bed_begin (GByteArray *out, guint host);
 /* Sends @out (emptied) and waits for the answer: its errors as lines, "" when all is well. Caller frees. */
 char *bed_send (Bed *bed, guint host, GByteArray *out, guint32 flags);
+/* Reads what it has reported since; the errors of the last report. Caller frees. */
+char *bed_listen (Bed *bed, guint host);
+/* What it has put into the descriptor store by that name; -1: nothing. */
+int bed_stored (Bed *bed, guint host, const char *name);
+/* What each netd that is started has for WireGuard (NULL: none; /run/wireguard must be there), and its --rotation. */
+extern const char *bed_wireguard, *bed_rotation;
 void bed_start (Bed *bed, guint host);
 void bed_kill (Bed *bed, guint host);
 /* The namespace of a task. */

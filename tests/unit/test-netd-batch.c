@@ -111,6 +111,30 @@ test_full_then_delta (Fixture *f, gconstpointer data)
 }
 
 static void
+put_key (GByteArray *out, guint32 node, guint32 slot, guint8 key, guint32 flags)
+{
+  row (out, SWARM_NETD_TYPE_WIREGUARD, FALSE, &(SwarmNetdWireguard){ .node = node, .slot = slot, .key = { key }, .flags = flags }, sizeof (SwarmNetdWireguard));
+}
+
+/* A host's two keys are two rows; it cannot go before them. */
+static void
+test_keys (Fixture *f, gconstpointer data)
+{
+  put_all (f->out);
+  put_network (f->out, 4098, SWARM_NETD_NETWORK_ENCRYPTED);
+  put_key (f->out, 2, 0, 7, 0);
+  put_key (f->out, 2, 1, 8, SWARM_NETD_WIREGUARD_NEWEST);
+  g_assert_cmpint (apply (f, SWARM_NETD_FULL, NULL), >, 0);
+  g_assert_cmpuint (swarm_netd_tables_count (f->tables, SWARM_NETD_TYPE_WIREGUARD), ==, 2);
+  put_key (f->out, 2, 0, 9, 0);
+  g_assert_cmpint (apply (f, 0, NULL), ==, 1); /* another key in its place */
+  g_assert_cmpuint (swarm_netd_tables_count (f->tables, SWARM_NETD_TYPE_WIREGUARD), ==, 2);
+  row (f->out, SWARM_NETD_TYPE_ENDPOINT, TRUE, &(SwarmNetdEndpoint){ .vni = 4097, .mac = { 0x02, 0x42, 10, 88, 16, 21 } }, sizeof (SwarmNetdEndpoint));
+  row (f->out, SWARM_NETD_TYPE_NODE, TRUE, &(SwarmNetdNode){ .node = 2 }, sizeof (SwarmNetdNode));
+  assert_refused (f, 0, "cannot go while there is WireGuard key 2 0");
+}
+
+static void
 test_refused (Fixture *f, gconstpointer data)
 {
   put_sandbox (f->out, "task-1");
@@ -118,14 +142,26 @@ test_refused (Fixture *f, gconstpointer data)
   put_all (f->out);
   g_assert_cmpint (apply (f, SWARM_NETD_FULL, NULL), >, 0);
 
-  put_network (f->out, 5000, SWARM_NETD_NETWORK_ENCRYPTED);
-  assert_refused (f, 0, "encrypted networks are not there yet");
+  put_network (f->out, 5000, SWARM_NETD_NETWORK_ENCRYPTED | SWARM_NETD_NETWORK_INGRESS);
+  assert_refused (f, 0, "an encrypted ingress network is not there yet");
   put_network (f->out, 5000, 1 << 7);
   assert_refused (f, 0, "flags 0x80 are not known");
   put_network (f->out, 5000, SWARM_NETD_NETWORK_INGRESS);
   assert_refused (f, 0, "ingress network");
-  row (f->out, SWARM_NETD_TYPE_WIREGUARD, FALSE, &(SwarmNetdWireguard){ .node = 1 }, sizeof (SwarmNetdWireguard));
-  assert_refused (f, 0, "rows of type 13 are not known");
+  put_key (f->out, 1, 0, 0, 0);
+  assert_refused (f, 0, "WireGuard key row: the key is zero");
+  put_key (f->out, 1, 2, 1, 0);
+  assert_refused (f, 0, "slot 2 is not 0 or 1");
+  put_key (f->out, 1, 1, 1, 2);
+  assert_refused (f, 0, "flags 0x2 are not known");
+  put_key (f->out, 3, 1, 1, 0);
+  assert_refused (f, 0, "WireGuard key 3 1 belongs to one that is not there, a node");
+  row (f->out, SWARM_NETD_TYPE_HOST, FALSE, &(SwarmNetdHost){ 1, 4789, 4788 }, sizeof (SwarmNetdHost));
+  assert_refused (f, 0, "WireGuard port 4788 and the next one must be free");
+  row (f->out, SWARM_NETD_TYPE_HOST, FALSE, &(SwarmNetdHost){ 1, 4789, 65535 }, sizeof (SwarmNetdHost));
+  assert_refused (f, 0, "WireGuard port 65535");
+  row (f->out, SWARM_NETD_TYPE_WIREGUARD + 1, FALSE, &(SwarmNetdWireguard){ .node = 1 }, sizeof (SwarmNetdWireguard));
+  assert_refused (f, 0, "rows of type 14 are not known");
   put_endpoint (f->out, 4098, 2, "10.88.17.5", NULL);
   assert_refused (f, 0, "a network");
   put_endpoint (f->out, 4097, 3, "10.88.16.5", NULL);
@@ -291,6 +327,7 @@ main (int argc, char **argv)
 #define ADD(path, func) g_test_add ("/netd/batch/" path, Fixture, NULL, set_up, func, tear_down)
   ADD ("full-then-delta", test_full_then_delta);
   ADD ("refused", test_refused);
+  ADD ("keys", test_keys);
   ADD ("broken-records", test_broken_records);
   ADD ("parts", test_parts);
   ADD ("state-file", test_state_file);
