@@ -332,6 +332,18 @@ note_ready (SwarmNetdPlane *self)
   }
 }
 
+void
+swarm_netd_plane_note_all (SwarmNetdPlane *self)
+{
+  GHashTableIter iter;
+  SwarmNetdBox *box;
+  g_hash_table_iter_init (&iter, self->boxes);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &box))
+    box->touched = box->netlink != NULL && box->nft != NULL && box->responder != NULL;
+  g_array_set_size (self->ready, 0);
+  note_ready (self);
+}
+
 static void
 put_row (const SwarmNetdRow *row, gpointer data)
 {

@@ -192,6 +192,8 @@ take_batch (Client *client)
     self->blind = FALSE;
     swarm_netd_plane_resync (self->plane, SWARM_NETD_RESYNC_ALL);
   }
+  if (swarm_netd_batch_is_full (batch))
+    swarm_netd_plane_note_all (self->plane);
   if (changes->len > MANY)
     malloc_trim (0); /* a large batch leaves much behind */
   g_autoptr (GByteArray) records = outcome (self);

@@ -253,7 +253,7 @@ typedef struct {
   char text[256];
 } SwarmNetdError;
 
-/* A sandbox is whole. Its namespace is /proc/<pid>/fd/<fd>: what is valid until netd is started again, then READY comes anew. */
+/* A sandbox is whole; after a FULL batch: each that is. Its namespace is /proc/<pid>/fd/<fd>: what is valid until netd is started again, then READY comes anew. */
 typedef struct {
   SwarmNetdId sandbox;
   uint32_t pid;

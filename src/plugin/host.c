@@ -202,7 +202,8 @@ call_deliver (gpointer data)
   swarm_debug ("%s: %s %s: %s after %" G_GINT64_FORMAT " µs", swarm_host_plugin_name (call->host), call->op,
                call->about != NULL ? call->about : "", view->code == SWARM_PLUGIN_OK ? "done" : "failed", took);
   if (view->code != SWARM_PLUGIN_OK && call->timed_out)
-    error = g_error_new (SWARM_ERROR, SWARM_ERROR_TIMED_OUT, "%s: %s took too long", swarm_host_plugin_name (call->host), call->op);
+    error = g_error_new (SWARM_ERROR, SWARM_ERROR_TIMED_OUT, "%s: %s took too long%s%s", swarm_host_plugin_name (call->host), call->op,
+                         view->error != NULL && view->error[0] != '\0' ? ": " : "", view->error != NULL ? view->error : "");
   else if (view->code != SWARM_PLUGIN_OK)
     error = g_error_new_literal (SWARM_ERROR, (int) code_to_error (view->code),
                                  view->error != NULL && view->error[0] != '\0' ? view->error : "failed, and the plugin gave no reason");

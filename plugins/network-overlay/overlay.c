@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Networks that span hosts, with swarm-netd. A task that is in none of them, and has no port of the routing mesh, is on podman's bridge as with
+ * network-host. */
+#include "private.h"
+#include <stdio.h>
+#include <string.h>
+
+#define RESOLVER "127.0.0.11"
+#define REFUSED_AGAIN_US (10 * G_USEC_PER_SEC)
+
+struct SwarmPluginInstance {
+  SwarmPluginHost *host;
+  const char *mode; /* of the tasks that are no business of ours */
+  OverlayModel *model;
+  OverlayLink *link;
+  gboolean has_picture;
+  gboolean full;        /* swarm-netd is to get everything */
+  gboolean up;
+  char *reason;         /* why nothing is possible; NULL: all is well */
+  char *refused;        /* the last batch; NULL: it was not */
+  uint64_t again;       /* the timer after a refusal */
+  GHashTable *waiting;  /* task id → SwarmPluginCall */
+  GHashTable *ready;    /* task id → "ns:/proc/…" */
+  GHashTable *problems; /* object → text, as swarm-netd says */
+  gboolean problems_changed;
+};
+
+/* ---- what is possible ---- */
+
+static void
+add_problem (GArray *list, const char *object, const char *text)
+{
+  SwarmPluginProblem problem = { object, text };
+  g_array_append_val (list, problem);
+}
+
+static void
+say_state (SwarmPluginInstance *self)
+{
+  static const char *const drivers[] = { "overlay", NULL };
+  g_autoptr (GArray) problems = g_array_new (FALSE, FALSE, sizeof (SwarmPluginProblem));
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  GHashTableIter iter;
+  gpointer object, text;
+  g_hash_table_iter_init (&iter, self->problems);
+  while (g_hash_table_iter_next (&iter, &object, &text))
+    add_problem (problems, object, text);
+  g_hash_table_iter_init (&iter, self->model->problems);
+  while (g_hash_table_iter_next (&iter, &object, &text)) {
+    g_ptr_array_add (names, g_strdup_printf ("network %s", (char *) object));
+    add_problem (problems, g_ptr_array_index (names, names->len - 1), text);
+  }
+  SwarmPluginNetworkState state = { .drivers = self->up && self->reason == NULL ? drivers : NULL, .reason = self->reason,
+                                    .problems = (void *) problems->data, .n_problems = problems->len };
+  self->host->network_state (self->host, &state);
+  self->problems_changed = FALSE;
+}
+
+static void
+set_reason (SwarmPluginInstance *self, const char *reason)
+{
+  g_free (self->reason);
+  self->reason = g_strdup (reason);
+  if (reason != NULL)
+    self->host->log (self->host, 4, NULL, reason);
+}
+
+/* ---- tasks that wait ---- */
+
+/* Why it waits still. */
+static char *
+why (SwarmPluginInstance *self, const char *id)
+{
+  const OverlayObject *local = overlay_model_find (self->model, OVERLAY_LOCAL, id);
+  if (!self->up)
+    return g_strdup (self->reason != NULL ? self->reason : "swarm-netd does not answer");
+  if (self->refused != NULL)
+    return g_strdup_printf ("swarm-netd refuses what is wanted of it: %s", self->refused);
+  return local != NULL ? overlay_obstacle (self->model, local) : NULL;
+}
+
+static void
+answer (SwarmPluginInstance *self, const char *id, SwarmPluginCode code, const char *error)
+{
+  SwarmPluginCall *call = g_hash_table_lookup (self->waiting, id);
+  SwarmPluginResult result = { .code = code, .error = error };
+  if (code == SWARM_PLUGIN_OK) {
+    result.network_mode = g_hash_table_lookup (self->ready, id);
+    result.resolver = RESOLVER;
+  }
+  g_hash_table_remove (self->waiting, id);
+  self->host->finish (call, &result);
+}
+
+/* What swarm-netd says of a task's own things. */
+static char *
+problem_of (SwarmPluginInstance *self, const char *id)
+{
+  GHashTableIter iter;
+  gpointer object, text;
+  g_hash_table_iter_init (&iter, self->problems);
+  while (g_hash_table_iter_next (&iter, &object, &text))
+    if (strstr (object, id) != NULL)
+      return g_strdup_printf ("%s: %s", (char *) object, (char *) text);
+  return NULL;
+}
+
+static void
+look_at_waiting (SwarmPluginInstance *self)
+{
+  g_autoptr (GPtrArray) ids = g_ptr_array_new_with_free_func (g_free);
+  GHashTableIter iter;
+  gpointer id;
+  g_hash_table_iter_init (&iter, self->waiting);
+  while (g_hash_table_iter_next (&iter, &id, NULL))
+    g_ptr_array_add (ids, g_strdup (id));
+  for (guint i = 0; i < ids->len; i++) {
+    g_autofree char *problem = problem_of (self, ids->pdata[i]);
+    if (problem != NULL)
+      answer (self, ids->pdata[i], SWARM_PLUGIN_FAILED, problem);
+    else if (g_hash_table_contains (self->ready, ids->pdata[i]))
+      answer (self, ids->pdata[i], SWARM_PLUGIN_OK, NULL);
+  }
+}
+
+/* ---- batches ---- */
+
+static void
+go_on (SwarmPluginInstance *self)
+{
+  overlay_model_render (self->model);
+  if (!self->has_picture || self->again != 0 || !overlay_link_is_idle (self->link))
+    return; /* what is wanted waits, and goes in one batch */
+  GByteArray *records = overlay_table_take (self->model->table, self->full);
+  if (records == NULL)
+    return;
+  overlay_link_send (self->link, records, self->full);
+  self->full = FALSE;
+}
+
+static void
+refusal_over (void *data)
+{
+  SwarmPluginInstance *self = data;
+  self->again = 0;
+  self->full = TRUE;
+  go_on (self);
+}
+
+static void
+on_state (gpointer data, gboolean up, const char *reason)
+{
+  SwarmPluginInstance *self = data;
+  gboolean news = up != self->up || self->reason != NULL;
+  self->up = up;
+  set_reason (self, reason);
+  if (up) {
+    self->full = TRUE;
+    g_hash_table_remove_all (self->ready); /* of the one before */
+    go_on (self);
+  }
+  if (news)
+    say_state (self);
+}
+
+static void
+on_begin (gpointer data, gboolean report)
+{
+  SwarmPluginInstance *self = data;
+  if (!report || g_hash_table_size (self->problems) == 0)
+    return;
+  g_hash_table_remove_all (self->problems);
+  self->problems_changed = TRUE;
+}
+
+static void
+on_problem (gpointer data, const char *object, const char *text)
+{
+  SwarmPluginInstance *self = data;
+  self->problems_changed = TRUE;
+  if (*text != '\0')
+    g_hash_table_replace (self->problems, g_strdup (object), g_strdup (text));
+  else
+    g_hash_table_remove (self->problems, object);
+}
+
+static void
+forget_problems_of (SwarmPluginInstance *self, const char *id)
+{
+  GHashTableIter iter;
+  gpointer object;
+  g_hash_table_iter_init (&iter, self->problems);
+  while (g_hash_table_iter_next (&iter, &object, NULL))
+    if (strstr (object, id) != NULL) {
+      g_hash_table_iter_remove (&iter);
+      self->problems_changed = TRUE;
+    }
+}
+
+static void
+on_ready (gpointer data, const char *sandbox, guint pid, guint fd)
+{
+  SwarmPluginInstance *self = data;
+  forget_problems_of (self, sandbox);
+  g_hash_table_replace (self->ready, g_strdup (sandbox), g_strdup_printf ("ns:/proc/%u/fd/%u", pid, fd));
+}
+
+static void
+on_acked (gpointer data, const char *refused)
+{
+  SwarmPluginInstance *self = data;
+  g_free (self->refused);
+  self->refused = g_strdup (refused);
+  if (refused != NULL && self->again == 0) {
+    g_autofree char *text = g_strdup_printf ("swarm-netd refuses what is wanted of it: %s", refused);
+    self->host->log (self->host, 3, NULL, text);
+    self->again = self->host->timer (self->host, REFUSED_AGAIN_US, refusal_over, self);
+  }
+  if (self->problems_changed)
+    say_state (self);
+  look_at_waiting (self);
+  go_on (self);
+}
+
+static const OverlayLinkOps link_ops = { on_state, on_acked, on_begin, on_problem, on_ready };
+
+/* ---- what the host asks ---- */
+
+static gboolean
+is_ours (const SwarmPluginTask *task)
+{
+  for (size_t i = 0; i < task->n_networks; i++)
+    if (task->networks[i].driver == NULL || strcmp (task->networks[i].driver, "overlay") == 0)
+      return TRUE;
+  return task->gateway_address != NULL;
+}
+
+static void
+attach (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *call)
+{
+  if (!is_ours (task)) {
+    self->host->finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_OK, .network_mode = self->mode });
+    return;
+  }
+  if (strlen (task->id) >= sizeof (SwarmNetdId) || g_hash_table_contains (self->waiting, task->id)) {
+    self->host->finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_INVALID, .error = "not a task that can be attached" });
+    return;
+  }
+  forget_problems_of (self, task->id);
+  g_hash_table_insert (self->waiting, g_strdup (task->id), call);
+  overlay_model_put_local (self->model, task);
+  go_on (self);
+  if (g_hash_table_contains (self->ready, task->id)) /* it has it already */
+    answer (self, task->id, SWARM_PLUGIN_OK, NULL);
+}
+
+static void
+detach (SwarmPluginInstance *self, const char *task_id, SwarmPluginCall *call)
+{
+  if (g_hash_table_contains (self->waiting, task_id))
+    answer (self, task_id, SWARM_PLUGIN_CANCELLED, "the task is taken off its network");
+  overlay_model_remove_local (self->model, task_id);
+  g_hash_table_remove (self->ready, task_id);
+  forget_problems_of (self, task_id);
+  go_on (self);
+  self->host->finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_OK });
+}
+
+static void
+picture (SwarmPluginInstance *self, const SwarmPluginPicture *picture)
+{
+  guint problems = g_hash_table_size (self->model->problems);
+  if (!self->has_picture && !(picture->flags & SWARM_PLUGIN_PICTURE_WHOLE))
+    return; /* changes of what? */
+  overlay_model_picture (self->model, picture);
+  if (!self->has_picture)
+    overlay_model_imply_locals (self->model, picture);
+  self->has_picture = TRUE;
+  go_on (self);
+  if (problems != g_hash_table_size (self->model->problems))
+    say_state (self);
+}
+
+static void
+cancel (SwarmPluginInstance *self, SwarmPluginCall *call)
+{
+  GHashTableIter iter;
+  gpointer id, waiting;
+  g_hash_table_iter_init (&iter, self->waiting);
+  while (g_hash_table_iter_next (&iter, &id, &waiting)) {
+    if (waiting != call)
+      continue;
+    g_autofree char *name = g_strdup (id), *reason = why (self, name);
+    answer (self, name, SWARM_PLUGIN_CANCELLED, reason != NULL ? reason : "its namespace did not become ready");
+    return;
+  }
+}
+
+static SwarmPluginInstance *
+init (SwarmPluginHost *host, char *error, size_t error_length)
+{
+  const char *mode = host->config (host, "Mode"), *path = host->config (host, "Socket");
+  if (mode != NULL && strcmp (mode, "bridge") != 0 && strcmp (mode, "none") != 0 && strcmp (mode, "host") != 0) {
+    snprintf (error, error_length, "Mode=%s is not known (bridge, none, host)", mode);
+    return NULL;
+  }
+  if (host->fd_watch == NULL) {
+    snprintf (error, error_length, "it needs descriptors, which this host does not have");
+    return NULL;
+  }
+  SwarmPluginInstance *self = g_new0 (SwarmPluginInstance, 1);
+  self->host = host;
+  self->mode = mode != NULL ? mode : "bridge";
+  self->model = overlay_model_new ();
+  self->waiting = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->ready = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->problems = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->link = overlay_link_new (host, path != NULL ? path : SWARM_NETD_SOCKET, &link_ops, self);
+  return self;
+}
+
+static void
+fini (SwarmPluginInstance *self)
+{
+  overlay_link_free (self->link);
+  if (self->again != 0)
+    self->host->timer_cancel (self->host, self->again);
+  overlay_model_free (self->model);
+  g_hash_table_unref (self->waiting);
+  g_hash_table_unref (self->ready);
+  g_hash_table_unref (self->problems);
+  g_free (self->reason);
+  g_free (self->refused);
+  g_free (self);
+}
+
+static const SwarmNetworkOps overlay_ops = {
+  .init = init, .fini = fini, .attach = attach, .detach = detach, .picture = picture, .cancel = cancel,
+};
+
+SWARM_PLUGIN_DEFINE (NETWORK, network_overlay, "network-overlay", "networks that span hosts, with swarm-netd", "1.0", overlay_ops);

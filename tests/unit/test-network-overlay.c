@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The overlay plugin with a swarm-netd that is played here: its batches must fit together, and changes must lead where the whole leads. */
+#include "base/clock-glib.h"
+#include "netd-rows.h"
+#include "netd/tables.h"
+#include "plugin/network-host.h"
+#include <errno.h>
+#include <glib-unix.h>
+#include <glib/gstdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+extern const SwarmPluginDescriptor swarm_plugin_builtin_network_overlay;
+
+/* ---- swarm-netd ---- */
+
+typedef struct {
+  char *dir;
+  char *path;
+  int listener;
+  guint source;
+  int client; /* -1: none */
+  guint client_source;
+  GByteArray *in;
+  SwarmNetdBatch *batch;
+  SwarmNetdTables *tables;
+  guint64 number;
+  guint batches, full;
+  guint changes; /* rows that the last batch changed, but for those of this host's tasks */
+  const char *refuse;  /* the next one, so */
+  const char *problem; /* with a task's sandbox: it does not become ready */
+  gboolean silent;
+  SwarmPlugin *plugin;
+  SwarmNetworkHost *host;
+  GString *said;
+  guint states;
+} Bed;
+
+static void
+send_message (Bed *bed, SwarmNetdKind kind, guint32 flags, GByteArray *records)
+{
+  SwarmNetdHeader header = { SWARM_NETD_MAGIC, SWARM_NETD_VERSION, kind, bed->number, 0, flags, records->len };
+  g_byte_array_prepend (records, (const guint8 *) &header, sizeof header);
+  g_assert_cmpint (send (bed->client, records->data, records->len, MSG_NOSIGNAL), ==, records->len);
+}
+
+static void
+add_ready (const SwarmNetdRow *row, gpointer data)
+{
+  SwarmNetdReady ready = { .pid = 1, .fd = 7 };
+  memcpy (&ready.sandbox, row->data, sizeof ready.sandbox);
+  swarm_netd_record_append (data, SWARM_NETD_TYPE_READY, SWARM_NETD_PUT, &ready, sizeof ready);
+}
+
+static void
+add_error (GByteArray *records, const char *object, const char *text)
+{
+  SwarmNetdError error = { .record = G_MAXUINT32 };
+  g_strlcpy (error.object, object, sizeof error.object);
+  g_strlcpy (error.text, text, sizeof error.text);
+  swarm_netd_record_append (records, SWARM_NETD_TYPE_ERROR, SWARM_NETD_PUT, &error, sizeof error);
+}
+
+static void
+take_batch (Bed *bed)
+{
+  g_autoptr (SwarmNetdBatch) batch = g_steal_pointer (&bed->batch);
+  g_autoptr (GByteArray) records = g_byte_array_new ();
+  g_autoptr (GError) error = NULL;
+  gint bad;
+  gboolean full = swarm_netd_batch_is_full (batch);
+  bed->batches++;
+  bed->full += full;
+  if (bed->refuse != NULL) {
+    add_error (records, "batch", g_steal_pointer (&bed->refuse));
+    send_message (bed, SWARM_NETD_ACK, SWARM_NETD_REFUSED, records);
+    return;
+  }
+  g_assert_cmpuint (swarm_netd_batch_number (batch), >, bed->number);
+  if (!full)
+    g_assert_cmpuint (swarm_netd_batch_base (batch), ==, bed->number);
+  g_autoptr (GPtrArray) changes = swarm_netd_tables_apply (bed->tables, swarm_netd_batch_edits (batch), full, &bad, &error);
+  g_assert_no_error (error);
+  bed->number = swarm_netd_batch_number (batch);
+  bed->changes = 0;
+  for (guint i = 0; i < changes->len; i++) {
+    SwarmNetdChange *change = g_ptr_array_index (changes, i);
+    guint16 type = (change->after != NULL ? change->after : change->before)->type;
+    bed->changes += type != SWARM_NETD_TYPE_SANDBOX && type != SWARM_NETD_TYPE_INTERFACE;
+  }
+  if (bed->problem != NULL) {
+    g_autofree char *object = g_strdup_printf ("sandbox %s", bed->problem);
+    add_error (records, object, "no namespaces left");
+  } else {
+    swarm_netd_tables_each (bed->tables, SWARM_NETD_TYPE_SANDBOX, NULL, 0, add_ready, records);
+  }
+  send_message (bed, SWARM_NETD_ACK, 0, records);
+}
+
+static void
+drop_client (Bed *bed)
+{
+  g_clear_handle_id (&bed->client_source, g_source_remove);
+  g_clear_pointer (&bed->batch, swarm_netd_batch_free);
+  g_byte_array_set_size (bed->in, 0);
+  if (bed->client >= 0)
+    close (bed->client);
+  bed->client = -1;
+}
+
+static gboolean
+on_readable (gint fd, GIOCondition condition, gpointer data)
+{
+  Bed *bed = data;
+  guint8 bytes[65536];
+  ssize_t n = recv (fd, bytes, sizeof bytes, MSG_DONTWAIT);
+  if (n <= 0) {
+    bed->client_source = 0;
+    drop_client (bed);
+    return G_SOURCE_REMOVE;
+  }
+  g_byte_array_append (bed->in, bytes, n);
+  SwarmNetdHeader header;
+  while (bed->in->len >= sizeof header) {
+    g_autoptr (GError) error = NULL;
+    guint32 bad;
+    memcpy (&header, bed->in->data, sizeof header);
+    g_assert_true (swarm_netd_header_check (&header, &error));
+    if (bed->in->len < sizeof header + header.length)
+      break;
+    if (bed->batch == NULL)
+      bed->batch = swarm_netd_batch_new (&header);
+    swarm_netd_batch_add (bed->batch, &header, bed->in->data + sizeof header, &bad, &error);
+    g_assert_no_error (error);
+    g_byte_array_remove_range (bed->in, 0, sizeof header + header.length);
+    if (swarm_netd_batch_is_whole (bed->batch))
+      take_batch (bed);
+  }
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_connect (gint fd, GIOCondition condition, gpointer data)
+{
+  Bed *bed = data;
+  g_autoptr (GByteArray) records = g_byte_array_new ();
+  drop_client (bed);
+  bed->client = accept (fd, NULL, NULL);
+  bed->client_source = g_unix_fd_add (bed->client, G_IO_IN, on_readable, bed);
+  if (!bed->silent)
+    send_message (bed, SWARM_NETD_HELLO, 0, records);
+  return G_SOURCE_CONTINUE;
+}
+
+/* ---- the bed ---- */
+
+static const char *
+config (const char *plugin, const char *key, gpointer data)
+{
+  return strcmp (key, "Socket") == 0 ? ((Bed *) data)->path : NULL;
+}
+
+static void
+on_state (SwarmNetworkHost *host, gpointer data)
+{
+  ((Bed *) data)->states++;
+}
+
+static void
+start_agent (Bed *bed)
+{
+  g_autoptr (GError) error = NULL;
+  bed->host = swarm_network_host_new (bed->plugin, &(SwarmPluginHostConfig){ .clock = swarm_clock_glib (), .config = config, .data = bed, .descriptors = TRUE }, &error);
+  g_assert_no_error (error);
+  swarm_network_host_on_state (bed->host, on_state, bed);
+}
+
+static void
+set_up (Bed *bed, gconstpointer data)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  bed->dir = g_dir_make_tmp ("overlay-XXXXXX", NULL);
+  bed->path = g_build_filename (bed->dir, "netd", NULL);
+  g_strlcpy (address.sun_path, bed->path, sizeof address.sun_path);
+  bed->listener = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  g_assert_cmpint (bind (bed->listener, (struct sockaddr *) &address, sizeof address), ==, 0);
+  listen (bed->listener, 8);
+  bed->source = g_unix_fd_add (bed->listener, G_IO_IN, on_connect, bed);
+  bed->client = -1;
+  bed->in = g_byte_array_new ();
+  bed->tables = swarm_netd_tables_new ();
+  bed->said = g_string_new (NULL);
+  bed->plugin = swarm_plugin_from_descriptor (&swarm_plugin_builtin_network_overlay, SWARM_PLUGIN_NETWORK, NULL);
+  start_agent (bed);
+}
+
+static void
+tear_down (Bed *bed, gconstpointer data)
+{
+  swarm_network_host_free (bed->host);
+  swarm_plugin_unref (bed->plugin);
+  drop_client (bed);
+  g_source_remove (bed->source);
+  close (bed->listener);
+  g_unlink (bed->path);
+  g_rmdir (bed->dir);
+  g_free (bed->path);
+  g_free (bed->dir);
+  g_byte_array_unref (bed->in);
+  swarm_netd_tables_free (bed->tables);
+  g_string_free (bed->said, TRUE);
+}
+
+#define UNTIL(condition) \
+  do { \
+    gint64 end = g_get_monotonic_time () + 60 * G_USEC_PER_SEC; \
+    guint tick = g_timeout_add (50, on_tick, NULL); \
+    while (!(condition)) { \
+      g_assert_cmpint (g_get_monotonic_time (), <, end); \
+      g_main_context_iteration (NULL, TRUE); \
+    } \
+    g_source_remove (tick); \
+  } while (0)
+
+static gboolean
+on_tick (gpointer data)
+{
+  return G_SOURCE_CONTINUE;
+}
+
+static guint
+count (Bed *bed, SwarmNetdType type)
+{
+  return swarm_netd_tables_count (bed->tables, type);
+}
+
+/* ---- a picture ---- */
+
+static const char *const web_at[] = { "10.0.1.2/24", NULL };
+static const char *const web_aliases[] = { "Shop", "web", NULL };
+static const char *const one_at[] = { "10.0.1.3/24", NULL }, *const two_at[] = { "10.0.1.4/24", NULL };
+static SwarmPluginAttachment web_nets[] = { { "net", "overlay", web_at, web_aliases, { 0 } } };
+static SwarmPluginAttachment one_nets[] = { { "net", "overlay", one_at, NULL, { 0 } } }, two_nets[] = { { "net", "overlay", two_at, NULL, { 0 } } };
+static const SwarmPluginMeshPort web_ports[] = { { 0, 80, 8080 } };
+static const SwarmPluginNetNode nodes[] = {
+  { .id = "n1", .number = 1, .address = "192.0.2.1", .gateway_address = "10.0.7.1/24", .ingress_address = "10.0.0.2/24" },
+  { .id = "n2", .number = 2, .address = "192.0.2.2", .gateway_address = "10.0.8.1/24", .ingress_address = "10.0.0.3/24" },
+};
+static const SwarmPluginNetwork networks[] = {
+  { .id = "ingress", .name = "ingress", .driver = "overlay", .vni = 4096, .flags = SWARM_PLUGIN_NETWORK_INGRESS },
+  { .id = "net", .name = "net", .driver = "overlay", .vni = 4097 },
+};
+static const SwarmPluginService services[] = {
+  { .id = "web", .name = "Web", .networks = web_nets, .n_networks = 1, .ports = web_ports, .n_ports = 1 },
+};
+static SwarmPluginNetTask tasks[] = {
+  { .id = "one", .name = "Web.1.one", .service_id = "web", .node_id = "n1", .flags = SWARM_PLUGIN_TASK_READY, .networks = one_nets, .n_networks = 1, .gateway_address = "10.0.7.2/24" },
+  { .id = "two", .name = "Web.2.two", .service_id = "web", .node_id = "n2", .flags = SWARM_PLUGIN_TASK_READY, .networks = two_nets, .n_networks = 1, .gateway_address = "10.0.8.2/24" },
+};
+static const SwarmPluginPicture whole = {
+  .flags = SWARM_PLUGIN_PICTURE_WHOLE, .data_port = 4789, .node_id = "n1", .nodes = nodes, .n_nodes = 2, .networks = networks, .n_networks = 2,
+  .services = services, .n_services = 1, .tasks = tasks, .n_tasks = 2,
+};
+
+static void
+note_name (const SwarmNetdRow *row, gpointer data)
+{
+  const SwarmNetdName *name = (const void *) row->data;
+  g_string_append_printf (data, "%s %s;", name->name, swarm_netd_address_text (&name->address).str);
+}
+
+static void
+assert_names (Bed *bed, const char *expected)
+{
+  g_autoptr (GString) names = g_string_new (NULL);
+  swarm_netd_tables_each (bed->tables, SWARM_NETD_TYPE_NAME, NULL, 0, note_name, names);
+  g_assert_cmpstr (names->str, ==, expected);
+}
+
+static void
+note_draining (const SwarmNetdRow *row, gpointer data)
+{
+  *(guint *) data += ((const SwarmNetdBackend *) row->data)->flags;
+}
+
+static guint
+draining (Bed *bed)
+{
+  guint n = 0;
+  swarm_netd_tables_each (bed->tables, SWARM_NETD_TYPE_BACKEND, NULL, 0, note_draining, &n);
+  return n;
+}
+
+/* What a picture becomes. A task that is not ready, or on a node that is down, is in no name and drains; and what changes is a delta. */
+static void
+test_picture (Bed *bed, gconstpointer data)
+{
+  UNTIL (swarm_network_host_supports (bed->host, "overlay"));
+  g_assert_cmpuint (bed->batches, ==, 0);
+  swarm_network_host_picture (bed->host, &whole);
+  UNTIL (bed->batches == 1);
+  g_assert_cmpuint (count (bed, SWARM_NETD_TYPE_NODE), ==, 2);
+  g_assert_cmpuint (count (bed, SWARM_NETD_TYPE_ENDPOINT), ==, 1); /* of the other host */
+  g_assert_cmpuint (count (bed, SWARM_NETD_TYPE_BACKEND), ==, 2);
+  g_assert_cmpuint (count (bed, SWARM_NETD_TYPE_PORT_BACKEND), ==, 2);
+  g_assert_cmpuint (count (bed, SWARM_NETD_TYPE_SANDBOX), ==, 1); /* it ran before this agent did */
+  g_assert_cmpuint (count (bed, SWARM_NETD_TYPE_INTERFACE), ==, 2);
+  assert_names (bed, "shop 10.0.1.2;web 10.0.1.2;tasks.web 10.0.1.3;web.1.one 10.0.1.3;tasks.web 10.0.1.4;web.2.two 10.0.1.4;");
+  g_assert_cmpuint (draining (bed), ==, 0);
+
+  SwarmPluginNetTask two = tasks[1];
+  two.flags = 0;
+  swarm_network_host_picture (bed->host, &(SwarmPluginPicture){ .node_id = "n1", .data_port = 4789, .tasks = &two, .n_tasks = 1 });
+  UNTIL (bed->batches == 2);
+  g_assert_cmpuint (bed->full, ==, 1);
+  assert_names (bed, "shop 10.0.1.2;web 10.0.1.2;tasks.web 10.0.1.3;web.1.one 10.0.1.3;");
+  g_assert_cmpuint (draining (bed), ==, 1);
+  swarm_network_host_picture (bed->host, &(SwarmPluginPicture){ .node_id = "n1", .data_port = 4789, .tasks = &tasks[1], .n_tasks = 1 });
+  UNTIL (bed->batches == 3);
+  SwarmPluginNetNode down = nodes[1];
+  down.flags = SWARM_PLUGIN_NODE_DOWN;
+  swarm_network_host_picture (bed->host, &(SwarmPluginPicture){ .node_id = "n1", .data_port = 4789, .nodes = &down, .n_nodes = 1 });
+  UNTIL (bed->batches == 4);
+  g_assert_cmpuint (draining (bed), ==, 1);
+  assert_names (bed, "shop 10.0.1.2;web 10.0.1.2;tasks.web 10.0.1.3;web.1.one 10.0.1.3;");
+
+  swarm_network_host_picture (bed->host, &(SwarmPluginPicture){ .flags = SWARM_PLUGIN_PICTURE_WHOLE, .data_port = 4789, .node_id = "n1" });
+  UNTIL (bed->batches == 5);
+  for (guint type = 1; type < SWARM_NETD_N_TYPES; type++)
+    g_assert_cmpuint (count (bed, type), ==, 0);
+}
+
+/* ---- changes and the whole ---- */
+
+#define N_NODES 4
+#define N_NETWORKS 3
+#define N_SERVICES 4
+#define N_TASKS 16
+
+typedef struct {
+  gboolean there;
+  guint version;
+} Story;
+
+typedef struct {
+  Story nodes[N_NODES], networks[N_NETWORKS], services[N_SERVICES], tasks[N_TASKS];
+  GPtrArray *keep;
+  GArray *node_list, *network_list, *service_list, *task_list;
+  GPtrArray *gone[4];
+  guint mark;
+} World;
+
+/* A node whose number says which telling was the last. */
+static void
+tell_mark (World *world)
+{
+  SwarmPluginNetNode node = { .id = "mark", .number = 100 + world->mark, .address = "192.0.2.99" };
+  g_array_append_val (world->node_list, node);
+}
+
+G_GNUC_PRINTF (2, 3)
+static const char *
+text (World *world, const char *format, ...)
+{
+  va_list args;
+  va_start (args, format);
+  char *made = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_ptr_array_add (world->keep, made);
+  return made;
+}
+
+static const char *const *
+list_of (World *world, const char *one)
+{
+  const char **list = g_new0 (const char *, 2);
+  list[0] = one;
+  g_ptr_array_add (world->keep, list);
+  return list;
+}
+
+/* In two of the networks. */
+static SwarmPluginAttachment *
+nets_of (World *world, guint index, guint host, gboolean addresses)
+{
+  SwarmPluginAttachment *nets = g_new0 (SwarmPluginAttachment, 2);
+  g_ptr_array_add (world->keep, nets);
+  for (guint i = 0; i < 2; i++) {
+    guint network = (index + i) % N_NETWORKS;
+    nets[i].network_id = text (world, "net%u", network);
+    nets[i].addresses = addresses ? list_of (world, text (world, "10.0.%u.%u/24", network, host)) : NULL;
+    nets[i].aliases = list_of (world, text (world, "alias%u", index % 2));
+  }
+  return nets;
+}
+
+static void
+tell (World *world, guint kind, guint i, const Story *story)
+{
+  const char *id = kind == 0 ? text (world, "n%u", i) : kind == 1 ? text (world, "net%u", i) : kind == 2 ? text (world, "s%u", i) : text (world, "t%u", i);
+  guint version = story->version;
+  if (!story->there) {
+    g_ptr_array_add (world->gone[kind], (gpointer) id);
+  } else if (kind == 0) {
+    SwarmPluginNetNode node = { .id = id, .number = i + 1 + 10 * (version % 2), .flags = version % 3 == 2 ? SWARM_PLUGIN_NODE_DOWN : 0,
+                                .address = text (world, "192.0.2.%u", i + 1), .gateway_address = text (world, "10.1.%u.1/24", i) };
+    g_array_append_val (world->node_list, node);
+  } else if (kind == 1) {
+    SwarmPluginNetwork network = { .id = id, .driver = "overlay", .vni = 4096 + i + 10 * (version % 2), .flags = version % 5 == 4 ? SWARM_PLUGIN_NETWORK_ENCRYPTED : 0 };
+    g_array_append_val (world->network_list, network);
+  } else if (kind == 2) {
+    SwarmPluginMeshPort *port = g_new0 (SwarmPluginMeshPort, 1);
+    g_ptr_array_add (world->keep, port);
+    *port = (SwarmPluginMeshPort){ 0, 80, 8000 + i + 100 * (version % 3) };
+    SwarmPluginService service = { .id = id, .name = text (world, "service%u", i), .flags = version % 4 == 3, .networks = nets_of (world, i, 2 + i, version % 3 != 0),
+                                   .n_networks = 1 + version % 2, .ports = port, .n_ports = i % 2 };
+    g_array_append_val (world->service_list, service);
+  } else {
+    SwarmPluginNetTask task = { .id = id, .name = text (world, "task%u", i), .service_id = text (world, "s%u", i % N_SERVICES),
+                                .node_id = text (world, "n%u", (i + version / 4) % N_NODES), .flags = version % 4 != 0, .networks = nets_of (world, i % N_SERVICES, 20 + i, TRUE),
+                                .n_networks = 2, .gateway_address = text (world, "10.1.9.%u/24", 20 + i) };
+    g_array_append_val (world->task_list, task);
+  }
+}
+
+static void
+begin_telling (World *world)
+{
+  world->keep = g_ptr_array_new_with_free_func (g_free);
+  world->node_list = g_array_new (FALSE, FALSE, sizeof (SwarmPluginNetNode));
+  world->network_list = g_array_new (FALSE, FALSE, sizeof (SwarmPluginNetwork));
+  world->service_list = g_array_new (FALSE, FALSE, sizeof (SwarmPluginService));
+  world->task_list = g_array_new (FALSE, FALSE, sizeof (SwarmPluginNetTask));
+  for (guint i = 0; i < 4; i++)
+    world->gone[i] = g_ptr_array_new ();
+}
+
+static void
+give (World *world, Bed *bed, guint32 flags)
+{
+  for (guint i = 0; i < 4; i++)
+    g_ptr_array_add (world->gone[i], NULL);
+  SwarmPluginPicture picture = {
+    .flags = flags, .data_port = 4789, .node_id = "n0", .nodes = (void *) world->node_list->data, .n_nodes = world->node_list->len,
+    .networks = (void *) world->network_list->data, .n_networks = world->network_list->len, .services = (void *) world->service_list->data,
+    .n_services = world->service_list->len, .tasks = (void *) world->task_list->data, .n_tasks = world->task_list->len,
+    .removed_nodes = (void *) world->gone[0]->pdata, .removed_networks = (void *) world->gone[1]->pdata,
+    .removed_services = (void *) world->gone[2]->pdata, .removed_tasks = (void *) world->gone[3]->pdata,
+  };
+  swarm_network_host_picture (bed->host, &picture);
+  g_ptr_array_unref (world->keep);
+  g_array_unref (world->node_list);
+  g_array_unref (world->network_list);
+  g_array_unref (world->service_list);
+  g_array_unref (world->task_list);
+  for (guint i = 0; i < 4; i++)
+    g_ptr_array_unref (world->gone[i]);
+}
+
+static Story *
+story_of (World *world, guint kind, guint *i, guint chance)
+{
+  Story *const lists[] = { world->nodes, world->networks, world->services, world->tasks };
+  static const guint lengths[] = { N_NODES, N_NETWORKS, N_SERVICES, N_TASKS };
+  *i = chance % lengths[kind];
+  return &lists[kind][*i];
+}
+
+static void
+change_some (World *world, GRand *rand, Bed *bed)
+{
+  begin_telling (world);
+  g_autoptr (GHashTable) told = g_hash_table_new (NULL, NULL);
+  for (guint n = g_rand_int_range (rand, 1, 5); n > 0; n--) {
+    guint i, kind = g_rand_int_range (rand, 0, 4);
+    Story *story = story_of (world, kind, &i, g_rand_int (rand));
+    if (!g_hash_table_add (told, story))
+      continue;
+    story->there = g_rand_int_range (rand, 0, 4) > 0;
+    story->version = g_rand_int_range (rand, 0, 60);
+    tell (world, kind, i, story);
+  }
+  give (world, bed, 0);
+}
+
+static void
+give_whole (World *world, Bed *bed)
+{
+  begin_telling (world);
+  tell_mark (world);
+  for (guint kind = 0; kind < 4; kind++) {
+    guint i, length = (const guint[]){ N_NODES, N_NETWORKS, N_SERVICES, N_TASKS }[kind];
+    for (guint k = 0; k < length; k++) {
+      const Story *story = story_of (world, kind, &i, k);
+      if (story->there)
+        tell (world, kind, i, story);
+    }
+  }
+  give (world, bed, SWARM_PLUGIN_PICTURE_WHOLE);
+}
+
+/* Whatever came before: an agent that starts and is told the whole wants just what the one before wanted by changes. */
+static void
+test_changes (Bed *bed, gconstpointer data)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (20261122);
+  World world = { 0 };
+  guint rows = 0;
+  for (guint round = 0; round < 200; round++) {
+    if (round == 0)
+      give_whole (&world, bed);
+    for (guint i = 0; i < 12; i++)
+      change_some (&world, rand, bed);
+    world.nodes[0].there = TRUE; /* without its own place a host wants nothing */
+    begin_telling (&world);
+    tell (&world, 0, 0, &world.nodes[0]);
+    world.mark++;
+    tell_mark (&world);
+    give (&world, bed, 0);
+    guint32 number = 100 + world.mark;
+    UNTIL (swarm_netd_tables_find (bed->tables, SWARM_NETD_TYPE_NODE, &number) != NULL);
+    guint before = bed->batches;
+    swarm_network_host_free (bed->host);
+    start_agent (bed);
+    give_whole (&world, bed);
+    UNTIL (bed->batches > before);
+    if (bed->changes != 0)
+      g_error ("round %u: a new agent changes %u rows", round, bed->changes);
+    for (guint type = 1; type < SWARM_NETD_N_TYPES; type++)
+      rows += count (bed, type);
+  }
+  g_assert_cmpuint (rows, >, 2000);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(path, func) g_test_add ("/network-overlay/" path, Bed, NULL, set_up, func, tear_down)
+  ADD ("picture", test_picture);
+  ADD ("changes", test_changes);
+  return g_test_run ();
+}
