@@ -19,6 +19,7 @@ typedef struct {
   guint16 family;
   guint32 sequence;
   guint8 *message;
+  guint8 *answer;
 } Door;
 
 static gboolean
@@ -35,7 +36,10 @@ door_clear (Door *door)
     mnl_socket_close (door->socket);
   if (door->message != NULL)
     explicit_bzero (door->message, ROOM);
+  if (door->answer != NULL)
+    explicit_bzero (door->answer, ROOM);
   g_free (door->message);
+  g_free (door->answer);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Door, door_clear)
 
@@ -55,20 +59,17 @@ begin (Door *door, guint16 family, guint8 command, guint8 version, guint16 flags
 static gboolean
 ask (Door *door, struct nlmsghdr *message, mnl_cb_t func, gpointer data, const char *what, GError **error)
 {
-  g_autofree guint8 *room = g_malloc (ROOM);
   guint port = mnl_socket_get_portid (door->socket);
   int more = MNL_CB_OK;
   if (mnl_socket_sendto (door->socket, message, message->nlmsg_len) < 0)
     return failed (errno, what, error);
   while (more > MNL_CB_STOP) {
-    ssize_t n = mnl_socket_recvfrom (door->socket, room, ROOM);
+    ssize_t n = mnl_socket_recvfrom (door->socket, door->answer, ROOM);
     if (n < 0 && errno == EINTR)
       continue;
-    more = n < 0 ? MNL_CB_ERROR : mnl_cb_run (room, n, message->nlmsg_seq, port, func, data);
+    more = n < 0 ? MNL_CB_ERROR : mnl_cb_run (door->answer, n, message->nlmsg_seq, port, func, data);
   }
-  int code = errno;
-  explicit_bzero (room, ROOM);
-  return more == MNL_CB_STOP || failed (code, what, error);
+  return more == MNL_CB_STOP || failed (errno, what, error);
 }
 
 static int
@@ -90,6 +91,7 @@ open_door (Door *door, int inside, GError **error)
   door->socket = mnl_socket_open2 (NETLINK_GENERIC, SOCK_CLOEXEC);
   swarm_netd_netns_leave ();
   door->message = g_malloc0 (ROOM);
+  door->answer = g_malloc0 (ROOM);
   if (door->socket == NULL || mnl_socket_bind (door->socket, 0, MNL_SOCKET_AUTOPID) < 0)
     return failed (errno, "netlink", error);
   setsockopt (mnl_socket_get_fd (door->socket), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);

@@ -34,7 +34,8 @@ swarm_netd_wireguard_talk_free (SwarmNetdWireguardTalk *self)
     close (self->fd);
   explicit_bzero (self->question->str, self->question->len);
   g_string_free (self->question, TRUE);
-  explicit_bzero (self->answer->data, self->answer->len);
+  if (self->answer->len > 0)
+    explicit_bzero (self->answer->data, self->answer->len);
   g_byte_array_unref (self->answer);
   g_free (self);
 }

@@ -271,7 +271,7 @@ static int
 listen_in (Fixture *f, guint host)
 {
   struct sockaddr_in6 any = { .sin6_family = AF_INET6, .sin6_port = htons (9999) };
-  struct timeval limit = { .tv_usec = 500 * 1000 };
+  struct timeval limit = { .tv_usec = 200 * 1000 };
   g_assert_true (swarm_netd_netns_enter (task (f, host), NULL));
   int fd = socket (AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   swarm_netd_netns_leave ();
@@ -331,7 +331,7 @@ gets_in (int listening, int netns, const char *source, const char *to, guint32 v
 static gboolean
 comes_in (int listening, int netns, const char *source, const char *to, guint32 vni, guint net)
 {
-  for (guint i = 0; i < 40; i++)
+  for (guint i = 0; i < 150; i++)
     if (gets_in (listening, netns, source, to, vni, net))
       return TRUE;
   return FALSE;
