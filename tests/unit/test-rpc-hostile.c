@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* A manager's door against peers that mean ill, are broken, or are somebody else's. After each attack the cluster is unharmed. */
+#include "base/log-limit.h"
 #include "rpc-fixture.h"
 #include <errno.h>
 #include <openssl/pem.h>
@@ -8,12 +9,12 @@
 #define HOUR_US (G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC)
 
 /* Short timeouts for the tests that wait for them. */
-static const SwarmRpcLimits hurried = { .handshake_timeout_us = 1000 * MS,
-                                        .stall_timeout_us = 1000 * MS,
-                                        .joining_timeout_us = 1000 * MS,
+static const SwarmRpcLimits hurried = { .handshake_timeout_us = 2000 * MS,
+                                        .stall_timeout_us = 2000 * MS,
+                                        .joining_timeout_us = 2000 * MS,
                                         .anonymous = 20,
-                                        .anonymous_per_address = 10,
-                                        .links_per_node = 3 };
+                                        .anonymous_per_address = 10 };
+static const SwarmRpcLimits few_links = { .links_per_node = 3 };
 
 static const SwarmRpcLimits small_quota = { .calls_per_node = 8, .bytes_per_node = 100000 };
 
@@ -600,7 +601,7 @@ test_half_a_frame (Fixture *f, gconstpointer unused)
   raw_peer_send_hello (&raw, &hello);
   wait_until (raw.have_hello);
   /* Quiet between frames is no stall. */
-  test_turns (1500);
+  test_turns (2500);
   g_assert_null (raw.broken);
   swarm_conn_send_raw (raw.conn, half, sizeof half);
   wait_until (raw.broken != NULL);
@@ -615,23 +616,29 @@ test_many_connections (Fixture *f, gconstpointer unused)
   int fds[60];
   guint most = 0;
   SwarmRpcStats stats;
-  SwarmTransport *transport = swarm_rpc_transport (f->worker.rpc);
-  SwarmLink *links[6];
+  gint64 begun = g_get_monotonic_time ();
 
   for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
     fds[i] = test_tcp (f->manager.address);
   wait_until ((swarm_rpc_get_stats (f->manager.rpc, &stats), most = MAX (most, stats.anonymous), stats.refused >= 50));
   g_assert_cmpuint (most, <=, 10);
   /* The journal is not flooded. */
-  g_assert_cmpuint (f->manager.n_refused, <=, 10);
+  g_assert_cmpuint (f->manager.n_refused, <=, 10 * (1 + (g_get_monotonic_time () - begun) / SWARM_LOG_LIMIT_PERIOD_US));
   /* The good ones are let in again when the handshakes of the others have timed out. */
   wait_until ((swarm_rpc_get_stats (f->manager.rpc, &stats), stats.anonymous == 0));
   for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
     close (fds[i]);
   assert_unharmed (f);
-  g_clear_pointer (&f->link, swarm_link_unref);
-  wait_until (f->manager.links->len == 0);
-  /* One node, many links. */
+}
+
+/* One node, many links. */
+static void
+test_many_links (Fixture *f, gconstpointer unused)
+{
+  SwarmRpcStats stats;
+  SwarmTransport *transport = swarm_rpc_transport (f->worker.rpc);
+  SwarmLink *links[6];
+
   for (guint i = 0; i < G_N_ELEMENTS (links); i++)
     links[i] = transport->dial (transport, f->manager.address, SWARM_LINK_CONTROL, NULL, NULL);
   wait_until ((swarm_rpc_get_stats (f->worker.rpc, &stats), stats.dialled == 3 && f->manager.links->len == 3));
@@ -890,6 +897,7 @@ main (int argc, char **argv)
     { "hello-mismatch", test_hello_mismatch },
     { "half-a-frame", test_half_a_frame, &hurried },
     { "many-connections", test_many_connections, &hurried },
+    { "many-links", test_many_links, &few_links },
     { "does-not-read", test_does_not_read },
     { "credentials-change", test_credentials_change },
     { "flood", test_flood },
