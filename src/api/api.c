@@ -49,6 +49,18 @@ service_each (gpointer data, SwarmBusEachFunc func, gpointer each_data)
 }
 
 static gpointer
+network_find (const char *tail, gpointer data)
+{
+  return swarm_api_find (data, SWARM_KIND_NETWORK, tail);
+}
+
+static void
+network_each (gpointer data, SwarmBusEachFunc func, gpointer each_data)
+{
+  swarm_api_each (data, SWARM_KIND_NETWORK, func, each_data);
+}
+
+static gpointer
 task_find (const char *tail, gpointer data)
 {
   SwarmApi *self = data;
@@ -71,6 +83,7 @@ static const SwarmBusInterface *const manager_interfaces[] = { &swarm_api_manage
 static const SwarmBusInterface *const cluster_interfaces[] = { &swarm_api_cluster_interface, NULL };
 static const SwarmBusInterface *const node_interfaces[] = { &swarm_api_node_interface, NULL };
 static const SwarmBusInterface *const service_interfaces[] = { &swarm_api_service_interface, NULL };
+static const SwarmBusInterface *const network_interfaces[] = { &swarm_api_network_interface, NULL };
 static const SwarmBusInterface *const task_interfaces[] = { &swarm_api_task_interface, NULL };
 static const SwarmBusInterface *const wire_interfaces[] = { &swarm_api_dispatcher_interface, &swarm_api_ca_interface,
                                                             &swarm_api_consensus_interface,  &swarm_api_relay_interface,
@@ -80,13 +93,14 @@ static const SwarmBusKind manager_kind = { SWARM_API_ROOT, manager_interfaces, s
 static const SwarmBusKind cluster_kind = { SWARM_API_ROOT "/cluster", cluster_interfaces, self_find, self_each };
 static const SwarmBusKind node_kind = { SWARM_API_ROOT "/node/", node_interfaces, node_find, node_each, no_manager };
 static const SwarmBusKind service_kind = { SWARM_API_ROOT "/service/", service_interfaces, service_find, service_each, no_manager };
+static const SwarmBusKind network_kind = { SWARM_API_ROOT "/network/", network_interfaces, network_find, network_each, no_manager };
 static const SwarmBusKind task_kind = { SWARM_API_ROOT "/task/", task_interfaces, task_find, NULL, no_manager };
 static const SwarmBusKind wire_kind = { SWARM_API_ROOT "/wire", wire_interfaces, self_find, self_each };
 
 const SwarmBusKind *const *
 swarm_api_bus_kinds (void)
 {
-  static const SwarmBusKind *const kinds[] = { &manager_kind, &cluster_kind, &node_kind, &service_kind, &task_kind, NULL };
+  static const SwarmBusKind *const kinds[] = { &manager_kind, &cluster_kind, &node_kind, &service_kind, &task_kind, &network_kind, NULL };
   return kinds;
 }
 
@@ -94,7 +108,7 @@ const SwarmBusKind *const *
 swarm_api_wire_kinds (void)
 {
   static const SwarmBusKind *const kinds[] = { &wire_kind,    &manager_kind, &cluster_kind, &node_kind,
-                                               &service_kind, &task_kind,    NULL };
+                                               &service_kind, &task_kind,    &network_kind, NULL };
   return kinds;
 }
 
@@ -202,10 +216,12 @@ follow (const SwarmEvent *event, gpointer data)
       task_changed (self, event->object, event->event == SWARM_EVENT_REMOVE);
     return;
   }
-  if (event->kind != SWARM_KIND_NODE && event->kind != SWARM_KIND_SERVICE)
+  if (event->kind != SWARM_KIND_NODE && event->kind != SWARM_KIND_SERVICE && event->kind != SWARM_KIND_NETWORK)
     return;
   g_autofree char *path = object_path (event->kind, &SWARM_OBJECT (event->object)->id);
-  const char *iface = event->kind == SWARM_KIND_NODE ? swarm_api_node_interface.name : swarm_api_service_interface.name;
+  const char *iface = event->kind == SWARM_KIND_NODE      ? swarm_api_node_interface.name
+                      : event->kind == SWARM_KIND_SERVICE ? swarm_api_service_interface.name
+                                                          : swarm_api_network_interface.name;
   if (event->event == SWARM_EVENT_CREATE)
     swarm_bus_emit_added (self->bus, path);
   else if (event->event == SWARM_EVENT_REMOVE)
@@ -259,8 +275,10 @@ announce_all (SwarmApi *self, SwarmStore *store, gboolean added)
   if (self->bus == NULL)
     return;
   Announce nodes = { self, SWARM_KIND_NODE, added }, services = { self, SWARM_KIND_SERVICE, added };
+  Announce networks = { self, SWARM_KIND_NETWORK, added };
   swarm_store_foreach (store, SWARM_KIND_NODE, announce, &nodes);
   swarm_store_foreach (store, SWARM_KIND_SERVICE, announce, &services);
+  swarm_store_foreach (store, SWARM_KIND_NETWORK, announce, &networks);
 }
 
 void
@@ -276,7 +294,8 @@ swarm_api_set_manager (SwarmApi *self, SwarmStore *store, SwarmManager *manager)
   self->store = store;
   self->manager = manager;
   if (fresh) {
-    self->watch = swarm_store_watch (store, 1 << SWARM_KIND_NODE | 1 << SWARM_KIND_SERVICE | 1 << SWARM_KIND_TASK, follow, self);
+    self->watch = swarm_store_watch (store, 1 << SWARM_KIND_NODE | 1 << SWARM_KIND_SERVICE | 1 << SWARM_KIND_TASK | 1 << SWARM_KIND_NETWORK,
+                                     follow, self);
     announce_all (self, store, TRUE);
   }
   changed (self, names);

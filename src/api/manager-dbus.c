@@ -168,6 +168,50 @@ list_service (gpointer object, gpointer data)
   return matches ? swarm_api_service_variant (context->api, service) : NULL;
 }
 
+static gboolean
+match_network_name (const char *value, gpointer data)
+{
+  return strstr (((SwarmNetwork *) data)->spec->name, value) != NULL;
+}
+
+static gboolean
+match_network_driver (const char *value, gpointer data)
+{
+  return strcmp (((SwarmNetwork *) data)->spec->driver, value) == 0;
+}
+
+static gboolean
+match_network_scope (const char *value, gpointer data)
+{
+  return strcmp (swarm_network_is_overlay (data) ? "swarm" : "local", value) == 0;
+}
+
+static gboolean
+match_network_type (const char *value, gpointer data)
+{
+  return strcmp (swarm_network_is_predefined (data) ? "builtin" : "custom", value) == 0;
+}
+
+static gboolean
+match_network_label (const char *value, gpointer data)
+{
+  return match_label (value, ((SwarmNetwork *) data)->spec->labels);
+}
+
+static GVariant *
+list_network (gpointer object, gpointer data)
+{
+  ListContext *context = data;
+  SwarmNetwork *network = object;
+  gboolean matches = swarm_api_filter (context->filters, "id", match_id_prefix, &network->object.id)
+      && swarm_api_filter (context->filters, "name", match_network_name, network)
+      && swarm_api_filter (context->filters, "driver", match_network_driver, network)
+      && swarm_api_filter (context->filters, "scope", match_network_scope, network)
+      && swarm_api_filter (context->filters, "type", match_network_type, network)
+      && swarm_api_filter (context->filters, "label", match_network_label, network);
+  return matches ? swarm_api_network_variant (context->api, network) : NULL;
+}
+
 /* One page, in order of id. The cursor is the last id of the page before. @item: as it is told, or NULL when the filters leave it out. */
 static void
 list_page (SwarmInvocation *invocation, GVariant *args, SwarmKind kind, GVariant *(*item) (gpointer object, gpointer data),
@@ -213,12 +257,19 @@ manager_list_services (SwarmInvocation *invocation, gpointer object, GVariant *a
   list_page (invocation, args, SWARM_KIND_SERVICE, list_service, allowed);
 }
 
+static void
+manager_list_networks (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  static const char *const allowed[] = { "driver", "id", "label", "name", "scope", "type", NULL };
+  list_page (invocation, args, SWARM_KIND_NETWORK, list_network, allowed);
+}
+
 /* ---- names ---- */
 
 static const char *
 kind_path (SwarmKind kind)
 {
-  return kind == SWARM_KIND_NODE ? "node" : kind == SWARM_KIND_SERVICE ? "service" : "task";
+  return swarm_kind_to_string (kind);
 }
 
 static void
@@ -232,8 +283,8 @@ manager_resolve (SwarmInvocation *invocation, gpointer object, GVariant *args)
   if (!swarm_api_need_manager (self, invocation))
     return;
   g_variant_get (args, "(&s&s)", &kind_text, &reference);
-  if (!swarm_kind_from_string (kind_text, &kind) || kind < SWARM_KIND_NODE || kind > SWARM_KIND_TASK) {
-    error = g_error_new (SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "unknown kind \"%s\": node, service or task", kind_text);
+  if (!swarm_kind_from_string (kind_text, &kind) || kind < SWARM_KIND_NODE || kind > SWARM_KIND_NETWORK) {
+    error = g_error_new (SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "unknown kind \"%s\": node, service, task or network", kind_text);
     swarm_invocation_fail (invocation, error);
     return;
   }
@@ -336,6 +387,15 @@ new_service_details (gpointer object, GVariant *args, GHashTable *details)
     g_hash_table_replace (details, g_strdup ("service"), g_strdup (name));
 }
 
+static void
+new_network_details (gpointer object, GVariant *args, GHashTable *details)
+{
+  g_autoptr (GVariant) spec = g_variant_get_child_value (args, 0);
+  const char *name;
+  if (g_variant_lookup (spec, "Name", "&s", &name))
+    g_hash_table_replace (details, g_strdup ("network"), g_strdup (name));
+}
+
 static const SwarmBusMethod manager_methods[] = {
   { "Init", "a{sv}:options", "s:node_id", manager_init, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL,
     .doc = "Starts a new cluster with this host as its first manager. Options: AdvertiseAddr s, ListenAddr s, Availability s "
@@ -373,8 +433,14 @@ static const SwarmBusMethod manager_methods[] = {
            "A page may be shorter than that, or empty, and not be the last. "
            "Filters: desired-state, id, label, name, node, service, up-to-date (true: as the service is now). On a worker: the tasks of "
            "this node." },
+  { "CreateNetwork", "a{sv}:spec a{sv}:options", "s:id", swarm_api_create_network, SWARM_ACTION_MANAGE_SERVICES, SWARM_ROLES_MANAGER,
+    SWARM_METHOD_WRITE, new_network_details,
+    .doc = "Creates a network: Name s, Driver s (overlay), Internal b, Attachable b, Ingress b, EnableIPv6 b, IPAM a{sv} (Config: Subnet, IPRange, "
+           "Gateway), Options a{ss} (encrypted, mtu), Labels a{ss}. Options: RequestId s (a repeated request is done once)." },
+  { "ListNetworks", "a{sv}:filters s:cursor u:limit", "aa{sv}:networks s:next", manager_list_networks, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
+    .doc = "Networks as Network.Inspect gives them, by pages as ListTasks. Filters: driver, id, label, name, scope, type (builtin, custom)." },
   { "Resolve", "s:kind s:reference", "s:id o:path", manager_resolve, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
-    .doc = "Finds a node, service or task by id, by name, or by the beginning of its id; node self is this host." },
+    .doc = "Finds a node, service, task or network by id, by name, or by the beginning of its id; node self is this host." },
   { NULL },
 };
 

@@ -10,6 +10,7 @@ extern const SwarmBusInterface swarm_api_cluster_interface;
 extern const SwarmBusInterface swarm_api_node_interface;
 extern const SwarmBusInterface swarm_api_service_interface;
 extern const SwarmBusInterface swarm_api_task_interface;
+extern const SwarmBusInterface swarm_api_network_interface;
 extern const SwarmBusInterface swarm_api_dispatcher_interface;
 extern const SwarmBusInterface swarm_api_ca_interface;
 extern const SwarmBusInterface swarm_api_consensus_interface;
@@ -51,6 +52,7 @@ GVariant *swarm_api_node_variant (SwarmApi *self, const SwarmNode *node);
 /* The same with TLSInfo's certificates, which are too much for lists. */
 GVariant *swarm_api_node_details_variant (SwarmApi *self, const SwarmNode *node);
 GVariant *swarm_api_service_variant (SwarmApi *self, const SwarmService *service);
+GVariant *swarm_api_network_variant (SwarmApi *self, const SwarmNetwork *network);
 GVariant *swarm_api_task_variant (SwarmApi *self, const SwarmTask *task);
 GVariant *swarm_api_cluster_variant (SwarmApi *self, const SwarmCluster *cluster);
 /* The object under @id text, borrowed; NULL when absent or no manager. */
@@ -81,5 +83,6 @@ void swarm_api_rotate_unlock_key (SwarmInvocation *invocation, gpointer object, 
 /* Handlers of Manager and Node that live in files of their own. */
 void swarm_api_plan_service (SwarmInvocation *invocation, gpointer object, GVariant *args);
 void swarm_api_plan_availability (SwarmInvocation *invocation, gpointer object, GVariant *args);
+void swarm_api_create_network (SwarmInvocation *invocation, gpointer object, GVariant *args);
 void swarm_api_create_service (SwarmInvocation *invocation, gpointer object, GVariant *args);
 void swarm_api_list_tasks (SwarmInvocation *invocation, gpointer object, GVariant *args);

@@ -5,6 +5,15 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+static void
+add_plugin (SwarmEngineDescription *engine, const char *type, const char *name)
+{
+  SwarmEnginePlugin *plugin = swarm_engine_plugin_new ();
+  plugin->type = g_strdup (type);
+  plugin->name = g_strdup (name);
+  g_ptr_array_add (engine->plugins, plugin);
+}
+
 SwarmNodeDescription *
 swarm_describe_node (const char *hostname, GHashTable *labels, GPtrArray *things)
 {
@@ -25,11 +34,10 @@ swarm_describe_node (const char *hostname, GHashTable *labels, GPtrArray *things
 
   self->engine = swarm_engine_description_new ();
   self->engine->engine_version = g_strdup (SWARM_VERSION);
-  SwarmEnginePlugin *journald = swarm_engine_plugin_new ();
-  journald->type = g_strdup ("Log");
-  journald->name = g_strdup ("journald");
   self->engine->plugins = swarm_messages_new ();
-  g_ptr_array_add (self->engine->plugins, journald);
+  add_plugin (self->engine, "Log", "journald");
+  add_plugin (self->engine, "Network", SWARM_DRIVER_HOST);
+  add_plugin (self->engine, "Network", SWARM_DRIVER_NONE);
   self->feature_level = SWARM_FEATURE_LEVEL;
   if (g_hash_table_size (labels) > 0)
     self->engine->labels = g_hash_table_ref (labels);

@@ -121,6 +121,12 @@ swarm_manager_leads (SwarmManager *self)
   return self->leading;
 }
 
+char *
+swarm_manager_audit (SwarmManager *self)
+{
+  return self->leading ? swarm_allocator_audit (self->allocator) : NULL;
+}
+
 void
 swarm_manager_members_changed (SwarmManager *self)
 {

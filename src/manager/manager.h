@@ -34,6 +34,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmManager, swarm_manager_free)
 /* Starts (TRUE) or stops the leader's loops. To be called with TRUE only when every entry of earlier terms has been applied. */
 void swarm_manager_lead (SwarmManager *self, gboolean leading);
 gboolean swarm_manager_leads (SwarmManager *self);
+/* For tests: what the leader believes to be given out (addresses, ports, numbers) against the store; see swarm_allocator_audit(). Caller frees. */
+char *swarm_manager_audit (SwarmManager *self);
 /* Members or leader changed: nodes get the new list, roles are looked at again. Cheap; call it on any change. */
 void swarm_manager_members_changed (SwarmManager *self);
 

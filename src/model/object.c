@@ -18,6 +18,7 @@ static const SwarmType *const kind_types[_SWARM_KIND_MAX] = {
   [SWARM_KIND_NODE] = &swarm_node_type,
   [SWARM_KIND_SERVICE] = &swarm_service_type,
   [SWARM_KIND_TASK] = &swarm_task_type,
+  [SWARM_KIND_NETWORK] = &swarm_network_type,
 };
 
 const SwarmType *
@@ -52,6 +53,10 @@ swarm_object_name (const SwarmObject *object)
   case SWARM_KIND_SERVICE:
     if (((const SwarmService *) object)->spec != NULL)
       name = ((const SwarmService *) object)->spec->name;
+    break;
+  case SWARM_KIND_NETWORK:
+    if (((const SwarmNetwork *) object)->spec != NULL)
+      name = ((const SwarmNetwork *) object)->spec->name;
     break;
   default:
     break;

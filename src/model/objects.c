@@ -87,6 +87,9 @@ static const SwarmField swarm_cluster_fields[] = {
   SWARM_FIELD (10, "UnlockKeyVersion", SwarmCluster, unlock_key_version, UINT),
   SWARM_FIELD (11, "Epoch", SwarmCluster, epoch, UINT),
   SWARM_FIELD (12, "RestoredFrom", SwarmCluster, restored_from, ID),
+  SWARM_FIELD (13, "DefaultAddrPool", SwarmCluster, address_pool, STRINGS, .since = 2),
+  SWARM_FIELD (14, "SubnetSize", SwarmCluster, subnet_size, UINT, .fallback = 24, .since = 2),
+  SWARM_FIELD (15, "NetworksMade", SwarmCluster, networks_made, BOOL, .since = 2),
   { 0 },
 };
 TYPE (swarm_cluster, SwarmCluster);
@@ -142,6 +145,16 @@ static const SwarmField swarm_manager_status_fields[] = {
 };
 TYPE (swarm_manager_status, SwarmManagerStatus);
 
+static const SwarmField swarm_node_network_fields[] = {
+  SWARM_FIELD (1, "Number", SwarmNodeNetwork, number, UINT, .since = 2),
+  SWARM_FIELD (2, "Gateway", SwarmNodeNetwork, gateway, STRING, .since = 2),
+  SWARM_FIELD (3, "IngressAddress", SwarmNodeNetwork, ingress_address, STRING, .since = 2),
+  SWARM_FIELD (4, "Message", SwarmNodeNetwork, text, STRING, .since = 2),
+  SWARM_FIELD (5, "IngressID", SwarmNodeNetwork, ingress, ID, .since = 2),
+  { 0 },
+};
+TYPE (swarm_node_network, SwarmNodeNetwork);
+
 static const SwarmField swarm_node_fields[] = {
   OBJECT_FIELDS (SwarmNode),
   SWARM_FIELD (5, "Spec", SwarmNode, spec, MESSAGE, .type = &swarm_node_spec_type),
@@ -158,6 +171,7 @@ static const SwarmField swarm_node_fields[] = {
   SWARM_FIELD (16, "ClockOffset", SwarmNode, clock_offset, DURATION),
   SWARM_FIELD (17, "CertKeyBefore", SwarmNode, cert_key_before, STRING),
   SWARM_FIELD (18, "CertNotBefore", SwarmNode, cert_not_before, TIME),
+  SWARM_FIELD (19, "Network", SwarmNode, network, MESSAGE, .type = &swarm_node_network_type, .since = 2),
   { 0 },
 };
 TYPE (swarm_node, SwarmNode);
@@ -180,6 +194,22 @@ static const SwarmField swarm_job_status_fields[] = {
 };
 TYPE (swarm_job_status, SwarmJobStatus);
 
+static const SwarmField swarm_virtual_ip_fields[] = {
+  SWARM_FIELD (1, "NetworkID", SwarmVirtualIP, network, ID, .since = 2),
+  SWARM_FIELD (2, "Addr", SwarmVirtualIP, addr, STRING, .since = 2),
+  SWARM_FIELD (3, "Addr6", SwarmVirtualIP, addr6, STRING, .since = 2),
+  { 0 },
+};
+TYPE (swarm_virtual_ip, SwarmVirtualIP);
+
+static const SwarmField swarm_endpoint_fields[] = {
+  SWARM_FIELD (1, "Spec", SwarmEndpoint, spec, MESSAGE, .type = &swarm_endpoint_spec_type, .since = 2),
+  SWARM_FIELD (2, "Ports", SwarmEndpoint, ports, MESSAGES, .type = &swarm_port_config_type, .since = 2),
+  SWARM_FIELD (3, "VirtualIPs", SwarmEndpoint, virtual_ips, MESSAGES, .type = &swarm_virtual_ip_type, .since = 2),
+  { 0 },
+};
+TYPE (swarm_endpoint, SwarmEndpoint);
+
 static const SwarmField swarm_service_fields[] = {
   OBJECT_FIELDS (SwarmService),
   SWARM_FIELD (5, "Spec", SwarmService, spec, MESSAGE, .type = &swarm_service_spec_type),
@@ -188,6 +218,7 @@ static const SwarmField swarm_service_fields[] = {
   SWARM_FIELD (8, "PendingDelete", SwarmService, pending_delete, BOOL),
   SWARM_FIELD (9, "UpdateStatus", SwarmService, update_status, MESSAGE, .type = &swarm_update_status_type),
   SWARM_FIELD (10, "JobStatus", SwarmService, job_status, MESSAGE, .type = &swarm_job_status_type),
+  SWARM_FIELD (11, "Endpoint", SwarmService, endpoint, MESSAGE, .type = &swarm_endpoint_type, .since = 2),
   { 0 },
 };
 TYPE (swarm_service, SwarmService);
@@ -223,6 +254,15 @@ static const SwarmField swarm_task_status_fields[] = {
 };
 TYPE (swarm_task_status, SwarmTaskStatus);
 
+static const SwarmField swarm_network_attachment_fields[] = {
+  SWARM_FIELD (1, "NetworkID", SwarmNetworkAttachment, network, ID, .since = 2),
+  SWARM_FIELD (2, "Driver", SwarmNetworkAttachment, driver, STRING, .since = 2),
+  SWARM_FIELD (3, "Addresses", SwarmNetworkAttachment, addresses, STRINGS, .since = 2),
+  SWARM_FIELD (4, "Aliases", SwarmNetworkAttachment, aliases, STRINGS, .since = 2),
+  { 0 },
+};
+TYPE (swarm_network_attachment, SwarmNetworkAttachment);
+
 static const SwarmField swarm_task_fields[] = {
   OBJECT_FIELDS (SwarmTask),
   SWARM_FIELD (5, "ServiceID", SwarmTask, service_id, ID),
@@ -243,6 +283,8 @@ static const SwarmField swarm_task_fields[] = {
   SWARM_FIELD (19, "RestartFailures", SwarmTask, failures, UINT),
   SWARM_FIELD (20, "ByUpdate", SwarmTask, by_update, BOOL),
   SWARM_FIELD (21, "Lingers", SwarmTask, lingers, BOOL),
+  SWARM_FIELD (22, "NetworksAttachments", SwarmTask, networks, MESSAGES, .type = &swarm_network_attachment_type, .since = 2),
+  SWARM_FIELD (23, "GatewayAddress", SwarmTask, gateway_address, STRING, .since = 2),
   { 0 },
 };
 TYPE (swarm_task, SwarmTask);

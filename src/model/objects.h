@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The stored objects. "Spec" members are declared by users; the rest is written as DESIGN's table "Who may write what" says. */
 #pragma once
+#include "model/network.h"
 #include "model/object.h"
 #include "model/spec.h"
 
 /* What this program can read and write in the store (DESIGN "Versions"). Raise it with the first field, action or object kind of a release, and
  * say so in the rows (.since) or with swarm_tx_need_level(). */
-#define SWARM_FEATURE_LEVEL 1
+#define SWARM_FEATURE_LEVEL 2
 
 /* ---- cluster ---- */
 typedef struct {
@@ -70,6 +71,9 @@ typedef struct {
   guint64 unlock_key_version; /* grows with each change of it */
   guint64 epoch;              /* grows when one manager makes the cluster anew: members of an earlier one have no say any more */
   SwarmId restored_from;      /* id of the cluster whose backup this one began with; nil: none */
+  GPtrArray *address_pool;    /* subnets of which networks get theirs; NULL: 10.0.0.0/8 */
+  guint64 subnet_size;        /* bits of the mask of each */
+  gboolean networks_made;     /* the predefined networks and the first ingress network were there once */
 } SwarmCluster;
 SWARM_MESSAGE_DECLARE (SwarmCluster, swarm_cluster)
 
@@ -133,6 +137,18 @@ typedef struct {
 } SwarmManagerStatus;
 SWARM_MESSAGE_DECLARE (SwarmManagerStatus, swarm_manager_status)
 
+/* A node's part of the data plane; written by the allocator once there is a service that needs one. */
+typedef struct {
+  SwarmMessage message;
+  guint64 number;        /* 1 to SWARM_NODE_NUMBER_LAST */
+  char *gateway;         /* "10.0.7.1/24": its own address in the subnet of which its tasks get their way out; NULL: none */
+  char *ingress_address; /* "10.0.0.2/24": in the network of the routing mesh; NULL: none */
+  SwarmId ingress;       /* that network */
+  char *text;            /* "Message": what it lacks, and why */
+} SwarmNodeNetwork;
+SWARM_MESSAGE_DECLARE (SwarmNodeNetwork, swarm_node_network)
+#define SWARM_NODE_NUMBER_LAST 4095
+
 typedef struct {
   SwarmObject object;
   SwarmNodeSpec *spec;
@@ -149,6 +165,7 @@ typedef struct {
   char *cert_issuer;                  /* digest of the root that the newest certificate is under */
   gboolean cert_due;                  /* the leader has told the node to renew it: the root changes */
   gint64 clock_offset;                /* ns that its clock is ahead of the leader's; 0: less than a second */
+  SwarmNodeNetwork *network;          /* NULL: nothing yet */
 } SwarmNode;
 SWARM_MESSAGE_DECLARE (SwarmNode, swarm_node)
 
@@ -182,6 +199,23 @@ typedef struct {
 SWARM_MESSAGE_DECLARE (SwarmJobStatus, swarm_job_status)
 
 typedef struct {
+  SwarmMessage message;
+  SwarmId network;
+  char *addr; /* "10.0.1.2/24" */
+  char *addr6; /* NULL: the network has no IPv6 */
+} SwarmVirtualIP;
+SWARM_MESSAGE_DECLARE (SwarmVirtualIP, swarm_virtual_ip)
+
+/* What a service got; written by the allocator. */
+typedef struct {
+  SwarmMessage message;
+  SwarmEndpointSpec *spec; /* that it is for */
+  GPtrArray *ports;        /* SwarmPortConfig: as published, with a number for each of the routing mesh */
+  GPtrArray *virtual_ips;  /* SwarmVirtualIP */
+} SwarmEndpoint;
+SWARM_MESSAGE_DECLARE (SwarmEndpoint, swarm_endpoint)
+
+typedef struct {
   SwarmObject object;
   SwarmServiceSpec *spec;
   SwarmServiceSpec *previous_spec;
@@ -189,6 +223,7 @@ typedef struct {
   gboolean pending_delete; /* removed by the user; vanishes when its tasks are gone */
   SwarmUpdateStatus *update_status; /* NULL: never updated */
   SwarmJobStatus *job_status;       /* jobs only */
+  SwarmEndpoint *endpoint;          /* NULL: it needs none, or has nothing yet */
 } SwarmService;
 SWARM_MESSAGE_DECLARE (SwarmService, swarm_service)
 
@@ -242,6 +277,16 @@ typedef struct {
 } SwarmTaskStatus;
 SWARM_MESSAGE_DECLARE (SwarmTaskStatus, swarm_task_status)
 
+/* A task in one of its networks; written by the allocator. Its interface has the MAC that swarm_address_mac() says. */
+typedef struct {
+  SwarmMessage message;
+  SwarmId network;
+  char *driver;         /* of the network, so that a node need not ask */
+  GPtrArray *addresses; /* "10.0.1.7/24", and that of IPv6 where there is one; none: the driver needs none */
+  GPtrArray *aliases;
+} SwarmNetworkAttachment;
+SWARM_MESSAGE_DECLARE (SwarmNetworkAttachment, swarm_network_attachment)
+
 typedef struct {
   SwarmObject object;
   SwarmId service_id;
@@ -261,6 +306,8 @@ typedef struct {
   SwarmId move_to;    /* a rebalance asked to replace it on that node; nil: no */
   gboolean lingers;   /* rejected by the enforcer; until its node says that it ended, it may still run there */
   guint64 failures;   /* of its slot in a row, each at once, that it is the restart of: the back-off follows from it */
+  GPtrArray *networks;   /* SwarmNetworkAttachment */
+  char *gateway_address; /* "10.0.7.3/24": its way out and in on its node, given when it has one; NULL: none */
 } SwarmTask;
 SWARM_MESSAGE_DECLARE (SwarmTask, swarm_task)
 
@@ -268,6 +315,12 @@ SWARM_MESSAGE_DECLARE (SwarmTask, swarm_task)
 char *swarm_task_name (const SwarmTask *task);
 /* Observed ≤ running and desired ≤ complete: it takes its slot, its resources and its host ports. */
 gboolean swarm_task_is_active (const SwarmTask *task);
+/* It may run, or run on: its addresses are its own. */
+gboolean swarm_task_holds_addresses (const SwarmTask *task);
+/* It is in an overlay network or takes published ports: its node must have the network plugin for that. */
+gboolean swarm_task_needs_overlay (const SwarmTask *task);
+/* It has a node, and waits for its way out there: until then the node does not hear of it. */
+gboolean swarm_task_lacks_gateway (const SwarmTask *task);
 gboolean swarm_task_state_is_terminal (SwarmTaskState state);
 
 /* Who asks for a change of a task's observed or desired state (DESIGN, "Who may write what"). */

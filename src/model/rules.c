@@ -395,6 +395,30 @@ swarm_rule_ports (const SwarmField *field, const SwarmMessage *message, GError *
   return TRUE;
 }
 
+/* A name in the answers to tasks' questions, as a service's own. */
+gboolean
+swarm_rule_aliases (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  GPtrArray *aliases = MEMBER (GPtrArray *, message, field);
+
+  for (guint i = 0; aliases != NULL && i < aliases->len; i++) {
+    const char *problem = service_name_problem (aliases->pdata[i]);
+
+    if (problem != NULL)
+      return refuse (error, problem);
+  }
+  return TRUE;
+}
+
+gboolean
+swarm_check_endpoint_spec (const SwarmMessage *message, GError **error)
+{
+  const SwarmEndpointSpec *self = (const SwarmEndpointSpec *) message;
+
+  return self->mode != SWARM_ENDPOINT_DNSRR || !swarm_endpoint_spec_has_ingress (self)
+         || refuse_verbatim (error, "EndpointSpec: port published with ingress mode can't be used with dnsrr mode");
+}
+
 /* ---- services and clusters ---- */
 
 gboolean

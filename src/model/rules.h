@@ -25,6 +25,7 @@ gboolean swarm_rule_restart_window (const SwarmField *field, const SwarmMessage 
 gboolean swarm_rule_constraints (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_target_port (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_published_port (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_aliases (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_ports (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_log_driver (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_heartbeat (const SwarmField *field, const SwarmMessage *message, GError **error);
@@ -47,4 +48,5 @@ gboolean swarm_check_resource_requirements (const SwarmMessage *message, GError 
 gboolean swarm_check_service_mode (const SwarmMessage *message, GError **error);
 gboolean swarm_check_external_ca (const SwarmMessage *message, GError **error);
 gboolean swarm_check_mount (const SwarmMessage *message, GError **error);
+gboolean swarm_check_endpoint_spec (const SwarmMessage *message, GError **error);
 gboolean swarm_check_service_spec (const SwarmMessage *message, GError **error);

@@ -15,6 +15,8 @@ ENUM (swarm_mount_type, "mount type", { SWARM_MOUNT_BIND, "bind" }, { SWARM_MOUN
 ENUM (swarm_restart_condition, "restart condition", { SWARM_RESTART_ANY, "any" }, { SWARM_RESTART_ON_FAILURE, "on-failure" },
       { SWARM_RESTART_NONE, "none" });
 ENUM (swarm_protocol, "protocol", { SWARM_PROTOCOL_TCP, "tcp" }, { SWARM_PROTOCOL_UDP, "udp" }, { SWARM_PROTOCOL_SCTP, "sctp" });
+ENUM (swarm_endpoint_mode, "endpoint mode", { SWARM_ENDPOINT_VIP, "vip" }, { SWARM_ENDPOINT_DNSRR, "dnsrr" });
+ENUM (swarm_affinity, "affinity", { SWARM_AFFINITY_NONE, "none" }, { SWARM_AFFINITY_CLIENT, "client" });
 ENUM (swarm_publish_mode, "publish mode", { SWARM_PUBLISH_INGRESS, "ingress" }, { SWARM_PUBLISH_HOST, "host" });
 ENUM (swarm_availability, "availability", { SWARM_AVAILABILITY_ACTIVE, "active" }, { SWARM_AVAILABILITY_PAUSE, "pause" },
       { SWARM_AVAILABILITY_DRAIN, "drain" });
@@ -197,6 +199,15 @@ static const SwarmField swarm_log_driver_fields[] = {
 };
 TYPE (swarm_log_driver, SwarmLogDriver);
 
+static const SwarmField swarm_network_attachment_config_fields[] = {
+  SWARM_FIELD (1, "Target", SwarmNetworkAttachmentConfig, target, STRING, .flags = SWARM_FIELD_ALWAYS, .since = 2,
+               .doc = "The network, by id or name."),
+  SWARM_FIELD (2, "Aliases", SwarmNetworkAttachmentConfig, aliases, STRINGS, .since = 2, .validate = swarm_rule_aliases,
+               .doc = "More names of the service in this network."),
+  { 0 },
+};
+TYPE (swarm_network_attachment_config, SwarmNetworkAttachmentConfig);
+
 static const SwarmField swarm_task_spec_fields[] = {
   SWARM_FIELD (1, "ContainerSpec", SwarmTaskSpec, container, MESSAGE, .type = &swarm_container_spec_type, .doc = "The container."),
   SWARM_FIELD (2, "Resources", SwarmTaskSpec, resources, MESSAGE, .type = &swarm_resource_requirements_type, .flags = REPLACES,
@@ -209,6 +220,8 @@ static const SwarmField swarm_task_spec_fields[] = {
                .doc = "A changed number replaces the tasks without another change."),
   SWARM_FIELD (6, "LogDriver", SwarmTaskSpec, log_driver, MESSAGE, .type = &swarm_log_driver_type, .flags = REPLACES,
                .doc = "Where the tasks' output goes."),
+  SWARM_FIELD (7, "Networks", SwarmTaskSpec, networks, MESSAGES, .type = &swarm_network_attachment_config_type, .flags = REPLACES, .since = 2,
+               .doc = "Networks of the tasks."),
   { 0 },
 };
 TYPE (swarm_task_spec, SwarmTaskSpec);
@@ -284,9 +297,13 @@ TYPE (swarm_port_config, SwarmPortConfig);
 static const SwarmField swarm_endpoint_spec_fields[] = {
   SWARM_FIELD (1, "Ports", SwarmEndpointSpec, ports, MESSAGES, .type = &swarm_port_config_type, .validate = swarm_rule_ports,
                .doc = "Published ports."),
+  SWARM_FIELD (2, "Mode", SwarmEndpointSpec, mode, ENUM, .enumeration = &swarm_endpoint_mode_enum, .since = 2,
+               .doc = "One virtual address (vip), or the addresses of the tasks (dnsrr)."),
+  SWARM_FIELD (3, "Affinity", SwarmEndpointSpec, affinity, ENUM, .enumeration = &swarm_affinity_enum, .since = 2,
+               .doc = "Whether a client, by its address, stays with one task."),
   { 0 },
 };
-TYPE (swarm_endpoint_spec, SwarmEndpointSpec);
+TYPE (swarm_endpoint_spec, SwarmEndpointSpec, swarm_check_endpoint_spec);
 
 static const SwarmField swarm_service_spec_fields[] = {
   SWARM_FIELD (1, "Name", SwarmServiceSpec, name, STRING, .flags = SWARM_FIELD_ALWAYS | SWARM_FIELD_IMMUTABLE,
@@ -305,6 +322,22 @@ static const SwarmField swarm_service_spec_fields[] = {
   { 0 },
 };
 TYPE (swarm_service_spec, SwarmServiceSpec, swarm_check_service_spec);
+
+gboolean
+swarm_endpoint_spec_has_ingress (const SwarmEndpointSpec *endpoint)
+{
+  for (guint i = 0; endpoint != NULL && endpoint->ports != NULL && i < endpoint->ports->len; i++)
+    if (((const SwarmPortConfig *) g_ptr_array_index (endpoint->ports, i))->publish_mode == SWARM_PUBLISH_INGRESS)
+      return TRUE;
+  return FALSE;
+}
+
+gboolean
+swarm_service_spec_is_networked (const SwarmServiceSpec *spec)
+{
+  return (spec->task != NULL && spec->task->networks != NULL && spec->task->networks->len > 0)
+         || swarm_endpoint_spec_has_ingress (spec->endpoint);
+}
 
 gboolean
 swarm_port_is_host (const SwarmPortConfig *port)

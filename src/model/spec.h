@@ -145,6 +145,14 @@ typedef struct {
 } SwarmLogDriver;
 SWARM_MESSAGE_DECLARE (SwarmLogDriver, swarm_log_driver)
 
+/* One network of a service's tasks. */
+typedef struct {
+  SwarmMessage message;
+  char *target;       /* id of the network; users may give a name */
+  GPtrArray *aliases; /* more names of the service in it */
+} SwarmNetworkAttachmentConfig;
+SWARM_MESSAGE_DECLARE (SwarmNetworkAttachmentConfig, swarm_network_attachment_config)
+
 typedef struct {
   SwarmMessage message;
   SwarmContainerSpec *container;
@@ -153,6 +161,7 @@ typedef struct {
   SwarmPlacement *placement;
   guint64 force_update;
   SwarmLogDriver *log_driver; /* may be NULL */
+  GPtrArray *networks;        /* SwarmNetworkAttachmentConfig */
 } SwarmTaskSpec;
 SWARM_MESSAGE_DECLARE (SwarmTaskSpec, swarm_task_spec)
 
@@ -222,9 +231,18 @@ typedef struct {
 } SwarmPortConfig;
 SWARM_MESSAGE_DECLARE (SwarmPortConfig, swarm_port_config)
 
+/* Clients find a service by one virtual address, or by its tasks' own addresses in the answers to their questions. */
+typedef enum { SWARM_ENDPOINT_VIP, SWARM_ENDPOINT_DNSRR } SwarmEndpointMode;
+SWARM_ENUM_DECLARE (SwarmEndpointMode, swarm_endpoint_mode)
+/* Whether a client stays with the task that it met first. */
+typedef enum { SWARM_AFFINITY_NONE, SWARM_AFFINITY_CLIENT } SwarmAffinity;
+SWARM_ENUM_DECLARE (SwarmAffinity, swarm_affinity)
+
 typedef struct {
   SwarmMessage message;
   GPtrArray *ports; /* SwarmPortConfig */
+  SwarmEndpointMode mode;
+  SwarmAffinity affinity;
 } SwarmEndpointSpec;
 SWARM_MESSAGE_DECLARE (SwarmEndpointSpec, swarm_endpoint_spec)
 
@@ -253,6 +271,10 @@ SWARM_ENUM_DECLARE (SwarmServiceKind, swarm_service_kind)
 SwarmServiceKind swarm_service_spec_kind (const SwarmServiceSpec *spec);
 /* The port is one of a node's own, so that no two tasks there can have it. */
 gboolean swarm_port_is_host (const SwarmPortConfig *port);
+/* Some port is published on every node. */
+gboolean swarm_endpoint_spec_has_ingress (const SwarmEndpointSpec *endpoint);
+/* Has networks or ports of the routing mesh: the allocator must give it something. */
+gboolean swarm_service_spec_is_networked (const SwarmServiceSpec *spec);
 /* A warning about what is allowed but may surprise; NULL: none. */
 const char *swarm_service_spec_warning (const SwarmServiceSpec *spec);
 /* Replicas of a replicated service (its default when nothing is said); 0 for the other modes. */

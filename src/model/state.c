@@ -22,6 +22,27 @@ swarm_task_is_active (const SwarmTask *task)
   return observed_state (task) <= SWARM_TASK_RUNNING && task->desired_state <= SWARM_TASK_COMPLETE;
 }
 
+gboolean
+swarm_task_holds_addresses (const SwarmTask *task)
+{
+  return !swarm_task_state_is_terminal (observed_state (task)) || task->lingers;
+}
+
+gboolean
+swarm_task_needs_overlay (const SwarmTask *task)
+{
+  for (guint i = 0; task->networks != NULL && i < task->networks->len; i++)
+    if (g_strcmp0 (((const SwarmNetworkAttachment *) g_ptr_array_index (task->networks, i))->driver, SWARM_DRIVER_OVERLAY) == 0)
+      return TRUE;
+  return swarm_endpoint_spec_has_ingress (task->endpoint);
+}
+
+gboolean
+swarm_task_lacks_gateway (const SwarmTask *task)
+{
+  return task->gateway_address == NULL && !swarm_id_is_nil (&task->node_id) && swarm_task_holds_addresses (task) && swarm_task_needs_overlay (task);
+}
+
 char *
 swarm_task_name (const SwarmTask *task)
 {
@@ -39,8 +60,9 @@ may_observe (SwarmWriter writer, SwarmTaskState from, SwarmTaskState to)
   switch (writer) {
   case SWARM_WRITER_ORCHESTRATOR:
     return to == SWARM_TASK_NEW;
-  case SWARM_WRITER_ALLOCATOR: /* or it says why the task stays new */
-    return to == SWARM_TASK_PENDING || (from == SWARM_TASK_NEW && to == SWARM_TASK_NEW);
+  case SWARM_WRITER_ALLOCATOR: /* or it says why the task stays new, or does not go on to its node */
+    return to == SWARM_TASK_PENDING || (from == SWARM_TASK_NEW && to == SWARM_TASK_NEW)
+           || (from == SWARM_TASK_ASSIGNED && to == SWARM_TASK_ASSIGNED);
   case SWARM_WRITER_SCHEDULER: /* or it says why the task stays pending, or ends one that was never placed and is wanted no more */
     return to == SWARM_TASK_ASSIGNED || (from == SWARM_TASK_PENDING && to == SWARM_TASK_PENDING)
            || (from < SWARM_TASK_ASSIGNED && to == SWARM_TASK_SHUTDOWN);

@@ -268,6 +268,8 @@ swarm_store_resolve (SwarmStore *self, SwarmKind kind, const char *reference, GE
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "%s %s is ambiguous (%u matches found)", word, reference, matches.n);
   else if (kind == SWARM_KIND_NODE)
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "node %s not found", reference);
+  else if (kind == SWARM_KIND_NETWORK)
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "network %s not found", reference);
   else
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "no such %s: %s", word, reference);
   return NULL;

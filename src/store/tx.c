@@ -107,7 +107,8 @@ encode_object (SwarmTx *tx, SwarmChange *change, gpointer object)
 {
   const SwarmObject *base = change->action == SWARM_ACTION_UPDATE ? swarm_store_get (tx->store, change->kind, &change->id) : NULL;
 
-  if (tx->store->kind_level[change->kind] > 1)
+  /* Once the state holds something of this level, it is marked by it for good: whoever knows less can read neither log nor snapshot. */
+  if (tx->store->kind_level[change->kind] > MIN (tx->store->level_used, swarm_store_cluster_level (tx->store)))
     tx->level = MAX (tx->level, swarm_message_level (object, base));
   change->fields = 0;
   change->start = tx->forms.len;

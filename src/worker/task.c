@@ -329,6 +329,18 @@ on_attached (const char *mode, const char *resolver, const GError *error, gpoint
   go_on (self);
 }
 
+/* The network that every node has of its own and that the task is on ("host", "none"); NULL: the plugin's business. */
+static const char *
+own_network (const SwarmTask *task)
+{
+  for (guint i = 0; task->networks != NULL && i < task->networks->len; i++) {
+    const char *driver = ((const SwarmNetworkAttachment *) g_ptr_array_index (task->networks, i))->driver;
+    if (g_strcmp0 (driver, SWARM_DRIVER_HOST) == 0 || g_strcmp0 (driver, SWARM_DRIVER_NONE) == 0)
+      return driver;
+  }
+  return NULL;
+}
+
 static gboolean
 wants_health (const SwarmTask *task)
 {
@@ -350,6 +362,8 @@ begin_prepare (SwarmWorkerTask *self)
   if (!take_place (self, CLASS_PREPARE, SWARM_STEP_ATTACH))
     return;
   self->touched = TRUE;
+  if (self->network_mode == NULL)
+    self->network_mode = g_strdup (own_network (self->task));
   if (worker->config.network != NULL && self->network_mode == NULL)
     self->call = swarm_network_host_attach (worker->config.network, self->task, &worker->config.node, worker->hostname, NETWORK_LIMIT_US,
                                             on_attached, answer_to (self));

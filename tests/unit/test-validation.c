@@ -105,19 +105,19 @@ static const Row rows[] = {
   { "value 'here' is invalid", BOTH, TASK (", 'Placement': <{'Constraints': <['node.ip!=here']>}>") },
   { "TaskTemplate.Placement.Preferences[0].Spread.SpreadDescriptor: must be a label, node.labels.NAME or engine.labels.NAME", BOTH,
     TASK (", 'Placement': <{'Preferences': <[{'Spread': <{'SpreadDescriptor': <'zone'>}>}]>}>") },
-  /* later: "EndpointSpec: port published with ingress mode can't be used with dnsrr mode" */
-  { "unknown key \"EndpointSpec.Mode\"", BOTH | LATER, SERVICE (", 'EndpointSpec': <{'Mode': <'dnsrr'>}>") },
+  { "EndpointSpec: port published with ingress mode can't be used with dnsrr mode", BOTH,
+    SERVICE (", 'EndpointSpec': <{'Mode': <'dnsrr'>, 'Ports': <[{'TargetPort': <80>}]>}>") },
+  { "TaskTemplate.Networks[0].Aliases: name must be valid as a DNS name component", BOTH,
+    TASK (", 'Networks': <[{'Target': <'net'>, 'Aliases': <['a b']>}]>") },
   /* later: "secret references 'a' and 'b' have a conflicting target: 't'", "secret not found: x", "secrets not found: a, b" */
   { "unknown key \"TaskTemplate.ContainerSpec.Secrets\"", BOTH | LATER, CONTAINER (", 'Secrets': <@aa{sv} []>") },
   /* later: the same of configs */
   { "unknown key \"TaskTemplate.ContainerSpec.Configs\"", BOTH | LATER, CONTAINER (", 'Configs': <@aa{sv} []>") },
-  /* later: "Service cannot be explicitly attached to the ingress network "ingress"" */
-  { "unknown key \"TaskTemplate.Networks\"", BOTH | LATER, TASK (", 'Networks': <@aa{sv} []>") },
+  { "Service cannot be explicitly attached to the ingress network \"ingress\"", BOTH, TASK (", 'Networks': <[{'Target': <'ingress'>}]>") },
+  { "network nowhere not found", BOTH, TASK (", 'Networks': <[{'Target': <'nowhere'>}]>"), SWARM_ERROR_NOT_FOUND },
+  { "network host cannot be combined with other networks", BOTH, TASK (", 'Networks': <[{'Target': <'host'>}, {'Target': <'none'>}]>") },
   /* later: "networks must be migrated to TaskSpec before being changed" */
   { "unknown key \"Networks\"", BOTH | LATER, SERVICE (", 'Networks': <@aa{sv} []>") },
-  /* later: "service needs ingress network, but no ingress network is present" */
-  { "EndpointSpec: port 80: publishing in ingress mode is not available yet, use mode=host", BOTH | LATER, PORTS ("{'TargetPort': <80>}"),
-    SWARM_ERROR_NOT_SUPPORTED },
 };
 
 typedef struct {

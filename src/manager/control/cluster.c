@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "base/error.h"
 #include "manager/control/operation.h"
+#include "manager/predefined.h"
 
 /* ---- init ---- */
 
@@ -31,6 +32,12 @@ make_cluster (SwarmControl *self, const SwarmInitCluster *init)
   cluster->object.id = init->cluster;
   cluster->feature_level = SWARM_FEATURE_LEVEL;
   cluster->spec = complete_cluster_spec (init->spec);
+  cluster->networks_made = TRUE;
+  cluster->subnet_size = init->subnet_size > 0 ? init->subnet_size : cluster->subnet_size;
+  for (guint i = 0; init->address_pool != NULL && init->address_pool[i] != NULL; i++) {
+    cluster->address_pool = cluster->address_pool != NULL ? cluster->address_pool : swarm_strings_new ();
+    g_ptr_array_add (cluster->address_pool, g_strdup (init->address_pool[i]));
+  }
   cluster->root_ca = swarm_root_ca_new ();
   cluster->root_ca->cert = g_strdup (init->root_cert_pem);
   cluster->root_ca->key = init->root_key_pem != NULL ? g_bytes_ref (init->root_key_pem) : NULL;
@@ -87,6 +94,7 @@ fill_init (SwarmOperation *self, SwarmTx *tx, GError **error)
     return FALSE;
   swarm_tx_create (tx, self->objects[0]);
   swarm_tx_create (tx, self->objects[1]);
+  swarm_predefined_networks (tx);
   return TRUE;
 }
 

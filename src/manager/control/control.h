@@ -50,6 +50,8 @@ typedef struct {
   SwarmAvailability availability;
   const SwarmNodeDescription *description; /* may be NULL: it comes with the first registration */
   const SwarmClusterSpec *spec;            /* NULL: defaults */
+  const char *const *address_pool;         /* NULL: docker's. swarm_control_check_pool() */
+  guint subnet_size;                       /* 0: 24 */
 } SwarmInitCluster;
 /* The very first transaction: cluster with join tokens, and the founding node. Fails with ALREADY_EXISTS on a second go. */
 void swarm_control_init_cluster (SwarmControl *self, const SwarmInitCluster *init, const char *request_id, SwarmControlFunc done,
@@ -70,6 +72,14 @@ char *swarm_control_make_token (SwarmRandom *random, const guint8 root_digest[32
 char *swarm_control_token_under (SwarmRandom *random, const char *hex_digest, GError **error);
 /* The external CA of @config that signs under @root_cert (PEM); one that names no root signs under @present_cert. Borrowed; NULL: none. */
 const SwarmExternalCA *swarm_control_external_ca (const SwarmCAConfig *config, const char *root_cert, const char *present_cert);
+
+/* ---- networks (control/network.c) ---- */
+/* May networks be cut out of these subnets, with masks of @size (0: 24) bits? docker's words. */
+gboolean swarm_control_check_pool (const char *const *pool, guint size, GError **error);
+/* @spec is copied and completed. SWARM_BEHAVIOUR §9 has the rules. */
+void swarm_control_create_network (SwarmControl *self, const SwarmNetworkSpec *spec, const char *request_id, SwarmControlFunc done, gpointer data);
+/* FAILED_PRECONDITION with swarm's texts when it is predefined, or in use by a service or a task. */
+void swarm_control_remove_network (SwarmControl *self, const SwarmId *id, const char *request_id, SwarmControlFunc done, gpointer data);
 
 /* ---- services (control/service.c) ---- */
 /* Everything control checks about a service spec that is not field-local, also across services (ports, names). @self_id: the

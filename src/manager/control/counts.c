@@ -13,7 +13,13 @@ struct _SwarmCounts {
   SwarmStore *store;
   guint watch;
   GHashTable *rows; /* service id in the Row → Row; none: nothing is wanted */
+  GHashTable *networks; /* network id in the Network → Network; none: no task is in it */
 };
+
+typedef struct {
+  SwarmId network;
+  guint tasks;
+} Network;
 
 static gboolean
 is_wanted (const SwarmTask *task)
@@ -98,12 +104,38 @@ count_complete (SwarmCounts *self, const SwarmTask *task, int by)
   row_drop_empty (self, row);
 }
 
+static void
+count_networks (SwarmCounts *self, const SwarmTask *task, int by)
+{
+  for (guint i = 0; i < task->networks->len && swarm_task_holds_addresses (task); i++) {
+    const SwarmId *id = &((const SwarmNetworkAttachment *) g_ptr_array_index (task->networks, i))->network;
+    Network *network = g_hash_table_lookup (self->networks, id);
+    if (network == NULL) {
+      network = g_new0 (Network, 1);
+      network->network = *id;
+      g_hash_table_insert (self->networks, &network->network, network);
+    }
+    network->tasks += (guint) by;
+    if (network->tasks == 0)
+      g_hash_table_remove (self->networks, id);
+  }
+}
+
+guint
+swarm_counts_tasks_in_network (SwarmCounts *self, const SwarmId *id)
+{
+  const Network *network = g_hash_table_lookup (self->networks, id);
+  return network != NULL ? network->tasks : 0;
+}
+
 /* Counts @task in (1) or out (-1). */
 static void
 count (SwarmCounts *self, const SwarmTask *task, int by)
 {
   if (task->status->state == SWARM_TASK_COMPLETE)
     count_complete (self, task, by);
+  if (task->networks != NULL)
+    count_networks (self, task, by);
   if (!is_wanted (task))
     return;
   Row *row = row_of (self, &task->service_id);
@@ -136,6 +168,7 @@ swarm_counts_new (SwarmStore *store)
   SwarmCounts *self = g_new0 (SwarmCounts, 1);
   self->store = store;
   self->rows = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, row_free);
+  self->networks = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, g_free);
   self->watch = swarm_store_watch (store, 1 << SWARM_KIND_TASK, counts_event, self);
   swarm_store_foreach (store, SWARM_KIND_TASK, count_in, self);
   return self;
@@ -148,6 +181,7 @@ swarm_counts_free (SwarmCounts *self)
     return;
   swarm_store_unwatch (self->store, self->watch);
   g_hash_table_unref (self->rows);
+  g_hash_table_unref (self->networks);
   g_free (self);
 }
 

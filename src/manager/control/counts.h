@@ -10,5 +10,7 @@ SwarmCounts *swarm_counts_new (SwarmStore *store);
 void swarm_counts_free (SwarmCounts *self);
 /* Tasks that are meant to run (jobs: to run to completion): those that do, and those that are not over. */
 void swarm_counts_get (SwarmCounts *self, const SwarmId *service, guint64 *ret_running, guint64 *ret_wanted);
+/* Tasks that have an address, or will, in this network. */
+guint swarm_counts_tasks_in_network (SwarmCounts *self, const SwarmId *network);
 /* A job's completions in its present iteration: slots, or nodes, with a task that is complete. 0 for what is no job. */
 guint64 swarm_counts_completed (SwarmCounts *self, const SwarmService *service);

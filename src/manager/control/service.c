@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "base/error.h"
+#include "manager/control/networks.h"
 #include "manager/control/operation.h"
 #include "manager/orchestrator/jobs.h"
 #include "model/image.h"
@@ -25,9 +26,8 @@ typedef struct {
 } PortCheck;
 
 static gboolean
-check_port (const PortCheck *check, const SwarmPortConfig *port, const SwarmService *other)
+check_port (const PortCheck *check, const SwarmPortConfig *port, const SwarmService *other, const GPtrArray *taken)
 {
-  const GPtrArray *taken = other->spec->endpoint != NULL ? other->spec->endpoint->ports : NULL;
   for (guint i = 0; taken != NULL && i < taken->len; i++) {
     const SwarmPortConfig *theirs = g_ptr_array_index (taken, i);
     if (!ports_conflict (port, theirs))
@@ -49,24 +49,12 @@ check_ports_against (gpointer object, gpointer data)
   const GPtrArray *ports = check->spec->endpoint->ports;
   if (check->self_id != NULL && swarm_id_equal (check->self_id, &other->object.id))
     return TRUE;
-  for (guint i = 0; check->ok && i < ports->len; i++)
-    check->ok = check_port (check, g_ptr_array_index (ports, i), other);
-  return check->ok;
-}
-
-static gboolean
-check_publish_modes (const GPtrArray *ports, GError **error)
-{
-  for (guint i = 0; i < ports->len; i++) {
+  for (guint i = 0; check->ok && i < ports->len; i++) {
     const SwarmPortConfig *port = g_ptr_array_index (ports, i);
-    if (port->publish_mode == SWARM_PUBLISH_INGRESS) {
-      g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED,
-                   "EndpointSpec: port %" G_GUINT64_FORMAT ": publishing in ingress mode is not available yet, use mode=host",
-                   port->target_port);
-      return FALSE;
-    }
+    check->ok = (other->spec->endpoint == NULL || check_port (check, port, other, other->spec->endpoint->ports))
+                && (other->endpoint == NULL || check_port (check, port, other, other->endpoint->ports)); /* numbers that it was given */
   }
-  return TRUE;
+  return check->ok;
 }
 
 /* A name that nothing answers to would leave the tasks pending. */
@@ -106,10 +94,10 @@ swarm_control_validate_service (SwarmControl *self, const SwarmServiceSpec *spec
     return FALSE;
   }
   if (spec->endpoint == NULL || spec->endpoint->ports == NULL)
-    return TRUE;
+    return swarm_control_check_networks (self, spec, error);
   PortCheck check = { spec, self_id, error, TRUE };
   swarm_store_foreach (self->store, SWARM_KIND_SERVICE, check_ports_against, &check);
-  return check.ok && check_publish_modes (spec->endpoint->ports, error);
+  return check.ok && swarm_control_check_networks (self, spec, error);
 }
 
 static gboolean
@@ -167,13 +155,21 @@ begin_iteration (SwarmControl *self, SwarmService *service)
   swarm_message_unref (old);
 }
 
+/* Managers of before there were networks would let its tasks run without any. */
+static void
+need_networks (SwarmTx *tx, const SwarmServiceSpec *spec)
+{
+  if (swarm_service_spec_is_networked (spec))
+    swarm_tx_need_level (tx, 2);
+}
+
 /* ---- create ---- */
 
 static gboolean
 fill_create (SwarmOperation *self, SwarmTx *tx, GError **error)
 {
   g_autoptr (SwarmServiceSpec) spec = complete_spec ((SwarmServiceSpec *) self->spec, error);
-  if (spec == NULL)
+  if (spec == NULL || !swarm_control_resolve_networks (self->control, spec, error))
     return FALSE;
   if (spec->name == NULL || *spec->name == '\0') {
     g_free (spec->name);
@@ -186,6 +182,7 @@ fill_create (SwarmOperation *self, SwarmTx *tx, GError **error)
   service->spec = g_steal_pointer (&spec);
   service->spec_version = 1;
   begin_iteration (self->control, service);
+  need_networks (tx, service->spec);
   swarm_tx_create (tx, service);
   return TRUE;
 }
@@ -254,6 +251,7 @@ change_service (SwarmControl *self, SwarmTx *tx, const SwarmService *service, co
     swarm_message_set_pointer (&copy->spec, spec);
     begin_iteration (self, copy);
   }
+  need_networks (tx, spec);
   swarm_tx_update (tx, copy);
 }
 
@@ -268,7 +266,7 @@ fill_update (SwarmOperation *self, SwarmTx *tx, GError **error)
     return FALSE;
   }
   g_autoptr (SwarmServiceSpec) spec = complete_spec ((SwarmServiceSpec *) self->spec, error);
-  if (spec == NULL)
+  if (spec == NULL || !swarm_control_resolve_networks (self->control, spec, error))
     return FALSE;
   if (spec->name == NULL) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "meta: name must be provided");

@@ -91,11 +91,13 @@ swarm_session_id (SwarmSession *self)
   return self->id;
 }
 
-/* The node has to know of the task: it is assigned to it and not over, or rejected while it ran there. */
+/* The node has to know of the task: it is assigned to it, has all it needs to run (where it is to run) and is not over, or was rejected while it
+ * ran there. */
 static gboolean
 session_wants (SwarmSession *self, const SwarmTask *task)
 {
   return task != NULL && swarm_id_equal (&task->node_id, &self->node) && task->status->state >= SWARM_TASK_ASSIGNED
+         && (task->desired_state > SWARM_TASK_COMPLETE || !swarm_task_lacks_gateway (task))
          && (task->lingers || !swarm_task_state_is_terminal (task->status->state));
 }
 

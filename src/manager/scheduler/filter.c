@@ -14,6 +14,21 @@ need_log_driver (SwarmNeeds *self, const SwarmLogDriver *driver)
     g_array_append_val (self->plugins, need);
 }
 
+/* A node that has not what a network takes would run the task without it. */
+static void
+need_networks (SwarmNeeds *self, const SwarmTask *task)
+{
+  SwarmPluginNeed overlay = { "Network", SWARM_DRIVER_OVERLAY, FALSE };
+  if (swarm_task_needs_overlay (task))
+    g_array_append_val (self->plugins, overlay);
+  for (guint i = 0; task->networks != NULL && i < task->networks->len; i++) {
+    const char *driver = ((const SwarmNetworkAttachment *) g_ptr_array_index (task->networks, i))->driver;
+    SwarmPluginNeed need = { "Network", driver, FALSE };
+    if (driver != NULL && !g_str_equal (driver, SWARM_DRIVER_OVERLAY))
+      g_array_append_val (self->plugins, need);
+  }
+}
+
 void
 swarm_needs_init (SwarmNeeds *self, const SwarmTask *task)
 {
@@ -27,6 +42,7 @@ swarm_needs_init (SwarmNeeds *self, const SwarmTask *task)
   self->verdicts = g_byte_array_new ();
   self->plugins = g_array_new (FALSE, FALSE, sizeof (SwarmPluginNeed));
   need_log_driver (self, task->spec->log_driver);
+  need_networks (self, task);
   self->max_replicas = placement != NULL ? placement->max_replicas : 0;
   const SwarmResources *reserved = task->spec->resources != NULL ? task->spec->resources->reservations : NULL;
   if (reserved != NULL) {

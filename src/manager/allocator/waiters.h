@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Objects that wait for something, by what they wait for, first come first served. */
+#pragma once
+#include "model/object.h"
+
+typedef struct {
+  GHashTable *queues; /* id of what is waited for → queue of it */
+} SwarmWaiters;
+
+typedef struct {
+  SwarmKind kind;
+  SwarmId id;
+} SwarmWaiter;
+
+void swarm_waiters_init (SwarmWaiters *self);
+void swarm_waiters_clear (SwarmWaiters *self);
+/* Whoever waits twice is woken twice. */
+void swarm_waiters_add (SwarmWaiters *self, const SwarmId *what, SwarmKind kind, const SwarmId *id);
+/* Takes the first one who waits for @what. FALSE: nobody does. */
+gboolean swarm_waiters_take (SwarmWaiters *self, const SwarmId *what, SwarmWaiter *ret);
