@@ -399,7 +399,8 @@ new_network_details (gpointer object, GVariant *args, GHashTable *details)
 static const SwarmBusMethod manager_methods[] = {
   { "Init", "a{sv}:options", "s:node_id", manager_init, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL,
     .doc = "Starts a new cluster with this host as its first manager. Options: AdvertiseAddr s, ListenAddr s, Availability s "
-           "(active, pause, drain), AutoLockManagers b, Seal s (\"systemd-creds\"), Spec a{sv} (as Cluster.Update takes it). On a manager, "
+           "(active, pause, drain), AutoLockManagers b, Seal s (\"systemd-creds\"), Spec a{sv} (as Cluster.Update takes it), DefaultAddrPool as "
+           "(subnets of which networks get theirs), SubnetSize u (bits of the mask of each, 24). On a manager, "
            "ForceNewCluster b: the cluster goes on with what this manager has, and with it alone; the other managers are dropped." },
   { "Join", "a{sv}:options", "s:node_id s:role", manager_join, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_BUS_ONLY,
     SWARM_METHOD_LOCAL | SWARM_METHOD_SENSITIVE_ARGS,

@@ -148,6 +148,10 @@ swarm_api_cluster_variant (SwarmApi *self, const SwarmCluster *cluster)
   swarm_api_object_dict (&dict, cluster, self);
   g_variant_dict_remove (&dict, "RootCA");
   g_variant_dict_remove (&dict, "RemovedNodes");
+  if (cluster->address_pool == NULL) {
+    static const char *const pool[] = { "10.0.0.0/8", NULL };
+    g_variant_dict_insert_value (&dict, "DefaultAddrPool", g_variant_new_strv (pool, -1));
+  }
   if (root != NULL) {
     const SwarmRootRotation *next = root->rotation;
     g_variant_dict_insert (&dict, "RootRotationInProgress", "b", next != NULL);

@@ -324,6 +324,7 @@ ctl_inspect (CtlContext *context, const char *kind, const char *path, GError **e
 {
   const char *iface = g_str_equal (kind, "node")      ? CTL_NODE_IFACE
                       : g_str_equal (kind, "service") ? CTL_SERVICE_IFACE
+                      : g_str_equal (kind, "network") ? CTL_NETWORK_IFACE
                                                       : CTL_TASK_IFACE;
   g_autoptr (JsonNode) node = ctl_call_json (context, path, iface, "Inspect", NULL, error);
 

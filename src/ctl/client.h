@@ -11,6 +11,7 @@
 #define CTL_CLUSTER_PATH "/org/swarmagent1/cluster"
 #define CTL_CLUSTER_IFACE "org.swarmagent1.Cluster"
 #define CTL_NODE_IFACE "org.swarmagent1.Node"
+#define CTL_NETWORK_IFACE "org.swarmagent1.Network"
 #define CTL_SERVICE_IFACE "org.swarmagent1.Service"
 #define CTL_TASK_IFACE "org.swarmagent1.Task"
 
@@ -52,7 +53,7 @@ JsonNode *ctl_call_json (CtlContext *context, const char *path, const char *ifac
 /* A fresh request id. Caller frees. */
 char *ctl_request_id (void);
 
-/* Object path of "node"/"service"/"task" @reference by docker's rule (id, name, id prefix; "self" for nodes); @ret_id
+/* Object path of "node"/"service"/"task"/"network" @reference by docker's rule (id, name, id prefix; "self" for nodes); @ret_id
  * may be NULL. Caller frees. */
 char *ctl_resolve (CtlContext *context, const char *kind, const char *reference, char **ret_id, GError **error);
 /* Inspect() of a resolved object. */
@@ -64,7 +65,7 @@ GVariant *ctl_filters (GPtrArray *filters);
 GVariant *ctl_filters_with (GPtrArray *filters, const char *key, GPtrArray *values);
 /* All tasks that match, page by page, as JsonNode (array). */
 JsonNode *ctl_list_tasks (CtlContext *context, GVariant *filters, GError **error);
-/* ListNodes or ListServices. */
+/* ListNodes, ListServices or ListNetworks. */
 JsonNode *ctl_list (CtlContext *context, const char *member, GVariant *filters, GError **error);
 
 /* Collects the errors of a command that goes on with the next argument; NULL text is fine. */

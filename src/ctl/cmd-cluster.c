@@ -143,6 +143,22 @@ show_unlock_key (CtlContext *context, GError **error)
   return TRUE;
 }
 
+/* Each option may hold several, separated by commas. */
+static GVariant *
+pool_variant (GPtrArray *options)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_STRING_ARRAY);
+  for (guint i = 0; i < options->len; i++) {
+    g_auto (GStrv) parts = g_strsplit (options->pdata[i], ",", -1);
+
+    for (guint k = 0; parts[k] != NULL; k++)
+      g_variant_builder_add (&builder, "s", g_strstrip (parts[k]));
+  }
+  return g_variant_builder_end (&builder);
+}
+
 gboolean
 ctl_cmd_init (CtlContext *context, GError **error)
 {
@@ -155,6 +171,10 @@ ctl_cmd_init (CtlContext *context, GError **error)
   add_listen_options (&dict, context->args);
   if (ctl_args_bool (context->args, "autolock"))
     g_variant_dict_insert (&dict, "AutoLockManagers", "b", TRUE);
+  if (ctl_args_given (context->args, "default-addr-pool"))
+    g_variant_dict_insert_value (&dict, "DefaultAddrPool", pool_variant (ctl_args_list (context->args, "default-addr-pool")));
+  if (ctl_args_given (context->args, "default-addr-pool-mask-length"))
+    g_variant_dict_insert (&dict, "SubnetSize", "u", (guint)MIN (ctl_args_uint (context->args, "default-addr-pool-mask-length"), G_MAXUINT));
   if (ctl_args_bool (context->args, "force-new-cluster"))
     g_variant_dict_insert (&dict, "ForceNewCluster", "b", TRUE);
   if (ctl_args_given (context->args, "seal"))

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "ctl/client.h"
 #include "ctl/files.h"
+#include "ctl/network.h"
 #include "ctl/plan.h"
 #include "ctl/progress.h"
 #include "ctl/registry-auth.h"
@@ -149,7 +150,7 @@ update (CtlContext *context, const char *reference, GError **error)
   g_autoptr (GVariant) reply = NULL;
   guint64 version;
 
-  if (after == NULL)
+  if (after == NULL || !ctl_attachments_update (context, after->task, error))
     return FALSE;
   options = write_options (context, after->task->container->image, error);
   if (options == NULL)

@@ -47,7 +47,7 @@ struct _CtlCommand {
   const CtlOption *const *options; /* NULL-terminated list of tables */
   const char *const *unsupported;  /* swarm's options that are not here yet, by name */
   gboolean options_first;          /* what follows the first argument is not for us (service create IMAGE COMMAND…) */
-  const char *objects;             /* what the arguments name: "node", "service", "task" or NULL: shell completion */
+  const char *objects;             /* what the arguments name: "node", "service", "task", "network" or NULL: shell completion */
   gboolean (*run) (CtlContext *context, GError **error);
   const char *examples; /* one "command line\tN_() what it does" per line, without "swarmctl " */
 };
@@ -85,6 +85,10 @@ gboolean ctl_cmd_node_demote (CtlContext *context, GError **error);
 gboolean ctl_cmd_node_update (CtlContext *context, GError **error);
 gboolean ctl_cmd_node_drain (CtlContext *context, GError **error);
 gboolean ctl_cmd_node_rm (CtlContext *context, GError **error);
+gboolean ctl_cmd_network_create (CtlContext *context, GError **error);
+gboolean ctl_cmd_network_inspect (CtlContext *context, GError **error);
+gboolean ctl_cmd_network_ls (CtlContext *context, GError **error);
+gboolean ctl_cmd_network_rm (CtlContext *context, GError **error);
 gboolean ctl_cmd_service_create (CtlContext *context, GError **error);
 gboolean ctl_cmd_service_ls (CtlContext *context, GError **error);
 gboolean ctl_cmd_service_ps (CtlContext *context, GError **error);

@@ -2,6 +2,7 @@
 /* The tables. Adding an option to a command is one row here and one look at it in the handler. */
 #include "ctl/command.h"
 #include "ctl/ca.h"
+#include "ctl/network.h"
 #include "ctl/service-policy.h"
 #include "ctl/service-spec.h"
 #include "ctl/values.h"
@@ -77,6 +78,8 @@ static const CtlOption external_ca_options[] = {
   { NULL },
 };
 static const CtlOption init_options[] = {
+  { "default-addr-pool", 0, CTL_LIST, N_ ("Subnets of which networks get theirs (CIDR)"), .word = "ipNetSlice", .fallback = "10.0.0.0/8" },
+  { "default-addr-pool-mask-length", 0, CTL_UINT, N_ ("Size of each of these pieces, in bits of its mask"), .fallback = "24" },
   { "force-new-cluster", 0, CTL_BOOL, N_ ("Force create a new cluster from current state") },
   { NULL },
 };
@@ -84,8 +87,6 @@ static const CtlOption *const init_tables[] = { init_options, keys_options, exte
 static const char *const init_unsupported[] = {
   "data-path-addr",
   "data-path-port",
-  "default-addr-pool",
-  "default-addr-pool-mask-length",
   "max-snapshots",
   NULL,
 };
@@ -154,6 +155,36 @@ static const CtlOption info_options[] = {
   { NULL },
 };
 static const CtlOption *const info_tables[] = { info_options, NULL };
+
+/* ---- networks ---- */
+
+static const CtlOption network_create_options[] = {
+  { "attachable", 0, CTL_BOOL, N_ ("Enable manual container attachment") },
+  { "driver", 'd', CTL_STRING, N_ ("Driver to manage the Network"), .fallback = "\"overlay\"", .choices = "overlay" },
+  { "gateway", 0, CTL_LIST, N_ ("IPv4 or IPv6 Gateway for the master subnet") },
+  { "ingress", 0, CTL_BOOL, N_ ("Create swarm routing-mesh network") },
+  { "internal", 0, CTL_BOOL, N_ ("Restrict external access to the network") },
+  { "ip-range", 0, CTL_LIST, N_ ("Allocate container ip from a sub-range") },
+  { "ipv6", 0, CTL_BOOL, N_ ("Enable or disable IPv6 address assignment") },
+  { "label", 0, CTL_LIST, N_ ("Set metadata on a network"), .check = ctl_check_label },
+  { "opt", 'o', CTL_LIST, N_ ("Set driver specific options (\"encrypted\", \"mtu=1400\")"), .word = "map", .check = ctl_check_network_option },
+  { "subnet", 0, CTL_LIST, N_ ("Subnet in CIDR format that represents a network segment") },
+  { NULL },
+};
+static const CtlOption *const network_create_tables[] = { network_create_options, NULL };
+static const char *const network_create_unsupported[] = { "aux-address", "config-from", "config-only", "ipam-driver", "ipam-opt", "ipv4", "scope", NULL };
+
+static const CtlOption network_ls_options[] = {
+  { "no-trunc", 0, CTL_BOOL, N_ ("Do not truncate the output") },
+  { NULL },
+};
+static const CtlOption *const network_ls_tables[] = { list_options, network_ls_options, NULL };
+
+static const CtlOption network_rm_options[] = {
+  { "force", 'f', CTL_BOOL, N_ ("Do not error if the network does not exist") },
+  { NULL },
+};
+static const CtlOption *const network_rm_tables[] = { network_rm_options, NULL };
 
 /* ---- nodes ---- */
 
@@ -229,6 +260,7 @@ static const CtlOption *const update_tables[]
 /* ---- the table ---- */
 
 const CtlGroup ctl_groups[] = {
+  { "network", N_ ("Manage networks") },
   { "node", N_ ("Manage Swarm nodes") },
   { "service", N_ ("Manage Swarm services") },
   { "task", N_ ("Look at the tasks of services") },
@@ -236,7 +268,7 @@ const CtlGroup ctl_groups[] = {
 };
 
 const char *const ctl_unsupported_commands[] = {
-  "network", "secret",
+  "secret",
   "config", "stack",  "volume", "system",     "events",           "plugin",  NULL,
 };
 
@@ -281,6 +313,18 @@ const CtlCommand ctl_commands[] = {
   { "update", NULL, "[OPTIONS]", 0, 0, N_ ("Update the swarm"), swarm_update_tables, swarm_update_unsupported, .run = ctl_cmd_update,
     .examples = "update --task-history-limit 2\tkeep fewer of the tasks that have ended\n"
                 "update --strategy binpack\tfill one machine before the next" },
+
+  { "network create", NULL, "[OPTIONS] NETWORK", 1, 1, N_ ("Create a network"), network_create_tables, network_create_unsupported,
+    .run = ctl_cmd_network_create,
+    .examples = "network create back\ta network for services, over all nodes\n"
+                "network create --subnet 10.20.0.0/24 --internal data\twith addresses of your own, and no way out" },
+  { "network inspect", NULL, "[OPTIONS] NETWORK [NETWORK...]", 1, -1, N_ ("Display detailed information on one or more networks"), inspect_tables, NULL,
+    .objects = "network", .run = ctl_cmd_network_inspect, .examples = "network inspect back\tits subnets among others" },
+  { "network ls", "list", "[OPTIONS]", 0, 0, N_ ("List networks"), network_ls_tables, NULL, .run = ctl_cmd_network_ls,
+    .examples = "network ls\tall networks\n"
+                "network ls --filter driver=overlay\twithout those that every node has of its own" },
+  { "network rm", "remove", "[OPTIONS] NETWORK [NETWORK...]", 1, -1, N_ ("Remove one or more networks"), network_rm_tables, NULL, .objects = "network",
+    .run = ctl_cmd_network_rm, .examples = "network rm back\tonce no service and no task uses it" },
 
   { "node demote", NULL, "NODE [NODE...]", 1, -1, N_ ("Demote one or more nodes from manager in the swarm"), NULL, NULL,
     .objects = "node", .run = ctl_cmd_node_demote, .examples = "node demote n2\tn2 becomes a worker" },

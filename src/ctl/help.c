@@ -359,6 +359,8 @@ objects_command (const char *objects)
     return g_str_equal (objects, "service=")
                ? "$(swarmctl service ls --format json 2>/dev/null | sed -n 's/.*\"Name\":\"\\([^\"]*\\)\".*/\\1=/p')"
                : "$(swarmctl service ls --format json 2>/dev/null | sed -n 's/.*\"Name\":\"\\([^\"]*\\)\".*/\\1/p')";
+  if (g_str_equal (objects, "network"))
+    return "$(swarmctl network ls --format json 2>/dev/null | sed -n 's/.*\"Name\":\"\\([^\"]*\\)\".*/\\1/p')";
   if (g_str_equal (objects, "role"))
     return "worker manager";
   return "";

@@ -14,7 +14,7 @@ find (CtlContext *context, const char *kind, const char *reference, GError **err
 
   if (node != NULL)
     return node;
-  if (g_error_matches (reason, SWARM_ERROR, SWARM_ERROR_NOT_FOUND) && !g_str_equal (kind, "node"))
+  if (g_error_matches (reason, SWARM_ERROR, SWARM_ERROR_NOT_FOUND) && !g_str_equal (kind, "node") && !g_str_equal (kind, "network"))
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "no such %s: %s", kind, reference);
   else
     g_propagate_error (error, g_steal_pointer (&reason));
@@ -26,7 +26,8 @@ static JsonNode *
 ordered (JsonNode *node)
 {
   static const char *const first[]
-      = { "ID",   "Version",      "CreatedAt",   "UpdatedAt", "Name",         "ServiceID",     "Slot",         "NodeID",
+      = { "ID",   "Version",      "CreatedAt",   "UpdatedAt", "Name",         "Id",            "Created",      "Scope",
+          "Driver", "EnableIPv6", "IPAM",        "Internal",  "Attachable",   "Ingress",       "ServiceID",    "Slot", "NodeID",
           "Spec", "PreviousSpec", "Description", "Status",    "DesiredState", "ManagerStatus", "ServiceStatus" };
   JsonObject *from = json_node_get_object (node);
   JsonObject *to = json_object_new ();

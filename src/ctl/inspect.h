@@ -7,6 +7,7 @@
 gboolean ctl_inspect_run (CtlContext *context, const char *kind, char *(*pretty) (JsonObject *object), GError **error);
 
 /* Human forms. */
+char *ctl_pretty_network (JsonObject *network);
 char *ctl_pretty_node (JsonObject *node);
 char *ctl_pretty_service (JsonObject *service);
 char *ctl_pretty_task (JsonObject *task);

@@ -234,6 +234,23 @@ ports_part (GString *out, JsonArray *array)
 }
 
 static void
+networks_part (GString *out, JsonObject *service)
+{
+  g_autoptr (GPtrArray) networks = ctl_json_objects (ctl_json_array (service, "Spec.TaskTemplate.Networks"));
+  g_autoptr (GPtrArray) addresses = ctl_json_objects (ctl_json_array (service, "Endpoint.VirtualIPs"));
+
+  if (networks->len == 0 && ctl_json_object (service, "Endpoint") == NULL)
+    return;
+  for (guint i = 0; i < networks->len; i++)
+    g_string_append_printf (out, "%s%s", i == 0 ? "Networks: " : " ", ctl_json_string (g_ptr_array_index (networks, i), "Target"));
+  if (networks->len > 0)
+    g_string_append_c (out, '\n');
+  line (out, "Endpoint Mode:\t", ctl_json_string_or (service, "Spec.EndpointSpec.Mode", "vip"));
+  for (guint i = 0; i < addresses->len; i++)
+    line (out, i == 0 ? "Virtual IPs:\t" : "\t\t", ctl_json_string (g_ptr_array_index (addresses, i), "Addr"));
+}
+
+static void
 mode_part (GString *out, JsonObject *service)
 {
   JsonNode *replicas = ctl_json_get (service, "Spec.Mode.Replicated.Replicas");
@@ -383,8 +400,40 @@ ctl_pretty_service (JsonObject *service)
   if (*ctl_json_string (task, "LogDriver.Name") != 0)
     g_string_append_printf (out, "Log Driver:\n Name:\t\t%s\n", ctl_json_string (task, "LogDriver.Name"));
   resources_part (out, task);
-  ports_part (out, ctl_json_array (service, "Spec.EndpointSpec.Ports"));
+  networks_part (out, service);
+  ports_part (out, ctl_json_array (service, "Endpoint.Ports") != NULL ? ctl_json_array (service, "Endpoint.Ports")
+                                                                      : ctl_json_array (service, "Spec.EndpointSpec.Ports"));
   health_part (out, ctl_json_object (container, "Healthcheck"));
+  return g_string_free (out, FALSE);
+}
+
+char *
+ctl_pretty_network (JsonObject *network)
+{
+  static const char *const flags[] = { "Internal", "Attachable", "Ingress", "EnableIPv6" };
+  GString *out = g_string_new (NULL);
+  g_autoptr (GPtrArray) subnets = ctl_json_objects (ctl_json_array (network, "IPAM.Config"));
+
+  line (out, "ID:\t\t", ctl_json_string (network, "Id"));
+  line (out, "Name:\t\t", ctl_json_string (network, "Name"));
+  labels (out, "Labels:", ctl_json_object (network, "Labels"), "");
+  line (out, "Driver:\t\t", ctl_json_string (network, "Driver"));
+  line (out, "Scope:\t\t", ctl_json_string (network, "Scope"));
+  line (out, "Created at:\t", ctl_json_string (network, "Created"));
+  for (guint i = 0; i < G_N_ELEMENTS (flags); i++)
+    if (ctl_json_bool (network, flags[i]))
+      g_string_append_printf (out, "%s:\ttrue\n", flags[i]);
+  if (ctl_json_int (network, "VNI") > 0)
+    g_string_append_printf (out, "VXLAN ID:\t%" G_GINT64_FORMAT "\n", ctl_json_int (network, "VNI"));
+  for (guint i = 0; i < subnets->len; i++) {
+    JsonObject *subnet = g_ptr_array_index (subnets, i);
+
+    line (out, "Subnet:\t\t", ctl_json_string (subnet, "Subnet"));
+    line (out, " IP range:\t", ctl_json_string (subnet, "IPRange"));
+    line (out, " Gateway:\t", ctl_json_string (subnet, "Gateway"));
+  }
+  labels (out, "Options:", ctl_json_object (network, "Options"), "");
+  line (out, "Message:\t", ctl_json_string (network, "Message"));
   return g_string_free (out, FALSE);
 }
 

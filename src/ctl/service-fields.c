@@ -332,10 +332,12 @@ ctl_fields_update_ports (GPtrArray **ports, GPtrArray *remove, GPtrArray *add)
         break;
       }
   for (guint i = 0; i < add->len; i++) {
-    g_autoptr (SwarmPortConfig) port = ctl_port_parse (g_ptr_array_index (add, i), NULL);
+    g_autoptr (GPtrArray) parsed = NULL;
 
-    if (port != NULL && !has_port (*ports, port))
-      ctl_fields_append_message (ports, g_steal_pointer (&port));
+    ctl_ports_parse (g_ptr_array_index (add, i), &parsed, NULL);
+    for (guint n = 0; parsed != NULL && n < parsed->len; n++)
+      if (!has_port (*ports, g_ptr_array_index (parsed, n)))
+        ctl_fields_append_message (ports, swarm_message_ref (g_ptr_array_index (parsed, n)));
   }
 }
 

@@ -2,12 +2,14 @@
 /* The options of `service create` and `service update`. */
 #include "ctl/service-spec.h"
 #include "ctl/service-policy.h"
+#include "ctl/network.h"
 #include "ctl/values.h"
 
 const CtlOption ctl_service_options[] = {
   { "cap-add", 0, CTL_LIST, N_ ("Add Linux capabilities") },
   { "cap-drop", 0, CTL_LIST, N_ ("Drop Linux capabilities") },
   { "dry-run", 0, CTL_BOOL, N_ ("Only show what would be started and stopped, and where") },
+  { "endpoint-mode", 0, CTL_STRING, N_ ("Endpoint mode (\"vip\", \"dnsrr\")"), .fallback = "\"vip\"", .choices = "vip dnsrr", .check = ctl_check_endpoint_mode },
   { "entrypoint", 0, CTL_STRING, N_ ("Overwrite the default ENTRYPOINT of the image"), .word = "command",
     .check = ctl_check_command_line },
   { "health-cmd", 0, CTL_STRING, N_ ("Command to run to check health") },
@@ -57,6 +59,8 @@ const CtlOption ctl_service_options[] = {
     .fallback = "\"stop-first\"", .choices = "start-first stop-first", .check = ctl_check_update_order },
   { "rollback-parallelism", 0, CTL_UINT,
     N_ ("Maximum number of tasks rolled back simultaneously (0 to roll back all at once)"), .fallback = "1" },
+  { "session-affinity", 0, CTL_STRING, N_ ("Whether a client, by its address, stays with one task (\"none\", \"client\")"), .fallback = "\"none\"",
+    .choices = "none client", .check = ctl_check_affinity },
   { "stop-grace-period", 0, CTL_DURATION, N_ ("Time to wait before force killing a container (ns|us|ms|s|m|h)"),
     .fallback = "10s" },
   { "stop-signal", 0, CTL_STRING, N_ ("Signal to stop the container") },
@@ -91,6 +95,7 @@ const CtlOption ctl_service_create_options[] = {
     .fallback = "\"replicated\"", .choices = "replicated global replicated-job global-job" },
   { "mount", 0, CTL_LIST, N_ ("Attach a filesystem mount to the service"), .word = "mount", .check = ctl_check_mount },
   { "name", 0, CTL_STRING, N_ ("Service name") },
+  { "network", 0, CTL_LIST, N_ ("Network attachments"), .word = "network", .check = ctl_check_attachment },
   { "placement-pref", 0, CTL_LIST, N_ ("Add a placement preference (\"spread=node.labels.zone\")"), .word = "pref",
     .check = ctl_check_placement_pref },
   { "publish", 'p', CTL_LIST, N_ ("Publish a port as a node port"), .word = "port", .check = ctl_check_port },
@@ -117,6 +122,8 @@ const CtlOption ctl_service_update_options[] = {
   { "label-rm", 0, CTL_LIST, N_ ("Remove a label by its key") },
   { "mount-add", 0, CTL_LIST, N_ ("Add or update a mount on a service"), .word = "mount", .check = ctl_check_mount },
   { "mount-rm", 0, CTL_LIST, N_ ("Remove a mount by its target path") },
+  { "network-add", 0, CTL_LIST, N_ ("Add a network"), .word = "network", .check = ctl_check_attachment },
+  { "network-rm", 0, CTL_LIST, N_ ("Remove a network") },
   { "placement-pref-add", 0, CTL_LIST, N_ ("Add a placement preference"), .word = "pref",
     .check = ctl_check_placement_pref },
   { "placement-pref-rm", 0, CTL_LIST, N_ ("Remove a placement preference"), .word = "pref",
@@ -131,15 +138,15 @@ const CtlOption ctl_service_update_options[] = {
 };
 
 #define BOTH_UNSUPPORTED                                                                                               \
-  "credential-spec", "endpoint-mode", "isolation", "log-opt", "memory-swap", "memory-swappiness",        \
+  "credential-spec", "isolation", "log-opt", "memory-swap", "memory-swappiness",        \
       "oom-score-adj", "tty"
 
 const char *const ctl_service_create_unsupported[] = {
-  BOTH_UNSUPPORTED, "config", "dns", "dns-option", "dns-search", "group", "network", "secret", "ulimit", NULL,
+  BOTH_UNSUPPORTED, "config", "dns", "dns-option", "dns-search", "group", "secret", "ulimit", NULL,
 };
 
 const char *const ctl_service_update_unsupported[] = {
   BOTH_UNSUPPORTED, "config-add",     "config-rm", "dns-add",   "dns-rm",      "dns-option-add", "dns-option-rm",
-  "dns-search-add", "dns-search-rm",  "group-add", "group-rm",  "network-add", "network-rm",     "secret-add",
+  "dns-search-add", "dns-search-rm",  "group-add", "group-rm",  "secret-add",
   "secret-rm",      "ulimit-add",     "ulimit-rm", NULL,
 };

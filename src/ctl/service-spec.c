@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "ctl/service-spec.h"
+#include "ctl/network.h"
 #include "ctl/service-fields.h"
 #include "ctl/service-policy.h"
 #include "ctl/values.h"
@@ -20,6 +21,18 @@ apply_container (CtlArgs *args, SwarmContainerSpec *container)
   ctl_fields_set_words (args, "entrypoint", &container->command);
 }
 
+static void
+apply_endpoint (CtlArgs *args, SwarmServiceSpec *spec)
+{
+  if (!ctl_args_given (args, "endpoint-mode") && !ctl_args_given (args, "session-affinity"))
+    return;
+  CTL_FIELDS_OWN (spec->endpoint, swarm_endpoint_spec);
+  if (ctl_args_given (args, "endpoint-mode"))
+    swarm_endpoint_mode_from_string (ctl_args_string (args, "endpoint-mode"), &spec->endpoint->mode);
+  if (ctl_args_given (args, "session-affinity"))
+    swarm_affinity_from_string (ctl_args_string (args, "session-affinity"), &spec->endpoint->affinity);
+}
+
 /* @spec, its task and its container are ours alone. */
 static gboolean
 apply_common (CtlArgs *args, SwarmServiceSpec *spec, GError **error)
@@ -29,6 +42,7 @@ apply_common (CtlArgs *args, SwarmServiceSpec *spec, GError **error)
   ctl_policy_restart (args, spec->task);
   ctl_policy_placement (args, spec->task);
   ctl_policy_on_disconnect (args, spec);
+  apply_endpoint (args, spec);
   return ctl_policy_update (args, spec, error) && ctl_policy_health (args, spec->task->container, error);
 }
 
@@ -43,9 +57,18 @@ add_ports_and_mounts (CtlArgs *args, SwarmServiceSpec *spec)
   if (ports->len > 0)
     CTL_FIELDS_OWN (spec->endpoint, swarm_endpoint_spec);
   for (guint i = 0; i < ports->len; i++)
-    ctl_fields_append_message (&spec->endpoint->ports, ctl_port_parse (g_ptr_array_index (ports, i), NULL));
+    ctl_ports_parse (g_ptr_array_index (ports, i), &spec->endpoint->ports, NULL);
   for (guint i = 0; i < mounts->len; i++)
     ctl_fields_append_message (&spec->task->container->mounts, ctl_mount_parse (g_ptr_array_index (mounts, i), NULL));
+}
+
+static void
+add_networks (CtlArgs *args, SwarmTaskSpec *task)
+{
+  GPtrArray *networks = ctl_args_list (args, "network");
+
+  for (guint i = 0; i < networks->len; i++)
+    ctl_fields_append_message (&task->networks, ctl_attachment_parse (g_ptr_array_index (networks, i), NULL));
 }
 
 static void
@@ -89,6 +112,7 @@ ctl_service_spec_create (CtlArgs *args, GError **error)
   if (!ctl_policy_generic (ctl_args_list (args, "generic-resource"), NULL, spec->task, error))
     return NULL;
   add_ports_and_mounts (args, spec);
+  add_networks (args, spec->task);
   ctl_fields_capabilities (ctl_args_list (args, "cap-add"), ctl_args_list (args, "cap-drop"), FALSE,
                            &container->capability_add, &container->capability_drop);
   return apply_common (args, spec, error) ? g_steal_pointer (&spec) : NULL;

@@ -21,6 +21,8 @@ gboolean ctl_check_port (const char *text, GError **error);
 gboolean ctl_check_port_rm (const char *text, GError **error);
 gboolean ctl_check_mount (const char *text, GError **error);
 gboolean ctl_check_command_line (const char *text, GError **error);
-/* "mode=host,target=80,published=8080". Caller owns it. */
+/* Appends what one --publish asks for: several ports when it names a range. */
+gboolean ctl_ports_parse (const char *text, GPtrArray **ports, GError **error);
+/* "mode=host,target=80,published=8080"; of a range the first one. Caller owns it. */
 SwarmPortConfig *ctl_port_parse (const char *text, GError **error);
 SwarmMount *ctl_mount_parse (const char *text, GError **error);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Ports and mounts: the two options with a syntax of their own. */
+#include "ctl/service-fields.h"
 #include "ctl/service-spec.h"
 #include "ctl/values.h"
 #include <string.h>
@@ -96,23 +97,63 @@ ctl_port_parse (const char *text, GError **error)
   return g_steal_pointer (&port);
 }
 
+/* "80" or "80-90" as first and last. */
+static gboolean
+port_range (const char *text, guint64 *ret_first, guint64 *ret_last)
+{
+  g_auto (GStrv) ends = g_strsplit (text, "-", 2);
+
+  if (ends[0] == NULL || !g_ascii_string_to_unsigned (ends[0], 10, 1, 65535, ret_first, NULL))
+    return FALSE;
+  *ret_last = *ret_first;
+  return ends[1] == NULL || (g_ascii_string_to_unsigned (ends[1], 10, 1, 65535, ret_last, NULL) && *ret_last >= *ret_first);
+}
+
+/* The short form with a range: "8000-8010:80-90", "8000-8010:80", "80-90". */
+static gboolean
+add_range (const char *text, const SwarmPortConfig *like, GPtrArray **ports, GError **error)
+{
+  g_auto (GStrv) protocol = g_strsplit (text, "/", 2);
+  g_auto (GStrv) parts = g_strsplit (protocol[0], ":", 3);
+  guint n = g_strv_length (parts);
+  const char *target = parts[n - 1], *published = n > 1 && *parts[n - 2] != 0 ? parts[n - 2] : NULL;
+  guint64 first, last, from = 0, to = 0;
+
+  if (!port_range (target, &first, &last))
+    return ctl_invalid (error, "invalid containerPort: %s", target);
+  if (published != NULL && !port_range (published, &from, &to))
+    return ctl_invalid (error, "invalid hostPort: %s", published);
+  if (published != NULL && to - from != last - first && first != last)
+    return ctl_invalid (error, "invalid ranges specified for container and host Ports: %s and %s", target, published);
+  for (guint64 i = 0; i <= MAX (last - first, to - from); i++) {
+    SwarmPortConfig *port = swarm_port_config_copy (like);
+
+    port->target_port = first != last ? first + i : first;
+    port->published_port = published != NULL ? from + i : 0;
+    ctl_fields_append_message (ports, port);
+  }
+  return TRUE;
+}
+
 gboolean
-ctl_check_port (const char *text, GError **error)
+ctl_ports_parse (const char *text, GPtrArray **ports, GError **error)
 {
   g_autoptr (SwarmPortConfig) port = ctl_port_parse (text, error);
-  g_autoptr (GString) instead = g_string_new ("mode=host");
 
   if (port == NULL)
     return FALSE;
-  if (port->publish_mode == SWARM_PUBLISH_HOST)
-    return TRUE;
-  g_string_append_printf (instead, ",target=%" G_GUINT64_FORMAT, port->target_port);
-  if (port->published_port != 0)
-    g_string_append_printf (instead, ",published=%" G_GUINT64_FORMAT, port->published_port);
-  if (port->protocol != SWARM_PROTOCOL_TCP)
-    g_string_append_printf (instead, ",protocol=%s", swarm_protocol_to_string (port->protocol));
-  return ctl_invalid (error, _ ("publish mode 'ingress' (the routing mesh) is not supported yet: use %s"),
-                      instead->str);
+  if (strchr (text, '=') == NULL && strchr (text, '-') != NULL)
+    return add_range (text, port, ports, error);
+  ctl_fields_append_message (ports, g_steal_pointer (&port));
+  return TRUE;
+}
+
+gboolean
+ctl_check_port (const char *text, GError **error)
+{
+  g_autoptr (GPtrArray) ports = NULL;
+
+  return ctl_ports_parse (text, &ports, error);
 }
 
 gboolean

@@ -28,6 +28,8 @@ struct _SwarmAgentJob {
   guint timeout;
   char *availability;
   SwarmClusterSpec *spec; /* NULL: the default */
+  char **address_pool;    /* NULL: docker's */
+  guint subnet_size;
   char *token;
   char *csr;
   GPtrArray *remotes; /* char *: not asked yet */
@@ -52,6 +54,7 @@ job_free (SwarmAgentJob *job)
     swarm_agent_quit (job->agent, 0); /* its end was waited for, or took the worker along that was to say goodbye */
   g_free (job->availability);
   g_clear_pointer (&job->spec, swarm_cluster_spec_unref);
+  g_strfreev (job->address_pool);
   if (job->token != NULL)
     explicit_bzero (job->token, strlen (job->token));
   g_free (job->token);
@@ -327,6 +330,8 @@ make_cluster (SwarmAgentJob *job)
     .addr = self->membership->advertise,
     .availability = SWARM_AVAILABILITY_ACTIVE,
     .description = description,
+    .address_pool = (const char *const *) job->address_pool,
+    .subnet_size = job->subnet_size,
   };
   g_autofree char *digest = NULL;
   init.spec = job->spec;
@@ -460,16 +465,24 @@ void
 swarm_agent_init (gpointer agent, GVariant *options, SwarmInvocation *invocation)
 {
   static const char *const allowed[]
-      = { "AdvertiseAddr:s", "ListenAddr:s", "Availability:s", "AutoLockManagers:b", "Seal:s", "Spec:a{sv}", "ForceNewCluster:b", NULL };
+      = { "AdvertiseAddr:s", "ListenAddr:s", "Availability:s", "AutoLockManagers:b", "Seal:s", "Spec:a{sv}", "ForceNewCluster:b",
+          "DefaultAddrPool:as", "SubnetSize:u", NULL };
   SwarmAgent *self = agent;
   const char *listen = NULL, *advertise = NULL, *availability = NULL;
   g_autoptr (SwarmClusterSpec) spec = NULL;
   gboolean force = FALSE;
   g_autoptr (GError) error = NULL;
+  g_auto (GStrv) pool = NULL;
+  guint size = 0;
+  gboolean has_size = g_variant_lookup (options, "SubnetSize", "u", &size);
+  g_variant_lookup (options, "DefaultAddrPool", "^as", &pool);
   g_variant_lookup (options, "ForceNewCluster", "b", &force);
   if (!force && !swarm_agent_may_begin (self, invocation))
     return;
-  if (!swarm_api_check_options (options, allowed, &error) || (spec = spec_of_options (options, &error)) == NULL) {
+  if (has_size && size == 0)
+    size = G_MAXUINT; /* 0 bits are no mask, and mean the default further down */
+  if (!swarm_api_check_options (options, allowed, &error) || (spec = spec_of_options (options, &error)) == NULL
+      || !swarm_control_check_pool ((const char *const *) pool, size, &error)) {
     swarm_invocation_fail (invocation, error);
     return;
   }
@@ -482,6 +495,8 @@ swarm_agent_init (gpointer agent, GVariant *options, SwarmInvocation *invocation
   }
   SwarmAgentJob *job = job_new (self, JOB_INIT, invocation);
   job->spec = g_steal_pointer (&spec);
+  job->address_pool = g_steal_pointer (&pool);
+  job->subnet_size = size;
   begin_init (job, listen, advertise, availability);
 }
 

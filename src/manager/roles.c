@@ -177,7 +177,8 @@ level_of (const SwarmNode *node)
   return node != NULL && node->description != NULL ? MAX (node->description->feature_level, 1) : 1;
 }
 
-/* The cluster's feature level is the lowest of its managers; of one that has not told its level it is the lowest there is. */
+/* The cluster's feature level is the lowest of its managers; of one that has not told its level it is the lowest there is. What the state holds
+ * already, all of them know: others could not have read it. */
 static void
 keep_level (SwarmRoles *self, GArray *members, SwarmTx *tx)
 {
@@ -185,6 +186,8 @@ keep_level (SwarmRoles *self, GArray *members, SwarmTx *tx)
   guint64 level = G_MAXUINT64;
   for (guint i = 0; i < members->len; i++)
     level = MIN (level, level_of (swarm_store_get (self->leader->store, SWARM_KIND_NODE, &g_array_index (members, SwarmMember, i).node)));
+  if (members->len > 0)
+    level = MAX (level, swarm_store_level_used (self->leader->store));
   if (cluster == NULL || members->len == 0 || MAX (cluster->feature_level, 1) == level || !swarm_tx_has_room (tx, 1))
     return;
   swarm_notice ("The cluster's feature level is %" G_GUINT64_FORMAT " now, it was %" G_GUINT64_FORMAT, level, MAX (cluster->feature_level, 1));

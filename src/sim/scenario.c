@@ -15,7 +15,8 @@ ENUM (sim_do, "event", { SIM_DO_NODE_DOWN, "node-down" }, { SIM_DO_NODE_SHUTDOWN
       { SIM_DO_DISK_DELAY, "disk-delay" }, { SIM_DO_NODE_ACTIVATE, "node-activate" }, { SIM_DO_NODE_PAUSE, "node-pause" },
       { SIM_DO_NODE_DRAIN, "node-drain" }, { SIM_DO_NODE_LABELS, "node-labels" }, { SIM_DO_NODE_RESOURCES, "node-resources" },
       { SIM_DO_NODE_JOIN, "node-join" }, { SIM_DO_NODE_LEAVE, "node-leave" }, { SIM_DO_NODE_REMOVE, "node-remove" },
-      { SIM_DO_NODE_DEMOTE, "node-demote" }, { SIM_DO_NODE_PROMOTE, "node-promote" }, { SIM_DO_CLUSTER_UPDATE, "cluster-update" }, { SIM_DO_CLOCK_STEP, "clock-step" }, { SIM_DO_LEADER_KILL, "leader-kill" },
+      { SIM_DO_NODE_DEMOTE, "node-demote" }, { SIM_DO_NODE_PROMOTE, "node-promote" }, { SIM_DO_CLUSTER_UPDATE, "cluster-update" },
+      { SIM_DO_NETWORK_CREATE, "network-create" }, { SIM_DO_NETWORK_REMOVE, "network-remove" }, { SIM_DO_CLOCK_STEP, "clock-step" }, { SIM_DO_LEADER_KILL, "leader-kill" },
       { SIM_DO_LEADER_DOWN, "leader-down" }, { SIM_DO_LEADER_CUT, "leader-cut" }, { SIM_DO_TASK_EXIT, "task-exit" },
       { SIM_DO_SERVICE_CREATE, "service-create" }, { SIM_DO_SERVICE_UPDATE, "service-update" }, { SIM_DO_SERVICE_SCALE, "service-scale" },
       { SIM_DO_SERVICE_ROLLBACK, "service-rollback" }, { SIM_DO_SERVICE_REBALANCE, "service-rebalance" }, { SIM_DO_SERVICE_REMOVE, "service-remove" });
@@ -121,7 +122,7 @@ static gboolean
 is_node_event (SimDo what)
 {
   return (what >= SIM_DO_NODE_DOWN && what <= SIM_DO_NODE_NOISE)
-         || (what >= SIM_DO_DISK_DELAY && what <= SIM_DO_CLOCK_STEP && what != SIM_DO_CLUSTER_UPDATE);
+         || (what >= SIM_DO_DISK_DELAY && what <= SIM_DO_CLOCK_STEP && !(what >= SIM_DO_CLUSTER_UPDATE && what <= SIM_DO_NETWORK_REMOVE));
 }
 
 static gboolean
@@ -134,6 +135,10 @@ check_action (const SwarmMessage *message, GError **error)
     return invalid (error, "Node is missing");
   if (self->what == SIM_DO_CLUSTER_UPDATE && self->cluster == NULL)
     return invalid (error, "Cluster is missing");
+  if (self->what == SIM_DO_NETWORK_CREATE && self->network_spec == NULL)
+    return invalid (error, "NetworkSpec is missing");
+  if (self->what == SIM_DO_NETWORK_REMOVE && self->network == NULL)
+    return invalid (error, "Network is missing");
   if (self->loss > 100)
     return invalid (error, "Loss is 0 to 100");
   if (self->what == SIM_DO_SERVICE_CREATE ? self->spec == NULL && self->spec_text == NULL : self->what >= SIM_DO_TASK_EXIT && self->service == NULL)
@@ -234,6 +239,9 @@ static const SwarmField sim_action_fields[] = {
   SWARM_FIELD (27, "Plugins", SimAction, plugins, MESSAGES, .type = &swarm_engine_plugin_type, .doc = "Of node-resources: the new plugins."),
   SWARM_FIELD (28, "MaxMoves", SimAction, moves, UINT, .doc = "Of service-rebalance: so many moves at most; 0: all."),
   SWARM_FIELD (29, "Loss", SimAction, loss, UINT, .doc = "Of node-noise: so many of 100 messages are lost."),
+  SWARM_FIELD (30, "Network", SimAction, network, STRING, .doc = "Of network-remove: the network's name."),
+  SWARM_FIELD (31, "NetworkSpec", SimAction, network_spec, MESSAGE, .type = &swarm_network_spec_type,
+               .doc = "Of network-create: Name, Driver, IPAM and so on as network inspect prints them."),
   { 0 },
 };
 TYPE (sim_action, SimAction, check_action);
@@ -288,6 +296,9 @@ static const SwarmField sim_expectation_fields[] = {
   SWARM_FIELD (32, "Completed", SimExpectation, completed, INT, .fallback = -1, .doc = "Completions of a job as service ls counts them."),
   SWARM_FIELD (33, "GenericResources", SimExpectation, generic, STRING,
                .doc = "Tasks that were given these, in order: \"gpu=A,ssd=2\"."),
+  SWARM_FIELD (34, "Published", SimExpectation, published, STRING,
+               .doc = "The numbers of the service's ports of the routing mesh, in order: \"8080,30000\"; \"-\": none."),
+  SWARM_FIELD (35, "VirtualIPs", SimExpectation, virtual_ips, STRING, .doc = "Its virtual addresses, in order: \"10.0.1.2/24\"; \"-\": none."),
   { 0 },
 };
 TYPE (sim_expectation, SimExpectation);
@@ -318,6 +329,8 @@ static const SwarmField sim_scenario_fields[] = {
   SWARM_FIELD (14, "LookTime", SimScenario, look_time, DOUBLE, .validate = rule_time,
                .doc = "What a look at the clock costs a manager's pass, at most: each has 8 ms, then it goes on in another turn. 0: nothing, so that passes are "
                       "never cut, as virtual time stands still in a turn."),
+  SWARM_FIELD (15, "Networks", SimScenario, networks, MESSAGES, .type = &swarm_network_spec_type,
+               .doc = "Networks made before the services, in this order: Name, Driver, IPAM and so on as network inspect prints them."),
   { 0 },
 };
 TYPE (sim_scenario, SimScenario);

@@ -64,6 +64,8 @@ typedef enum {
   SIM_DO_NODE_DEMOTE,
   SIM_DO_NODE_PROMOTE,
   SIM_DO_CLUSTER_UPDATE,
+  SIM_DO_NETWORK_CREATE,
+  SIM_DO_NETWORK_REMOVE,
   SIM_DO_CLOCK_STEP,
   SIM_DO_LEADER_KILL,
   SIM_DO_LEADER_DOWN,
@@ -107,6 +109,8 @@ typedef struct {
   GPtrArray *plugins; /* SwarmEnginePlugin */
   guint64 moves;
   guint64 loss; /* percent */
+  char *network;
+  SwarmNetworkSpec *network_spec;
 } SimAction;
 SWARM_MESSAGE_DECLARE (SimAction, sim_action)
 
@@ -130,6 +134,7 @@ typedef struct {
   char *leader;
   gint64 containers, running, wanted, completed; /* -1: not said */
   char *generic;
+  char *published, *virtual_ips;
 } SimExpectation;
 SWARM_MESSAGE_DECLARE (SimExpectation, sim_expectation)
 
@@ -142,6 +147,7 @@ typedef struct {
   gboolean simple_log;
   SwarmClusterSpec *cluster;
   GPtrArray *nodes;      /* SimNodeSpec */
+  GPtrArray *networks;   /* SwarmNetworkSpec */
   GPtrArray *services;   /* SwarmServiceSpec */
   GPtrArray *behaviours; /* SimBehaviour */
   GPtrArray *events;     /* SimAction */

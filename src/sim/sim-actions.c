@@ -17,6 +17,7 @@ typedef struct {
   SwarmServiceSpec *spec;
   SimDo what;
   char request[24];
+  SwarmNetworkSpec *network; /* of network-create */
   SwarmId id;
   guint tries;
 } Call;
@@ -28,6 +29,7 @@ sim_call_free (gpointer data)
 {
   Call *call = data;
   swarm_message_unref (call->spec);
+  swarm_message_unref (call->network);
   g_free (call);
 }
 
@@ -68,6 +70,10 @@ call_name (const Call *call)
 {
   if (call->what == SIM_DO_CLUSTER_UPDATE)
     return "the cluster";
+  if (call->what == SIM_DO_NETWORK_CREATE)
+    return call->network->name != NULL ? call->network->name : "a network";
+  if (call->what == SIM_DO_NETWORK_REMOVE)
+    return call->action->network;
   if (call->action == NULL || call->action->service == NULL)
     return call->spec != NULL && call->spec->name != NULL ? call->spec->name : call->action != NULL ? call->action->node : "";
   return call->action->service;
@@ -104,9 +110,10 @@ call_answered (const SwarmControlReply *reply, const GError *error, gpointer dat
   }
   if (error == NULL) {
     gboolean node = call->action != NULL && call->what >= SIM_DO_NODE_ACTIVATE && call->what <= SIM_DO_NODE_PROMOTE;
-    gboolean removed = (call->what == SIM_DO_SERVICE_REMOVE || call->what == SIM_DO_NODE_REMOVE) && !call->run->options.unasked;
-    SwarmKind kind = call->what == SIM_DO_CLUSTER_UPDATE ? SWARM_KIND_CLUSTER : node ? SWARM_KIND_NODE : SWARM_KIND_SERVICE;
-    SwarmId id = call->what == SIM_DO_SERVICE_CREATE ? reply->id : call->id;
+    gboolean network = call->what == SIM_DO_NETWORK_CREATE || call->what == SIM_DO_NETWORK_REMOVE;
+    gboolean removed = (call->what == SIM_DO_SERVICE_REMOVE || call->what == SIM_DO_NODE_REMOVE || call->what == SIM_DO_NETWORK_REMOVE) && !call->run->options.unasked;
+    SwarmKind kind = call->what == SIM_DO_CLUSTER_UPDATE ? SWARM_KIND_CLUSTER : node ? SWARM_KIND_NODE : network ? SWARM_KIND_NETWORK : SWARM_KIND_SERVICE;
+    SwarmId id = call->what == SIM_DO_SERVICE_CREATE || call->what == SIM_DO_NETWORK_CREATE ? reply->id : call->id;
     sim_promises_acknowledge (call->run->cluster->promises, kind, &id, reply->index, removed);
   }
   call_judge (call, error);
@@ -203,6 +210,25 @@ call_node (Call *call, SwarmControl *control)
 }
 
 static void
+call_network (Call *call, SwarmControl *control, SwarmStore *store)
+{
+  if (call->what == SIM_DO_NETWORK_CREATE) {
+    swarm_control_create_network (control, call->network, call->request, call_answered, call);
+    return;
+  }
+  const SwarmNetwork *network = swarm_store_get_by_name (store, SWARM_KIND_NETWORK, call->action->network);
+  g_autofree char *text = g_strdup_printf ("network %s not found", call->action->network);
+  if (network == NULL && (call->tries == 1 || swarm_id_is_nil (&call->id))) {
+    call_fail (call, SWARM_ERROR_NOT_FOUND, text);
+    return;
+  }
+  if (network != NULL) /* else it may be gone because of the first time */
+    call->id = network->object.id;
+  sim_promises_may_go (call->run->cluster->promises, &call->id);
+  swarm_control_remove_network (control, &call->id, call->request, call_answered, call);
+}
+
+static void
 call_try (gpointer data)
 {
   Call *call = data;
@@ -222,6 +248,8 @@ call_try (gpointer data)
     const SwarmCluster *cluster = swarm_store_cluster (leader->store);
     call->id = cluster->object.id;
     swarm_control_update_cluster (control, cluster->object.version, call->action->cluster, call->request, call_answered, call);
+  } else if (call->what == SIM_DO_NETWORK_CREATE || call->what == SIM_DO_NETWORK_REMOVE) {
+    call_network (call, control, leader->store);
   } else if (call->what == SIM_DO_SERVICE_CREATE) {
     swarm_control_create_service (control, call->spec, call->request, call_answered, call);
   } else if (call->what >= SIM_DO_SERVICE_UPDATE) {
@@ -247,7 +275,7 @@ parse_spec (const char *text, GError **error)
 }
 
 static void
-call_begin (SimRun *run, SimDo what, const SimAction *action, const SwarmServiceSpec *spec)
+call_begin (SimRun *run, SimDo what, const SimAction *action, const SwarmServiceSpec *spec, const SwarmNetworkSpec *network)
 {
   Call *call = g_new0 (Call, 1);
   call->run = run;
@@ -255,6 +283,7 @@ call_begin (SimRun *run, SimDo what, const SimAction *action, const SwarmService
   call->action = action;
   g_autoptr (GError) error = NULL;
   call->spec = spec != NULL ? swarm_service_spec_ref (spec) : NULL;
+  call->network = network != NULL ? swarm_network_spec_ref (network) : NULL;
   if (call->spec == NULL && action != NULL && action->spec_text != NULL)
     call->spec = parse_spec (action->spec_text, &error);
   g_snprintf (call->request, sizeof call->request, "sim-%u", ++run->n_actions);
@@ -269,7 +298,13 @@ call_begin (SimRun *run, SimDo what, const SimAction *action, const SwarmService
 void
 sim_action_create (SimRun *self, const SwarmServiceSpec *spec)
 {
-  call_begin (self, SIM_DO_SERVICE_CREATE, NULL, spec);
+  call_begin (self, SIM_DO_SERVICE_CREATE, NULL, spec, NULL);
+}
+
+void
+sim_action_create_network (SimRun *self, const SwarmNetworkSpec *spec)
+{
+  call_begin (self, SIM_DO_NETWORK_CREATE, NULL, NULL, spec);
 }
 
 /* ---- faults ---- */
@@ -516,8 +551,8 @@ sim_action_do (SimRun *self, const SimAction *action)
 {
   SimMachine *machine = action->node != NULL ? sim_cluster_find (self->cluster, action->node) : NULL;
   if (action->what >= SIM_DO_SERVICE_CREATE || (action->what >= SIM_DO_NODE_ACTIVATE && action->what <= SIM_DO_NODE_LABELS)
-      || (action->what >= SIM_DO_NODE_REMOVE && action->what <= SIM_DO_CLUSTER_UPDATE)) {
-    call_begin (self, action->what, action, action->spec);
+      || (action->what >= SIM_DO_NODE_REMOVE && action->what <= SIM_DO_NETWORK_REMOVE)) {
+    call_begin (self, action->what, action, action->spec, action->network_spec);
     return;
   }
   if (sim_do_is_fault (action->what)) {

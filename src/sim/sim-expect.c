@@ -229,6 +229,31 @@ look_at_update (const SimExpectation *expect, const SwarmService *service)
   return NULL;
 }
 
+/* Each number or address of a list against "a,b"; "-": none. */
+static char *
+look_at_list (const char *what, const char *wanted, const GString *got)
+{
+  if (wanted == NULL || g_str_equal (g_str_equal (wanted, "-") ? "" : wanted, got->str))
+    return NULL;
+  return g_strdup_printf ("%s: %s", what, got->len > 0 ? got->str : "none");
+}
+
+static char *
+look_at_endpoint (const SimExpectation *expect, const SwarmService *service)
+{
+  const SwarmEndpoint *endpoint = service->endpoint;
+  g_autoptr (GString) ports = g_string_new (NULL), addresses = g_string_new (NULL);
+  for (guint i = 0; endpoint != NULL && endpoint->ports != NULL && i < endpoint->ports->len; i++) {
+    const SwarmPortConfig *port = g_ptr_array_index (endpoint->ports, i);
+    if (port->publish_mode == SWARM_PUBLISH_INGRESS)
+      g_string_append_printf (ports, "%s%" G_GUINT64_FORMAT, ports->len > 0 ? "," : "", port->published_port);
+  }
+  for (guint i = 0; endpoint != NULL && endpoint->virtual_ips != NULL && i < endpoint->virtual_ips->len; i++)
+    g_string_append_printf (addresses, "%s%s", i > 0 ? "," : "", ((SwarmVirtualIP *) g_ptr_array_index (endpoint->virtual_ips, i))->addr);
+  char *wrong = look_at_list ("its published ports", expect->published, ports);
+  return wrong != NULL ? wrong : look_at_list ("its virtual addresses", expect->virtual_ips, addresses);
+}
+
 static char *
 look_at_service (SimRun *run, const SimExpectation *expect, SwarmStore *store)
 {
@@ -242,6 +267,8 @@ look_at_service (SimRun *run, const SimExpectation *expect, SwarmStore *store)
   if (expect->replicas >= 0 && swarm_service_spec_replicas (service->spec) != (guint64) expect->replicas)
     return g_strdup_printf ("it declares %" G_GUINT64_FORMAT " replicas", swarm_service_spec_replicas (service->spec));
   char *wrong = look_at_update (expect, service);
+  if (wrong == NULL)
+    wrong = look_at_endpoint (expect, service);
   if (wrong == NULL)
     wrong = look_at_status (run, expect, service);
   return wrong == NULL && asks_for_tasks (expect) ? look_at_tasks (run, expect, store, service) : wrong;

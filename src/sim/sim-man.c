@@ -33,6 +33,8 @@ static const struct {
   { SIM_DO_NODE_DEMOTE, "Node is demoted." },
   { SIM_DO_NODE_PROMOTE, "Node is promoted: it becomes a manager when it hears of it." },
   { SIM_DO_CLUSTER_UPDATE, "The cluster's Spec becomes Cluster." },
+  { SIM_DO_NETWORK_CREATE, "NetworkSpec is created." },
+  { SIM_DO_NETWORK_REMOVE, "Network is removed." },
   { SIM_DO_CLOCK_STEP, "The wall clock of Node jumps by Seconds." },
   { SIM_DO_LEADER_KILL, "As agent-kill, of whoever leads then." },
   { SIM_DO_LEADER_DOWN, "As node-down, of whoever leads then." },

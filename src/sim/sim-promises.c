@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "sim/sim-promises.h"
 #include "runtime-sim.h"
+#include "sim/sim-addresses.h"
 
 /* How long an agent may be away before its tasks are replaced (with what it takes to notice), and how long it has after its return. */
 #define AWAY_US (2 * G_TIME_SPAN_SECOND)
@@ -27,7 +28,7 @@ typedef struct {
   gboolean removed;
 } Acknowledged;
 
-enum { ACKNOWLEDGED, STARTED_ONCE, ONE_PER_SLOT, STOPPED_WHEN_WANTED, HEALTHY_WHEN_RUNNING, N_PROMISES };
+enum { ACKNOWLEDGED, STARTED_ONCE, ONE_PER_SLOT, STOPPED_WHEN_WANTED, HEALTHY_WHEN_RUNNING, GIVEN_ONCE, N_PROMISES };
 
 struct _SimPromises {
   SimCluster *cluster;
@@ -38,6 +39,7 @@ struct _SimPromises {
   GHashTable *removed; /* set of node ids */
   GHashTable *acknowledged; /* SwarmId → Acknowledged */
   GHashTable *going;        /* set of ids whose removal was asked for: kept apart, as nothing of them may have been acknowledged until then */
+  SimAddresses *addresses;
   guint64 newest; /* greatest acknowledged index */
   guint64 term;
   guint elections;
@@ -189,6 +191,10 @@ check_health (SimPromises *self, const SwarmTask *task)
 void
 sim_promises_committed (SimPromises *self, const SwarmEvent *event)
 {
+  g_autofree char *twice = sim_addresses_committed (self->addresses, sim_cluster_truth (self->cluster), event);
+  self->promises[GIVEN_ONCE].checked = sim_addresses_n_given (self->addresses);
+  if (twice != NULL)
+    sim_cluster_break (self->cluster, "%s", twice);
   if (event->kind == SWARM_KIND_NODE && event->event == SWARM_EVENT_REMOVE) {
     g_hash_table_add (self->removed, g_memdup2 (&SWARM_OBJECT (event->object)->id, sizeof (SwarmId)));
     sim_promises_look_at_machines (self);
@@ -389,6 +395,8 @@ sim_promises_new (SimCluster *cluster)
   self->promises[ONE_PER_SLOT].name = "2: no slot runs twice";
   self->promises[STOPPED_WHEN_WANTED].name = "3, 4: only what the store wants ended is stopped";
   self->promises[HEALTHY_WHEN_RUNNING].name = "4: only what has been healthy counts as running";
+  self->promises[GIVEN_ONCE].name = "5: no address, subnet, port or number is given out twice";
+  self->addresses = sim_addresses_new ();
   runtime_sim_set_observer (container_changed, self);
   return self;
 }
@@ -397,6 +405,7 @@ void
 sim_promises_free (SimPromises *self)
 {
   runtime_sim_set_observer (NULL, NULL);
+  sim_addresses_free (self->addresses);
   g_hash_table_unref (self->slots);
   g_hash_table_unref (self->doubled);
   g_hash_table_unref (self->running);

@@ -2,7 +2,8 @@
 /* DESIGN's promises, checked in a simulated cluster after every event:
  * 1 what was acknowledged is there, whoever leads;
  * 2 no task is started twice, no slot runs twice unless start-first, a cut or a long absence of the agent excuses it;
- * 3, 4 a container is stopped only after the store wants its task to end (so nothing new is sent to it), or when it is unhealthy. */
+ * 3, 4 a container is stopped only after the store wants its task to end (so nothing new is sent to it), or when it is unhealthy;
+ * 5 no address, subnet, port or number is given out twice. */
 #pragma once
 #include "sim/sim-cluster.h"
 

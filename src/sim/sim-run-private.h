@@ -46,6 +46,8 @@ const char *sim_node_name (SimRun *self, const SwarmId *id);
 void sim_action_do (SimRun *self, const SimAction *action);
 void sim_call_free (gpointer call);
 /* A service of the beginning. */
+/* The same of a network. */
+void sim_action_create_network (SimRun *self, const SwarmNetworkSpec *spec);
 void sim_action_create (SimRun *self, const SwarmServiceSpec *spec);
 
 /* ---- sim-behaviour.c ---- */

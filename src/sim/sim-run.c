@@ -27,6 +27,7 @@ static SwarmNodeDescription *
 describe_node (const SimNodeSpec *spec)
 {
   SwarmNodeDescription *description = swarm_node_description_new ();
+  description->feature_level = SWARM_FEATURE_LEVEL;
   if (spec->resources != NULL) {
     description->resources = swarm_resources_ref (spec->resources);
   } else {
@@ -295,10 +296,21 @@ spoil (SimRun *self)
   sim_machine_start (other);
 }
 
+/* They are there before anything else begins: services name them. */
+static void
+make_networks (SimRun *self)
+{
+  for (guint i = 0; self->scenario->networks != NULL && i < self->scenario->networks->len; i++)
+    sim_action_create_network (self, g_ptr_array_index (self->scenario->networks, i));
+  for (guint i = 0; g_hash_table_size (self->calls) > 0 && i < 1000; i++)
+    sim_cluster_run (self->cluster, SECONDS (0.01));
+}
+
 gboolean
 sim_run_go (SimRun *self)
 {
   double end = self->options.until > 0 ? self->options.until : sim_scenario_end (self->scenario);
+  make_networks (self);
   schedule (self, end);
   sim_expect_begin (self);
   for (guint i = 0; self->scenario->services != NULL && i < self->scenario->services->len; i++)

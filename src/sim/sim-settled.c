@@ -224,6 +224,8 @@ sim_cluster_is_settled (SimCluster *self, char **why)
     runtime_sim_foreach (NULL, check_settled_container, &settled);
   if (settled.why == NULL)
     swarm_store_foreach (settled.store, SWARM_KIND_SERVICE, check_settled_service, &settled);
+  if (settled.why == NULL)
+    settled.why = swarm_manager_audit (leader->brain);
   if (settled.why == NULL && settled.running != 0)
     settled.why = g_strdup ("containers and tasks do not match");
   gboolean ok = settled.why == NULL;

@@ -30,6 +30,7 @@ typedef struct {
 typedef struct {
   const SimStoryOptions *options;
   SimRandom dice;
+  SimRandom net_dice; /* of networks alone: the rest of a story does not depend on them */
   SimScenario *scenario;
   GPtrArray *managers, *workers; /* char *: as they begin */
   GArray *nodes;                 /* Node */
@@ -237,6 +238,56 @@ fill_mode (Story *self, const Service *service, SwarmServiceSpec *spec)
   }
 }
 
+/* ---- networks ---- */
+
+#define NETWORKS 3
+
+/* The last one is small: now and then its services wait for an address, yet not for ever. */
+static void
+add_networks (Story *self)
+{
+  self->scenario->networks = swarm_messages_new ();
+  for (guint i = 1; i <= NETWORKS; i++) {
+    SwarmNetworkSpec *network = swarm_network_spec_new ();
+    network->name = g_strdup_printf ("net%u", i);
+    network->ipv6 = i == 2;
+    if (i == NETWORKS) {
+      SwarmIPAMConfig *config = swarm_ipam_config_new ();
+      config->subnet = g_strdup ("10.0.64.0/25");
+      network->ipam = swarm_ipam_new ();
+      network->ipam->config = swarm_messages_new ();
+      g_ptr_array_add (network->ipam->config, config);
+    }
+    g_ptr_array_add (self->scenario->networks, network);
+  }
+}
+
+static void
+fill_networks (Story *self, SwarmServiceSpec *spec)
+{
+  if (!sim_random_chance (&self->net_dice, 50))
+    return;
+  spec->task->networks = swarm_messages_new ();
+  for (guint i = 1; i <= NETWORKS; i++) {
+    if (!sim_random_chance (&self->net_dice, 40))
+      continue;
+    SwarmNetworkAttachmentConfig *config = swarm_network_attachment_config_new ();
+    config->target = g_strdup_printf ("net%u", i);
+    g_ptr_array_add (spec->task->networks, config);
+  }
+  if (!sim_random_chance (&self->net_dice, 50))
+    return;
+  SwarmPortConfig *port = swarm_port_config_new ();
+  port->publish_mode = SWARM_PUBLISH_INGRESS;
+  port->target_port = 81;
+  port->published_port = sim_random_chance (&self->net_dice, 50) ? 9000 + self->made : 0;
+  if (spec->endpoint == NULL) {
+    spec->endpoint = swarm_endpoint_spec_new ();
+    spec->endpoint->ports = swarm_messages_new ();
+  }
+  g_ptr_array_add (spec->endpoint->ports, port);
+}
+
 static SwarmServiceSpec *
 make_service (Story *self, double at)
 {
@@ -276,6 +327,7 @@ make_service (Story *self, double at)
     if (spec->rollback != NULL)
       spec->rollback->order = SWARM_ORDER_STOP_FIRST;
   }
+  fill_networks (self, spec);
   return spec;
 }
 
@@ -584,12 +636,14 @@ sim_story_new (const SimStoryOptions *options)
   Story self = { .options = options, .scenario = sim_scenario_new (), .managers = g_ptr_array_new (), .workers = g_ptr_array_new (),
                  .nodes = g_array_new (FALSE, FALSE, sizeof (Node)) };
   sim_random_init (&self.dice, options->seed * 977 + 13);
+  sim_random_init (&self.net_dice, options->seed * 991 + 7);
   self.scenario->seed = options->seed;
   self.scenario->rule = g_strdup_printf ("fuzz seed %" G_GUINT64_FORMAT, options->seed);
   self.calm = options->seconds;
   if (options->hurry)
     self.scenario->look_time = roll_time (&self, 0.001, chance (&self, 50) ? 0.006 : 0.012);
   add_nodes (&self);
+  add_networks (&self);
   add_services (&self);
   for (double at = roll_time (&self, 1, 5); at < self.calm - 1; at += roll_time (&self, 0.2, 4.5)) {
     if (chance (&self, 74))

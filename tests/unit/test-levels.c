@@ -311,11 +311,15 @@ test_lowest (void)
 {
   g_autoptr (Brain) brain = brain_new ();
   g_array_set_size (brain->members, 0);
-  Tame *a = manager_of_level (brain, "a", 2), *b;
-  g_assert_cmpuint (swarm_store_cluster (brain->store)->feature_level, ==, 2);
-  /* One that has not said anything, as it has just joined, counts as the oldest. */
+  Tame *a = manager_of_level (brain, "a", 3), *b;
+  g_assert_cmpuint (swarm_store_cluster (brain->store)->feature_level, ==, 3);
+  /* One that has not said anything, as it has just joined, counts as the oldest that can be a manager: a new cluster's networks are of level 2. */
   b = manager_of_level (brain, "b", 0);
-  g_assert_cmpuint (swarm_store_cluster (brain->store)->feature_level, ==, 1);
+  g_assert_cmpuint (swarm_store_cluster (brain->store)->feature_level, ==, 2);
+  set_level (brain, b, 2);
+  g_assert_cmpuint (swarm_store_cluster (brain->store)->feature_level, ==, 2);
+  set_level (brain, a, 2);
+  g_assert_cmpuint (swarm_store_cluster (brain->store)->feature_level, ==, 2);
   set_level (brain, b, 3);
   g_assert_cmpuint (swarm_store_cluster (brain->store)->feature_level, ==, 2);
   /* Upgraded one after the other, and back. */

@@ -293,9 +293,17 @@ node_changed (SwarmAllocator *self, const SwarmEvent *event)
   }
 }
 
+/* Managers of before there were networks could not read what is written of them. */
+static gboolean
+may_write (SwarmAllocator *self)
+{
+  return swarm_store_cluster_level (self->leader->store) >= 2;
+}
+
 static void
 look_at_all (SwarmAllocator *self)
 {
+  self->may_write = may_write (self);
   self->phase = 0;
   self->n_networked = 0;
   self->pool_known = FALSE;
@@ -342,6 +350,8 @@ allocator_event (const SwarmEvent *event, gpointer data)
     return;
   }
   if (event->kind == SWARM_KIND_CLUSTER) {
+    if (may_write (self) != self->may_write)
+      look_at_all (self);
     swarm_runner_mark (self->leader->runner, self->loop);
     return;
   }
@@ -367,7 +377,7 @@ static void
 make_predefined (SwarmAllocator *self, SwarmTx *tx)
 {
   const SwarmCluster *cluster = swarm_store_cluster (self->leader->store);
-  if (cluster == NULL || cluster->networks_made || swarm_store_cluster_level (self->leader->store) < 2 || !swarm_tx_has_room (tx, 1 + SWARM_PREDEFINED_NETWORKS))
+  if (cluster == NULL || cluster->networks_made || !self->may_write || !swarm_tx_has_room (tx, 1 + SWARM_PREDEFINED_NETWORKS))
     return;
   g_autoptr (SwarmCluster) copy = swarm_cluster_copy (cluster);
   copy->networks_made = TRUE;
@@ -412,8 +422,10 @@ do_work (SwarmAllocator *self, SwarmTx *tx)
     = { swarm_allocator_do_network, swarm_allocator_do_service, swarm_allocator_do_node, swarm_allocator_do_task };
   SwarmId id;
   for (guint work = 0; work < N_WORK; work++) {
-    while (may_go_on (self, tx) && swarm_dirty_take (&self->work[work], &id))
-      jobs[work](self, &id, tx);
+    while (may_go_on (self, tx) && swarm_dirty_take (&self->work[work], &id)) {
+      if (self->may_write || work == WORK_TASKS)
+        jobs[work](self, &id, tx);
+    }
   }
 }
 

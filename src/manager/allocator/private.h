@@ -23,6 +23,7 @@ struct _SwarmAllocator {
   GHashTable *roomy;    /* set of ids of what has something to give again */
   guint n_networked;    /* services that need a data plane; while there are none, nodes get nothing */
   gboolean pool_known;
+  gboolean may_write; /* all managers know of networks */
   SwarmId ingress; /* the network of the routing mesh; nil: none */
 };
 
