@@ -5,6 +5,7 @@
 #include "brain-fixture.h"
 #include "manager/allocator/bits.h"
 #include "manager/allocator/ledger.h"
+#include "manager/allocator/waiters.h"
 
 /* ---- the parts ---- */
 
@@ -86,6 +87,30 @@ test_pool (void)
   g_assert_true (take_this (ledger, "192.168.0.0/16"));
   g_assert_false (take_this (ledger, "192.168.4.0/24"));
   swarm_ledger_free (ledger);
+}
+
+static void
+test_waiters (void)
+{
+  SwarmWaiters waiters;
+  SwarmWaiter got;
+  SwarmId what = { { 1 } }, other = { { 2 } }, a = { { 3 } }, b = { { 4 } }, c = { { 5 } };
+  swarm_waiters_init (&waiters);
+  g_assert_false (swarm_waiters_take (&waiters, &what, &got));
+  swarm_waiters_add (&waiters, &what, SWARM_KIND_TASK, &a);
+  swarm_waiters_add (&waiters, &what, SWARM_KIND_SERVICE, &b);
+  swarm_waiters_add (&waiters, &what, SWARM_KIND_TASK, &c);
+  swarm_waiters_add (&waiters, &what, SWARM_KIND_TASK, &a);
+  swarm_waiters_add (&waiters, &other, SWARM_KIND_TASK, &a);
+  swarm_waiters_forget (&waiters, &a);
+  g_assert_cmpuint (g_hash_table_size (waiters.queues), ==, 1); /* nobody waits for the other any more */
+  g_assert_true (swarm_waiters_take (&waiters, &what, &got));
+  g_assert_true (got.kind == SWARM_KIND_SERVICE && swarm_id_equal (&got.id, &b));
+  g_assert_true (swarm_waiters_take (&waiters, &what, &got));
+  g_assert_true (got.kind == SWARM_KIND_TASK && swarm_id_equal (&got.id, &c));
+  g_assert_false (swarm_waiters_take (&waiters, &what, &got));
+  g_assert_cmpuint (g_hash_table_size (waiters.queues), ==, 0);
+  swarm_waiters_clear (&waiters);
 }
 
 /* ---- the loop ---- */
@@ -552,6 +577,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/allocator/bits", test_bits);
   g_test_add_func ("/allocator/pool", test_pool);
+  g_test_add_func ("/allocator/waiters", test_waiters);
   g_test_add_func ("/allocator/networks", test_networks);
   g_test_add_func ("/allocator/ipv6", test_ipv6);
   g_test_add_func ("/allocator/service", test_service);

@@ -343,7 +343,11 @@ static void
 allocator_event (const SwarmEvent *event, gpointer data)
 {
   SwarmAllocator *self = data;
-  if (event->event == SWARM_EVENT_COMMIT || (event->event != SWARM_EVENT_RESET && is_nothing_to_us (event)))
+  if (event->event == SWARM_EVENT_COMMIT)
+    return;
+  if (event->event == SWARM_EVENT_REMOVE && g_hash_table_size (self->waiters.queues) > 0)
+    swarm_waiters_forget (&self->waiters, &SWARM_OBJECT (event->object)->id);
+  if (event->event != SWARM_EVENT_RESET && is_nothing_to_us (event))
     return;
   if (event->event == SWARM_EVENT_RESET) {
     look_at_all (self);

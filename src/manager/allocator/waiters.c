@@ -2,16 +2,20 @@
 #include "manager/allocator/waiters.h"
 
 typedef struct {
+  SwarmWaiter waiter;
+  GList link; /* in its queue */
+} Waiting;
+
+typedef struct {
   SwarmId what;
-  GQueue waiting;  /* SwarmWaiter *, owned by there */
-  GHashTable *there; /* id in the SwarmWaiter → SwarmWaiter */
+  GQueue waiting;    /* of Waiting, owned by there */
+  GHashTable *there; /* id in the Waiting → Waiting */
 } Queue;
 
 static void
 queue_free (gpointer data)
 {
   Queue *queue = data;
-  g_queue_clear (&queue->waiting);
   g_hash_table_unref (queue->there);
   g_free (queue);
 }
@@ -35,28 +39,51 @@ swarm_waiters_add (SwarmWaiters *self, const SwarmId *what, SwarmKind kind, cons
   if (queue == NULL) {
     queue = g_new0 (Queue, 1);
     queue->what = *what;
-    g_queue_init (&queue->waiting);
     queue->there = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, g_free);
     g_hash_table_insert (self->queues, &queue->what, queue);
   }
   if (g_hash_table_contains (queue->there, id))
     return;
-  SwarmWaiter *waiter = g_new (SwarmWaiter, 1);
-  *waiter = (SwarmWaiter){ kind, *id };
-  g_hash_table_insert (queue->there, &waiter->id, waiter);
-  g_queue_push_tail (&queue->waiting, waiter);
+  Waiting *waiting = g_new0 (Waiting, 1);
+  waiting->waiter = (SwarmWaiter){ kind, *id };
+  waiting->link.data = waiting;
+  g_hash_table_insert (queue->there, &waiting->waiter.id, waiting);
+  g_queue_push_tail_link (&queue->waiting, &waiting->link);
+}
+
+static void
+take_out (Queue *queue, Waiting *waiting)
+{
+  g_queue_unlink (&queue->waiting, &waiting->link);
+  g_hash_table_remove (queue->there, &waiting->waiter.id);
 }
 
 gboolean
 swarm_waiters_take (SwarmWaiters *self, const SwarmId *what, SwarmWaiter *ret)
 {
   Queue *queue = g_hash_table_lookup (self->queues, what);
-  const SwarmWaiter *waiter = queue != NULL ? g_queue_pop_head (&queue->waiting) : NULL;
-  if (waiter == NULL)
+  if (queue == NULL)
     return FALSE;
-  *ret = *waiter;
-  g_hash_table_remove (queue->there, &ret->id);
+  Waiting *first = queue->waiting.head->data;
+  *ret = first->waiter;
+  take_out (queue, first);
   if (queue->waiting.length == 0)
     g_hash_table_remove (self->queues, what);
   return TRUE;
+}
+
+void
+swarm_waiters_forget (SwarmWaiters *self, const SwarmId *id)
+{
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init (&iter, self->queues);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    Queue *queue = value;
+    Waiting *waiting = g_hash_table_lookup (queue->there, id);
+    if (waiting != NULL)
+      take_out (queue, waiting);
+    if (queue->waiting.length == 0)
+      g_hash_table_iter_remove (&iter);
+  }
 }

@@ -4,7 +4,7 @@
 #include "model/object.h"
 
 typedef struct {
-  GHashTable *queues; /* id of what is waited for → queue of it */
+  GHashTable *queues; /* id of what is waited for → queue of it; none is empty */
 } SwarmWaiters;
 
 typedef struct {
@@ -14,7 +14,9 @@ typedef struct {
 
 void swarm_waiters_init (SwarmWaiters *self);
 void swarm_waiters_clear (SwarmWaiters *self);
-/* Whoever waits twice is woken twice. */
+/* Whoever waits for @what already keeps its place. */
 void swarm_waiters_add (SwarmWaiters *self, const SwarmId *what, SwarmKind kind, const SwarmId *id);
 /* Takes the first one who waits for @what. FALSE: nobody does. */
 gboolean swarm_waiters_take (SwarmWaiters *self, const SwarmId *what, SwarmWaiter *ret);
+/* It waits for nothing any more. */
+void swarm_waiters_forget (SwarmWaiters *self, const SwarmId *id);
