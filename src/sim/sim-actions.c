@@ -224,7 +224,8 @@ call_network (Call *call, SwarmControl *control, SwarmStore *store)
   }
   if (network != NULL) /* else it may be gone because of the first time */
     call->id = network->object.id;
-  sim_promises_may_go (call->run->cluster->promises, &call->id);
+  if (!call->run->options.unasked)
+    sim_promises_may_go (call->run->cluster->promises, &call->id);
   swarm_control_remove_network (control, &call->id, call->request, call_answered, call);
 }
 
