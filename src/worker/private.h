@@ -7,6 +7,7 @@
  *   health.c   a task's health command
  *   adopt.c    what an agent finds when it starts
  *   record.c   what is kept on disk of a task
+ *   picture.c  what is known of the cluster's networks
  *   op.c       answers that may come after the worker is gone */
 #pragma once
 #include "worker/record.h"
@@ -16,6 +17,7 @@ typedef struct _SwarmWorkerSession SwarmWorkerSession;
 typedef struct _SwarmWorkerReports SwarmWorkerReports;
 typedef struct _SwarmWorkerTask SwarmWorkerTask;
 typedef struct _SwarmWorkerHealth SwarmWorkerHealth;
+typedef struct _SwarmWorkerPicture SwarmWorkerPicture;
 
 /* What a task waits for. */
 typedef enum {
@@ -73,6 +75,7 @@ struct _SwarmWorker {
   GPtrArray *managers; /* SwarmManagerAddress, as last told */
   SwarmWorkerSession *session;
   SwarmWorkerReports *reports;
+  SwarmWorkerPicture *picture;
   GQueue waiting[3]; /* tasks that wait for a place, by class of step */
   guint under_way[3];
   guint64 sequence; /* of the last assignment of this session */
@@ -153,6 +156,15 @@ gboolean swarm_worker_adopt (SwarmWorker *self, GError **error);
 /* Writes or removes the record of a task. */
 void swarm_worker_keep (SwarmWorkerTask *task);
 void swarm_worker_unkeep (SwarmWorker *self, const SwarmId *id);
+
+/* ---- picture.c ---- */
+SwarmWorkerPicture *swarm_worker_picture_new (SwarmWorker *worker);
+void swarm_worker_picture_free (SwarmWorkerPicture *self);
+/* Reads what is kept; what cannot be read is said and left. */
+void swarm_worker_picture_load (SwarmWorkerPicture *self);
+void swarm_worker_picture_session_began (SwarmWorkerPicture *self);
+/* Worker.Networks. All of it, or nothing and an error. */
+gboolean swarm_worker_picture_take (SwarmWorkerPicture *self, GVariant *args, GError **error);
 
 /* ---- report.c ---- */
 SwarmWorkerReports *swarm_worker_reports_new (SwarmWorker *worker);

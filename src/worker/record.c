@@ -28,31 +28,29 @@ checksum (const guint8 *data, gsize length)
 }
 
 GBytes *
-swarm_worker_record_to_bytes (const SwarmWorkerRecord *self)
+swarm_worker_seal (const char *magic, GBytes *body)
 {
-  g_autoptr (GBytes) body = swarm_message_encode (self);
   gsize length;
   const guint8 *data = g_bytes_get_data (body, &length);
   guint8 *whole = g_malloc (HEAD_SIZE + length);
   guint64 sum = checksum (data, length);
 
-  memcpy (whole, MAGIC, 4);
+  memcpy (whole, magic, 4);
   memcpy (whole + 4, &sum, sizeof sum);
   if (length > 0)
     memcpy (whole + HEAD_SIZE, data, length);
   return g_bytes_new_take (whole, HEAD_SIZE + length);
 }
 
-SwarmWorkerRecord *
-swarm_worker_record_from_bytes (GBytes *bytes, GError **error)
+GBytes *
+swarm_worker_unseal (const char *magic, GBytes *bytes, GError **error)
 {
   gsize length;
   const guint8 *data = g_bytes_get_data (bytes, &length);
-  g_autoptr (GBytes) body = NULL;
   guint64 sum;
 
-  if (length < HEAD_SIZE || memcmp (data, MAGIC, 4) != 0) {
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "not a task's record, or cut short");
+  if (length < HEAD_SIZE || memcmp (data, magic, 4) != 0) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "it is something else, or cut short");
     return NULL;
   }
   memcpy (&sum, data + 4, sizeof sum);
@@ -60,8 +58,23 @@ swarm_worker_record_from_bytes (GBytes *bytes, GError **error)
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "its checksum does not match");
     return NULL;
   }
-  body = g_bytes_new_from_bytes (bytes, HEAD_SIZE, length - HEAD_SIZE);
-  return swarm_message_decode (&swarm_worker_record_type, body, error);
+  return g_bytes_new_from_bytes (bytes, HEAD_SIZE, length - HEAD_SIZE);
+}
+
+GBytes *
+swarm_worker_record_to_bytes (const SwarmWorkerRecord *self)
+{
+  g_autoptr (GBytes) body = swarm_message_encode (self);
+
+  return swarm_worker_seal (MAGIC, body);
+}
+
+SwarmWorkerRecord *
+swarm_worker_record_from_bytes (GBytes *bytes, GError **error)
+{
+  g_autoptr (GBytes) body = swarm_worker_unseal (MAGIC, bytes, error);
+
+  return body != NULL ? swarm_message_decode (&swarm_worker_record_type, body, error) : NULL;
 }
 
 char *

@@ -13,6 +13,9 @@ typedef struct {
 } SwarmWorkerRecord;
 SWARM_MESSAGE_DECLARE (SwarmWorkerRecord, swarm_worker_record)
 
+/* @body with a head of @magic (four characters) and a checksum, as the worker's files have it. */
+GBytes *swarm_worker_seal (const char *magic, GBytes *body);
+GBytes *swarm_worker_unseal (const char *magic, GBytes *bytes, GError **error);
 /* With magic and checksum. */
 GBytes *swarm_worker_record_to_bytes (const SwarmWorkerRecord *self);
 SwarmWorkerRecord *swarm_worker_record_from_bytes (GBytes *bytes, GError **error);

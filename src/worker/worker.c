@@ -41,6 +41,7 @@ swarm_worker_new (const SwarmWorkerConfig *config)
     g_queue_init (&self->waiting[i]);
   self->reports = swarm_worker_reports_new (self);
   self->session = swarm_worker_session_new (self);
+  self->picture = swarm_worker_picture_new (self);
   swarm_runtime_host_set_exit_func (config->runtime, on_task_exited, self);
   return self;
 }
@@ -56,6 +57,7 @@ swarm_worker_free (SwarmWorker *self)
   swarm_clock_clear_timer (self->config.clock, &self->drain_limit);
   swarm_worker_session_free (self->session);
   swarm_worker_reports_free (self->reports);
+  swarm_worker_picture_free (self->picture);
   g_hash_table_unref (self->tasks);
   g_hash_table_unref (self->image_health);
   g_hash_table_unref (self->image_asks);
@@ -84,6 +86,7 @@ swarm_worker_start (SwarmWorker *self, GPtrArray *managers, GError **error)
 {
   g_clear_pointer (&self->managers, g_ptr_array_unref);
   self->managers = copy_managers (managers);
+  swarm_worker_picture_load (self->picture);
   return swarm_worker_adopt (self, error);
 }
 
@@ -133,6 +136,7 @@ swarm_worker_session_began (SwarmWorker *self)
 {
   self->sequence = 0;
   g_clear_pointer (&self->collected, g_hash_table_unref);
+  swarm_worker_picture_session_began (self->picture);
 }
 
 SwarmWorkerTask *
@@ -390,6 +394,15 @@ take_assign (SwarmWorker *self, SwarmCall *call, GError **error)
 }
 
 static gboolean
+take_networks (SwarmWorker *self, SwarmCall *call, GError **error)
+{
+  if (!self->draining && !swarm_worker_picture_take (self->picture, call->args, error))
+    return FALSE;
+  swarm_call_return (call, NULL);
+  return TRUE;
+}
+
+static gboolean
 take_managers (SwarmWorker *self, SwarmCall *call, GError **error)
 {
   g_autoptr (GVariant) managers = NULL;
@@ -454,6 +467,7 @@ static const struct {
 } methods[] = {
   { "Assign", "(aytbaayaay)", take_assign },
   { "Managers", "(a(ays)ay)", take_managers },
+  { "Networks", SWARM_PICTURE_SIGNATURE, take_networks },
   { "NodeChanged", "(ay)", take_node },
   { "ReadLogs", "(a{sv})", take_read_logs },
   { "RootCA", "(s)", take_root },

@@ -6,7 +6,7 @@
 #include "base/disk.h"
 #include "base/link.h"
 #include "base/random.h"
-#include "model/objects.h"
+#include "model/picture.h"
 #include "plugin/network-host.h"
 #include "plugin/runtime-host.h"
 
@@ -33,6 +33,15 @@ typedef struct {
   guint tasks;   /* assigned here, not yet removed */
   guint running; /* observed running */
 } SwarmWorkerStatus;
+
+/* What changed in what this node knows of the cluster's networks; by kind (nodes, networks, services, tasks; NULL: a kind without rows). Borrowed
+ * for the call; take references to rows to keep them. Removals come first. A task's row goes when the task is over: what it has on this host
+ * stays until it is detached. */
+typedef struct {
+  gboolean whole; /* what is not in it is gone; else: changes to the one before */
+  GPtrArray *rows[_SWARM_KIND_MAX];  /* SwarmPictureNode …: new, or instead of the one with its id */
+  GArray *removed[_SWARM_KIND_MAX]; /* SwarmId */
+} SwarmPictureChange;
 
 /* All pointers must outlive the worker. */
 typedef struct {
@@ -62,6 +71,8 @@ typedef struct {
   void (*session_changed) (SwarmSessionState state, const GError *error, gpointer data);
   /* A task's state changed here: for the node's own task list on the bus. May be NULL. */
   void (*task_changed) (const SwarmTask *task, gpointer data);
+  /* What is known of the networks: whole at first (as it was kept, or as the leader tells it), then changes. May be NULL. */
+  void (*picture_changed) (const SwarmPictureChange *change, gpointer data);
   /* The leader calls Worker.ReadLogs or another interface on our link: answer the call. NULL: refused. */
   void (*read_logs) (SwarmCall *call, gpointer data);
   void (*other_call) (SwarmCall *call, gpointer data);
@@ -91,6 +102,10 @@ void swarm_worker_drain (SwarmWorker *self, gint64 timeout_us, void (*func) (gpo
 /* An incoming call on a link that the worker dialled, or that the daemon routes here: org.swarmagent1.Worker. */
 void swarm_worker_handle_call (SwarmWorker *self, SwarmCall *call);
 
+/* Rows of what this node knows of the networks (model/picture.h); borrowed for the call. */
+void swarm_worker_picture_foreach (SwarmWorker *self, SwarmKind kind, void (*func) (gpointer row, gpointer data), gpointer data);
+/* One of them; NULL: it is not known here. Caller unrefs. */
+gpointer swarm_worker_picture_get (SwarmWorker *self, SwarmKind kind, const SwarmId *id);
 /* As of now. */
 void swarm_worker_get_status (SwarmWorker *self, SwarmWorkerStatus *ret);
 /* The tasks of this node with their newest local status, for the bus of a worker; caller unrefs the array (elements freed with it). */

@@ -22,6 +22,7 @@ struct _SwarmDispatcher {
   SwarmNodeWriter *node_writer;
   SwarmStatusWriter *status_writer;
   GHashTable *nodes; /* node id → SwarmNodeRecord */
+  SwarmConcern *concern;
   guint watch;
 };
 
@@ -167,7 +168,7 @@ registered (const GError *error, gpointer data)
   if (record != NULL && node != NULL) {
     swarm_session_send_node (record->session, node);
     send_root (self, record, node->description);
-    swarm_session_start (record->session);
+    swarm_session_start (record->session, self->concern);
   }
   pending_free (pending);
 }
@@ -449,12 +450,53 @@ inherit_node (gpointer object, gpointer data)
   return TRUE;
 }
 
+/* ---- pictures of the networks ---- */
+
+static void
+mark_picture (const SwarmId *node, SwarmKind kind, const SwarmId *id, gpointer data)
+{
+  SwarmDispatcher *self = data;
+  SwarmNodeRecord *record = self->nodes != NULL ? g_hash_table_lookup (self->nodes, node) : NULL;
+  SwarmPicture *picture = record != NULL && record->session != NULL ? swarm_session_picture (record->session) : NULL;
+  if (picture != NULL)
+    swarm_picture_mark (picture, kind, id);
+}
+
+static void
+concern_known (gpointer data)
+{
+  SwarmDispatcher *self = data;
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init (&iter, self->nodes);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    SwarmNodeRecord *record = value;
+    SwarmPicture *picture = record->session != NULL ? swarm_session_picture (record->session) : NULL;
+    if (picture != NULL)
+      swarm_picture_look (picture);
+  }
+}
+
+/* It may be told to stop now. */
+static void
+task_is_quiet (const SwarmId *id, gpointer data)
+{
+  SwarmDispatcher *self = data;
+  const SwarmTask *task = self->nodes != NULL ? swarm_store_get (self->store, SWARM_KIND_TASK, id) : NULL;
+  SwarmNodeRecord *record = task != NULL ? g_hash_table_lookup (self->nodes, &task->node_id) : NULL;
+  if (record != NULL && record->session != NULL && task->desired_state > SWARM_TASK_RUNNING)
+    swarm_session_mark (record->session, id);
+}
+
+static const SwarmConcernOps concern_ops = { mark_picture, concern_known, task_is_quiet };
+
 static void
 dispatcher_event (const SwarmEvent *event, gpointer data)
 {
   SwarmDispatcher *self = data;
   if (event->event == SWARM_EVENT_COMMIT || event->event == SWARM_EVENT_RESET)
     return;
+  swarm_concern_event (self->concern, event);
   if (event->kind == SWARM_KIND_TASK)
     task_event (self, event);
   else if (event->kind == SWARM_KIND_NODE)
@@ -470,7 +512,10 @@ swarm_dispatcher_lead (SwarmDispatcher *self, gconstpointer leader)
   self->node_writer = swarm_node_writer_new (leader);
   self->status_writer = swarm_status_writer_new (leader);
   self->nodes = g_hash_table_new (swarm_id_hash, swarm_id_equal);
-  self->watch = swarm_store_watch (self->store, 1 << SWARM_KIND_TASK | 1 << SWARM_KIND_NODE | 1 << SWARM_KIND_CLUSTER, dispatcher_event, self);
+  self->concern = swarm_concern_new (leader, &concern_ops, self);
+  self->watch = swarm_store_watch (self->store,
+                                   1 << SWARM_KIND_TASK | 1 << SWARM_KIND_NODE | 1 << SWARM_KIND_CLUSTER | 1 << SWARM_KIND_SERVICE | 1 << SWARM_KIND_NETWORK,
+                                   dispatcher_event, self);
   swarm_store_foreach (self->store, SWARM_KIND_NODE, inherit_node, self);
 }
 
@@ -492,4 +537,5 @@ swarm_dispatcher_unlead (SwarmDispatcher *self)
     swarm_node_record_close (record, reason);
     swarm_node_record_free (record);
   }
+  g_clear_pointer (&self->concern, swarm_concern_free);
 }

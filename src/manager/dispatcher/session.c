@@ -8,6 +8,8 @@
 #define ASSIGN_TIMEOUT_US (30 * G_TIME_SPAN_SECOND)
 #define RETRY_FIRST_US (500 * G_TIME_SPAN_MILLISECOND)
 #define RETRY_LAST_US (30 * G_TIME_SPAN_SECOND)
+/* So long a task that is to stop is kept from knowing while others may still send it new connections. */
+#define HOLD_US (1 * G_TIME_SPAN_SECOND)
 
 struct _SwarmSession {
   const SwarmLeader *leader;
@@ -24,6 +26,10 @@ struct _SwarmSession {
   guint refusals; /* in a row */
   SwarmTimer *timer;
   struct _Assign *assign; /* under way */
+  SwarmConcern *concern;  /* NULL: not started */
+  SwarmPicture *picture;
+  GHashTable *held; /* task id → boottime until when it is */
+  SwarmTimer *hold_timer;
 };
 
 /* Outlives the session when the answer is late. */
@@ -52,14 +58,17 @@ swarm_session_new (const SwarmLeader *leader, const SwarmId *node, SwarmLink *li
   self->link = swarm_link_ref (link);
   self->known = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   self->changed = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
+  self->held = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, g_free);
   self->full_due = TRUE;
   return self;
 }
 
 void
-swarm_session_start (SwarmSession *self)
+swarm_session_start (SwarmSession *self, SwarmConcern *concern)
 {
   self->started = TRUE;
+  self->concern = concern;
+  self->picture = swarm_picture_new (self->leader, concern, &self->node, self->link, self->id);
   session_schedule (self, 0);
 }
 
@@ -71,6 +80,9 @@ swarm_session_free (SwarmSession *self)
   if (self->assign != NULL)
     self->assign->session = NULL;
   swarm_clock_clear_timer (self->leader->clock, &self->timer);
+  swarm_clock_clear_timer (self->leader->clock, &self->hold_timer);
+  swarm_picture_free (self->picture);
+  g_hash_table_unref (self->held);
   swarm_link_unref (self->link);
   g_clear_pointer (&self->full, g_ptr_array_unref);
   g_hash_table_unref (self->known);
@@ -107,6 +119,50 @@ swarm_session_mark (SwarmSession *self, const SwarmId *task)
   if (!g_hash_table_contains (self->changed, task))
     g_hash_table_add (self->changed, g_memdup2 (task, sizeof *task));
   session_schedule (self, 0);
+}
+
+SwarmPicture *
+swarm_session_picture (SwarmSession *self)
+{
+  return self->picture;
+}
+
+/* ---- who goes leaves names and balancing first ---- */
+
+static void
+look_at_held (gpointer data)
+{
+  SwarmSession *self = data;
+  GHashTableIter iter;
+  gpointer task;
+  self->hold_timer = NULL;
+  g_hash_table_iter_init (&iter, self->held);
+  while (g_hash_table_iter_next (&iter, &task, NULL))
+    swarm_session_mark (self, task);
+}
+
+/* Is the node not to hear yet that @task is to stop? It is marked again when it may. */
+static gboolean
+session_holds (SwarmSession *self, const SwarmTask *task)
+{
+  if (self->concern == NULL || task->desired_state <= SWARM_TASK_RUNNING || !swarm_concern_is_told (self->concern, &task->object.id)) {
+    g_hash_table_remove (self->held, &task->object.id);
+    return FALSE;
+  }
+  gint64 now = swarm_clock_boottime (self->leader->clock);
+  const gint64 *until = g_hash_table_lookup (self->held, &task->object.id);
+  if (until == NULL) {
+    gint64 limit = now + HOLD_US;
+    until = g_memdup2 (&limit, sizeof limit);
+    g_hash_table_insert (self->held, g_memdup2 (&task->object.id, sizeof (SwarmId)), (gpointer) until);
+  }
+  if (now >= *until) {
+    g_hash_table_remove (self->held, &task->object.id);
+    return FALSE;
+  }
+  if (self->hold_timer == NULL)
+    self->hold_timer = swarm_clock_timer (self->leader->clock, *until - now, SWARM_PRIORITY_NORMAL, look_at_held, self);
+  return TRUE;
 }
 
 /* One Assign in the making. */
@@ -193,9 +249,10 @@ session_fill_delta (SwarmSession *self, Batch *batch)
     const SwarmTask *task = swarm_store_get (self->leader->store, SWARM_KIND_TASK, key);
     gboolean known = g_hash_table_lookup_extended (self->known, key, NULL, &desired);
     if (session_wants (self, task)) {
-      if (!known || GPOINTER_TO_UINT (desired) != task->desired_state)
+      if ((!known || GPOINTER_TO_UINT (desired) != task->desired_state) && !(known && session_holds (self, task)))
         batch_add_task (batch, self, task);
     } else if (known) {
+      g_hash_table_remove (self->held, key);
       batch_add_removed (batch, self, key);
     }
     g_hash_table_iter_remove (&iter);

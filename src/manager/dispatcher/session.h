@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* A node's session: which of its tasks the node has been told, and the one Assign that may be under way. */
 #pragma once
-#include "base/link.h"
-#include "manager/leader.h"
+#include "manager/dispatcher/picture.h"
 
 typedef struct _SwarmSession SwarmSession;
 
@@ -10,8 +9,8 @@ typedef struct _SwarmSession SwarmSession;
 
 /* Keeps @link. Nothing is sent before swarm_session_start(). */
 SwarmSession *swarm_session_new (const SwarmLeader *leader, const SwarmId *node, SwarmLink *link);
-/* The node knows of the session: the full set goes out in the next turn. */
-void swarm_session_start (SwarmSession *self);
+/* The node knows of the session: the full set goes out in the next turn, and the picture of the networks (of a node that takes one). */
+void swarm_session_start (SwarmSession *self, SwarmConcern *concern);
 /* Forgets the session; the link is left as it is. NULL is fine. */
 void swarm_session_free (SwarmSession *self);
 
@@ -20,6 +19,8 @@ SwarmLink *swarm_session_link (SwarmSession *self); /* borrowed */
 GBytes *swarm_session_id (SwarmSession *self); /* borrowed */
 /* Something about @task changed that the node may have to be told. */
 void swarm_session_mark (SwarmSession *self, const SwarmId *task);
+/* NULL: none (yet). */
+SwarmPicture *swarm_session_picture (SwarmSession *self);
 /* One-way: the node's own object. */
 void swarm_session_send_node (SwarmSession *self, const SwarmNode *node);
 /* One-way: the root that the node is to trust from now on. */

@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What this node knows of the cluster's networks (model/picture.h): told by the leader, kept on disk for an agent that starts while there is
+ * none, given to the network plugin. */
+#include "base/error.h"
+#include "base/log.h"
+#include "worker/private.h"
+#include <string.h>
+
+#define FILE_NAME "networks.picture"
+#define FILE_NEW FILE_NAME ".new"
+#define MAGIC "SWP1"
+#define KEEP_AFTER_US (2 * G_USEC_PER_SEC)
+
+static const SwarmKind kinds[] = { SWARM_KIND_NODE, SWARM_KIND_NETWORK, SWARM_KIND_SERVICE, SWARM_KIND_TASK };
+
+typedef struct {
+  SwarmId id;
+  GBytes *bytes; /* storage form */
+} Row;
+
+struct _SwarmWorkerPicture {
+  SwarmWorker *worker;
+  GHashTable *rows[_SWARM_KIND_MAX]; /* &id → Row; NULL: a kind without rows */
+  guint n_rows;
+  guint64 sequence; /* of the last call of this session */
+  GHashTable *collected[_SWARM_KIND_MAX]; /* ids of a whole that comes in parts; NULL: none does */
+  gboolean given; /* the plugin has the picture; else it waits for a whole one */
+  SwarmTimer *keep_timer;
+  gboolean disk_failed; /* said once */
+};
+
+static void
+row_free (gpointer data)
+{
+  Row *row = data;
+  g_bytes_unref (row->bytes);
+  g_free (row);
+}
+
+SwarmWorkerPicture *
+swarm_worker_picture_new (SwarmWorker *worker)
+{
+  SwarmWorkerPicture *self = g_new0 (SwarmWorkerPicture, 1);
+  self->worker = worker;
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    self->rows[kinds[i]] = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, row_free);
+  return self;
+}
+
+static void
+drop_collected (SwarmWorkerPicture *self)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    g_clear_pointer (&self->collected[kinds[i]], g_hash_table_unref);
+}
+
+void
+swarm_worker_picture_free (SwarmWorkerPicture *self)
+{
+  swarm_clock_clear_timer (self->worker->config.clock, &self->keep_timer);
+  drop_collected (self);
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    g_hash_table_unref (self->rows[kinds[i]]);
+  g_free (self);
+}
+
+/* ---- a change ---- */
+
+static void
+change_init (SwarmPictureChange *change)
+{
+  *change = (SwarmPictureChange){ .whole = FALSE };
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++) {
+    change->rows[kinds[i]] = g_ptr_array_new_with_free_func (swarm_message_unref);
+    change->removed[kinds[i]] = g_array_new (FALSE, FALSE, sizeof (SwarmId));
+  }
+}
+
+static void
+change_clear (SwarmPictureChange *change)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++) {
+    g_ptr_array_unref (change->rows[kinds[i]]);
+    g_array_unref (change->removed[kinds[i]]);
+  }
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (SwarmPictureChange, change_clear)
+
+static gboolean
+is_kind (guchar kind, GError **error)
+{
+  if (kind < _SWARM_KIND_MAX && swarm_picture_type (kind) != NULL)
+    return TRUE;
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "%u is no kind of rows", kind);
+  return FALSE;
+}
+
+/* NULL: not a row of this kind. */
+static gpointer
+decode_row (guchar kind, GBytes *bytes, GError **error)
+{
+  if (!is_kind (kind, error))
+    return NULL;
+  gpointer row = swarm_message_decode (swarm_picture_type (kind), bytes, error);
+  if (row == NULL || !swarm_id_is_nil (swarm_picture_id (row)))
+    return row;
+  swarm_message_unref (row);
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a row without an id");
+  return NULL;
+}
+
+static void
+kept (const GError *error, gpointer data)
+{
+  SwarmWorkerOp op;
+  if (!swarm_worker_op_take (data, &op) || error == NULL || op.worker->picture->disk_failed)
+    return;
+  op.worker->picture->disk_failed = TRUE;
+  swarm_error_log ("What this node knows of the networks can no longer be written down: %s", error->message);
+}
+
+static void
+append_row (SwarmBuffer *out, SwarmKind kind, const Row *row)
+{
+  guint8 byte = (guint8) kind;
+  gsize length;
+  gconstpointer data = g_bytes_get_data (row->bytes, &length);
+  swarm_buffer_append (out, &byte, 1);
+  swarm_buffer_append_varint (out, length);
+  swarm_buffer_append (out, data, length);
+}
+
+static void
+keep (gpointer data)
+{
+  SwarmWorkerPicture *self = data;
+  SwarmBuffer out = { 0 };
+  GHashTableIter iter;
+  gpointer row;
+  self->keep_timer = NULL;
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++) {
+    g_hash_table_iter_init (&iter, self->rows[kinds[i]]);
+    while (g_hash_table_iter_next (&iter, NULL, &row))
+      append_row (&out, kinds[i], row);
+  }
+  g_autoptr (GBytes) body = g_bytes_new_take (out.data, out.len);
+  g_autoptr (GBytes) file = swarm_worker_seal (MAGIC, body);
+  GArray *ops = swarm_disk_ops_new ();
+  swarm_disk_ops_unlink (ops, FILE_NEW);
+  swarm_disk_ops_write (ops, FILE_NEW, 0, file);
+  swarm_disk_ops_rename (ops, FILE_NEW, FILE_NAME);
+  self->worker->config.disk->submit (self->worker->config.disk, ops, kept, swarm_worker_op_new (self->worker, NULL, 0));
+}
+
+static void
+keep_later (SwarmWorkerPicture *self)
+{
+  if (self->worker->config.disk != NULL && self->keep_timer == NULL)
+    self->keep_timer = swarm_clock_timer (self->worker->config.clock, KEEP_AFTER_US, SWARM_PRIORITY_NORMAL, keep, self);
+}
+
+/* Takes over @row. */
+static void
+put (SwarmWorkerPicture *self, SwarmKind kind, gpointer row, GBytes *bytes, SwarmPictureChange *change)
+{
+  const SwarmId *id = swarm_picture_id (row);
+  const Row *old = g_hash_table_lookup (self->rows[kind], id);
+  if (self->collected[kind] != NULL)
+    g_hash_table_add (self->collected[kind], g_memdup2 (id, sizeof *id));
+  if (old != NULL && g_bytes_equal (old->bytes, bytes)) {
+    swarm_message_unref (row);
+    return;
+  }
+  Row *entry = g_new (Row, 1);
+  *entry = (Row){ *id, g_bytes_ref (bytes) };
+  self->n_rows += old == NULL;
+  g_hash_table_replace (self->rows[kind], &entry->id, entry);
+  g_ptr_array_add (change->rows[kind], row);
+}
+
+static void
+take_away (SwarmWorkerPicture *self, SwarmKind kind, const SwarmId *id, SwarmPictureChange *change)
+{
+  SwarmId copy = *id;
+  if (!g_hash_table_remove (self->rows[kind], &copy))
+    return;
+  self->n_rows--;
+  g_array_append_val (change->removed[kind], copy);
+}
+
+/* What a whole did not name. */
+static void
+take_away_others (SwarmWorkerPicture *self, SwarmKind kind, SwarmPictureChange *change)
+{
+  g_autoptr (GArray) others = g_array_new (FALSE, FALSE, sizeof (SwarmId));
+  GHashTableIter iter;
+  gpointer id;
+  g_hash_table_iter_init (&iter, self->rows[kind]);
+  while (g_hash_table_iter_next (&iter, &id, NULL)) {
+    if (!g_hash_table_contains (self->collected[kind], id))
+      g_array_append_vals (others, id, 1);
+  }
+  for (guint i = 0; i < others->len; i++)
+    take_away (self, kind, &g_array_index (others, SwarmId, i), change);
+}
+
+/* ---- to the plugin ---- */
+
+static void
+fill_whole (SwarmWorkerPicture *self, SwarmPictureChange *whole)
+{
+  GHashTableIter iter;
+  gpointer value;
+  whole->whole = TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++) {
+    g_hash_table_iter_init (&iter, self->rows[kinds[i]]);
+    while (g_hash_table_iter_next (&iter, NULL, &value)) {
+      gpointer row = swarm_message_decode (swarm_picture_type (kinds[i]), ((const Row *) value)->bytes, NULL);
+      if (row != NULL)
+        g_ptr_array_add (whole->rows[kinds[i]], row);
+    }
+  }
+}
+
+/* A plugin without a picture gets none in parts: what the host has would be taken for too much. */
+static void
+give (SwarmWorkerPicture *self, const SwarmPictureChange *change, gboolean complete)
+{
+  const SwarmWorkerConfig *config = &self->worker->config;
+  gboolean empty = TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    empty = empty && change->rows[kinds[i]]->len == 0 && change->removed[kinds[i]]->len == 0;
+  if (!empty)
+    keep_later (self);
+  if (config->picture_changed == NULL || (!self->given && !complete) || (self->given && empty))
+    return;
+  if (self->given) {
+    config->picture_changed (change, config->data);
+    return;
+  }
+  g_auto (SwarmPictureChange) whole;
+  change_init (&whole);
+  fill_whole (self, &whole);
+  self->given = TRUE;
+  config->picture_changed (&whole, config->data);
+}
+
+/* ---- from the leader ---- */
+
+void
+swarm_worker_picture_session_began (SwarmWorkerPicture *self)
+{
+  self->sequence = 0;
+  drop_collected (self);
+}
+
+/* As with assignments: 0 and full is a part of the whole, 1 and full its last one, then there is no gap. */
+static gboolean
+check_sequence (SwarmWorkerPicture *self, guint64 sequence, gboolean full, GError **error)
+{
+  if (full && sequence <= 1) {
+    if (self->sequence > 0)
+      drop_collected (self);
+    self->sequence = 0;
+    return TRUE;
+  }
+  if (!full && sequence == self->sequence + 1 && self->sequence > 0)
+    return TRUE;
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_OUT_OF_SEQUENCE, "picture %" G_GUINT64_FORMAT "%s after %" G_GUINT64_FORMAT "; a full one is needed",
+               sequence, full ? " (full)" : "", self->sequence);
+  return FALSE;
+}
+
+static gboolean
+read_id (GVariant *value, SwarmId *ret, GError **error)
+{
+  gsize length;
+  gconstpointer bytes = g_variant_get_fixed_array (value, &length, 1);
+  if (length == sizeof ret->bytes) {
+    memcpy (ret->bytes, bytes, length);
+    return TRUE;
+  }
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "an id of %" G_GSIZE_FORMAT " bytes", length);
+  return FALSE;
+}
+
+/* All or nothing: everything is decoded before anything is done. @decoded: row by row, NULL as first on error. */
+static gboolean
+decode_all (SwarmWorkerPicture *self, GVariant *rows, GVariant *removed, GPtrArray *decoded, GError **error)
+{
+  for (gsize i = 0; i < g_variant_n_children (rows); i++) {
+    g_autoptr (GVariant) value = NULL;
+    guchar kind;
+    g_variant_get_child (rows, i, "(y@ay)", &kind, &value);
+    g_autoptr (GBytes) bytes = g_variant_get_data_as_bytes (value);
+    gpointer row = decode_row (kind, bytes, error);
+    if (row == NULL)
+      return FALSE;
+    g_ptr_array_add (decoded, row);
+  }
+  for (gsize i = 0; i < g_variant_n_children (removed); i++) {
+    g_autoptr (GVariant) value = NULL;
+    guchar kind;
+    SwarmId id;
+    g_variant_get_child (removed, i, "(y@ay)", &kind, &value);
+    if (!is_kind (kind, error) || !read_id (value, &id, error))
+      return FALSE;
+  }
+  if (self->n_rows + decoded->len <= SWARM_PICTURE_ROWS_MAX)
+    return TRUE;
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "a node takes at most %d rows of networks", SWARM_PICTURE_ROWS_MAX);
+  return FALSE;
+}
+
+static void
+apply (SwarmWorkerPicture *self, GVariant *rows, GVariant *removed, GPtrArray *decoded, SwarmPictureChange *change)
+{
+  for (gsize i = 0; i < g_variant_n_children (removed); i++) {
+    g_autoptr (GVariant) value = NULL;
+    guchar kind;
+    SwarmId id;
+    g_variant_get_child (removed, i, "(y@ay)", &kind, &value);
+    if (read_id (value, &id, NULL))
+      take_away (self, kind, &id, change);
+  }
+  for (gsize i = 0; i < g_variant_n_children (rows); i++) {
+    g_autoptr (GVariant) value = NULL;
+    guchar kind;
+    g_variant_get_child (rows, i, "(y@ay)", &kind, &value);
+    g_autoptr (GBytes) bytes = g_variant_get_data_as_bytes (value);
+    put (self, kind, swarm_message_ref (g_ptr_array_index (decoded, i)), bytes, change);
+  }
+}
+
+gboolean
+swarm_worker_picture_take (SwarmWorkerPicture *self, GVariant *args, GError **error)
+{
+  g_autoptr (GVariant) session = NULL, rows = NULL, removed = NULL;
+  g_autoptr (GPtrArray) decoded = g_ptr_array_new_with_free_func (swarm_message_unref);
+  guint64 sequence;
+  gboolean full;
+  g_variant_get (args, "(@aytb@a(yay)@a(yay))", &session, &sequence, &full, &rows, &removed);
+  if (!swarm_worker_session_is (self->worker->session, session)) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "no such session");
+    return FALSE;
+  }
+  if (!check_sequence (self, sequence, full, error) || !decode_all (self, rows, removed, decoded, error))
+    return FALSE;
+  self->sequence = sequence;
+  for (guint i = 0; full && i < G_N_ELEMENTS (kinds); i++) {
+    if (self->collected[kinds[i]] == NULL)
+      self->collected[kinds[i]] = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
+  }
+  g_auto (SwarmPictureChange) change;
+  change_init (&change);
+  apply (self, rows, removed, decoded, &change);
+  for (guint i = 0; full && sequence == 1 && i < G_N_ELEMENTS (kinds); i++)
+    take_away_others (self, kinds[i], &change);
+  if (sequence == 1)
+    drop_collected (self);
+  give (self, &change, sequence >= 1);
+  return TRUE;
+}
+
+/* ---- from the disk ---- */
+
+static gboolean
+read_varint (const guint8 **at, const guint8 *end, guint64 *ret)
+{
+  *ret = 0;
+  for (guint shift = 0; shift < 64 && *at < end; shift += 7) {
+    guint8 byte = *(*at)++;
+    *ret |= (guint64) (byte & 0x7f) << shift;
+    if ((byte & 0x80) == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static gboolean
+load_rows (SwarmWorkerPicture *self, GBytes *body, SwarmPictureChange *change, GError **error)
+{
+  gsize length;
+  const guint8 *start = g_bytes_get_data (body, &length), *at = start, *end = start + length;
+  while (at < end) {
+    guchar kind = *at++;
+    guint64 size;
+    if (!read_varint (&at, end, &size) || size > (guint64) (end - at)) {
+      g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "it is cut short");
+      return FALSE;
+    }
+    g_autoptr (GBytes) bytes = g_bytes_new (at, size);
+    gpointer row = decode_row (kind, bytes, error);
+    if (row == NULL)
+      return FALSE;
+    put (self, kind, row, bytes, change);
+    at += size;
+  }
+  return TRUE;
+}
+
+void
+swarm_worker_picture_load (SwarmWorkerPicture *self)
+{
+  SwarmDisk *disk = self->worker->config.disk;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) file = disk != NULL ? disk->read (disk, FILE_NAME, &error) : NULL;
+  g_autoptr (GBytes) body = file != NULL ? swarm_worker_unseal (MAGIC, file, &error) : NULL;
+  g_auto (SwarmPictureChange) change;
+  change_init (&change);
+  if (body != NULL && load_rows (self, body, &change, &error)) {
+    give (self, &change, TRUE);
+    return;
+  }
+  /* Whatever it had: the leader sends it anew. */
+  if (error != NULL && !g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+    swarm_warning ("What this node knew of the networks cannot be read (%s): it waits for the leader", error->message);
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    g_hash_table_remove_all (self->rows[kinds[i]]);
+  self->n_rows = 0;
+}
+
+/* ---- looking at it ---- */
+
+void
+swarm_worker_picture_foreach (SwarmWorker *worker, SwarmKind kind, void (*func) (gpointer row, gpointer data), gpointer data)
+{
+  GHashTableIter iter;
+  gpointer value;
+  if (worker->picture->rows[kind] == NULL)
+    return;
+  g_hash_table_iter_init (&iter, worker->picture->rows[kind]);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    gpointer row = swarm_message_decode (swarm_picture_type (kind), ((const Row *) value)->bytes, NULL);
+    if (row != NULL)
+      func (row, data);
+    swarm_message_unref (row);
+  }
+}
+
+gpointer
+swarm_worker_picture_get (SwarmWorker *worker, SwarmKind kind, const SwarmId *id)
+{
+  const Row *row = worker->picture->rows[kind] != NULL ? g_hash_table_lookup (worker->picture->rows[kind], id) : NULL;
+  return row != NULL ? swarm_message_decode (swarm_picture_type (kind), row->bytes, NULL) : NULL;
+}
