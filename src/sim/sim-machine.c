@@ -10,6 +10,7 @@ static SwarmNodeDescription *
 big_description (void)
 {
   SwarmNodeDescription *description = swarm_node_description_new ();
+  description->feature_level = SWARM_FEATURE_LEVEL;
   description->resources = swarm_resources_new ();
   description->resources->nano_cpus = G_GINT64_CONSTANT (64000000000);
   description->resources->memory_bytes = G_GINT64_CONSTANT (64) << 30;

@@ -4,6 +4,7 @@
 #include "model/constraint.h"
 #include "runtime-sim.h"
 #include "sim/sim-cluster.h"
+#include "sim/sim-pictures.h"
 
 typedef struct {
   SimCluster *cluster;
@@ -226,6 +227,8 @@ sim_cluster_is_settled (SimCluster *self, char **why)
     swarm_store_foreach (settled.store, SWARM_KIND_SERVICE, check_settled_service, &settled);
   if (settled.why == NULL)
     settled.why = swarm_manager_audit (leader->brain);
+  if (settled.why == NULL)
+    settled.why = sim_pictures_check (self, settled.store);
   if (settled.why == NULL && settled.running != 0)
     settled.why = g_strdup ("containers and tasks do not match");
   gboolean ok = settled.why == NULL;

@@ -413,6 +413,10 @@ tame_call (SwarmLink *link, SwarmCall *call, gpointer data)
     tame_assign (self, call);
     return;
   }
+  if (g_str_equal (call->member, "Networks") && self->networks != NULL) {
+    self->networks (self, call);
+    return;
+  }
   if (g_str_equal (call->member, "Managers")) {
     g_clear_pointer (&self->managers, g_variant_unref);
     self->managers = g_variant_ref (call->args);
@@ -480,6 +484,7 @@ tame_connect (Tame *self)
   swarm_link_set_events (self->near, &tame_events, self);
   swarm_link_set_events (self->far, &far_events, self);
   description->hostname = g_strdup (self->hostname);
+  description->feature_level = self->level;
   description->platform = swarm_platform_new ();
   description->platform->architecture = g_strdup ("amd64");
   description->platform->os = g_strdup ("linux");

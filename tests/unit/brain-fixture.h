@@ -59,6 +59,9 @@ struct _Tame {
   guint node_changes;
   SwarmRole told_role;
   gboolean disconnected;
+  guint level; /* its feature level, from the next connection on; 0: it does not say */
+  void (*networks) (Tame *self, SwarmCall *call); /* takes Worker.Networks, and answers it */
+  gpointer picture; /* the test's */
 };
 
 Brain *brain_new (void);

@@ -65,6 +65,9 @@ struct _Bed {
   guint goodbyes_done;
 };
 
+/* Of the agents started from now on. */
+static void (*bed_picture_changed) (const SwarmPictureChange *change, gpointer data);
+
 static const char *
 runtime_config (const char *plugin, const char *key, gpointer data)
 {
@@ -394,6 +397,7 @@ agent_start (Bed *bed)
   config.max_tasks = bed->max_tasks;
   config.describe = describe;
   config.session_changed = session_changed;
+  config.picture_changed = bed_picture_changed;
   config.data = bed;
   bed->worker = swarm_worker_new (&config);
   g_assert_true (swarm_worker_start (bed->worker, managers, &error));

@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What nodes are told of the cluster's networks: what concerns them, no more, whole and then by changes; and who is told first when a task goes. */
+#include "base/error.h"
+#include "brain-fixture.h"
+#include "model/picture.h"
+#include <string.h>
+
+/* ---- a node that takes pictures ---- */
+
+typedef struct {
+  GHashTable *rows[_SWARM_KIND_MAX]; /* id → row */
+  GHashTable *stash[_SWARM_KIND_MAX];
+  guint64 sequence;
+  guint calls, parts, wholes;
+  gboolean slow; /* answers only when the test says so */
+  gboolean refuses;
+  GPtrArray *waiting; /* SwarmCall */
+} Picture;
+
+static const SwarmKind kinds[] = { SWARM_KIND_NODE, SWARM_KIND_NETWORK, SWARM_KIND_SERVICE, SWARM_KIND_TASK };
+
+static GHashTable *
+rows_new (void)
+{
+  return g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, swarm_message_unref);
+}
+
+static void
+take_rows (GHashTable *const *into, GVariant *rows)
+{
+  for (gsize i = 0; i < g_variant_n_children (rows); i++) {
+    g_autoptr (GVariant) value = NULL;
+    guchar kind;
+    g_variant_get_child (rows, i, "(y@ay)", &kind, &value);
+    g_autoptr (GBytes) bytes = g_variant_get_data_as_bytes (value);
+    gpointer row = swarm_message_decode (swarm_picture_type (kind), bytes, NULL);
+    g_assert_nonnull (row);
+    g_hash_table_replace (into[kind], g_memdup2 (swarm_picture_id (row), sizeof (SwarmId)), row);
+  }
+}
+
+static void
+drop_rows (GHashTable *const *from, GVariant *removed)
+{
+  for (gsize i = 0; i < g_variant_n_children (removed); i++) {
+    g_autoptr (GVariant) value = NULL;
+    guchar kind;
+    gsize length;
+    g_variant_get_child (removed, i, "(y@ay)", &kind, &value);
+    g_assert_true (g_hash_table_remove (from[kind], g_variant_get_fixed_array (value, &length, 1)));
+  }
+}
+
+static void
+picture_take (Tame *tame, SwarmCall *call)
+{
+  Picture *self = tame->picture;
+  g_autoptr (GVariant) session = NULL, rows = NULL, removed = NULL;
+  guint64 sequence;
+  gboolean full;
+  self->calls++;
+  if (self->refuses) {
+    g_autoptr (GError) error = g_error_new (SWARM_ERROR, SWARM_ERROR_FAILED, "no");
+    swarm_call_fail (call, error);
+    return;
+  }
+  g_assert_true (g_variant_is_of_type (call->args, G_VARIANT_TYPE (SWARM_PICTURE_SIGNATURE)));
+  g_variant_get (call->args, "(@aytb@a(yay)@a(yay))", &session, &sequence, &full, &rows, &removed);
+  g_assert_true (full ? sequence <= 1 : sequence == self->sequence + 1);
+  self->sequence = sequence;
+  for (guint i = 0; full && self->stash[SWARM_KIND_NODE] == NULL && i < G_N_ELEMENTS (kinds); i++) {
+    g_hash_table_unref (self->rows[kinds[i]]);
+    self->rows[kinds[i]] = rows_new ();
+  }
+  for (guint i = 0; full && i < G_N_ELEMENTS (kinds); i++)
+    self->stash[kinds[i]] = sequence == 0 ? self->rows[kinds[i]] : NULL;
+  self->parts += full && sequence == 0;
+  self->wholes += full && sequence == 1;
+  drop_rows (self->rows, removed);
+  take_rows (self->rows, rows);
+  if (self->slow)
+    g_ptr_array_add (self->waiting, call);
+  else
+    swarm_call_return (call, NULL);
+}
+
+static void
+picture_answer (Picture *self)
+{
+  for (guint i = 0; i < self->waiting->len; i++)
+    swarm_call_return (g_ptr_array_index (self->waiting, i), NULL);
+  g_ptr_array_set_size (self->waiting, 0);
+}
+
+static void
+tame_reconnect (Brain *brain, Tame *tame)
+{
+  tame_disconnect (tame);
+  tame_connect (tame);
+  brain_run (brain, SECOND);
+}
+
+static Picture *
+picture_of (Brain *brain, Tame *tame)
+{
+  Picture *self = g_new0 (Picture, 1);
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    self->rows[kinds[i]] = rows_new ();
+  self->waiting = g_ptr_array_new ();
+  tame->picture = self;
+  tame->networks = picture_take;
+  tame->level = 2;
+  tame_reconnect (brain, tame);
+  return self;
+}
+
+static void
+picture_free (Picture *self)
+{
+  picture_answer (self);
+  g_ptr_array_unref (self->waiting);
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    g_hash_table_unref (self->rows[kinds[i]]);
+  g_free (self);
+}
+
+static guint
+n_rows (const Picture *self, SwarmKind kind)
+{
+  return g_hash_table_size (self->rows[kind]);
+}
+
+static gpointer
+row_of (const Picture *self, SwarmKind kind, const SwarmId *id)
+{
+  return g_hash_table_lookup (self->rows[kind], id);
+}
+
+/* ---- the cluster ---- */
+
+#define NODES 3
+
+typedef struct {
+  Brain *brain;
+  Picture *pictures[NODES];
+} World;
+
+static World *
+world_new (void)
+{
+  World *self = g_new0 (World, 1);
+  self->brain = brain_new ();
+  for (guint i = 0; i < NODES; i++) {
+    g_autofree char *name = g_strdup_printf ("n%u", i + 1);
+    self->pictures[i] = picture_of (self->brain, brain_node (self->brain, name));
+  }
+  return self;
+}
+
+static void
+world_free (World *self)
+{
+  for (guint i = 0; i < NODES; i++) {
+    brain_tame (self->brain, i)->networks = NULL;
+    picture_free (self->pictures[i]);
+  }
+  brain_free (self->brain);
+  g_free (self);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (World, world_free)
+
+static void
+made (const SwarmControlReply *reply, const GError *error, gpointer data)
+{
+  g_assert_no_error (error);
+  *(SwarmId *) data = reply->id;
+}
+
+static SwarmId
+make_network (World *world, const char *name)
+{
+  g_autoptr (SwarmNetworkSpec) spec = swarm_network_spec_new ();
+  SwarmId id = SWARM_ID_NIL;
+  spec->name = g_strdup (name);
+  swarm_control_create_network (swarm_manager_control (world->brain->manager), spec, NULL, made, &id);
+  brain_run (world->brain, SECOND);
+  return id;
+}
+
+static void
+attach (SwarmServiceSpec *spec, const char *network, const char *alias)
+{
+  SwarmNetworkAttachmentConfig *config = swarm_network_attachment_config_new ();
+  config->target = g_strdup (network);
+  if (alias != NULL) {
+    config->aliases = swarm_strings_new ();
+    g_ptr_array_add (config->aliases, g_strdup (alias));
+  }
+  if (spec->task->networks == NULL)
+    spec->task->networks = swarm_messages_new ();
+  g_ptr_array_add (spec->task->networks, config);
+}
+
+static void
+place_on (SwarmServiceSpec *spec, const char *host)
+{
+  spec->task->placement = swarm_placement_new ();
+  spec->task->placement->constraints = swarm_strings_new ();
+  g_ptr_array_add (spec->task->placement->constraints, g_strdup_printf ("node.hostname==%s", host));
+}
+
+static void
+publish (SwarmServiceSpec *spec, guint port)
+{
+  spec_host_port (spec, port);
+  ((SwarmPortConfig *) g_ptr_array_index (spec->endpoint->ports, spec->endpoint->ports->len - 1))->publish_mode = SWARM_PUBLISH_INGRESS;
+}
+
+static SwarmId
+create (World *world, SwarmServiceSpec *spec)
+{
+  SwarmId id = brain_create (world->brain, spec);
+  swarm_service_spec_unref (spec);
+  brain_run (world->brain, SECOND);
+  return id;
+}
+
+static SwarmId
+create_in (World *world, const char *name, const char *network, const char *host, guint replicas)
+{
+  SwarmServiceSpec *spec = brain_spec (name, replicas);
+  attach (spec, network, NULL);
+  if (host != NULL)
+    place_on (spec, host);
+  return create (world, spec);
+}
+
+static const char *
+address_in (const GPtrArray *networks, const SwarmId *network)
+{
+  for (guint i = 0; networks != NULL && i < networks->len; i++) {
+    const SwarmNetworkAttachment *attachment = g_ptr_array_index (networks, i);
+    if (swarm_id_equal (&attachment->network, network))
+      return attachment->addresses != NULL ? g_ptr_array_index (attachment->addresses, 0) : "";
+  }
+  return NULL;
+}
+
+/* ---- what concerns a node ---- */
+
+static void
+test_nothing (void)
+{
+  g_autoptr (World) world = world_new ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("plain", 3);
+  make_network (world, "back");
+  brain_create (world->brain, spec);
+  brain_run (world->brain, SECOND);
+  for (guint i = 0; i < NODES; i++)
+    g_assert_cmpuint (world->pictures[i]->calls, ==, 0);
+}
+
+static void
+test_own_networks_only (void)
+{
+  g_autoptr (World) world = world_new ();
+  SwarmId back = make_network (world, "back"), front = make_network (world, "front");
+  SwarmServiceSpec *both = brain_spec ("both", 1);
+  attach (both, "back", "storage");
+  attach (both, "front", NULL);
+  place_on (both, "n2");
+  SwarmId a = create_in (world, "a", "back", "n1", 1), c = create_in (world, "c", "front", "n3", 1), b = create (world, both);
+  Picture *one = world->pictures[0], *two = world->pictures[1], *three = world->pictures[2];
+  /* n1 is in back alone: with the other half of b, and nothing of c. */
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_NETWORK), ==, 1 + 1); /* and ingress, which every node is in then */
+  g_assert_nonnull (row_of (one, SWARM_KIND_NETWORK, &back));
+  g_assert_null (row_of (one, SWARM_KIND_NETWORK, &front));
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_SERVICE), ==, 2);
+  g_assert_null (row_of (one, SWARM_KIND_SERVICE, &c));
+  const SwarmPictureService *half = row_of (one, SWARM_KIND_SERVICE, &b);
+  g_assert_cmpuint (half->networks->len, ==, 1);
+  g_assert_cmpstr (half->name, ==, "both");
+  g_assert_cmpstr (address_in (half->networks, &back), !=, NULL);
+  g_assert_cmpstr (g_ptr_array_index (((SwarmNetworkAttachment *) g_ptr_array_index (half->networks, 0))->aliases, 0), ==, "storage");
+  const SwarmPictureTask *task = row_of (one, SWARM_KIND_TASK, &newest_task (world->brain, &b, 1)->object.id);
+  g_assert_true (task->ready);
+  g_assert_cmpuint (task->networks->len, ==, 1);
+  g_assert_null (task->gateway_address);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_TASK), ==, 2);
+  const SwarmPictureNode *other = row_of (one, SWARM_KIND_NODE, &brain_tame (world->brain, 1)->id);
+  g_assert_cmpuint (other->number, ==, tame_node (brain_tame (world->brain, 1))->network->number);
+  g_assert_cmpstr (other->addr, ==, "10.0.0.7");
+  g_assert_cmpuint (n_rows (two, SWARM_KIND_NETWORK), ==, 2 + 1);
+  g_assert_cmpuint (n_rows (two, SWARM_KIND_TASK), ==, 3);
+  task = row_of (two, SWARM_KIND_TASK, &newest_task (world->brain, &b, 1)->object.id);
+  g_assert_cmpstr (task->gateway_address, ==, newest_task (world->brain, &b, 1)->gateway_address);
+  g_assert_cmpuint (n_rows (three, SWARM_KIND_NETWORK), ==, 1 + 1);
+  g_assert_nonnull (row_of (three, SWARM_KIND_NETWORK, &front));
+  g_assert_null (row_of (three, SWARM_KIND_SERVICE, &a));
+  /* What goes, goes. */
+  g_assert_true (brain_remove (world->brain, &b, NULL));
+  brain_run (world->brain, 2 * SECOND);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_SERVICE), ==, 1);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_TASK), ==, 1);
+  g_assert_cmpuint (n_rows (two, SWARM_KIND_SERVICE), ==, 0);
+  g_assert_cmpuint (n_rows (two, SWARM_KIND_TASK), ==, 0);
+  g_assert_null (row_of (two, SWARM_KIND_NETWORK, &back));
+  g_assert_null (row_of (two, SWARM_KIND_NETWORK, &front));
+}
+
+static void
+test_mesh (void)
+{
+  g_autoptr (World) world = world_new ();
+  SwarmServiceSpec *spec = brain_spec ("web", 1);
+  publish (spec, 80);
+  place_on (spec, "n1");
+  SwarmId web = create (world, spec);
+  const SwarmTask *task = newest_task (world->brain, &web, 1);
+  for (guint i = 0; i < NODES; i++) {
+    const SwarmPictureService *service = row_of (world->pictures[i], SWARM_KIND_SERVICE, &web);
+    const SwarmPictureTask *row = row_of (world->pictures[i], SWARM_KIND_TASK, &task->object.id);
+    const SwarmPictureNode *node = row_of (world->pictures[i], SWARM_KIND_NODE, &brain_tame (world->brain, 0)->id);
+    g_assert_cmpuint (service->ports->len, ==, 1);
+    g_assert_null (service->name); /* it has no network in which anybody could ask for it */
+    g_assert_true (row->ready);
+    g_assert_null (row->networks);
+    g_assert_cmpstr (row->gateway_address, ==, task->gateway_address);
+    g_assert_cmpstr (node->ingress_address, ==, tame_node (brain_tame (world->brain, 0))->network->ingress_address);
+    g_assert_cmpstr (node->gateway, ==, tame_node (brain_tame (world->brain, 0))->network->gateway);
+    g_assert_cmpuint (n_rows (world->pictures[i], SWARM_KIND_NODE), ==, NODES + 1); /* the manager too */
+    g_assert_cmpuint (n_rows (world->pictures[i], SWARM_KIND_NETWORK), ==, 1); /* ingress */
+  }
+}
+
+static void
+test_node_down (void)
+{
+  g_autoptr (World) world = world_new ();
+  make_network (world, "back");
+  create_in (world, "a", "back", "n1", 1);
+  create_in (world, "b", "back", "n2", 1);
+  Tame *two = brain_tame (world->brain, 1);
+  const SwarmPictureNode *row = row_of (world->pictures[0], SWARM_KIND_NODE, &two->id);
+  g_assert_false (row->down);
+  tame_goodbye (two, TRUE);
+  brain_run (world->brain, 100 * MS);
+  row = row_of (world->pictures[0], SWARM_KIND_NODE, &two->id);
+  g_assert_true (row == NULL || row->down);
+}
+
+/* ---- how it is told ---- */
+
+static void
+test_parts (void)
+{
+  g_autoptr (World) world = world_new ();
+  make_network (world, "back");
+  SwarmId id = create_in (world, "many", "back", NULL, 240);
+  SwarmId more = make_network (world, "more"), second = create_in (world, "others", "more", NULL, 240);
+  Picture *one = world->pictures[0];
+  brain_run (world->brain, 5 * SECOND);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_TASK), ==, 480);
+  g_assert_cmpuint (one->wholes, ==, 1); /* a small one, at the beginning */
+  tame_reconnect (world->brain, brain_tame (world->brain, 0));
+  g_assert_cmpuint (one->wholes, ==, 2);
+  g_assert_cmpuint (one->parts, >, 0);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_TASK), ==, 480);
+  /* A new leader tells it anew. */
+  brain_restart (world->brain);
+  for (guint i = 0; i < NODES; i++)
+    tame_connect (brain_tame (world->brain, i));
+  brain_run (world->brain, 5 * SECOND);
+  g_assert_cmpuint (one->wholes, ==, 3);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_TASK), ==, 480);
+  g_assert_nonnull (row_of (one, SWARM_KIND_SERVICE, &id));
+  g_assert_nonnull (row_of (one, SWARM_KIND_SERVICE, &second));
+  g_assert_nonnull (row_of (one, SWARM_KIND_NETWORK, &more));
+}
+
+/* What changes nothing for a node is not told. */
+static void
+test_quiet (void)
+{
+  g_autoptr (World) world = world_new ();
+  make_network (world, "back");
+  make_network (world, "front");
+  create_in (world, "a", "back", "n1", 1);
+  SwarmId b = create_in (world, "b", "front", "n2", 1);
+  guint calls = world->pictures[0]->calls;
+  g_autoptr (SwarmServiceSpec) plain = brain_spec ("plain", 5);
+  brain_create (world->brain, plain);
+  g_assert_true (brain_scale (world->brain, &b, 4, NULL));
+  brain_run (world->brain, 5 * SECOND);
+  g_assert_cmpuint (world->pictures[0]->calls, ==, calls);
+}
+
+static void
+test_refused (void)
+{
+  g_autoptr (World) world = world_new ();
+  make_network (world, "back");
+  SwarmId id = create_in (world, "a", "back", "n1", 1);
+  Picture *one = world->pictures[0];
+  one->refuses = TRUE;
+  g_assert_true (brain_scale (world->brain, &id, 3, NULL));
+  brain_run (world->brain, 2 * SECOND);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_TASK), ==, 1);
+  one->refuses = FALSE;
+  brain_run (world->brain, 10 * SECOND);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_TASK), ==, 3);
+  g_assert_cmpuint (one->wholes, ==, 2);
+}
+
+/* An agent of before there were networks. */
+static void
+test_old_agent (void)
+{
+  g_autoptr (World) world = world_new ();
+  Tame *one = brain_tame (world->brain, 0);
+  one->level = 1;
+  tame_reconnect (world->brain, one);
+  make_network (world, "back");
+  create_in (world, "a", "back", "n1", 1);
+  g_assert_cmpuint (world->pictures[0]->calls, ==, 0);
+}
+
+/* ---- who goes leaves names and balancing first ---- */
+
+static gboolean
+is_told_to_stop (Tame *tame, const SwarmId *task)
+{
+  const SwarmTask *told = g_hash_table_lookup (tame->tasks, task);
+  return told == NULL || told->desired_state > SWARM_TASK_RUNNING;
+}
+
+static void
+test_stops_last (void)
+{
+  g_autoptr (World) world = world_new ();
+  make_network (world, "back");
+  SwarmId a = create_in (world, "a", "back", "n1", 1);
+  create_in (world, "b", "back", "n2", 1);
+  SwarmId task = newest_task (world->brain, &a, 1)->object.id;
+  Tame *one = brain_tame (world->brain, 0);
+  Picture *two = world->pictures[1];
+  two->slow = TRUE;
+  g_assert_true (brain_scale (world->brain, &a, 0, NULL));
+  brain_run (world->brain, 500 * MS);
+  g_assert_cmpuint (two->waiting->len, ==, 1);
+  g_assert_false (((SwarmPictureTask *) row_of (two, SWARM_KIND_TASK, &task))->ready);
+  g_assert_false (is_told_to_stop (one, &task));
+  picture_answer (two);
+  brain_run (world->brain, 50 * MS);
+  g_assert_true (is_told_to_stop (one, &task));
+}
+
+/* One that does not answer holds it up for a second. */
+static void
+test_stops_in_the_end (void)
+{
+  g_autoptr (World) world = world_new ();
+  make_network (world, "back");
+  SwarmId a = create_in (world, "a", "back", "n1", 2);
+  create_in (world, "b", "back", "n2", 1);
+  SwarmId task = newest_task (world->brain, &a, 2)->object.id;
+  Tame *one = brain_tame (world->brain, 0);
+  world->pictures[1]->slow = TRUE;
+  g_assert_true (brain_scale (world->brain, &a, 1, NULL));
+  brain_run (world->brain, 300 * MS);
+  SwarmId other = newest_task (world->brain, &a, 1)->object.id;
+  g_assert_false (is_told_to_stop (one, &task));
+  g_assert_false (is_told_to_stop (one, &other));
+  brain_run (world->brain, 1500 * MS);
+  g_assert_cmpint (is_told_to_stop (one, &task) + is_told_to_stop (one, &other), ==, 1);
+  /* It is gone: nobody waits for it, and it holds up nothing. */
+  tame_disconnect (brain_tame (world->brain, 1));
+  picture_answer (world->pictures[1]);
+  g_assert_true (brain_remove (world->brain, &a, NULL));
+  brain_run (world->brain, 100 * MS);
+  g_assert_true (is_told_to_stop (one, &task) && is_told_to_stop (one, &other));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/picture/nothing", test_nothing);
+  g_test_add_func ("/picture/own-networks-only", test_own_networks_only);
+  g_test_add_func ("/picture/mesh", test_mesh);
+  g_test_add_func ("/picture/node-down", test_node_down);
+  g_test_add_func ("/picture/parts", test_parts);
+  g_test_add_func ("/picture/quiet", test_quiet);
+  g_test_add_func ("/picture/refused", test_refused);
+  g_test_add_func ("/picture/old-agent", test_old_agent);
+  g_test_add_func ("/picture/stops-last", test_stops_last);
+  g_test_add_func ("/picture/stops-in-the-end", test_stops_in_the_end);
+  return g_test_run ();
+}
