@@ -364,7 +364,7 @@ restore_state (SwarmTransfer *transfer, GArray **ret_ops, GError **error)
   SwarmInitCluster init;
   SwarmCertInfo info;
   guint64 index;
-  g_autoptr (SwarmNodeDescription) description = swarm_describe_node (self->hostname, self->config->labels, self->config->things);
+  g_autoptr (SwarmNodeDescription) description = swarm_describe_node (self->hostname, self->config->labels, self->config->things, self->network);
   g_autoptr (SwarmRestored) restored = swarm_restored_open (self->clock, self->random, transfer->state, transfer->header.index, error);
   g_clear_pointer (&transfer->state, g_bytes_unref); /* each of these may be very large */
   if (restored == NULL || !found_anew (self, restored, &init, &info, error))

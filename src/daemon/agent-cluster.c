@@ -319,7 +319,7 @@ static void
 make_cluster (SwarmAgentJob *job)
 {
   SwarmAgent *self = job->agent;
-  g_autoptr (SwarmNodeDescription) description = swarm_describe_node (self->hostname, self->config->labels, self->config->things);
+  g_autoptr (SwarmNodeDescription) description = swarm_describe_node (self->hostname, self->config->labels, self->config->things, self->network);
   SwarmCertInfo info;
   g_autoptr (GError) error = NULL;
   SwarmInitCluster init = {

@@ -440,7 +440,7 @@ static SwarmNodeDescription *
 worker_describe (gpointer data)
 {
   SwarmAgent *self = data;
-  SwarmNodeDescription *description = swarm_describe_node (self->hostname, self->config->labels, self->config->things);
+  SwarmNodeDescription *description = swarm_describe_node (self->hostname, self->config->labels, self->config->things, self->network);
   SwarmCertInfo info;
   description->clock = self->clock_state;
   if (self->membership != NULL && swarm_cert_parse (self->membership->cert, &info, NULL)) {

@@ -44,11 +44,23 @@ load_schedulers (SwarmAgent *self, const SwarmPluginHostConfig *config)
                                                                               : "this host places no tasks when it leads");
 }
 
+/* What this host can do of networks changed: the scheduler goes by it. */
+static void
+network_changed (SwarmNetworkHost *network, gpointer data)
+{
+  SwarmAgent *self = data;
+  if (self->worker != NULL)
+    swarm_worker_describe (self->worker);
+}
+
 static gboolean
 load_network (SwarmAgent *self, const SwarmPluginHostConfig *config, GError **error)
 {
   g_autoptr (SwarmPlugin) plugin = load (self, "network-", self->config->network_plugin, SWARM_PLUGIN_NETWORK, error);
-  return plugin != NULL && (self->network = swarm_network_host_new (plugin, config, error)) != NULL;
+  if (plugin == NULL || (self->network = swarm_network_host_new (plugin, config, error)) == NULL)
+    return FALSE;
+  swarm_network_host_on_state (self->network, network_changed, self);
+  return TRUE;
 }
 
 void

@@ -277,4 +277,4 @@ void swarm_agent_logs_follow_lead (SwarmAgent *self);
 void swarm_agent_worker_logs (SwarmCall *call, gpointer agent);
 
 /* ---- describe.c ---- */
-SwarmNodeDescription *swarm_describe_node (const char *hostname, GHashTable *labels, GPtrArray *things);
+SwarmNodeDescription *swarm_describe_node (const char *hostname, GHashTable *labels, GPtrArray *things, SwarmNetworkHost *network);

@@ -15,7 +15,7 @@ add_plugin (SwarmEngineDescription *engine, const char *type, const char *name)
 }
 
 SwarmNodeDescription *
-swarm_describe_node (const char *hostname, GHashTable *labels, GPtrArray *things)
+swarm_describe_node (const char *hostname, GHashTable *labels, GPtrArray *things, SwarmNetworkHost *network)
 {
   struct utsname uts;
   SwarmNodeDescription *self = swarm_node_description_new ();
@@ -38,6 +38,8 @@ swarm_describe_node (const char *hostname, GHashTable *labels, GPtrArray *things
   add_plugin (self->engine, "Log", "journald");
   add_plugin (self->engine, "Network", SWARM_DRIVER_HOST);
   add_plugin (self->engine, "Network", SWARM_DRIVER_NONE);
+  if (network != NULL && swarm_network_host_supports (network, SWARM_DRIVER_OVERLAY))
+    add_plugin (self->engine, "Network", SWARM_DRIVER_OVERLAY);
   self->feature_level = SWARM_FEATURE_LEVEL;
   if (g_hash_table_size (labels) > 0)
     self->engine->labels = g_hash_table_ref (labels);

@@ -60,6 +60,14 @@ typedef struct {
 } SwarmPictureTask;
 SWARM_MESSAGE_DECLARE (SwarmPictureTask, swarm_picture_task)
 
+/* What changed in a picture; by kind (NULL: a kind without rows). Removals come first. A task's row goes when the task is over: what it has on
+ * its host stays until it is detached. */
+typedef struct {
+  gboolean whole; /* what is not in it is gone; else: changes to the one before */
+  GPtrArray *rows[_SWARM_KIND_MAX];  /* SwarmPictureNode …: new, or instead of the one with its id */
+  GArray *removed[_SWARM_KIND_MAX]; /* SwarmId */
+} SwarmPictureChange;
+
 #define SWARM_PICTURE_SIGNATURE "(aytba(yay)a(yay))"
 /* More rows are refused, by a worker of whichever manager. */
 #define SWARM_PICTURE_ROWS_MAX 500000

@@ -8,9 +8,8 @@ keep_string (SwarmTaskView *self, char *text)
   return text;
 }
 
-/* NULL-terminated, borrowing the strings. */
-static const char *const *
-view_strings (SwarmTaskView *self, GPtrArray *list)
+const char *const *
+swarm_strings_view (GPtrArray *keep, GPtrArray *list)
 {
   const char **view;
 
@@ -19,7 +18,34 @@ view_strings (SwarmTaskView *self, GPtrArray *list)
   view = g_new0 (const char *, list->len + 1);
   for (guint i = 0; i < list->len; i++)
     view[i] = g_ptr_array_index (list, i);
-  g_ptr_array_add (self->keep, view);
+  g_ptr_array_add (keep, view);
+  return view;
+}
+
+static const char *const *
+view_strings (SwarmTaskView *self, GPtrArray *list)
+{
+  return swarm_strings_view (self->keep, list);
+}
+
+const SwarmPluginAttachment *
+swarm_attachments_view (GPtrArray *keep, GPtrArray *networks, gsize *ret_n)
+{
+  guint n = networks != NULL ? networks->len : 0;
+  SwarmPluginAttachment *view = g_new0 (SwarmPluginAttachment, n);
+
+  *ret_n = n;
+  g_ptr_array_add (keep, view);
+  for (guint i = 0; i < n; i++) {
+    const SwarmNetworkAttachment *attachment = g_ptr_array_index (networks, i);
+    char *id = swarm_id_dup_string (&attachment->network);
+
+    g_ptr_array_add (keep, id);
+    view[i] = (SwarmPluginAttachment){ .network_id = id,
+                                       .driver = attachment->driver,
+                                       .addresses = swarm_strings_view (keep, attachment->addresses),
+                                       .aliases = swarm_strings_view (keep, attachment->aliases) };
+  }
   return view;
 }
 
@@ -195,6 +221,8 @@ swarm_task_view_new (const SwarmTask *task, const SwarmId *node, const char *hos
     self->task.limit_pids = limits->pids;
   }
   view_ports (self, task->endpoint);
+  self->task.networks = swarm_attachments_view (self->keep, task->networks, &self->task.n_networks);
+  self->task.gateway_address = task->gateway_address;
   return self;
 }
 

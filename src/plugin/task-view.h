@@ -10,6 +10,11 @@ typedef struct {
 } SwarmTaskView;
 
 /* @task, @network_mode and @resolver must outlive the view. Credentials of the registry are left out unless @with_auth. */
+/* SwarmNetworkAttachment's as plugins see them; what is made for it goes into @keep (freed with g_free), all else is borrowed from @networks. */
+const SwarmPluginAttachment *swarm_attachments_view (GPtrArray *keep, GPtrArray *networks, gsize *ret_n);
+/* NULL-terminated, borrowing the strings. */
+const char *const *swarm_strings_view (GPtrArray *keep, GPtrArray *list);
+
 SwarmTaskView *swarm_task_view_new (const SwarmTask *task, const SwarmId *node, const char *hostname, const char *network_mode,
                                     const char *resolver, gboolean with_auth);
 void swarm_task_view_free (SwarmTaskView *self);

@@ -52,6 +52,7 @@ swarm_worker_keep (SwarmWorkerTask *task)
   record->status = swarm_task_status_ref (task->status);
   record->clean = task->clean;
   record->unproven = task->unproven;
+  record->network = task->clean ? NULL : swarm_worker_network_of (task);
   bytes = swarm_worker_record_to_bytes (record);
   name = swarm_worker_record_name (&task->id);
   temporary = g_strconcat (name, ".new", NULL);
@@ -84,6 +85,7 @@ take_record (SwarmWorker *worker, const SwarmWorkerRecord *record)
   task->kept = TRUE;
   task->clean = record->clean;
   task->unproven = record->unproven;
+  task->network = record->network != NULL ? swarm_task_ref (record->network) : NULL;
   task->touched = !record->clean;
   if (swarm_task_state_is_terminal (task->status->state))
     swarm_worker_reports_add (worker->reports, task, FALSE);

@@ -3,6 +3,7 @@
  * none, given to the network plugin. */
 #include "base/error.h"
 #include "base/log.h"
+#include "plugin/picture-view.h"
 #include "worker/private.h"
 #include <string.h>
 
@@ -25,6 +26,7 @@ struct _SwarmWorkerPicture {
   guint64 sequence; /* of the last call of this session */
   GHashTable *collected[_SWARM_KIND_MAX]; /* ids of a whole that comes in parts; NULL: none does */
   gboolean given; /* the plugin has the picture; else it waits for a whole one */
+  gboolean kept;  /* there was one on the disk */
   SwarmTimer *keep_timer;
   gboolean disk_failed; /* said once */
 };
@@ -222,27 +224,48 @@ fill_whole (SwarmWorkerPicture *self, SwarmPictureChange *whole)
   }
 }
 
+static void
+hand_over (SwarmWorkerPicture *self, const SwarmPictureChange *change)
+{
+  const SwarmWorkerConfig *config = &self->worker->config;
+  self->given = TRUE;
+  if (config->picture_changed != NULL)
+    config->picture_changed (change, config->data);
+  if (config->network == NULL)
+    return;
+  g_autoptr (SwarmPictureView) view = swarm_picture_view_new (change, &config->node);
+  swarm_network_host_picture (config->network, &view->picture);
+}
+
+static void
+give_whole (SwarmWorkerPicture *self)
+{
+  g_auto (SwarmPictureChange) whole;
+  change_init (&whole);
+  fill_whole (self, &whole);
+  hand_over (self, &whole);
+}
+
 /* A plugin without a picture gets none in parts: what the host has would be taken for too much. */
 static void
 give (SwarmWorkerPicture *self, const SwarmPictureChange *change, gboolean complete)
 {
-  const SwarmWorkerConfig *config = &self->worker->config;
   gboolean empty = TRUE;
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
     empty = empty && change->rows[kinds[i]]->len == 0 && change->removed[kinds[i]]->len == 0;
   if (!empty)
     keep_later (self);
-  if (config->picture_changed == NULL || (!self->given && !complete) || (self->given && empty))
-    return;
-  if (self->given) {
-    config->picture_changed (change, config->data);
-    return;
-  }
-  g_auto (SwarmPictureChange) whole;
-  change_init (&whole);
-  fill_whole (self, &whole);
-  self->given = TRUE;
-  config->picture_changed (&whole, config->data);
+  if (!self->given && complete)
+    give_whole (self);
+  else if (self->given && !empty)
+    hand_over (self, change);
+}
+
+void
+swarm_worker_picture_start (SwarmWorkerPicture *self)
+{
+  if (self->kept && !self->given)
+    give_whole (self);
 }
 
 /* ---- from the leader ---- */
@@ -409,7 +432,7 @@ swarm_worker_picture_load (SwarmWorkerPicture *self)
   g_auto (SwarmPictureChange) change;
   change_init (&change);
   if (body != NULL && load_rows (self, body, &change, &error)) {
-    give (self, &change, TRUE);
+    self->kept = TRUE;
     return;
   }
   /* Whatever it had: the leader sends it anew. */

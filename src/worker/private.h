@@ -8,6 +8,7 @@
  *   adopt.c    what an agent finds when it starts
  *   record.c   what is kept on disk of a task
  *   picture.c  what is known of the cluster's networks
+ *   network.c  what the network plugin is told of the tasks that were adopted
  *   op.c       answers that may come after the worker is gone */
 #pragma once
 #include "worker/record.h"
@@ -43,6 +44,8 @@ struct _SwarmWorkerTask {
   SwarmTimer *linger; /* ended by itself: what is left of it is not in the way yet */
   char *network_mode;
   char *resolver; /* of the network plugin, with it */
+  SwarmTask *network;  /* as it was written down: what the network plugin must know of it; NULL: nothing */
+  guint64 adopt_call;  /* of the network plugin, which is told of it; 0: none */
   gboolean prepared;   /* by this agent */
   gboolean may_run;    /* a start was tried, or it was found running */
   gboolean up;         /* it was started with success, or found running */
@@ -157,11 +160,21 @@ gboolean swarm_worker_adopt (SwarmWorker *self, GError **error);
 void swarm_worker_keep (SwarmWorkerTask *task);
 void swarm_worker_unkeep (SwarmWorker *self, const SwarmId *id);
 
+/* ---- network.c ---- */
+/* What of the task is to be written down for the network plugin; NULL: nothing. Caller unrefs. */
+SwarmTask *swarm_worker_network_of (const SwarmWorkerTask *self);
+/* Tells the network plugin of all tasks that run. Before it gets its first picture. */
+void swarm_worker_network_adopt (SwarmWorker *self);
+/* The task is taken off its network. */
+void swarm_worker_network_forget (SwarmWorkerTask *self);
+
 /* ---- picture.c ---- */
 SwarmWorkerPicture *swarm_worker_picture_new (SwarmWorker *worker);
 void swarm_worker_picture_free (SwarmWorkerPicture *self);
 /* Reads what is kept; what cannot be read is said and left. */
 void swarm_worker_picture_load (SwarmWorkerPicture *self);
+/* From now on it is given on: what is kept at once. */
+void swarm_worker_picture_start (SwarmWorkerPicture *self);
 void swarm_worker_picture_session_began (SwarmWorkerPicture *self);
 /* Worker.Networks. All of it, or nothing and an error. */
 gboolean swarm_worker_picture_take (SwarmWorkerPicture *self, GVariant *args, GError **error);

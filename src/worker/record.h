@@ -10,6 +10,7 @@ typedef struct {
   SwarmTaskStatus *status; /* accepted, or how it ended */
   gboolean clean;          /* nothing of it is left in the runtime */
   gboolean unproven;       /* it has a health command that has not said yes yet */
+  SwarmTask *network;      /* only what the network plugin must know of it; NULL: nothing */
 } SwarmWorkerRecord;
 SWARM_MESSAGE_DECLARE (SwarmWorkerRecord, swarm_worker_record)
 

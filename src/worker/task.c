@@ -155,6 +155,7 @@ swarm_worker_task_free (gpointer data)
   swarm_message_unref (self->image_health);
   g_free (self->network_mode);
   g_free (self->resolver);
+  swarm_message_unref (self->network);
   g_free (self->exit_reason);
   g_free (self);
 }
@@ -609,6 +610,7 @@ on_removed (const SwarmRuntimeResult *result, const GError *error, gpointer data
   }
   self->may_run = FALSE;
   self->step = SWARM_STEP_DETACH;
+  swarm_worker_network_forget (self);
   if (worker->config.network != NULL)
     self->call = swarm_network_host_detach (worker->config.network, &self->id, NETWORK_LIMIT_US, on_detached, answer_to (self));
   else

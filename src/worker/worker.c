@@ -126,6 +126,8 @@ void
 swarm_worker_adoption_done (SwarmWorker *self)
 {
   self->adopted = TRUE;
+  swarm_worker_network_adopt (self);
+  swarm_worker_picture_start (self->picture);
   step_all (self);
   if (!self->draining)
     swarm_worker_session_start (self->session, self->managers);

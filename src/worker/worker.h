@@ -34,15 +34,6 @@ typedef struct {
   guint running; /* observed running */
 } SwarmWorkerStatus;
 
-/* What changed in what this node knows of the cluster's networks; by kind (nodes, networks, services, tasks; NULL: a kind without rows). Borrowed
- * for the call; take references to rows to keep them. Removals come first. A task's row goes when the task is over: what it has on this host
- * stays until it is detached. */
-typedef struct {
-  gboolean whole; /* what is not in it is gone; else: changes to the one before */
-  GPtrArray *rows[_SWARM_KIND_MAX];  /* SwarmPictureNode …: new, or instead of the one with its id */
-  GArray *removed[_SWARM_KIND_MAX]; /* SwarmId */
-} SwarmPictureChange;
-
 /* All pointers must outlive the worker. */
 typedef struct {
   SwarmClock *clock;
@@ -71,7 +62,8 @@ typedef struct {
   void (*session_changed) (SwarmSessionState state, const GError *error, gpointer data);
   /* A task's state changed here: for the node's own task list on the bus. May be NULL. */
   void (*task_changed) (const SwarmTask *task, gpointer data);
-  /* What is known of the networks: whole at first (as it was kept, or as the leader tells it), then changes. May be NULL. */
+  /* What is known of the networks, as the network plugin is given it: whole at first (as it was kept, or as the leader tells it), then changes.
+   * Borrowed for the call. May be NULL. */
   void (*picture_changed) (const SwarmPictureChange *change, gpointer data);
   /* The leader calls Worker.ReadLogs or another interface on our link: answer the call. NULL: refused. */
   void (*read_logs) (SwarmCall *call, gpointer data);

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The tasks' part of the network that an agent must know again when it starts: the network plugin, which starts with it, hears of all that runs. */
+#include "base/log.h"
+#include "worker/private.h"
+
+#define ATTACH_LIMIT_US (60 * G_USEC_PER_SEC)
+
+static gboolean
+has_any (const SwarmTask *task)
+{
+  return task->networks != NULL || task->gateway_address != NULL || (task->endpoint != NULL && task->endpoint->ports != NULL);
+}
+
+static SwarmTaskSpec *
+spec_with_hostname (const char *hostname)
+{
+  SwarmTaskSpec *spec = swarm_task_spec_new ();
+  spec->container = swarm_container_spec_new ();
+  spec->container->hostname = g_strdup (hostname);
+  return spec;
+}
+
+SwarmTask *
+swarm_worker_network_of (const SwarmWorkerTask *self)
+{
+  const SwarmTask *task = self->task;
+  if (task == NULL)
+    return self->network != NULL ? swarm_task_ref (self->network) : NULL;
+  if (!has_any (task))
+    return NULL;
+  SwarmTask *copy = swarm_task_new ();
+  copy->object.id = task->object.id;
+  copy->service_id = task->service_id;
+  copy->service_name = g_strdup (task->service_name);
+  copy->node_id = task->node_id;
+  copy->slot = task->slot;
+  copy->gateway_address = g_strdup (task->gateway_address);
+  for (guint i = 0; task->networks != NULL && i < task->networks->len; i++) {
+    if (copy->networks == NULL)
+      copy->networks = swarm_messages_new ();
+    g_ptr_array_add (copy->networks, swarm_message_ref (g_ptr_array_index (task->networks, i)));
+  }
+  swarm_message_set_pointer (&copy->endpoint, task->endpoint);
+  if (task->spec->container != NULL && task->spec->container->hostname != NULL)
+    copy->spec = spec_with_hostname (task->spec->container->hostname);
+  return copy;
+}
+
+static void
+known_again (const char *mode, const char *resolver, const GError *error, gpointer data)
+{
+  SwarmWorkerOp op;
+  if (!swarm_worker_op_take (data, &op))
+    return;
+  SwarmWorkerTask *task = swarm_worker_task_of (op.worker, &op.task);
+  if (task != NULL)
+    task->adopt_call = 0;
+  if (error != NULL && task != NULL && task->up)
+    swarm_warning ("The network of task %s, which runs, is not as it should be: %s", swarm_id_string (&op.task).str, error->message);
+}
+
+void
+swarm_worker_network_adopt (SwarmWorker *self)
+{
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init (&iter, self->tasks);
+  while (self->config.network != NULL && g_hash_table_iter_next (&iter, NULL, &value)) {
+    SwarmWorkerTask *task = value;
+    if (task->up && task->network != NULL)
+      task->adopt_call = swarm_network_host_attach (self->config.network, task->network, &self->config.node, self->hostname, ATTACH_LIMIT_US,
+                                                    known_again, swarm_worker_op_new (self, &task->id, 0));
+  }
+}
+
+void
+swarm_worker_network_forget (SwarmWorkerTask *self)
+{
+  if (self->adopt_call != 0)
+    swarm_network_host_cancel (self->worker->config.network, self->adopt_call);
+  self->adopt_call = 0;
+}
