@@ -14,6 +14,7 @@
 #define WRITE_TIMEOUT_MS (5 * 60 * 1000) /* somebody may have to type a password */
 #define RETRIES 5
 #define RETRY_DELAY_US (G_USEC_PER_SEC / 2)
+#define NEVER_BEFORE_US (G_GINT64_CONSTANT (365) * 24 * 3600 * G_USEC_PER_SEC) /* since 1970: no manager's knowledge is as old as this */
 #define PAGE 200 /* a larger one would hold the manager up */
 
 void
@@ -179,6 +180,8 @@ ctl_stale_text (gint64 stale_since, gint64 now)
 
   if (age == NULL)
     return NULL;
+  if (stale_since < NEVER_BEFORE_US)
+    return g_strdup (_ ("WARNING: The swarm does not have a leader, and this manager knows nothing of it yet."));
   return g_strdup_printf (_ ("WARNING: The swarm does not have a leader: this is what this manager knew %s ago."), age);
 }
 

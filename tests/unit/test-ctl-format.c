@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Tables against the text that swarm users know. */
+#include "ctl/client.h"
 #include "ctl/format.h"
 #include "ctl/info.h"
 #include "ctl/logs.h"
@@ -91,6 +92,17 @@ test_age (void)
     g_autofree char *text = ctl_age (rows[i][0], NOW);
     g_assert_cmpstr (text, ==, rows[i][1]);
   }
+}
+
+static void
+test_stale (void)
+{
+  gint64 now = G_GINT64_CONSTANT (1795309613) * G_USEC_PER_SEC;
+  g_autofree char *current = ctl_stale_text (0, now), *old = ctl_stale_text (now - 90 * G_USEC_PER_SEC, now), *empty = ctl_stale_text (1, now);
+
+  g_assert_null (current);
+  g_assert_cmpstr (old, ==, "WARNING: The swarm does not have a leader: this is what this manager knew 1m30s ago.");
+  g_assert_cmpstr (empty, ==, "WARNING: The swarm does not have a leader, and this manager knows nothing of it yet.");
 }
 
 static void
@@ -331,6 +343,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ctl/format/natural", test_natural);
   g_test_add_func ("/ctl/format/printable", test_printable);
   g_test_add_func ("/ctl/format/duration", test_duration);
+  g_test_add_func ("/ctl/format/stale", test_stale);
   g_test_add_func ("/ctl/format/age", test_age);
   g_test_add_func ("/ctl/format/ellipsis", test_ellipsis);
   g_test_add_func ("/ctl/format/bytes", test_bytes);
