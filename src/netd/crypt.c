@@ -176,12 +176,22 @@ set_up_inside (SwarmNetdCrypt *self, GError **error)
   return TRUE;
 }
 
+/* Wherever it is: wireguard-go ends with it. */
+static void
+delete_device (SwarmNetdCrypt *self, guint i)
+{
+  SwarmNetdLink link;
+  if (self->netlink != NULL)
+    swarm_netd_link_delete (self->netlink, device_name (i), NULL);
+  if (swarm_netd_link_get (self->plane->netlink, device_name (i), &link, NULL) && (strcmp (link.kind, "tun") == 0 || strcmp (link.kind, "wireguard") == 0))
+    swarm_netd_link_delete (self->plane->netlink, device_name (i), NULL); /* not yet inside */
+}
+
 static void
 throw_away (SwarmNetdCrypt *self)
 {
   for (guint i = 0; i < 2; i++) {
-    if (self->netlink != NULL)
-      swarm_netd_link_delete (self->netlink, device_name (i), NULL); /* wireguard-go ends with it */
+    delete_device (self, i);
     sd_notifyf (0, "FDSTOREREMOVE=1\nFDNAME=crypt-key-%u", i);
   }
   sd_notify (0, "FDSTOREREMOVE=1\nFDNAME=crypt-netns");
@@ -344,7 +354,7 @@ end_slot (SwarmNetdCrypt *self, guint i)
   Slot *slot = &self->slots[i];
   g_clear_pointer (&slot->device, swarm_netd_wireguard_device_free);
   g_clear_pointer (&slot->wanted, swarm_netd_wireguard_config_free);
-  swarm_netd_link_delete (self->netlink, device_name (i), NULL);
+  delete_device (self, i);
   sd_notifyf (0, "FDSTOREREMOVE=1\nFDNAME=crypt-key-%u", i);
   explicit_bzero (&slot->pair, sizeof slot->pair);
   slot->used = slot->works = FALSE;

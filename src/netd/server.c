@@ -130,6 +130,9 @@ outcome (SwarmNetdServer *self)
   GByteArray *records = g_byte_array_new ();
   GPtrArray *problems = swarm_netd_plane_problems (self->plane);
   GArray *ready = swarm_netd_plane_ready (self->plane);
+  g_autoptr (GArray) keys = swarm_netd_plane_keys (self->plane);
+  for (guint i = 0; i < keys->len; i++)
+    swarm_netd_record_append (records, SWARM_NETD_TYPE_WIREGUARD, SWARM_NETD_PUT, &g_array_index (keys, SwarmNetdWireguard, i), sizeof (SwarmNetdWireguard));
   for (guint i = 0; i < problems->len && records->len < SWARM_NETD_PART_MAX / 2; i++) {
     SwarmNetdProblem *problem = g_ptr_array_index (problems, i);
     swarm_warning ("%s: %s", problem->object, problem->text);
@@ -137,9 +140,6 @@ outcome (SwarmNetdServer *self)
   }
   for (guint i = 0; i < ready->len && records->len + READY_SIZE <= SWARM_NETD_PART_MAX; i++)
     swarm_netd_record_append (records, SWARM_NETD_TYPE_READY, SWARM_NETD_PUT, &g_array_index (ready, SwarmNetdReady, i), sizeof (SwarmNetdReady));
-  g_autoptr (GArray) keys = swarm_netd_plane_keys (self->plane);
-  for (guint i = 0; i < keys->len; i++)
-    swarm_netd_record_append (records, SWARM_NETD_TYPE_WIREGUARD, SWARM_NETD_PUT, &g_array_index (keys, SwarmNetdWireguard, i), sizeof (SwarmNetdWireguard));
   return records;
 }
 
