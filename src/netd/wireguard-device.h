@@ -30,6 +30,11 @@ extern char *swarm_netd_wireguard_program;
 SwarmNetdWireguardConfig *swarm_netd_wireguard_kernel_get (int inside, const char *name, GError **error);
 gboolean swarm_netd_wireguard_kernel_set (int inside, const char *name, const SwarmNetdWireguardChange *change, GError **error);
 
+/* The messages by themselves, for tests. Write: the @change from its peer @at on, as much as goes into one; where to go on. Read: adds to @config. */
+struct nlmsghdr;
+guint swarm_netd_wireguard_kernel_write (struct nlmsghdr *message, const char *name, const SwarmNetdWireguardChange *change, guint at);
+void swarm_netd_wireguard_kernel_read (const struct nlmsghdr *message, SwarmNetdWireguardConfig *config);
+
 /* ---- wireguard-user.c: its socket ---- */
 
 typedef struct _SwarmNetdWireguardTalk SwarmNetdWireguardTalk;

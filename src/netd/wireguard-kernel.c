@@ -185,10 +185,9 @@ read_peer (const struct nlattr *one, SwarmNetdWireguardConfig *config)
     g_array_append_val (config->peers, peer);
 }
 
-static int
-on_device (const struct nlmsghdr *message, void *data)
+void
+swarm_netd_wireguard_kernel_read (const struct nlmsghdr *message, SwarmNetdWireguardConfig *config)
 {
-  SwarmNetdWireguardConfig *config = data;
   const struct nlattr *attribute, *peer;
   mnl_attr_for_each (attribute, message, sizeof (struct genlmsghdr)) {
     guint16 type = mnl_attr_get_type (attribute);
@@ -201,6 +200,12 @@ on_device (const struct nlmsghdr *message, void *data)
       mnl_attr_for_each_nested (peer, attribute)
         read_peer (peer, config);
   }
+}
+
+static int
+on_device (const struct nlmsghdr *message, void *data)
+{
+  swarm_netd_wireguard_kernel_read (message, data);
   return MNL_CB_OK;
 }
 
@@ -272,31 +277,37 @@ put_peer (struct nlmsghdr *message, const SwarmNetdWireguardPeer *peer)
   mnl_attr_nest_end (message, nest);
 }
 
+guint
+swarm_netd_wireguard_kernel_write (struct nlmsghdr *message, const char *name, const SwarmNetdWireguardChange *change, guint at)
+{
+  guint last = MIN (at + PEERS_AT_ONCE, change->removed->len + change->put->len);
+  mnl_attr_put_strz (message, WGDEVICE_A_IFNAME, name);
+  if (at == 0 && change->key)
+    mnl_attr_put (message, WGDEVICE_A_PRIVATE_KEY, sizeof change->wanted->private_key, &change->wanted->private_key);
+  if (at == 0 && change->port)
+    mnl_attr_put_u16 (message, WGDEVICE_A_LISTEN_PORT, change->wanted->port);
+  struct nlattr *list = mnl_attr_nest_start (message, WGDEVICE_A_PEERS);
+  for (guint i = at; i < last; i++)
+    if (i < change->removed->len)
+      put_removed (message, &g_array_index (change->removed, SwarmNetdKey, i));
+    else
+      put_peer (message, &g_array_index (change->put, SwarmNetdWireguardPeer, i - change->removed->len));
+  mnl_attr_nest_end (message, list);
+  return last;
+}
+
 gboolean
 swarm_netd_wireguard_kernel_set (int inside, const char *name, const SwarmNetdWireguardChange *change, GError **error)
 {
   g_auto (Door) door = { 0 };
+  guint at = 0, all = change->removed->len + change->put->len;
   if (!open_door (&door, inside, error))
     return FALSE;
-  guint all = change->removed->len + change->put->len;
-  for (guint at = 0; at == 0 || at < all;) {
+  do {
     struct nlmsghdr *message = begin (&door, door.family, WG_CMD_SET_DEVICE, WG_GENL_VERSION, 0);
-    mnl_attr_put_strz (message, WGDEVICE_A_IFNAME, name);
-    if (at == 0 && change->key)
-      mnl_attr_put (message, WGDEVICE_A_PRIVATE_KEY, sizeof change->wanted->private_key, &change->wanted->private_key);
-    if (at == 0 && change->port)
-      mnl_attr_put_u16 (message, WGDEVICE_A_LISTEN_PORT, change->wanted->port);
-    struct nlattr *list = mnl_attr_nest_start (message, WGDEVICE_A_PEERS);
-    guint last = MIN (at + PEERS_AT_ONCE, all);
-    for (guint i = at; i < last; i++)
-      if (i < change->removed->len)
-        put_removed (message, &g_array_index (change->removed, SwarmNetdKey, i));
-      else
-        put_peer (message, &g_array_index (change->put, SwarmNetdWireguardPeer, i - change->removed->len));
-    mnl_attr_nest_end (message, list);
+    at = swarm_netd_wireguard_kernel_write (message, name, change, at);
     if (!ask (&door, message, NULL, NULL, name, error))
       return FALSE;
-    at = MAX (last, 1);
-  }
+  } while (at < all);
   return TRUE;
 }

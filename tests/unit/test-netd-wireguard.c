@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* WireGuard's devices without any: keys, what changes, the text protocol. */
 #include "netd-rows.h"
+#include "netd/wireguard-device.h"
 #include "netd/wireguard-key.h"
-#include "netd/wireguard.h"
 #include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/genetlink.h>
 #include <unistd.h>
 
 static SwarmNetdKey
@@ -186,6 +188,34 @@ test_parse_bad (void)
   }
 }
 
+/* What the kernel is told has the form of what it tells: read again it is the same, however many messages it takes. */
+static void
+test_kernel (void)
+{
+  g_autoptr (SwarmNetdWireguardConfig) none = swarm_netd_wireguard_config_new (), wanted = config_new (), read = swarm_netd_wireguard_config_new ();
+  g_autofree guint8 *room = g_malloc0 (65536);
+  struct nlmsghdr *message = (void *) room;
+  for (guint i = 1; i <= 200; i++) {
+    g_autofree char *endpoint = g_strdup_printf (i % 2 == 0 ? "fd88::%x" : "10.88.0.%u", i), *source = g_strdup_printf ("10.84.0.%u", i);
+    add_peer (wanted, i, endpoint, source, i % 3 == 0 ? "10.83.0.1" : NULL);
+    g_array_index (wanted->peers, SwarmNetdWireguardPeer, i - 1).keepalive = i % 5;
+  }
+  g_autoptr (SwarmNetdWireguardChange) change = swarm_netd_wireguard_diff (none, wanted);
+  guint messages = 0;
+  for (guint at = 0; at < 200; messages++) {
+    mnl_nlmsg_put_header (room);
+    mnl_nlmsg_put_extra_header (message, sizeof (struct genlmsghdr));
+    at = swarm_netd_wireguard_kernel_write (message, "swg0", change, at);
+    g_assert_cmpuint (message->nlmsg_len, <, 32768);
+    swarm_netd_wireguard_kernel_read (message, read);
+  }
+  g_assert_cmpuint (messages, >, 1);
+  swarm_netd_wireguard_config_sort (read);
+  g_assert_cmpuint (read->peers->len, ==, 200);
+  g_assert_true (swarm_netd_wireguard_config_equal (read, wanted));
+  g_assert_true (swarm_netd_wireguard_config_equal (wanted, read));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -195,6 +225,7 @@ main (int argc, char **argv)
   g_test_add_func ("/netd/wireguard/diff", test_diff);
   g_test_add_func ("/netd/wireguard/one-key-twice", test_one_key_twice);
   g_test_add_func ("/netd/wireguard/text", test_text);
+  g_test_add_func ("/netd/wireguard/kernel", test_kernel);
   g_test_add_func ("/netd/wireguard/parse", test_parse);
   g_test_add_func ("/netd/wireguard/parse-bad", test_parse_bad);
   return g_test_run ();
