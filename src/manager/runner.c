@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 
-#define PASS_US (8 * G_TIME_SPAN_MILLISECOND)
+#define PASS_US (6 * G_TIME_SPAN_MILLISECOND) /* and what it has begun then: a part of a pass, a transaction to encode */
 #define RETRY_US (50 * G_TIME_SPAN_MILLISECOND)
 
 typedef struct {

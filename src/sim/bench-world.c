@@ -68,8 +68,9 @@ apply_later (gpointer data)
   SimBench *self = data;
 
   self->timer = NULL;
-  apply_one (self);
-  if (self->proposals.length > 0)
+  if (self->proposals.length > 0) /* or all were applied meanwhile */
+    apply_one (self);
+  if (self->proposals.length > 0 && self->timer == NULL)
     self->timer = swarm_clock_timer (self->clock, 0, SWARM_PRIORITY_NORMAL, apply_later, self);
 }
 
