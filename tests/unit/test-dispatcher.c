@@ -196,6 +196,40 @@ test_new_leader (void)
   g_assert_cmpuint (count_running (brain, &web), ==, 3);
 }
 
+/* More nodes than a new leader can take in at once: while they come one after the other nobody is given up, but not for ever. */
+static void
+test_return_of_many (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *nodes[10];
+  for (guint i = 0; i < G_N_ELEMENTS (nodes); i++) {
+    g_autofree char *name = g_strdup_printf ("n%u", i);
+    nodes[i] = brain_node (brain, name);
+  }
+  Tame *gone = brain_node (brain, "gone");
+  brain_run (brain, SECOND);
+  brain_restart (brain);
+  for (guint i = 0; i < G_N_ELEMENTS (nodes); i++) {
+    brain_run (brain, 1500 * MS);
+    g_assert_cmpint (state_of (nodes[i]), ==, SWARM_NODE_UNKNOWN);
+    tame_connect (nodes[i]);
+  }
+  brain_run (brain, SECOND);
+  for (guint i = 0; i < G_N_ELEMENTS (nodes); i++)
+    g_assert_cmpint (state_of (nodes[i]), ==, SWARM_NODE_READY);
+  g_assert_cmpint (state_of (gone), ==, SWARM_NODE_UNKNOWN);
+  brain_run (brain, 4 * SECOND);
+  g_assert_cmpint (state_of (gone), ==, SWARM_NODE_DOWN);
+  /* Registering again and again is no return. */
+  brain_restart (brain);
+  for (guint i = 0; i < 5; i++) {
+    tame_connect (nodes[0]);
+    brain_run (brain, 1700 * MS);
+    tame_disconnect (nodes[0]);
+  }
+  g_assert_cmpint (state_of (nodes[1]), ==, SWARM_NODE_DOWN);
+}
+
 static void
 test_not_leading (void)
 {
@@ -524,6 +558,7 @@ main (int argc, char **argv)
   g_test_add_func ("/dispatcher/disconnected", test_disconnected);
   g_test_add_func ("/dispatcher/goodbye", test_goodbye);
   g_test_add_func ("/dispatcher/new-leader", test_new_leader);
+  g_test_add_func ("/dispatcher/return-of-many", test_return_of_many);
   g_test_add_func ("/dispatcher/not-leading", test_not_leading);
   g_test_add_func ("/dispatcher/big-set", test_big_set);
   g_test_add_func ("/dispatcher/refused-assign", test_refused_assign);

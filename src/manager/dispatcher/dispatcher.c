@@ -22,6 +22,7 @@ struct _SwarmDispatcher {
   SwarmNodeWriter *node_writer;
   SwarmStatusWriter *status_writer;
   GHashTable *nodes; /* node id → SwarmNodeRecord */
+  gint64 returned_at; /* boottime: when the last one came back of those that were there when this manager began to lead */
   SwarmConcern *concern;
   guint watch;
 };
@@ -43,6 +44,7 @@ swarm_dispatcher_new (SwarmStore *store, SwarmClock *clock, SwarmRandom *random,
   self->clock = clock;
   self->random = random;
   self->members = members;
+  self->returned_at = -G_TIME_SPAN_HOUR;
   return self;
 }
 
@@ -108,7 +110,7 @@ dispatcher_record (SwarmDispatcher *self, const SwarmId *node)
 {
   SwarmNodeRecord *record = g_hash_table_lookup (self->nodes, node);
   if (record == NULL) {
-    record = swarm_node_record_new (self->leader, self->node_writer, node);
+    record = swarm_node_record_new (self->leader, self->node_writer, node, &self->returned_at);
     g_hash_table_insert (self->nodes, &record->id, record);
   }
   return record;

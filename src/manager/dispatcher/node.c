@@ -9,6 +9,9 @@
 #define UNKNOWN_BEATS 6
 /* To find out that the leader is gone, and who is the next one, takes a node some time whatever its period. */
 #define UNKNOWN_MIN_US (3 * G_TIME_SPAN_SECOND)
+/* Where many come back they come one after the other: as long as the last one came so long ago the others are waited for … */
+#define RETURN_PAUSE_US (2 * G_TIME_SPAN_SECOND)
+#define RETURN_MAX_US (30 * G_TIME_SPAN_SECOND) /* … but no longer than this in all */
 #define DESCRIPTION_PAUSE_US (1 * G_TIME_SPAN_SECOND)
 #define CLOCK_LIMIT_US (1 * G_TIME_SPAN_SECOND)
 #define CLOCK_MEASUREMENTS 2 /* the clock may have been set between two of them, ours or its own */
@@ -26,12 +29,13 @@ swarm_heartbeat_period (SwarmStore *store)
 }
 
 SwarmNodeRecord *
-swarm_node_record_new (const SwarmLeader *leader, SwarmNodeWriter *writer, const SwarmId *id)
+swarm_node_record_new (const SwarmLeader *leader, SwarmNodeWriter *writer, const SwarmId *id, gint64 *returned_at)
 {
   SwarmNodeRecord *self = g_new0 (SwarmNodeRecord, 1);
   self->leader = leader;
   self->writer = writer;
   self->id = *id;
+  self->returned_at = returned_at;
   return self;
 }
 
@@ -99,6 +103,11 @@ record_expired (gpointer data)
   if (now > self->deadline + period / 10) {
     self->deadline = now + period;
     record_rearm (self, period);
+    return;
+  }
+  if (self->wait == SWARM_WAIT_UNKNOWN && now - *self->returned_at < RETURN_PAUSE_US && now - self->inherited_at < RETURN_MAX_US) {
+    self->deadline = now + RETURN_PAUSE_US;
+    record_rearm (self, RETURN_PAUSE_US);
     return;
   }
   const char *why = "heartbeat failure";
@@ -206,6 +215,8 @@ swarm_node_record_open (SwarmNodeRecord *self, SwarmLink *link)
   }
   record_end_session (self);
   self->clock_told = FALSE;
+  if (self->wait == SWARM_WAIT_UNKNOWN)
+    *self->returned_at = swarm_clock_boottime (self->leader->clock);
   self->session = swarm_session_new (self->leader, &self->id, link);
   self->link_up = TRUE;
   swarm_node_record_beat (self);
@@ -242,6 +253,7 @@ swarm_node_record_inherit (SwarmNodeRecord *self, const SwarmNode *node)
     return;
   }
   gint64 period = swarm_heartbeat_period (self->leader->store);
+  self->inherited_at = swarm_clock_boottime (self->leader->clock);
   record_wait (self, SWARM_WAIT_UNKNOWN, MAX (UNKNOWN_BEATS * period, UNKNOWN_MIN_US));
   if (node->status->state != SWARM_NODE_UNKNOWN)
     swarm_node_writer_set (self->writer, &self->id, SWARM_NODE_UNKNOWN,

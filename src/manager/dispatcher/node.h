@@ -21,6 +21,8 @@ typedef struct {
   SwarmWait wait;
   gint64 deadline; /* boottime */
   gint64 told;     /* the heartbeat period it goes by, µs; 0: none yet */
+  gint64 *returned_at; /* of any node; see swarm_node_record_new() */
+  gint64 inherited_at; /* boottime */
   SwarmTimer *timer;
   gint64 described_at;  /* boottime of the last Describe */
   gint64 clock_offset;  /* µs, as the last beat had it, if it told: it counts when the next one tells again */
@@ -34,7 +36,8 @@ typedef struct {
 #define SWARM_TEXT_DISCONNECTED "node is currently trying to find new manager"
 #define SWARM_TEXT_STOPPED "agent stopped"
 
-SwarmNodeRecord *swarm_node_record_new (const SwarmLeader *leader, SwarmNodeWriter *writer, const SwarmId *id);
+/* @returned_at, the dispatcher's: when (boottime) the last of those came back that a new leader met, set by their records. */
+SwarmNodeRecord *swarm_node_record_new (const SwarmLeader *leader, SwarmNodeWriter *writer, const SwarmId *id, gint64 *returned_at);
 /* Closes the session's link with @reason (may be NULL) and forgets all. */
 void swarm_node_record_close (SwarmNodeRecord *self, const GError *reason);
 void swarm_node_record_free (SwarmNodeRecord *self);
