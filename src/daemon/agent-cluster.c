@@ -117,6 +117,8 @@ swarm_agent_forget_cluster (SwarmAgent *self, void (*done) (gpointer data), gpoi
   Forget *forget = g_new0 (Forget, 1);
   *forget = (Forget){ self, 3, done, data };
   swarm_agent_stop_cluster (self);
+  if (self->network != NULL) /* a host of no cluster has none of its networks */
+    swarm_network_host_picture (self->network, &(SwarmPluginPicture){ .flags = SWARM_PLUGIN_PICTURE_WHOLE });
   swarm_agent_forget_epoch (self);
   g_clear_pointer (&self->membership, swarm_membership_free);
   swarm_leftovers_drop_log (self->config->state_dir);

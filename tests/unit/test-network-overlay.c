@@ -325,10 +325,77 @@ test_picture (Bed *bed, gconstpointer data)
   g_assert_cmpuint (draining (bed), ==, 1);
   assert_names (bed, "shop 10.0.1.2;web 10.0.1.2;tasks.web 10.0.1.3;web.1.one 10.0.1.3;");
 
-  swarm_network_host_picture (bed->host, &(SwarmPluginPicture){ .flags = SWARM_PLUGIN_PICTURE_WHOLE, .data_port = 4789, .node_id = "n1" });
+  swarm_network_host_picture (bed->host, &(SwarmPluginPicture){ .flags = SWARM_PLUGIN_PICTURE_WHOLE }); /* it left the cluster */
   UNTIL (bed->batches == 5);
   for (guint type = 1; type < SWARM_NETD_N_TYPES; type++)
     g_assert_cmpuint (count (bed, type), ==, 0);
+}
+
+/* ---- tasks ---- */
+
+static void
+on_attached (const char *mode, const char *resolver, const GError *error, gpointer data)
+{
+  g_string_append_printf (((Bed *) data)->said, "%s %s;", error != NULL ? error->message : mode, resolver != NULL ? resolver : "-");
+}
+
+static SwarmTask *
+make_task (const SwarmId *network)
+{
+  SwarmTask *task = swarm_task_new ();
+  SwarmNetworkAttachment *at = swarm_network_attachment_new ();
+  task->object.id.bytes[0] = 7;
+  at->network = *network;
+  at->driver = g_strdup ("overlay");
+  at->addresses = g_ptr_array_new_with_free_func (g_free);
+  g_ptr_array_add (at->addresses, g_strdup ("10.0.1.9/24"));
+  task->networks = swarm_messages_new ();
+  g_ptr_array_add (task->networks, at);
+  task->gateway_address = g_strdup ("10.0.7.9/24");
+  return task;
+}
+
+static void
+assert_said (Bed *bed, const char *expected)
+{
+  UNTIL (bed->said->len > 0);
+  g_assert_cmpstr (bed->said->str, ==, expected);
+  g_string_set_size (bed->said, 0);
+}
+
+/* A task waits until its networks are known and its namespace is ready, and is told what stands against it. */
+static void
+test_attach (Bed *bed, gconstpointer data)
+{
+  SwarmId network = { { 9 } };
+  SwarmIdString id = swarm_id_string (&network);
+  g_autoptr (SwarmTask) task = make_task (&network);
+  g_autoptr (SwarmTask) plain = swarm_task_new ();
+  SwarmIdString task_id = swarm_id_string (&task->object.id);
+  SwarmPluginNetwork row = { .id = id.str, .name = "back", .driver = "overlay", .vni = 4099 };
+  g_autofree char *refused = g_strdup_printf ("sandbox %s: no namespaces left -;", task_id.str);
+
+  swarm_network_host_attach (bed->host, plain, &SWARM_ID_NIL, "n1", 60 * G_USEC_PER_SEC, on_attached, bed);
+  assert_said (bed, "bridge -;");
+  guint64 call = swarm_network_host_attach (bed->host, task, &SWARM_ID_NIL, "n1", 60 * G_USEC_PER_SEC, on_attached, bed);
+  UNTIL (swarm_network_host_supports (bed->host, "overlay"));
+  swarm_network_host_cancel (bed->host, call);
+  assert_said (bed, "no manager has told of the networks yet -;");
+
+  swarm_network_host_picture (bed->host, &whole);
+  UNTIL (bed->batches == 1);
+  swarm_network_host_attach (bed->host, task, &SWARM_ID_NIL, "n1", 60 * G_USEC_PER_SEC, on_attached, bed);
+  swarm_network_host_picture (bed->host, &(SwarmPluginPicture){ .node_id = "n1", .data_port = 4789, .networks = &row, .n_networks = 1 });
+  assert_said (bed, "ns:/proc/1/fd/7 127.0.0.11;");
+  g_assert_cmpuint (count (bed, SWARM_NETD_TYPE_SANDBOX), ==, 2);
+  swarm_network_host_detach (bed->host, &task->object.id, 60 * G_USEC_PER_SEC, on_attached, bed);
+  UNTIL (count (bed, SWARM_NETD_TYPE_SANDBOX) == 1 && bed->said->len > 0);
+  g_string_set_size (bed->said, 0);
+
+  bed->problem = task_id.str;
+  swarm_network_host_attach (bed->host, task, &SWARM_ID_NIL, "n1", 60 * G_USEC_PER_SEC, on_attached, bed);
+  assert_said (bed, refused);
+  g_assert_nonnull (swarm_network_host_problems (bed->host)[0]);
 }
 
 /* ---- changes and the whole ---- */
@@ -539,6 +606,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 #define ADD(path, func) g_test_add ("/network-overlay/" path, Bed, NULL, set_up, func, tear_down)
   ADD ("picture", test_picture);
+  ADD ("attach", test_attach);
   ADD ("changes", test_changes);
   return g_test_run ();
 }
