@@ -640,6 +640,34 @@ test_roll (void)
   swarm_roll_free (roll);
 }
 
+/* A transaction that failed makes known again what it would have changed, and no more than that: the rest needs no second look. */
+static void
+test_roll_undo (void)
+{
+  g_autoptr (SwarmService) service = swarm_service_new ();
+  service->spec = brain_spec ("web", 3);
+  SwarmRoll *roll = swarm_roll_new (service), *gone = swarm_roll_new (NULL);
+  SwarmUpdateShare rests = { .due = G_MAXINT64 };
+  for (guint64 slot = 1; slot <= 5; slot++)
+    swarm_roll_set (roll, slot, &rests);
+  roll->counted = TRUE;
+  swarm_roll_begin_pass (roll);
+  swarm_roll_do (roll, 1);
+  swarm_roll_begin_pass (roll); /* that one was written */
+  swarm_roll_do (roll, 4);
+  swarm_roll_do (roll, 6);
+  roll->next = 7;
+  g_assert_true (swarm_roll_undo (roll));
+  g_assert_true (roll->counted);
+  g_assert_cmpuint (roll->stale->len, ==, 2);
+  g_assert_true (swarm_roll_find (roll, 4)->stale);
+  g_assert_true (swarm_roll_find (roll, 6)->stale);
+  g_assert_cmpuint (roll->next, ==, 4);
+  g_assert_false (swarm_roll_undo (gone)); /* what it has passed it does not come back to */
+  swarm_roll_free (roll);
+  swarm_roll_free (gone);
+}
+
 /* How many changes a look at all slots of a service would make. */
 static guint
 changes_left (Brain *brain, const SwarmId *id)
@@ -822,6 +850,7 @@ main (int argc, char **argv)
   g_test_add_func ("/orchestrator/drain-replacement-fails", test_drain_replacement_fails);
   g_test_add_func ("/orchestrator/slot-looks", test_slot_looks);
   g_test_add_func ("/orchestrator/roll", test_roll);
+  g_test_add_func ("/orchestrator/roll-undo", test_roll_undo);
   g_test_add_func ("/orchestrator/stranded", test_stranded);
   g_test_add_func ("/orchestrator/latency", test_latency);
   return g_test_run ();

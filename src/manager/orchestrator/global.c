@@ -65,7 +65,7 @@ swarm_global_look (const SwarmLeader *leader, const SwarmId *id, SwarmRoll *roll
   SwarmWalk walk = { { leader, service, tx, swarm_store_now (leader->store), wake, FALSE }, roll, waker, constraints };
   if (constraints == NULL) /* control lets none through that cannot be parsed */
     return FALSE;
-  roll->pass++;
+  swarm_roll_begin_pass (roll);
   return !swarm_walk_nodes (&walk, count_node) || !swarm_walk_changed (&walk, count_node) || !swarm_walk_tend (&walk);
 }
 

@@ -230,6 +230,7 @@ begin_slots (SwarmWalk *walk)
       return TRUE;
     g_autoptr (GPtrArray) tasks = swarm_walk_slot (walk, number, &slot);
     fill_slot (&walk->look, &slot, NULL, 0, 0);
+    swarm_roll_do (walk->roll, number);
   }
   return !walk->look.full;
 }
@@ -239,8 +240,7 @@ swarm_job_look (const SwarmLeader *leader, const SwarmId *id, SwarmRoll *roll, S
 {
   SwarmService *service = swarm_store_get (leader->store, SWARM_KIND_SERVICE, id);
   SwarmWalk walk = { { leader, service, tx, swarm_store_now (leader->store), wake, FALSE }, roll, waker, NULL };
-  if (roll->pass++ == 0)
-    roll->next = 0; /* slots of jobs begin there */
+  swarm_roll_begin_pass (roll);
   return !swarm_walk_all (&walk, id, tend_and_count) || !swarm_walk_changed (&walk, tend_and_count) || !begin_slots (&walk);
 }
 
@@ -293,6 +293,7 @@ swarm_global_job_look (const SwarmLeader *leader, const SwarmId *id, SwarmRoll *
   SwarmService *service = swarm_store_get (leader->store, SWARM_KIND_SERVICE, id);
   g_autoptr (GPtrArray) constraints = swarm_service_constraints (service);
   SwarmWalk walk = { { leader, service, tx, swarm_store_now (leader->store), wake, FALSE }, roll, waker, constraints };
+  swarm_roll_begin_pass (roll);
   return !swarm_walk_nodes (&walk, tend_node) || !swarm_walk_changed (&walk, tend_node);
 }
 

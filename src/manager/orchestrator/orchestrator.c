@@ -249,27 +249,20 @@ orchestrator_pass (gpointer loop, SwarmTx *tx)
   return swarm_dirty_slots_n_waiting (&self->services) > 0;
 }
 
-/* An update or a job finds by itself that it goes on, when a slot changes; moves that wait do not. */
-static void
-drop_rolls (SwarmOrchestrator *self)
-{
-  GHashTableIter iter;
-  gpointer id, roll;
-  g_hash_table_iter_init (&iter, self->rolls);
-  while (g_hash_table_iter_next (&iter, &id, &roll)) {
-    if (swarm_roll_has_moves (roll))
-      orchestrator_mark (self, id);
-  }
-  g_hash_table_remove_all (self->rolls);
-}
-
 static void
 orchestrator_settle (gpointer loop, guint64 index, const GError *error)
 {
   SwarmOrchestrator *self = loop;
   swarm_dirty_slots_settle (&self->services, error == NULL);
-  if (error != NULL) /* what they believe to have done was not */
-    drop_rolls (self);
+  if (error == NULL)
+    return;
+  GHashTableIter iter;
+  gpointer roll;
+  g_hash_table_iter_init (&iter, self->rolls);
+  while (g_hash_table_iter_next (&iter, NULL, &roll)) {
+    if (!swarm_roll_undo (roll))
+      g_hash_table_iter_remove (&iter);
+  }
 }
 
 static const SwarmLoopOps orchestrator_ops = { "orchestrator", orchestrator_pass, orchestrator_settle, .overlaps = TRUE };

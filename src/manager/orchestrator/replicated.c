@@ -61,6 +61,7 @@ fill_missing (SwarmWalk *walk, guint64 missing)
     g_autoptr (GPtrArray) tasks = swarm_walk_slot (walk, roll->next, &slot);
     swarm_replica_init (&replica, &walk->look, &slot, &SWARM_ID_NIL);
     swarm_replica_fill (&walk->look, &replica);
+    swarm_roll_do (roll, roll->next);
     missing--;
   }
 }
@@ -93,9 +94,9 @@ swarm_replicated_look (const SwarmLeader *leader, const SwarmId *id, SwarmRoll *
 {
   SwarmService *service = swarm_store_get (leader->store, SWARM_KIND_SERVICE, id);
   SwarmWalk walk = { { leader, service, tx, swarm_store_now (leader->store), wake, FALSE }, roll, waker, NULL };
-  if (service == NULL || service->pending_delete)
+  swarm_roll_begin_pass (roll);
+  if (roll->gone)
     return !swarm_walk_all (&walk, id, drop_slot);
-  roll->pass++;
   if (!swarm_walk_all (&walk, id, count_slot) || !swarm_walk_changed (&walk, count_slot) || !scale (&walk))
     return TRUE;
   return !swarm_walk_tend (&walk);

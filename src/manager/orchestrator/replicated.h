@@ -6,7 +6,7 @@
 
 /* A look at a service (which may be gone: then its tasks are removed), or more of it: at all slots that @roll does not know yet, and at those that
  * were touched since. TRUE: @tx is full, or the time of the turn is up; go on after it. @wake is lowered to when the service wants to be looked at
- * again; @waker may be NULL. Once a transaction has failed @roll must be thrown away: it believes what was to be. */
+ * again; @waker may be NULL. When the transaction fails @roll is to be told, swarm_roll_undo(): it believes what was to be. */
 gboolean swarm_replicated_look (const SwarmLeader *leader, const SwarmId *service, SwarmRoll *roll, SwarmTx *tx, const SwarmSlotWaker *waker,
                                 gint64 *wake);
 /* A look at one slot of a service that was looked at in whole before and whose spec is the same since. Of a service that is gone too. */

@@ -28,8 +28,9 @@ swarm_roll_new (const SwarmService *service)
 {
   SwarmRoll *self = g_new0 (SwarmRoll, 1);
   self->version = version_of (service);
-  self->next = 1;
-  self->by_node = service != NULL && !service->pending_delete && swarm_service_is_everywhere (service);
+  self->gone = service == NULL || service->pending_delete;
+  self->next = service != NULL && swarm_service_spec_kind (service->spec) == SWARM_SERVICE_REPLICATED_JOB ? 0 : 1;
+  self->by_node = !self->gone && swarm_service_is_everywhere (service);
   self->numbers = g_hash_table_new (swarm_id_hash, swarm_id_equal);
   self->blocks = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
   self->order = g_ptr_array_new ();
@@ -37,6 +38,7 @@ swarm_roll_new (const SwarmService *service)
   self->stale = g_array_new (FALSE, FALSE, sizeof (guint64));
   self->untended = g_array_new (FALSE, FALSE, sizeof (guint64));
   self->surplus = g_array_new (FALSE, FALSE, sizeof (guint64));
+  self->done = g_array_new (FALSE, FALSE, sizeof (guint64));
   swarm_heap_init (&self->waiting);
   swarm_heap_init (&self->dues);
   if (service != NULL)
@@ -66,6 +68,7 @@ swarm_roll_free (gpointer roll)
   g_array_unref (self->stale);
   g_array_unref (self->untended);
   g_array_unref (self->surplus);
+  g_array_unref (self->done);
   g_ptr_array_unref (self->order);
   g_hash_table_unref (self->numbers);
   g_hash_table_unref (self->blocks);
@@ -123,6 +126,33 @@ swarm_roll_touch (SwarmRoll *self, guint64 number)
     return;
   entry->stale = TRUE;
   g_array_append_val (self->stale, number);
+}
+
+void
+swarm_roll_begin_pass (SwarmRoll *self)
+{
+  self->pass++;
+  g_array_set_size (self->done, 0);
+}
+
+void
+swarm_roll_do (SwarmRoll *self, guint64 number)
+{
+  g_array_append_val (self->done, number);
+}
+
+gboolean
+swarm_roll_undo (SwarmRoll *self)
+{
+  for (guint i = 0; i < self->done->len; i++) {
+    guint64 number = g_array_index (self->done, guint64, i);
+    swarm_roll_touch (self, number);
+    self->next = MIN (self->next, number);
+  }
+  g_array_set_size (self->done, 0);
+  g_array_set_size (self->surplus, 0);
+  g_clear_pointer (&self->choice, choice_free);
+  return !self->gone;
 }
 
 guint64

@@ -33,6 +33,7 @@ typedef struct {
 
 typedef struct {
   guint64 version;   /* of the service's object; 0: it is gone */
+  gboolean gone;     /* the service is, or about to: slots are removed as they come */
   gboolean counted;  /* all slots were looked at */
   guint64 cursor;    /* until then: the next one's number, at least */
   gboolean by_node;  /* slots are nodes', and numbered here as they are met */
@@ -53,6 +54,7 @@ typedef struct {
   GArray *surplus;   /* numbers of slots to remove, the last one first */
   guint64 next;      /* slots are missing: numbers from here on may be free */
   guint pass;
+  GArray *done;      /* numbers of slots about which the pass has done something */
 } SwarmRoll;
 
 SwarmRoll *swarm_roll_new (const SwarmService *service);
@@ -63,6 +65,12 @@ gboolean swarm_roll_has_moves (const SwarmRoll *self);
 gboolean swarm_roll_is_of (const SwarmRoll *self, const SwarmService *service);
 /* NULL: nothing is known of it. */
 SwarmRollEntry *swarm_roll_find (const SwarmRoll *self, guint64 number);
+/* A pass begins. */
+void swarm_roll_begin_pass (SwarmRoll *self);
+/* It does something about the slot: what is known of it will be true when its transaction is there. */
+void swarm_roll_do (SwarmRoll *self, guint64 number);
+/* The transaction of the last pass has failed: what it did was not. FALSE: the roll is of no use any more. */
+gboolean swarm_roll_undo (SwarmRoll *self);
 /* Something about the slot has changed. */
 void swarm_roll_touch (SwarmRoll *self, guint64 number);
 /* The same of a node's slot. */

@@ -41,9 +41,12 @@ swarm_walk_all (SwarmWalk *self, const SwarmId *service, SwarmWalkFunc visit)
     g_autoptr (GArray) slots = swarm_slots_of (tasks);
     for (guint i = 0; i < slots->len; i++) {
       const SwarmSlot *slot = &g_array_index (slots, SwarmSlot, i);
+      guint n = swarm_tx_n_changes (self->look.tx);
       if (!visit (self, slot->number, slot))
         return FALSE;
       roll->cursor = slot->number + 1;
+      if (swarm_tx_n_changes (self->look.tx) > n)
+        swarm_roll_do (roll, slot->number);
     }
     roll->counted = tasks->len < SWARM_WALK_PART;
     if (swarm_walk_time_is_up (self))
@@ -57,7 +60,12 @@ visit_slot (SwarmWalk *self, guint64 number, SwarmWalkFunc visit)
 {
   SwarmSlot slot;
   g_autoptr (GPtrArray) tasks = swarm_walk_slot (self, number, &slot);
-  return visit (self, number, &slot);
+  guint n = swarm_tx_n_changes (self->look.tx);
+  if (!visit (self, number, &slot))
+    return FALSE;
+  if (swarm_tx_n_changes (self->look.tx) > n)
+    swarm_roll_do (self->roll, number);
+  return TRUE;
 }
 
 gboolean
@@ -128,8 +136,10 @@ tend_slot (SwarmWalk *walk, guint64 number, const SwarmUpdate *update)
   swarm_walk_wake_slot_begin (walk, &when);
   swarm_replica_tend (look, &replica, update);
   swarm_walk_wake_slot_end (walk, number, when, wake);
-  if (swarm_tx_n_changes (look->tx) > n)
-    swarm_roll_find (walk->roll, number)->pass = walk->roll->pass;
+  if (swarm_tx_n_changes (look->tx) == n)
+    return;
+  swarm_roll_find (walk->roll, number)->pass = walk->roll->pass;
+  swarm_roll_do (walk->roll, number);
 }
 
 /* FALSE: there are more. */
@@ -197,6 +207,7 @@ replace (SwarmWalk *walk, SwarmRollEntry *entry, SwarmUpdate *update)
                        || swarm_look_leaves (look, &slot, live, &wake) != SWARM_LEAVE_NO))
     return;
   swarm_replica_replace (look, &replica, update->start_first);
+  swarm_roll_do (walk->roll, entry->number);
   entry->pass = walk->roll->pass;
   update->busy++;
 }
