@@ -37,6 +37,7 @@ struct _SimPromises {
   GHashTable *doubled; /* set of slots with more than one */
   GHashTable *ended;   /* set of task ids that the store has wanted to end, or has seen end: some manager has applied it, though it may be gone */
   GHashTable *removed; /* set of node ids */
+  GHashTable *drained; /* node id → when a drain that starts the replacement first was over */
   GHashTable *acknowledged; /* SwarmId → Acknowledged */
   GHashTable *going;        /* set of ids whose removal was asked for: kept apart, as nothing of them may have been acknowledged until then */
   SimAddresses *addresses;
@@ -188,6 +189,12 @@ check_health (SimPromises *self, const SwarmTask *task)
     sim_cluster_break (self->cluster, "%s counts as running, and its health command never said yes", container.name);
 }
 
+static gboolean
+starts_elsewhere_first (const SwarmNode *node)
+{
+  return node->spec->availability == SWARM_AVAILABILITY_DRAIN && node->spec->drain_order == SWARM_DRAIN_START_FIRST;
+}
+
 void
 sim_promises_committed (SimPromises *self, const SwarmEvent *event)
 {
@@ -198,6 +205,11 @@ sim_promises_committed (SimPromises *self, const SwarmEvent *event)
   if (event->kind == SWARM_KIND_NODE && event->event == SWARM_EVENT_REMOVE) {
     g_hash_table_add (self->removed, g_memdup2 (&SWARM_OBJECT (event->object)->id, sizeof (SwarmId)));
     sim_promises_look_at_machines (self);
+  }
+  if (event->kind == SWARM_KIND_NODE && event->event == SWARM_EVENT_UPDATE && starts_elsewhere_first (event->previous)
+      && !starts_elsewhere_first (event->object)) {
+    gint64 now = sim_clock_time (self->cluster->world.sim);
+    g_hash_table_replace (self->drained, g_memdup2 (&SWARM_OBJECT (event->object)->id, sizeof (SwarmId)), g_memdup2 (&now, sizeof now));
   }
   if (event->kind == SWARM_KIND_NODE && event->event == SWARM_EVENT_UPDATE && ((SwarmNode *) event->object)->status->state == SWARM_NODE_DOWN)
     sim_promises_look_at_machines (self);
@@ -258,15 +270,18 @@ may_double (SimPromises *self, const SwarmId *service_id)
   return service == NULL || spec_starts_first (service->spec) || spec_starts_first (service->previous_spec);
 }
 
-/* Its node is drained with the replacement first, or it is being moved; or was so until now, and one of the two is going. */
+/* Its node is drained with the replacement first, or it is being moved; or was so until now (the replacement was on its way), and one of the two is
+ * going. */
 static gboolean
 waits_for_replacement (SimPromises *self, SwarmStore *truth, Running *running, const SwarmTask *task)
 {
   gint64 now = sim_clock_time (self->cluster->world.sim);
   const SwarmNode *node = swarm_store_get (truth, SWARM_KIND_NODE, &running->machine->id);
-  if (!swarm_id_is_nil (&task->move_to)
-      || (node != NULL && node->spec->availability == SWARM_AVAILABILITY_DRAIN && node->spec->drain_order == SWARM_DRAIN_START_FIRST))
+  const gint64 *over = g_hash_table_lookup (self->drained, &running->machine->id);
+  if (!swarm_id_is_nil (&task->move_to) || (node != NULL && starts_elsewhere_first (node)))
     running->waited = now;
+  else if (over != NULL)
+    running->waited = MAX (running->waited, *over);
   return running->waited > 0 && (now < running->waited + DRAIN_OVER_US || task->desired_state > SWARM_TASK_RUNNING);
 }
 
@@ -388,6 +403,7 @@ sim_promises_new (SimCluster *cluster)
   self->doubled = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->ended = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   self->removed = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
+  self->drained = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, g_free);
   self->acknowledged = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, g_free);
   self->going = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   self->promises[ACKNOWLEDGED].name = "1: what was acknowledged is not lost";
@@ -413,5 +429,6 @@ sim_promises_free (SimPromises *self)
   g_hash_table_unref (self->going);
   g_hash_table_unref (self->ended);
   g_hash_table_unref (self->removed);
+  g_hash_table_unref (self->drained);
   g_free (self);
 }
