@@ -253,12 +253,17 @@ bed_new (void)
   return bed;
 }
 
-/* wireguard-go ends when the last descriptor of its link's namespace is closed, and takes its socket away. */
+/* wireguard-go ends when the last descriptor of its link's namespace is closed, and takes its socket away; one that was just coming when netd was killed
+ * has its link in the host. */
 static void
 remove_sockets (BedHost *host)
 {
-  for (guint i = 0; i < WAIT_MS / 10 && g_rmdir (host->sockets) < 0; i++)
+  g_autoptr (SwarmNetdNetlink) netlink = swarm_netd_netlink_new_in (host->netns, NULL);
+  for (guint i = 0; i < WAIT_MS / 10 && g_rmdir (host->sockets) < 0; i++) {
+    swarm_netd_link_delete (netlink, "swg0", NULL);
+    swarm_netd_link_delete (netlink, "swg1", NULL);
     g_usleep (10000);
+  }
   while (bed_wireguard != NULL && waitpid (-1, NULL, WNOHANG) > 0) /* it is no child of netd's any more: it is ours */
     ;
   g_free (host->sockets);
@@ -278,10 +283,10 @@ bed_free (Bed *bed)
     g_unlink (host->socket_path);
     g_unlink (host->state_path);
     g_unlink (host->notify_path);
-    close (host->netns);
     close (host->notify);
     g_ptr_array_unref (host->stored);
     remove_sockets (host);
+    close (host->netns);
     g_array_unref (host->keys);
     g_free (host->notify_path);
     g_free (host->socket_path);
