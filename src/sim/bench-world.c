@@ -272,6 +272,22 @@ add_strategies (SimBench *self)
   }
 }
 
+/* Without one the allocator hands nothing on. */
+static void
+make_cluster (SimBench *self)
+{
+  g_autoptr (SwarmCluster) cluster = swarm_cluster_new ();
+  SwarmTx *tx = swarm_store_tx (self->store);
+
+  cluster->object.id = swarm_random_id (&self->random.iface);
+  cluster->feature_level = SWARM_FEATURE_LEVEL;
+  cluster->spec = swarm_cluster_spec_new ();
+  cluster->root_ca = swarm_root_ca_new ();
+  cluster->networks_made = TRUE;
+  swarm_tx_create (tx, cluster);
+  sim_bench_commit (self, tx);
+}
+
 void
 sim_bench_open (SimBench *self, const SimBenchShape *shape)
 {
@@ -289,6 +305,7 @@ sim_bench_open (SimBench *self, const SimBenchShape *shape)
   config.self = swarm_random_id (&self->random.iface);
   self->manager = swarm_manager_new (&config);
   self->watch = swarm_store_watch (self->store, 1 << SWARM_KIND_TASK, count_waiting, self);
+  make_cluster (self);
 }
 
 void
