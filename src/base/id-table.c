@@ -15,6 +15,16 @@ key_of (const SwarmId *id)
   return GUINT64_FROM_BE (key);
 }
 
+/* The key says most; the rest of the id is for the rare ones that share it. */
+static guint64
+rest_of (const SwarmId *id)
+{
+  guint64 rest;
+
+  memcpy (&rest, id->bytes + sizeof rest, sizeof rest);
+  return GUINT64_FROM_BE (rest);
+}
+
 static const SwarmId *
 id_of (const SwarmIdTable *self, gconstpointer value)
 {
@@ -122,7 +132,7 @@ find (const SwarmIdTable *self, const SwarmIdShard *shard, guint64 key, const Sw
   for (; at < shard->n_slots && shard->block->slots[at].value != NULL; at++) {
     if (shard->block->slots[at].key > key)
       break;
-    if (shard->block->slots[at].key == key && memcmp (id_of (self, shard->block->slots[at].value)->bytes, id->bytes, sizeof id->bytes) >= 0)
+    if (shard->block->slots[at].key == key && rest_of (id_of (self, shard->block->slots[at].value)) >= rest_of (id))
       break;
   }
   return at;
@@ -132,7 +142,7 @@ static gboolean
 is_at (const SwarmIdTable *self, const SwarmIdShard *shard, guint at, guint64 key, const SwarmId *id)
 {
   return at < shard->n_slots && shard->block->slots[at].value != NULL && shard->block->slots[at].key == key
-         && memcmp (id_of (self, shard->block->slots[at].value)->bytes, id->bytes, sizeof id->bytes) == 0;
+         && rest_of (id_of (self, shard->block->slots[at].value)) == rest_of (id);
 }
 
 gpointer

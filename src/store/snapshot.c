@@ -145,27 +145,38 @@ swarm_store_load (SwarmStore *self, SwarmSnapshot *snapshot, guint *cursor, guin
 
 /* ---- encoding: may run on another thread, so it reads immutable things only ---- */
 
-static void
-append_record (GByteArray *out, guint8 type, gpointer message)
-{
-  g_autoptr (GBytes) bytes = swarm_message_encode (message);
-  guint32 len = GUINT32_TO_LE ((guint32) g_bytes_get_size (bytes));
+/* One buffer for all objects: this thread is not to fight the main loop's for memory with every one of them. */
+typedef struct {
+  GByteArray *out;
+  SwarmBuffer record;
+  SwarmBuffer object; /* in the record */
+} Encoder;
 
-  g_byte_array_append (out, &type, 1);
-  g_byte_array_append (out, (const guint8 *) &len, sizeof len);
-  if (len > 0)
-    g_byte_array_append (out, g_bytes_get_data (bytes, NULL), (guint) g_bytes_get_size (bytes));
+static void
+append_record (Encoder *self, guint8 type, gpointer message)
+{
+  guint32 len;
+
+  self->record.len = 0;
+  swarm_message_encode_to (&self->record, message);
+  len = GUINT32_TO_LE ((guint32) self->record.len);
+  g_byte_array_append (self->out, &type, 1);
+  g_byte_array_append (self->out, (const guint8 *) &len, sizeof len);
+  if (self->record.len > 0)
+    g_byte_array_append (self->out, self->record.data, (guint) self->record.len);
   swarm_message_unref (message);
 }
 
-static ObjectRecord *
-object_record (const SwarmObject *object)
+static void
+append_object (Encoder *self, const SwarmObject *object)
 {
   ObjectRecord *record = swarm_message_new (&object_type);
 
+  self->object.len = 0;
+  swarm_message_encode_to (&self->object, object);
   record->kind = swarm_object_kind (object);
-  record->object = swarm_message_encode (object);
-  return record;
+  record->object = g_bytes_new_static (self->object.data, self->object.len);
+  append_record (self, RECORD_OBJECT, record);
 }
 
 static RequestRecord *
@@ -183,30 +194,32 @@ request_record (const SwarmRequest *request)
 GBytes *
 swarm_snapshot_encode (SwarmSnapshot *snapshot)
 {
-  GByteArray *out = g_byte_array_new ();
+  Encoder encoder = { .out = g_byte_array_new () };
   Head *head = swarm_message_new (&head_type);
   End *end = swarm_message_new (&end_type);
 
-  g_byte_array_append (out, (const guint8 *) magic, sizeof magic);
+  g_byte_array_append (encoder.out, (const guint8 *) magic, sizeof magic);
   head->format = SNAPSHOT_FORMAT;
   head->index = snapshot->index;
   head->now = snapshot->now;
   head->level = snapshot->level > 1 ? snapshot->level : 0;
-  append_record (out, RECORD_HEAD, head);
+  append_record (&encoder, RECORD_HEAD, head);
   for (guint kind = 0; kind < _SWARM_KIND_MAX; kind++) {
     SwarmIdIter iter;
     const SwarmObject *object;
 
     swarm_id_iter_init (&iter, &snapshot->objects[kind], NULL);
     while ((object = swarm_id_iter_next (&iter)) != NULL)
-      append_record (out, RECORD_OBJECT, object_record (object));
+      append_object (&encoder, object);
     end->n_objects += snapshot->objects[kind].n;
   }
   for (guint i = 0; i < snapshot->requests->len; i++)
-    append_record (out, RECORD_REQUEST, request_record (snapshot->requests->pdata[i]));
+    append_record (&encoder, RECORD_REQUEST, request_record (snapshot->requests->pdata[i]));
   end->n_requests = snapshot->requests->len;
-  append_record (out, RECORD_END, end);
-  return g_byte_array_free_to_bytes (out);
+  append_record (&encoder, RECORD_END, end);
+  g_free (encoder.record.data);
+  g_free (encoder.object.data);
+  return g_byte_array_free_to_bytes (encoder.out);
 }
 
 GBytes *

@@ -73,6 +73,8 @@ SwarmTx *swarm_store_tx (SwarmStore *self);
 void swarm_tx_create (SwarmTx *tx, gpointer object);
 /* As swarm_tx_create(), @object must be left alone from here on. Replaces the object that has the copy's id (a second update of it in the same transaction replaces the first); fails with OUT_OF_SEQUENCE "update out of sequence" when its version differs from object->version. */
 void swarm_tx_update (SwarmTx *tx, gpointer object);
+/* The same by who has the object at hand that @object is a changed copy of, which spares looking for it. */
+void swarm_tx_update_of (SwarmTx *tx, gconstpointer base, gpointer object);
 /* @version 0: whatever version. Fails with NOT_FOUND when absent. */
 void swarm_tx_remove (SwarmTx *tx, SwarmKind kind, const SwarmId *id, guint64 version);
 guint swarm_tx_n_changes (SwarmTx *tx);

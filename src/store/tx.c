@@ -101,12 +101,10 @@ add_change (SwarmTx *tx, SwarmActionKind what, SwarmKind kind, const SwarmId *id
   return &g_array_index (tx->changes, SwarmChange, tx->changes->len - 1);
 }
 
-/* An update of what the store has says only what is new. */
+/* An update of what the store has, @base, says only what is new: the version in it makes sure that it is put together with nothing else. */
 static void
-encode_object (SwarmTx *tx, SwarmChange *change, gpointer object)
+encode_object (SwarmTx *tx, SwarmChange *change, const SwarmObject *base, gpointer object)
 {
-  const SwarmObject *base = change->action == SWARM_ACTION_UPDATE ? swarm_store_get (tx->store, change->kind, &change->id) : NULL;
-
   /* Once the state holds something of this level, it is marked by it for good: whoever knows less can read neither log nor snapshot. */
   if (tx->store->kind_level[change->kind] > MIN (tx->store->level_used, swarm_store_cluster_level (tx->store)))
     tx->level = MAX (tx->level, swarm_message_level (object, base));
@@ -119,11 +117,11 @@ encode_object (SwarmTx *tx, SwarmChange *change, gpointer object)
 }
 
 static void
-set_object (SwarmTx *tx, SwarmChange *change, gpointer object)
+set_object (SwarmTx *tx, SwarmChange *change, const SwarmObject *base, gpointer object)
 {
   if (change->object != NULL)
     tx->bytes -= change->len;
-  encode_object (tx, change, object);
+  encode_object (tx, change, base, object);
   swarm_message_set (&change->object, object);
   change->sum = swarm_guard_sum (object);
   tx->bytes += change->len;
@@ -137,11 +135,11 @@ swarm_tx_create (SwarmTx *tx, gpointer object)
 
   if (swarm_id_is_nil (&self->id))
     self->id = swarm_random_id (tx->store->random);
-  set_object (tx, add_change (tx, SWARM_ACTION_CREATE, swarm_object_kind (self), &self->id, 0), object);
+  set_object (tx, add_change (tx, SWARM_ACTION_CREATE, swarm_object_kind (self), &self->id, 0), NULL, object);
 }
 
 void
-swarm_tx_update (SwarmTx *tx, gpointer object)
+swarm_tx_update_of (SwarmTx *tx, gconstpointer base, gpointer object)
 {
   SwarmObject *self = object;
   SwarmChange *change = find_change (tx, &self->id);
@@ -149,7 +147,15 @@ swarm_tx_update (SwarmTx *tx, gpointer object)
   /* A second change of the same object in one transaction replaces the first: the version is still the one that was read. */
   if (change == NULL || change->action == SWARM_ACTION_REMOVE)
     change = add_change (tx, SWARM_ACTION_UPDATE, swarm_object_kind (self), &self->id, self->version);
-  set_object (tx, change, object);
+  set_object (tx, change, change->action == SWARM_ACTION_UPDATE ? base : NULL, object);
+}
+
+void
+swarm_tx_update (SwarmTx *tx, gpointer object)
+{
+  SwarmObject *self = object;
+
+  swarm_tx_update_of (tx, swarm_store_get (tx->store, swarm_object_kind (self), &self->id), object);
 }
 
 void

@@ -549,6 +549,21 @@ test_explained_once (void)
   swarm_runner_free (leader.runner);
 }
 
+/* There is room for just as many as one call of the strategy places: the last of them are not told that they have to wait. */
+static void
+test_room_for_a_batch (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 4100);
+  spec->task->placement = placement (NULL, 4096);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, 5 * SECOND);
+  brain_node (brain, "n1");
+  brain_run (brain, 20 * SECOND);
+  g_assert_cmpuint (count_running (brain, &web), ==, 4096);
+  g_assert_cmpuint (count_tasks (brain, &web, SWARM_TASK_PENDING, SWARM_TASK_RUNNING), ==, 4);
+}
+
 /* What a transaction that failed would have said is said by the next one. */
 static void
 test_explained_after_failure (void)
@@ -576,6 +591,7 @@ main (int argc, char **argv)
   g_test_add_func ("/scheduler/no-nodes", test_no_nodes);
   g_test_add_func ("/scheduler/explained-once", test_explained_once);
   g_test_add_func ("/scheduler/explained-after-failure", test_explained_after_failure);
+  g_test_add_func ("/scheduler/room-for-a-batch", test_room_for_a_batch);
   g_test_add_func ("/scheduler/host-ports", test_host_ports);
   g_test_add_func ("/scheduler/resources", test_resources);
   g_test_add_func ("/scheduler/constraints", test_constraints);

@@ -33,6 +33,7 @@ struct _SwarmPlacing {
   GArray *placement;   /* gint32 of each of the batch */
   guint at;            /* in the batch, or in the queue while explaining */
   guint placed;        /* of this batch */
+  gboolean assigned;   /* some of the group in the transaction under way: to the group they still wait */
   guint unplaced;
   char *why;
   GPtrArray *uncommitted; /* SwarmGroup, held: finished, with assignments in the transaction under way */
@@ -84,6 +85,7 @@ swarm_placing_settled (SwarmPlacing *self)
   for (guint i = 0; i < self->uncommitted->len; i++)
     swarm_groups_release (self->groups, self->uncommitted->pdata[i]);
   g_ptr_array_set_size (self->uncommitted, 0);
+  self->assigned = FALSE;
 }
 
 void
@@ -133,6 +135,7 @@ begin (SwarmPlacing *self, SwarmGroup *group)
   self->group = group;
   self->cursor = 0;
   self->look_at_all = FALSE;
+  self->assigned = FALSE;
   self->strategy = self->schedulers != NULL ? swarm_scheduler_set_get (self->schedulers, name) : NULL;
   survey_from_here (self);
   if (self->strategy == NULL)
@@ -220,6 +223,7 @@ assign (SwarmPlacing *self, const SwarmTask *task, gint32 row, SwarmTx *tx)
     return;
   }
   self->ops->assign (task, info, tx, self->data);
+  self->assigned = TRUE;
   self->placed++;
 }
 
@@ -292,7 +296,7 @@ advance (SwarmPlacing *self, SwarmTx *tx)
     return step_survey (self) ? GOES_ON : PAUSED;
   case STEP_PLACE:
     step_place (self);
-    return GOES_ON;
+    return self->step == STEP_EXPLAIN && self->assigned ? PAUSED : GOES_ON;
   case STEP_ASSIGN:
     return step_assign (self, tx) ? after_batch (self) : PAUSED;
   default:

@@ -41,7 +41,7 @@ assign_task (SwarmScheduler *self, const SwarmTask *task, SwarmNodeInfo *info, c
     swarm_task_unref (copy);
     return;
   }
-  swarm_tx_update (tx, copy);
+  swarm_tx_update_of (tx, task, copy);
   swarm_node_set_add (self->nodes, copy);
   g_ptr_array_add (self->assumed, copy);
 }
@@ -75,7 +75,7 @@ explain_task (SwarmScheduler *self, const SwarmTask *task, const char *why, Swar
   g_autoptr (GError) error = NULL;
   if (swarm_task_set_state (copy, SWARM_TASK_PENDING, SWARM_WRITER_SCHEDULER, swarm_store_now (self->leader->store),
                             task->status->text, reason, &error))
-    swarm_tx_update (tx, copy);
+    swarm_tx_update_of (tx, task, copy);
   else
     swarm_error_log ("a pending task cannot say why: %s", error->message);
   return TRUE;
@@ -131,7 +131,7 @@ cancel_task (SwarmScheduler *self, const SwarmTask *task, SwarmTx *tx)
   g_autoptr (GError) error = NULL;
   if (swarm_task_set_state (copy, SWARM_TASK_SHUTDOWN, SWARM_WRITER_SCHEDULER, swarm_store_now (self->leader->store), "shutdown",
                             NULL, &error))
-    swarm_tx_update (tx, copy);
+    swarm_tx_update_of (tx, task, copy);
   else
     swarm_error_log ("a pending task cannot be given up: %s", error->message);
 }
