@@ -143,6 +143,7 @@ wait_for() {
   done
 }
 
+# (Not "COMMAND | grep -q": that one leaves early, what still writes to it dies of SIGPIPE, and pipefail reports it.)
 says() { # PATTERN COMMAND…
   local pattern=$1 out
   shift
@@ -165,13 +166,13 @@ join_as() { # NAME MANAGER ROLE
 
 ready() { [ "$(ctl "$1" node ls | grep -c ' Ready ')" = "$2" ]; }
 managers() { [ "$(ctl "$1" node ls | grep -cE 'Leader|Reachable')" = "$2" ]; }
-is_worker() { ctl "$1" info | grep -q 'Is Manager: false'; }
+is_worker() { says 'Is Manager: false' ctl "$1" info; }
 few_descriptors() { [ "$(find "/proc/${PID[$1]}/fd" | wc -l)" -lt 60 ]; }
 nothing_on() { [ "$(ctl "$1" node ps --filter desired-state=running -q "$2" | wc -l)" = 0 ]; } # MANAGER NODE
 no_tasks() { # NAME…: each agent's own word
   local name
   for name in "$@"; do
-    ctl "$name" info --format json | grep -q '"LocalTasks": *0\b' || return 1
+    says '"LocalTasks": *0\b' ctl "$name" info --format json || return 1
   done
 }
 
