@@ -61,7 +61,7 @@ static gboolean
 cell_equal (gconstpointer a, gconstpointer b)
 {
   const Cell *ca = a, *cb = b;
-  return ca->type == cb->type && ca->key_length == cb->key_length && memcmp (ca->key, cb->key, ca->key_length) == 0;
+  return ca->type == cb->type && ca->key_length == cb->key_length && (ca->key_length == 0 || memcmp (ca->key, cb->key, ca->key_length) == 0);
 }
 
 static void

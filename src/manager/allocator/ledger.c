@@ -198,9 +198,11 @@ count_piece (SwarmLedger *self, guint32 piece, gboolean on)
 static void
 count_pieces (SwarmLedger *self, const SwarmSubnet *subnet, gboolean on)
 {
+  if (subnet->address.length != 4) /* the pools are IPv4 */
+    return;
   guint64 first = swarm_address_number (&subnet->address), last = first + swarm_subnet_size (subnet) - 1;
   guint shift = 32 - self->size;
-  for (guint i = 0; subnet->address.length == 4 && i < self->pools->len; i++) {
+  for (guint i = 0; i < self->pools->len; i++) {
     const Pool *pool = &g_array_index (self->pools, Pool, i);
     guint64 begin = pool->base, end = begin + ((guint64) pool->n << shift) - 1;
     if (last < begin || first > end)
