@@ -359,6 +359,12 @@ swarm_consensus_is_leader (SwarmConsensus *self)
   return self->told_leader;
 }
 
+gboolean
+swarm_consensus_is_removed (SwarmConsensus *self)
+{
+  return self->is_removed;
+}
+
 SwarmId
 swarm_consensus_leader (SwarmConsensus *self)
 {

@@ -149,6 +149,8 @@ void swarm_consensus_transfer (SwarmConsensus *self, const SwarmId *to, SwarmCon
 gboolean swarm_consensus_is_leader (SwarmConsensus *self);
 /* NIL when unknown. */
 SwarmId swarm_consensus_leader (SwarmConsensus *self);
+/* Others have taken this member out: it has ended, and its log is worth nothing. */
+gboolean swarm_consensus_is_removed (SwarmConsensus *self);
 guint64 swarm_consensus_term (SwarmConsensus *self);
 guint64 swarm_consensus_applied_index (SwarmConsensus *self);
 guint64 swarm_consensus_commit_index (SwarmConsensus *self);

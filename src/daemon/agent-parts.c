@@ -429,6 +429,7 @@ swarm_agent_stop_manager (SwarmAgent *self)
   }
   swarm_rpc_unlisten (self->rpc);
   swarm_agent_end_signings (self);
+  self->unheard = FALSE;
   g_clear_pointer (&self->stack, swarm_stack_free);
   g_clear_pointer (&self->peers, swarm_peers_free);
   swarm_agent_relays_end (self);

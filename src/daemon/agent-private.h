@@ -60,6 +60,8 @@ struct _SwarmAgent {
   GBytes *next_key;       /* that the certificate is asked for */
   gboolean keep_key;      /* managers refuse our certificate: the next is only given for the same key */
   gboolean to_join;       /* it has a manager's certificate; what is missing is its place in the consensus */
+  gboolean unheard;       /* for long no leader spoke to this manager, which the cluster does not count as one */
+  SwarmTimer *unheard_timer;
   SwarmNode *told_node;   /* this node as the leader told meanwhile: looked at when that is over; NULL: nothing */
   guint role_tries;       /* that failed in a row */
   guint memberships;      /* how many there have been: answers to calls of an earlier one are dropped */

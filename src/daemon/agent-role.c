@@ -17,6 +17,7 @@
 #define RETRY_EXPIRED_S 5
 #define RENEWAL_LOOK_US (G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC) /* certificates go by the wall clock, which may be set */
 #define RENEWAL_RETRY_US (G_GINT64_CONSTANT (300) * G_USEC_PER_SEC)
+#define UNHEARD_US (15 * G_USEC_PER_SEC) /* a standby has heard of the leader by then */
 
 static gboolean change_role (gpointer data);
 static void begin (SwarmAgent *self);
@@ -44,6 +45,13 @@ role_call_end (gpointer data)
   return holds ? call->agent : NULL;
 }
 
+static void
+stop_waiting (SwarmAgent *self)
+{
+  self->unheard = FALSE;
+  swarm_clock_clear_timer (self->clock, &self->unheard_timer);
+}
+
 void
 swarm_agent_forget_role_change (SwarmAgent *self)
 {
@@ -53,6 +61,7 @@ swarm_agent_forget_role_change (SwarmAgent *self)
   self->role_tries = 0;
   g_clear_pointer (&self->told_node, swarm_node_unref);
   swarm_clock_clear_timer (self->clock, &self->renewal);
+  stop_waiting (self);
   if (self->role_source != 0)
     g_source_remove (self->role_source);
   self->role_source = 0;
@@ -75,6 +84,16 @@ retry (SwarmAgent *self, const char *what, const GError *error)
     self->role_source = g_timeout_add_seconds (delay, change_role, self);
 }
 
+/* The manager that runs here is none any more, whatever this node is to be next. */
+static gboolean
+is_let_go (SwarmAgent *self)
+{
+  if (self->stack == NULL)
+    return FALSE;
+  SwarmId leader = swarm_consensus_leader (swarm_stack_consensus (self->stack));
+  return swarm_consensus_is_removed (swarm_stack_consensus (self->stack)) || (self->unheard && swarm_id_is_nil (&leader));
+}
+
 static void
 ended (SwarmAgent *self)
 {
@@ -82,6 +101,8 @@ ended (SwarmAgent *self)
   self->changing_role = FALSE;
   self->role_tries = 0;
   swarm_agent_update_status (self);
+  if (is_let_go (self)) /* meanwhile */
+    swarm_agent_demoted (self);
   if (told != NULL)
     swarm_agent_node_changed (self, told);
 }
@@ -123,6 +144,22 @@ manager_written (const GError *error, gpointer data)
 }
 
 static void
+become_manager (SwarmAgent *self)
+{
+  self->membership->manager = TRUE;
+  swarm_membership_make_keys (self->membership, self->random);
+  swarm_membership_store (self->membership, self->node_disk, self->crypto, self->random, manager_written, role_call_new (self));
+}
+
+static void
+log_of_before_gone (const GError *error, gpointer data)
+{
+  SwarmAgent *self = role_call_end (data);
+  if (self != NULL)
+    become_manager (self);
+}
+
+static void
 joined_consensus (GVariant *reply, const GError *error, gpointer data)
 {
   SwarmAgent *self = role_call_end (data);
@@ -134,9 +171,14 @@ joined_consensus (GVariant *reply, const GError *error, gpointer data)
     return;
   }
   swarm_agent_take_members (self, reply);
-  self->membership->manager = TRUE;
-  swarm_membership_make_keys (self->membership, self->random);
-  swarm_membership_store (self->membership, self->node_disk, self->crypto, self->random, manager_written, role_call_new (self));
+  if (self->stack == NULL) {
+    become_manager (self);
+    return;
+  }
+  swarm_notice ("This manager was let go and promoted again meanwhile: it begins with a new log");
+  swarm_agent_stop_manager (self);
+  g_clear_pointer (&self->membership->keys, swarm_keys_free);
+  swarm_agent_wipe_disk (self->log_disk, log_of_before_gone, role_call_new (self));
 }
 
 /* ---- down ---- */
@@ -302,7 +344,7 @@ renewal_written (const GError *error, gpointer data)
   renewal_free (renewal);
   if (self->worker != NULL)
     swarm_worker_describe (self->worker);
-  if (manager && self->stack == NULL)
+  if (manager && (self->stack == NULL || is_let_go (self)))
     join_consensus (self);
   else if (!manager && self->membership->manager)
     step_down (self);
@@ -410,15 +452,20 @@ change_role (gpointer data)
   SwarmAgent *self = data;
   g_autoptr (GError) error = NULL;
   self->role_source = 0;
-  if (self->membership != NULL && self->stack == NULL && self->to_join) {
+  if (self->membership != NULL && (self->stack == NULL || is_let_go (self)) && self->to_join) {
     join_consensus (self);
     return G_SOURCE_REMOVE;
   }
+  self->to_join = FALSE;
   g_clear_pointer (&self->next_key, g_bytes_unref);
   self->next_key = self->membership != NULL ? choose_key (self, &error) : NULL;
   g_autofree char *csr = self->next_key != NULL ? swarm_cert_create_csr (self->next_key, &error) : NULL;
-  if (csr == NULL) {
+  if (self->membership == NULL) {
     ended (self);
+    return G_SOURCE_REMOVE;
+  }
+  if (csr == NULL) {
+    retry (self, "A new certificate cannot be asked for", error);
     return G_SOURCE_REMOVE;
   }
   g_autoptr (GPtrArray) managers = whom_to_ask (self);
@@ -500,9 +547,35 @@ ask_now (SwarmAgent *self, const SwarmNode *node)
   self->role_source = g_idle_add (change_role, self);
 }
 
+/* A manager that was demoted and promoted again before it heard of it has a log in which it votes, and no leader speaks to it any more. */
+static void
+look_at_leader (gpointer data)
+{
+  SwarmAgent *self = data;
+  SwarmId leader = self->stack != NULL ? swarm_consensus_leader (swarm_stack_consensus (self->stack)) : SWARM_ID_NIL;
+  self->unheard_timer = NULL;
+  if (self->stack == NULL)
+    return;
+  self->unheard_timer = swarm_clock_timer (self->clock, UNHEARD_US, SWARM_PRIORITY_NORMAL, look_at_leader, self);
+  self->unheard = swarm_id_is_nil (&leader);
+  if (self->unheard)
+    begin (self);
+}
+
+/* The leader says that this node is to be a manager, and does not count it as one: it has just joined, or was let go. */
+static void
+watch_standing (SwarmAgent *self, const SwarmNode *node)
+{
+  if (self->stack == NULL || node->spec->role != SWARM_ROLE_MANAGER || node->manager_status != NULL)
+    stop_waiting (self);
+  else if (self->unheard_timer == NULL)
+    self->unheard_timer = swarm_clock_timer (self->clock, UNHEARD_US, SWARM_PRIORITY_NORMAL, look_at_leader, self);
+}
+
 void
 swarm_agent_node_changed (SwarmAgent *self, const SwarmNode *node)
 {
+  watch_standing (self, node);
   if (self->changing_role) { /* promoted anew while it steps down, or the other way round */
     swarm_message_set_pointer (&self->told_node, node);
     ask_now (self, node);
