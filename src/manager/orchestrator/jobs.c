@@ -79,15 +79,16 @@ fill_slot (SwarmLook *look, const SwarmSlot *slot, const SwarmId *node, gint64 d
   swarm_tx_create (look->tx, task);
 }
 
-/* Ends what an earlier iteration left unfinished. How many of its tasks may still run. */
+/* Ends what an earlier iteration left unfinished, also what was rejected and is still where it was. How many of its tasks may still run. */
 static guint
 retire_old (SwarmLook *look, const SwarmSlot *slot, guint n_old)
 {
   guint running = 0;
   for (guint i = 0; i < n_old; i++) {
     const SwarmTask *task = slot->tasks[i];
+    gboolean over = swarm_task_state_is_terminal (task->status->state) && !task->lingers;
     running += swarm_task_may_run (look->leader->store, task, look->wake);
-    if (!swarm_task_state_is_terminal (task->status->state) && swarm_look_has_room (look))
+    if (!over && swarm_look_has_room (look))
       swarm_task_want (look->tx, task, SWARM_TASK_REMOVE);
   }
   return running;
