@@ -242,18 +242,19 @@ fill_mode (Story *self, const Service *service, SwarmServiceSpec *spec)
 
 #define NETWORKS 3
 
-/* The last one is small: now and then its services wait for an address, yet not for ever. */
+/* The last one is small: now and then its services wait for an address, yet not for ever. Big services would: they get more of them. */
 static void
 add_networks (Story *self)
 {
+  gboolean big = self->options->hurry;
   self->scenario->networks = swarm_messages_new ();
   for (guint i = 1; i <= NETWORKS; i++) {
     SwarmNetworkSpec *network = swarm_network_spec_new ();
     network->name = g_strdup_printf ("net%u", i);
     network->ipv6 = i == 2;
-    if (i == NETWORKS) {
+    if (i == NETWORKS || big) {
       SwarmIPAMConfig *config = swarm_ipam_config_new ();
-      config->subnet = g_strdup ("10.0.64.0/25");
+      config->subnet = big ? g_strdup_printf ("10.0.%u.0/21", 64 + 8 * i) : g_strdup ("10.0.64.0/25");
       network->ipam = swarm_ipam_new ();
       network->ipam->config = swarm_messages_new ();
       g_ptr_array_add (network->ipam->config, config);
