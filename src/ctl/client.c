@@ -14,6 +14,8 @@
 #define WRITE_TIMEOUT_MS (5 * 60 * 1000) /* somebody may have to type a password */
 #define RETRIES 5
 #define RETRY_DELAY_US (G_USEC_PER_SEC / 2)
+#define FRESH_TRIES 20
+#define FRESH_DELAY_US (G_USEC_PER_SEC / 10)
 #define NEVER_BEFORE_US (G_GINT64_CONSTANT (365) * 24 * 3600 * G_USEC_PER_SEC) /* since 1970: no manager's knowledge is as old as this */
 #define PAGE 200 /* a larger one would hold the manager up */
 
@@ -170,6 +172,22 @@ ctl_call_write (CtlContext *context, const char *path, const char *iface, const 
       unknown = g_steal_pointer (&reason);
     g_clear_pointer (&context->bus, swarm_bus_free);
     g_usleep (RETRY_DELAY_US);
+  }
+}
+
+gboolean
+ctl_write_fresh (CtlContext *context, const char *path, CtlReadAndWrite func, gpointer data, GError **error)
+{
+  for (guint attempt = 1;; attempt++) {
+    g_autoptr (GError) reason = NULL;
+
+    if (func (context, path, data, &reason))
+      return TRUE;
+    if (attempt == FRESH_TRIES || !g_error_matches (reason, SWARM_ERROR, SWARM_ERROR_OUT_OF_SEQUENCE)) {
+      g_propagate_error (error, g_steal_pointer (&reason));
+      return FALSE;
+    }
+    g_usleep (FRESH_DELAY_US);
   }
 }
 

@@ -41,6 +41,11 @@ GVariant *ctl_call (CtlContext *context, const char *path, const char *iface, co
  * for calls that carry a request id. */
 GVariant *ctl_call_write (CtlContext *context, const char *path, const char *iface, const char *member, GVariant *args,
                           gboolean retry, GError **error);
+/* Reads the object at @path, applies what the command line says, and writes it with the version that it read. */
+typedef gboolean (*CtlReadAndWrite) (CtlContext *context, const char *path, gpointer data, GError **error);
+/* Does that, and once more from the beginning when the object was written meanwhile: the cluster itself writes objects, too (addresses of a
+ * new service, the progress of an update), so this is nothing that a user did wrong. Gives up after two seconds. */
+gboolean ctl_write_fresh (CtlContext *context, const char *path, CtlReadAndWrite func, gpointer data, GError **error);
 GVariant *ctl_call_fds (CtlContext *context, const char *path, const char *iface, const char *member, GVariant *args,
                         GUnixFDList **ret_fds, GError **error);
 /* A call that hands descriptors over, which changes something and may take long. */

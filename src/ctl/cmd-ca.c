@@ -138,22 +138,41 @@ check_options (CtlArgs *args, GError **error)
   return TRUE;
 }
 
-static gboolean
-set_rotation (CtlArgs *args, SwarmCAConfig *config, GError **error)
+/* What the options bring along, read once: a file may be the standard input. */
+static SwarmCAConfig *
+read_options (CtlArgs *args, GError **error)
 {
-  g_clear_pointer (&config->signing_ca_cert, g_free);
-  g_clear_pointer (&config->signing_ca_key, g_free);
-  if (ctl_args_given (args, "ca-cert") && (config->signing_ca_cert = read_file (ctl_args_string (args, "ca-cert"), error)) == NULL)
-    return FALSE;
-  if (ctl_args_given (args, "ca-key") && (config->signing_ca_key = read_file (ctl_args_string (args, "ca-key"), error)) == NULL)
-    return FALSE;
+  g_autoptr (SwarmCAConfig) given = swarm_ca_config_new ();
+
+  if (ctl_args_given (args, "ca-cert") && (given->signing_ca_cert = read_file (ctl_args_string (args, "ca-cert"), error)) == NULL)
+    return NULL;
+  if (ctl_args_given (args, "ca-key") && (given->signing_ca_key = read_file (ctl_args_string (args, "ca-key"), error)) == NULL)
+    return NULL;
+  return ctl_external_cas_set (args, &given->external_cas, error) ? g_steal_pointer (&given) : NULL;
+}
+
+static void
+wipe_key (SwarmCAConfig *config)
+{
+  if (config->signing_ca_key != NULL)
+    explicit_bzero (config->signing_ca_key, strlen (config->signing_ca_key));
+}
+
+static void
+set_rotation (CtlArgs *args, const SwarmCAConfig *given, SwarmCAConfig *config)
+{
+  swarm_string_set (&config->signing_ca_cert, given->signing_ca_cert);
+  swarm_string_set (&config->signing_ca_key, given->signing_ca_key);
   ctl_fields_set_int (args, "cert-expiry", &config->node_cert_expiry);
   config->force_rotate++;
-  return ctl_external_cas_set (args, &config->external_cas, error);
+  if (given->external_cas == NULL)
+    return;
+  g_clear_pointer (&config->external_cas, g_ptr_array_unref);
+  config->external_cas = g_ptr_array_ref (given->external_cas);
 }
 
 static gboolean
-begin_rotation (CtlContext *context, GError **error)
+read_and_rotate (CtlContext *context, const char *path, gpointer given, GError **error)
 {
   g_autoptr (JsonNode) cluster = inspect_cluster (context, error);
   JsonObject *object = cluster != NULL ? json_node_get_object (cluster) : NULL;
@@ -164,15 +183,24 @@ begin_rotation (CtlContext *context, GError **error)
   if (spec == NULL)
     return FALSE;
   CTL_FIELDS_OWN (spec->ca_config, swarm_ca_config);
-  if (!set_rotation (context->args, spec->ca_config, error))
-    return FALSE;
-  reply = ctl_call_write (context, CTL_CLUSTER_PATH, CTL_CLUSTER_IFACE, "Update",
+  set_rotation (context->args, given, spec->ca_config);
+  reply = ctl_call_write (context, path, CTL_CLUSTER_IFACE, "Update",
                           g_variant_new ("(t@a{sv})", (guint64)ctl_json_int (object, "Version.Index"),
                                          swarm_message_to_variant (spec, SWARM_FORM_WITH_SECRETS)),
                           FALSE, error);
-  if (spec->ca_config->signing_ca_key != NULL)
-    explicit_bzero (spec->ca_config->signing_ca_key, strlen (spec->ca_config->signing_ca_key));
+  wipe_key (spec->ca_config);
   return reply != NULL;
+}
+
+static gboolean
+begin_rotation (CtlContext *context, GError **error)
+{
+  g_autoptr (SwarmCAConfig) given = read_options (context->args, error);
+  gboolean ok = given != NULL && ctl_write_fresh (context, CTL_CLUSTER_PATH, read_and_rotate, given, error);
+
+  if (given != NULL)
+    wipe_key (given);
+  return ok;
 }
 
 /* ---- progress ---- */

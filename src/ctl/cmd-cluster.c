@@ -343,31 +343,36 @@ changed_spec (CtlContext *context, JsonObject *cluster, GError **error)
   return set_cluster_options (context->args, spec, error) ? g_steal_pointer (&spec) : NULL;
 }
 
+static gboolean
+read_and_update (CtlContext *context, const char *path, gpointer data, GError **error)
+{
+  g_autoptr (JsonNode) cluster = ctl_call_json (context, path, CTL_CLUSTER_IFACE, "Inspect", NULL, error);
+  g_autoptr (SwarmClusterSpec) spec = cluster != NULL ? changed_spec (context, json_node_get_object (cluster), error) : NULL;
+  g_autoptr (GVariant) reply = NULL;
+  guint64 version;
+  gboolean locked;
+
+  if (spec == NULL)
+    return FALSE;
+  locked = ctl_json_bool (json_node_get_object (cluster), "Spec.EncryptionConfig.AutoLockManagers");
+  version = (guint64)ctl_json_int (json_node_get_object (cluster), "Version.Index");
+  reply = ctl_call_write (context, path, CTL_CLUSTER_IFACE, "Update",
+                          g_variant_new ("(t@a{sv})", version, swarm_message_to_variant (spec, 0)), FALSE, error);
+  if (reply == NULL)
+    return FALSE;
+  printf (_ ("Swarm updated.\n"));
+  return locked || !spec->encryption->auto_lock_managers || show_unlock_key (context, error);
+}
+
 gboolean
 ctl_cmd_update (CtlContext *context, GError **error)
 {
   static const char *const nothing[] = { NULL };
-  g_autoptr (JsonNode) cluster = NULL;
-  g_autoptr (SwarmClusterSpec) spec = NULL;
-  g_autoptr (GVariant) reply = NULL;
-  guint64 version;
-  gboolean locked;
 
   if (ctl_args_only (context->args, nothing)) {
     g_autofree char *help = ctl_help_command (context->command, ctl_terminal_width ());
     fputs (help, stdout);
     return TRUE;
   }
-  cluster = ctl_call_json (context, CTL_CLUSTER_PATH, CTL_CLUSTER_IFACE, "Inspect", NULL, error);
-  spec = cluster != NULL ? changed_spec (context, json_node_get_object (cluster), error) : NULL;
-  if (spec == NULL)
-    return FALSE;
-  locked = ctl_json_bool (json_node_get_object (cluster), "Spec.EncryptionConfig.AutoLockManagers");
-  version = (guint64)ctl_json_int (json_node_get_object (cluster), "Version.Index");
-  reply = ctl_call_write (context, CTL_CLUSTER_PATH, CTL_CLUSTER_IFACE, "Update",
-                          g_variant_new ("(t@a{sv})", version, swarm_message_to_variant (spec, 0)), FALSE, error);
-  if (reply == NULL)
-    return FALSE;
-  printf (_ ("Swarm updated.\n"));
-  return locked || !spec->encryption->auto_lock_managers || show_unlock_key (context, error);
+  return ctl_write_fresh (context, CTL_CLUSTER_PATH, read_and_update, NULL, error);
 }

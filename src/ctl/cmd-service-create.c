@@ -140,10 +140,9 @@ ctl_cmd_service_rollback (CtlContext *context, GError **error)
 }
 
 static gboolean
-update (CtlContext *context, const char *reference, GError **error)
+read_and_update (CtlContext *context, const char *path, gpointer data, GError **error)
 {
-  g_autofree char *path = ctl_resolve (context, "service", reference, NULL, error);
-  g_autoptr (JsonNode) service = path != NULL ? ctl_inspect (context, "service", path, error) : NULL;
+  g_autoptr (JsonNode) service = ctl_inspect (context, "service", path, error);
   g_autoptr (SwarmServiceSpec) before = service != NULL ? spec_of (json_node_get_object (service), "Spec", error) : NULL;
   g_autoptr (SwarmServiceSpec) after = before != NULL ? ctl_service_spec_update (before, context->args, error) : NULL;
   g_autoptr (GVariant) options = NULL;
@@ -165,6 +164,18 @@ update (CtlContext *context, const char *reference, GError **error)
   if (reply == NULL)
     return FALSE;
   print_reply_warnings (reply);
+  return TRUE;
+}
+
+static gboolean
+update (CtlContext *context, const char *reference, GError **error)
+{
+  g_autofree char *path = ctl_resolve (context, "service", reference, NULL, error);
+
+  if (path == NULL || !ctl_write_fresh (context, path, read_and_update, NULL, error))
+    return FALSE;
+  if (ctl_args_bool (context->args, "dry-run"))
+    return TRUE;
   printf ("%s\n", reference);
   return wait_unless_detached (context, path, reference, 0, error);
 }

@@ -13,6 +13,8 @@
 static GString *calls;     /* "Member(args)\n" of what changes something */
 static guint lost_replies; /* so many next calls of CreateService end as if nobody knew how */
 static guint refusals;     /* and then so many find no leader */
+static guint version;      /* of every object */
+static guint stale;        /* before so many next calls of Update somebody else writes the object */
 static const char *role;   /* Spec.Role of the node */
 
 #define VERSION "'Version': <{'Index': <uint64 7>}>"
@@ -33,6 +35,8 @@ static const char *role;   /* Spec.Role of the node */
   "'Slot': <uint64 1>, 'NodeID': <'" NODE_ID                                                                           \
   "'>, 'DesiredState': <'running'>, 'Spec': <{'ContainerSpec': <{'Image': <'docker.io/library/nginx:latest'>}>}>, "    \
   "'Status': <{'State': <'running'>, 'Timestamp': <'2999-01-02T03:04:05Z'>}>}"
+#define CLUSTER_TEXT                                                                                                   \
+  "{'ID': <'thecluster'>, " VERSION ", 'Spec': <{'Name': <'default'>, 'CAConfig': <{'ForceRotate': <uint64 4>}>}>}"
 
 static const struct {
   const char *member, *answer;
@@ -57,8 +61,15 @@ static const struct {
 static void
 answer_object (SwarmInvocation *invocation, const char *text)
 {
-  g_autoptr (GVariant) object = g_variant_ref_sink (g_variant_new_parsed (text));
+  g_autoptr (GVariant) parsed = g_variant_ref_sink (g_variant_new_parsed (text));
+  g_autoptr (GVariant) object = NULL;
+  GVariantDict dict, index;
 
+  g_variant_dict_init (&dict, parsed);
+  g_variant_dict_init (&index, NULL);
+  g_variant_dict_insert (&index, "Index", "t", (guint64)version);
+  g_variant_dict_insert_value (&dict, "Version", g_variant_dict_end (&index));
+  object = g_variant_ref_sink (g_variant_dict_end (&dict));
   swarm_invocation_return (invocation, g_variant_new ("(@a{sv})", object));
 }
 
@@ -117,8 +128,9 @@ handle (SwarmInvocation *invocation, gpointer object, GVariant *args)
     gboolean manager = g_str_equal (role, "manager");
     answer_object (invocation, strstr (path, "/node/") != NULL
                                    ? (manager ? NODE_TEXT ("manager") : NODE_TEXT ("worker"))
-                               : strstr (path, "/service/") != NULL ? SERVICE_TEXT
-                                                                    : TASK_TEXT);
+                               : strstr (path, "/service/") != NULL  ? SERVICE_TEXT
+                               : g_str_has_suffix (path, "/cluster") ? CLUSTER_TEXT
+                                                                     : TASK_TEXT);
     return;
   }
   if (g_str_equal (member, "OpenLogs")) {
@@ -136,6 +148,16 @@ handle (SwarmInvocation *invocation, gpointer object, GVariant *args)
   if (g_str_equal (member, "CreateService") && refusals > 0) {
     refusals--;
     swarm_invocation_fail_literal (invocation, SWARM_ERROR_NO_QUORUM, "nobody leads");
+    return;
+  }
+  if (g_str_equal (member, "Update") && stale > 0) {
+    stale--;
+    version++;
+    swarm_invocation_fail_literal (invocation, SWARM_ERROR_OUT_OF_SEQUENCE, "update out of sequence");
+    return;
+  }
+  if (g_str_equal (member, "Update") && g_str_has_suffix (path, "/cluster")) {
+    swarm_invocation_return (invocation, NULL);
     return;
   }
   for (guint i = 0; i < G_N_ELEMENTS (answers); i++)
@@ -164,6 +186,8 @@ static const SwarmBusMethod manager_methods[] = {
   { NULL },
 };
 static const SwarmBusMethod cluster_methods[] = {
+  METHOD ("Inspect", NULL, "a{sv}:cluster"),
+  METHOD ("Update", "t:version a{sv}:spec", NULL),
   METHOD ("GetJoinTokens", NULL, "s:worker s:manager"),
   METHOD ("RotateJoinToken", "s:role", "s:token"),
   { NULL },
@@ -225,7 +249,8 @@ set_up (Fixture *fixture, gconstpointer data)
   g_autoptr (GError) error = NULL;
 
   calls = g_string_new (NULL);
-  lost_replies = refusals = 0;
+  lost_replies = refusals = stale = 0;
+  version = 7;
   role = "manager";
   fixture->daemon = test_bus_start ();
   fixture->bus = swarm_bus_new (fixture->daemon->address, &error);
@@ -483,6 +508,43 @@ test_create (Fixture *fixture, gconstpointer data)
   g_assert_nonnull (strstr (calls->str, "'ForceUpdate': <uint64 1>"));
 }
 
+/* Three calls of Update, each with the version that there is then, and all with @text. */
+static void
+expect_updates (const char *text)
+{
+  g_auto (GStrv) lines = g_strsplit (calls->str, "\n", -1);
+
+  g_assert_cmpuint (g_strv_length (lines), ==, 4);
+  for (guint i = 0; i < 3; i++) {
+    g_autofree char *call = g_strdup_printf ("Update(%u, ", version - 2 + i);
+
+    g_assert_true (g_str_has_prefix (lines[i], call));
+    g_assert_nonnull (strstr (lines[i], text));
+  }
+  g_string_truncate (calls, 0);
+}
+
+/* The allocator and the updater write services, and managers write the cluster: swarmctl reads anew and applies its options to that. It does
+ * not do so for ever. */
+static void
+test_update_meanwhile (Fixture *fixture, gconstpointer data)
+{
+  g_auto (Result) rotated;
+
+  stale = 2;
+  check (fixture, "service update --detach --env-add B=2 my-web", 0, "my-web\n", "");
+  expect_updates ("'Env': <['A=1', 'B=2']>");
+  stale = 2;
+  check (fixture, "update --task-history-limit 3", 0, "Swarm updated.\n", "");
+  expect_updates ("'TaskHistoryRetentionLimit': <int64 3>");
+  stale = 2;
+  run_with (fixture, "ca --rotate --detach --ca-cert - --ca-key /dev/null", "a certificate", &rotated);
+  g_assert_cmpstr (rotated.err, ==, "");
+  expect_updates ("'SigningCACert': <'a certificate'>, 'ForceRotate': <uint64 5>");
+  stale = 1000;
+  check (fixture, "service update --detach --env-add B=2 my-web", 1, "", "update out of sequence\n");
+}
+
 /* The first call may have been carried out: that the next one is refused must not be told as if nothing had happened. */
 static void
 test_lost_then_refused (Fixture *fixture, gconstpointer data)
@@ -571,6 +633,7 @@ main (int argc, char **argv)
   ADD ("interrupted-secret", test_interrupted_secret);
   ADD ("services", test_services);
   ADD ("create", test_create);
+  ADD ("update-meanwhile", test_update_meanwhile);
   ADD ("lost-then-refused", test_lost_then_refused);
   ADD ("converge", test_converge);
   ADD ("logs", test_logs);
