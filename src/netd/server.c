@@ -7,6 +7,7 @@
 #include <glib-unix.h>
 #include <malloc.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,10 +18,16 @@
 #define RETRY (SWARM_NETD_RESYNC_LINKS | SWARM_NETD_RESYNC_MESH) /* a task's nftables that failed are tried at each flush anyway */
 #define RETRY_FIRST 2 /* seconds, doubled up to RETRY_MAX */
 #define RETRY_MAX 60
+#define ACCEPT_AGAIN_MS 1000
+#define AHEAD_MAX ((guint64) G_MAXUINT32) /* no client counts so far between two batches that are accepted */
+
+guint swarm_netd_server_patience = 30;
 
 struct _SwarmNetdServer {
   int fd;
   guint source;
+  guint pause_source; /* instead of @source: connections cannot be taken now */
+  gboolean said_full; /* and that was said */
   GPtrArray *clients;
   SwarmNetdTables *tables;
   SwarmNetdStateFile *state;
@@ -40,6 +47,7 @@ typedef struct {
   GByteArray *out;
   SwarmNetdBatch *batch; /* under way; NULL: none */
   guint64 refused;       /* the batch whose further parts are dropped; 0: none */
+  guint patience_source; /* while a batch is under way */
   gboolean last;         /* cut when @out is empty */
 } Client;
 
@@ -51,6 +59,7 @@ client_free (gpointer data)
   Client *client = data;
   g_clear_handle_id (&client->source, g_source_remove);
   g_clear_handle_id (&client->out_source, g_source_remove);
+  g_clear_handle_id (&client->patience_source, g_source_remove);
   g_clear_pointer (&client->batch, swarm_netd_batch_free);
   g_byte_array_unref (client->in);
   g_byte_array_unref (client->out);
@@ -161,6 +170,9 @@ follows (SwarmNetdServer *self, SwarmNetdBatch *batch, GError **error)
 {
   if (swarm_netd_batch_number (batch) <= self->number)
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_OUT_OF_SEQUENCE, "batch %" G_GUINT64_FORMAT " was there before", self->number);
+  else if (swarm_netd_batch_number (batch) - self->number > AHEAD_MAX) /* accepted, it would leave no numbers for others */
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_OUT_OF_SEQUENCE, "batch %" G_GUINT64_FORMAT " is too far from the last one, %" G_GUINT64_FORMAT,
+                 swarm_netd_batch_number (batch), self->number);
   else if (!swarm_netd_batch_is_full (batch) && swarm_netd_batch_base (batch) != self->number)
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_OUT_OF_SEQUENCE, "batch %" G_GUINT64_FORMAT " is the last one, not %" G_GUINT64_FORMAT ": send a full one",
                  self->number, swarm_netd_batch_base (batch));
@@ -243,6 +255,29 @@ take_messages (Client *client)
   return TRUE;
 }
 
+/* A batch that stops half-way holds its memory and one of the few places for clients. */
+static gboolean
+on_patience (gpointer data)
+{
+  Client *client = data;
+  int left = 0;
+  if (ioctl (client->fd, FIONREAD, &left) == 0 && left > 0)
+    return G_SOURCE_CONTINUE; /* it is we who are slow */
+  client->patience_source = 0;
+  swarm_warning ("A client stopped in the middle of a batch: cut");
+  cut (client);
+  return G_SOURCE_REMOVE;
+}
+
+/* After something of the client came. */
+static void
+renew_patience (Client *client)
+{
+  g_clear_handle_id (&client->patience_source, g_source_remove);
+  if (client->in->len > 0 || client->batch != NULL || client->refused != 0)
+    client->patience_source = g_timeout_add_seconds (swarm_netd_server_patience, on_patience, client);
+}
+
 static gboolean
 on_readable (gint fd, GIOCondition condition, gpointer data)
 {
@@ -258,8 +293,11 @@ on_readable (gint fd, GIOCondition condition, gpointer data)
     cut (client);
     return G_SOURCE_REMOVE;
   }
-  if (take_messages (client))
+  if (take_messages (client)) {
+    renew_patience (client);
     return G_SOURCE_CONTINUE;
+  }
+  g_clear_handle_id (&client->patience_source, g_source_remove);
   client->source = 0;
   client->last = TRUE;
   return G_SOURCE_REMOVE;
@@ -275,13 +313,37 @@ is_root (int fd)
   return getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.uid == 0;
 }
 
+static gboolean on_connect (gint listen_fd, GIOCondition condition, gpointer data);
+
+static gboolean
+on_pause_over (gpointer data)
+{
+  SwarmNetdServer *self = data;
+  self->pause_source = 0;
+  self->source = g_unix_fd_add (self->fd, G_IO_IN, on_connect, self);
+  return G_SOURCE_REMOVE;
+}
+
+/* Whoever waits at the door makes the descriptor readable for as long as he is not let in: with no descriptors left (say) that is a loop without rest. */
+static gboolean
+pause_accepting (SwarmNetdServer *self, int code)
+{
+  if (!self->said_full)
+    swarm_warning ("Cannot take a connection: %s", g_strerror (code));
+  self->said_full = TRUE;
+  self->source = 0;
+  self->pause_source = g_timeout_add (ACCEPT_AGAIN_MS, on_pause_over, self);
+  return G_SOURCE_REMOVE;
+}
+
 static gboolean
 on_connect (gint listen_fd, GIOCondition condition, gpointer data)
 {
   SwarmNetdServer *self = data;
   int fd = accept4 (listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd < 0)
-    return G_SOURCE_CONTINUE;
+    return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED ? G_SOURCE_CONTINUE : pause_accepting (self, errno);
+  self->said_full = FALSE;
   if (!is_root (fd) || self->clients->len >= CLIENTS_MAX) {
     swarm_warning ("Refused a connection: %s", self->clients->len >= CLIENTS_MAX ? "there are too many" : "it is not by root");
     close (fd);
@@ -316,6 +378,7 @@ void
 swarm_netd_server_free (SwarmNetdServer *self)
 {
   g_clear_handle_id (&self->source, g_source_remove);
+  g_clear_handle_id (&self->pause_source, g_source_remove);
   g_clear_handle_id (&self->retry_source, g_source_remove);
   g_ptr_array_unref (self->clients);
   g_clear_pointer (&self->plane, swarm_netd_plane_free);

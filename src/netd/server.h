@@ -15,3 +15,6 @@ SwarmNetdPlane *swarm_netd_server_plane (SwarmNetdServer *self);
 void swarm_netd_server_resync (SwarmNetdServer *self, guint what);
 /* "3 networks, 20 sandboxes, …" for people. Caller frees. */
 char *swarm_netd_server_status (SwarmNetdServer *self);
+
+/* Seconds that a client may be silent in the middle of a batch. */
+extern guint swarm_netd_server_patience;

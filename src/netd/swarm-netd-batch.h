@@ -48,7 +48,7 @@ typedef struct {
   uint32_t magic;
   uint16_t version;
   uint16_t kind;   /* SwarmNetdKind */
-  uint64_t number; /* of the batch, greater than the one before, never 0; all parts of a batch carry the same */
+  uint64_t number; /* of the batch, greater than the one before by less than 2^32, never 0; all parts of a batch carry the same */
   uint64_t base;   /* of a delta: the batch that it changes */
   uint32_t flags;
   uint32_t length; /* of the records that follow */
