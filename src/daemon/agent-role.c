@@ -155,7 +155,9 @@ static void
 log_of_before_gone (const GError *error, gpointer data)
 {
   SwarmAgent *self = role_call_end (data);
-  if (self != NULL)
+  if (self != NULL && error != NULL)
+    retry (self, "The log of before cannot be removed", error);
+  else if (self != NULL)
     become_manager (self);
 }
 

@@ -6,6 +6,8 @@
 #define BACKOFF_MIN_US (50 * 1000)
 #define BACKOFF_MAX_US (1000 * 1000)
 #define MAX_WAITING 256
+/* For so long one that is no member any more can still be told so: longer than it takes it to call for an election. */
+#define LEAVING_US (10 * G_USEC_PER_SEC)
 
 /* A call that waits for the CONTROL link to come up; without member it waits for just that. */
 typedef struct {
@@ -24,6 +26,7 @@ typedef struct {
   SwarmLink *control; /* CONTROL, or NULL */
   GQueue waiting;     /* WaitingCall */
   SwarmTimer *redial;
+  SwarmTimer *leaving; /* NULL: a member */
   gint64 backoff_us;
 } Peer;
 
@@ -144,15 +147,39 @@ ensure_control (Peer *peer)
 /* ---- the set ---- */
 
 static void
+drop_control (Peer *peer)
+{
+  g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_NO_QUORUM, "that manager is no member any more");
+  swarm_link_drop (&peer->control);
+  fail_all_waiting (peer, error);
+}
+
+static void
 peer_free (gpointer data)
 {
   Peer *peer = data;
-  g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_NO_QUORUM, "that manager is no member any more");
   swarm_clock_clear_timer (peer->owner->clock, &peer->redial);
+  swarm_clock_clear_timer (peer->owner->clock, &peer->leaving);
   swarm_link_drop (&peer->log);
-  swarm_link_drop (&peer->control);
-  fail_all_waiting (peer, error);
+  drop_control (peer);
   g_free (peer);
+}
+
+static void
+peer_left (gpointer data)
+{
+  Peer *peer = data;
+  peer->leaving = NULL;
+  g_hash_table_remove (peer->owner->peers, &peer->address.node);
+}
+
+static void
+peer_leaves (Peer *peer)
+{
+  if (peer->leaving != NULL)
+    return;
+  peer->leaving = swarm_clock_timer (peer->owner->clock, LEAVING_US, SWARM_PRIORITY_NORMAL, peer_left, peer);
+  drop_control (peer);
 }
 
 SwarmPeers *
@@ -194,8 +221,12 @@ swarm_peers_set (SwarmPeers *self, GArray *addresses)
   g_hash_table_iter_init (&iter, self->peers);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &peer)) {
     const SwarmPeerAddress *address = find_address (addresses, &peer->address.node);
-    if (address == NULL || !g_str_equal (address->address, peer->address.address))
+    if (address == NULL)
+      peer_leaves (peer);
+    else if (!g_str_equal (address->address, peer->address.address))
       g_hash_table_iter_remove (&iter);
+    else
+      swarm_clock_clear_timer (self->clock, &peer->leaving);
   }
   for (guint i = 0; i < addresses->len; i++) {
     const SwarmPeerAddress *address = &g_array_index (addresses, SwarmPeerAddress, i);
@@ -223,7 +254,7 @@ static Peer *
 peer_for_call (SwarmPeers *self, const SwarmId *node, SwarmReplyFunc func, gpointer data)
 {
   Peer *peer = g_hash_table_lookup (self->peers, node);
-  if (peer == NULL || peer->waiting.length >= MAX_WAITING) {
+  if (peer == NULL || peer->leaving != NULL || peer->waiting.length >= MAX_WAITING) {
     g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_NO_QUORUM, "no way to that manager");
     func (NULL, error, data);
     return NULL;
@@ -279,7 +310,7 @@ swarm_peers_open (SwarmPeers *self, const SwarmId *node, const char *iface, cons
 {
   g_autoptr (GVariant) owned = g_variant_ref_sink (args);
   Peer *peer = g_hash_table_lookup (self->peers, node);
-  if (peer == NULL)
+  if (peer == NULL || peer->leaving != NULL)
     return NULL;
   ensure_control (peer);
   return peer->control->is_up ? swarm_link_open (peer->control, iface, member, owned, func, data) : NULL;

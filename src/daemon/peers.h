@@ -21,7 +21,8 @@ typedef struct {
 SwarmPeers *swarm_peers_new (SwarmClock *clock, SwarmRandom *random, SwarmTransport *transport, const SwarmPeersEvents *events,
                              gpointer data);
 void swarm_peers_free (SwarmPeers *self);
-/* Array of SwarmPeerAddress without this node: new ones are dialled, missing ones dropped, changed ones dialled again. */
+/* Array of SwarmPeerAddress without this node: new ones are dialled, changed ones dialled again, missing ones dropped: calls to them at once, the link
+ * for messages of the log ten seconds later, for they have yet to hear that they are none. */
 void swarm_peers_set (SwarmPeers *self, GArray *addresses);
 /* Sends a message of the log; dropped when there is no link. */
 void swarm_peers_send (SwarmPeers *self, const SwarmId *node, GBytes *message);

@@ -304,6 +304,45 @@ test_peers_impostor (World *world, gconstpointer data)
   g_string_free (seen.seen, TRUE);
 }
 
+/* One that is no member any more can be told so for a while, and nothing is asked of it. */
+static void
+test_peers_leaving (World *world, gconstpointer data)
+{
+  Seen seen = { g_string_new (NULL) };
+  SwarmPeers *peers = swarm_peers_new (world->clock, swarm_random_system (), &world->transport, &peers_events, &seen);
+  g_autoptr (GBytes) message = g_bytes_new_static ("m", 1);
+  g_auto (Answer) answer = { 0 };
+  SwarmId a = id_of ('a');
+  world->up = "a";
+  set_peers (peers, "a");
+  run (world, SECOND);
+  set_peers (peers, "");
+  g_string_truncate (world->called, 0);
+  run (world, 5 * SECOND);
+  set_peers (peers, "");
+  swarm_peers_send (peers, &a, message);
+  swarm_peers_call (peers, &a, "org.example.I", "Ask", g_variant_new ("()"), SECOND, answered, &answer);
+  run (world, 20 * MS);
+  g_assert_cmpstr (world->called->str, ==, "!");
+  g_assert_error (answer.error, SWARM_ERROR, SWARM_ERROR_NO_QUORUM);
+  run (world, 6 * SECOND); /* it did not begin anew with the second list */
+  swarm_peers_send (peers, &a, message);
+  run (world, 20 * MS);
+  g_assert_cmpstr (world->called->str, ==, "!");
+
+  set_peers (peers, "a");
+  run (world, SECOND);
+  set_peers (peers, "");
+  run (world, SECOND);
+  set_peers (peers, "a"); /* it is back */
+  run (world, 20 * SECOND);
+  swarm_peers_send (peers, &a, message);
+  run (world, 20 * MS);
+  g_assert_cmpstr (world->called->str, ==, "!!");
+  swarm_peers_free (peers);
+  g_string_free (seen.seen, TRUE);
+}
+
 static void
 ask_peer (SwarmPeers *peers, char letter, Answer *answer)
 {
@@ -351,6 +390,7 @@ main (int argc, char **argv)
   } tests[] = {
     { "/oneshot/any", test_any },           { "/oneshot/none", test_any_none },           { "/oneshot/wrong", test_any_wrong },
     { "/peers/kept", test_peers_kept },     { "/peers/impostor", test_peers_impostor },   { "/peers/call", test_peers_call },
+    { "/peers/leaving", test_peers_leaving },
   };
   g_test_init (&argc, &argv, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
