@@ -69,12 +69,19 @@ is_own (SwarmAgent *self, const SwarmId *node)
   return self->membership != NULL && swarm_id_equal (node, &self->membership->node);
 }
 
+/* The manager here has stopped, or was told that it is none any more and is about to. */
+static gboolean
+is_over (SwarmAgent *self)
+{
+  return self->stack == NULL || swarm_consensus_is_removed (swarm_stack_consensus (self->stack));
+}
+
 /* Nobody was found who answers for the cluster, or this node is no manager any more. */
 static void
 relay_give_up (Relay *relay)
 {
   SwarmAgent *self = relay->agent;
-  g_autoptr (GError) demoted = self->stack == NULL ? swarm_api_not_manager_error (self->api) : NULL;
+  g_autoptr (GError) demoted = is_over (self) ? swarm_api_not_manager_error (self->api) : NULL;
   if (!is_write (relay->invocation) && self->stack != NULL) {
     self->old_answer_at = swarm_clock_boottime (self->clock);
     swarm_invocation_run (relay->invocation, TRUE); /* better an old answer than none */
@@ -89,6 +96,16 @@ relay_give_up (Relay *relay)
 }
 
 /* ---- waiting for a leader ---- */
+
+/* Since when there has been none goes by what callers met, too: the consensus does not tell of a moment between two messages. */
+static void
+note_leader (SwarmAgent *self, gboolean there_is_one)
+{
+  if (there_is_one == (self->no_leader_since == 0))
+    return;
+  self->no_leader_since = there_is_one ? 0 : swarm_clock_boottime (self->clock);
+  swarm_api_stale_changed (self->api);
+}
 
 static void held_due (gpointer data);
 
@@ -111,8 +128,8 @@ relay_hold (Relay *relay)
     return FALSE;
   if (!write && relay->held_until != 0 && relay->held_until <= now)
     return FALSE;
-  if (swarm_id_is_nil (&relay->leader) && self->no_leader_since == 0)
-    self->no_leader_since = now;
+  if (swarm_id_is_nil (&relay->leader))
+    note_leader (self, FALSE);
   if (self->held == NULL)
     self->held = g_ptr_array_new ();
   if (write)
@@ -322,6 +339,8 @@ release_held (SwarmAgent *self)
   gint64 now = swarm_clock_boottime (self->clock);
   g_autoptr (GPtrArray) held = g_steal_pointer (&self->held);
   self->held = g_ptr_array_new ();
+  if (!swarm_id_is_nil (&leader))
+    note_leader (self, TRUE);
   for (guint i = 0; i < held->len; i++) {
     Relay *relay = held->pdata[i];
     gboolean may_ask = !swarm_id_is_nil (&leader) && (!swarm_id_equal (&leader, &relay->leader) || relay->ask_again <= now);
@@ -383,13 +402,7 @@ swarm_agent_relays_follow_lead (SwarmAgent *self)
 {
   SwarmId leader = self->stack != NULL ? swarm_consensus_leader (swarm_stack_consensus (self->stack)) : SWARM_ID_NIL;
   gboolean waiting = (self->relays != NULL && self->relays->len > 0) || (self->held != NULL && self->held->len > 0);
-  gint64 before = self->no_leader_since;
-  if (!swarm_id_is_nil (&leader))
-    self->no_leader_since = 0;
-  else if (self->no_leader_since == 0)
-    self->no_leader_since = swarm_clock_boottime (self->clock);
-  if ((before == 0) != (self->no_leader_since == 0))
-    swarm_api_stale_changed (self->api);
+  note_leader (self, !swarm_id_is_nil (&leader));
   /* From idle: the log calls this, and handlers may look at it. */
   if (waiting && self->relay_source == 0)
     self->relay_source = g_idle_add (follow_lead, self);
