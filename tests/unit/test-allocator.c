@@ -558,6 +558,61 @@ test_gateway_exhausted (void)
   g_assert_cmpuint (count_tasks (brain, &web, SWARM_TASK_ASSIGNED, SWARM_TASK_REMOVE), ==, 0);
 }
 
+static gboolean
+count_gateway (gpointer object, gpointer data)
+{
+  const SwarmNode *node = object;
+  *(guint *) data += node->network != NULL && node->network->gateway != NULL;
+  return TRUE;
+}
+
+static guint
+n_gateways (Brain *brain)
+{
+  guint n = 0;
+  swarm_store_foreach (brain->store, SWARM_KIND_NODE, count_gateway, &n);
+  return n;
+}
+
+/* The address pool is used up, and more nodes wait for a subnet than are woken at once: one that goes serves one of them, and then all is quiet, though
+ * there is room in the ingress network, which they have addresses in. */
+static void
+test_pool_exhausted (void)
+{
+  g_autoptr (Brain) brain = brain_with_nodes (0);
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 1);
+  make_network (brain, "big", "10.128.0.0/9");
+  make_network (brain, "more", "10.64.0.0/10");
+  make_network (brain, "rest", "10.32.0.0/11");
+  make_network (brain, "even", "10.16.0.0/12");
+  make_network (brain, "last", "10.8.0.0/13");
+  make_network (brain, "very", "10.4.0.0/14");
+  make_network (brain, "all", "10.2.0.0/15");
+  make_network (brain, "most", "10.1.0.0/16");
+  make_network (brain, "half", "10.0.128.0/17");
+  make_network (brain, "part", "10.0.64.0/18");
+  make_network (brain, "bit", "10.0.32.0/19");
+  publish (spec, 8080);
+  brain_create (brain, spec);
+  for (guint i = 0; i < 80; i++) {
+    g_autofree char *name = g_strdup_printf ("n%u", i);
+    brain_node (brain, name);
+  }
+  brain_run (brain, 5 * SECOND);
+  guint with = n_gateways (brain);
+  g_assert_cmpuint (with, ==, 31); /* the ingress network has one of 32 */
+  check_all (brain);
+  Tame *goes = NULL;
+  for (guint i = 0; i < brain->nodes->len && goes == NULL; i++)
+    goes = tame_node (brain_tame (brain, i))->network->gateway != NULL ? brain_tame (brain, i) : NULL;
+  tame_disconnect (goes);
+  brain_run (brain, 30 * SECOND);
+  g_assert_true (brain_remove_node (brain, goes, TRUE, NULL));
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpuint (n_gateways (brain), ==, with);
+  check_all (brain);
+}
+
 /* A service without networks and ports is as it ever was. */
 static void
 test_nothing (void)
@@ -586,6 +641,7 @@ main (int argc, char **argv)
   g_test_add_func ("/allocator/port-race", test_port_race);
   g_test_add_func ("/allocator/nodes", test_nodes);
   g_test_add_func ("/allocator/gateway-exhausted", test_gateway_exhausted);
+  g_test_add_func ("/allocator/pool-exhausted", test_pool_exhausted);
   g_test_add_func ("/allocator/nothing", test_nothing);
   return g_test_run ();
 }

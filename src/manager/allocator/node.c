@@ -58,10 +58,11 @@ swarm_allocator_do_node (SwarmAllocator *self, const SwarmId *id, SwarmTx *tx)
   take_gateway (self, network, &problem);
   take_number (self, network, &problem);
   swarm_string_set (&network->text, problem);
-  if (problem != NULL) {
+  /* Only for what it lacks: what has room would wake it again and again. */
+  if (network->gateway == NULL || network->number == 0)
     swarm_waiters_add (&self->waiters, &SWARM_ID_NIL, SWARM_KIND_NODE, id);
+  if (!swarm_id_equal (&network->ingress, &self->ingress))
     swarm_waiters_add (&self->waiters, &self->ingress, SWARM_KIND_NODE, id);
-  }
   if (node->network != NULL && swarm_message_equal (node->network, network))
     return;
   g_autoptr (SwarmNode) copy = swarm_node_copy (node);
