@@ -104,12 +104,14 @@ live_task (const SwarmSlot *run)
   return NULL;
 }
 
+/* @all: also what nobody has rejected. */
 static void
-stop_live (SwarmLook *look, const SwarmSlot *run)
+stop_live (SwarmLook *look, const SwarmSlot *run, gboolean all)
 {
   for (guint i = 0; i < run->n; i++) {
     const SwarmTask *task = run->tasks[i];
-    if (task->desired_state <= SWARM_TASK_COMPLETE && task->status->state <= SWARM_TASK_RUNNING && swarm_look_has_room (look))
+    gboolean runs = task->lingers || (all && task->status->state <= SWARM_TASK_RUNNING);
+    if (task->desired_state <= SWARM_TASK_COMPLETE && runs && swarm_look_has_room (look))
       swarm_task_want (look->tx, task, SWARM_TASK_SHUTDOWN);
   }
 }
@@ -149,7 +151,7 @@ tend_slot (SwarmLook *look, const SwarmSlot *slot, const SwarmSlot *run, const S
   if (run->n == 0)
     return RUN_ABSENT;
   if (run_is_done (run)) {
-    stop_live (look, run);
+    stop_live (look, run, TRUE);
     return RUN_DONE;
   }
   SwarmTask *task = live_task (run);
@@ -254,13 +256,12 @@ node_takes (const SwarmWalk *walk, const SwarmNode *node)
          && (walk->constraints == NULL || swarm_constraints_match (walk->constraints, node));
 }
 
-/* The node takes no new task: what runs there is stopped when it may not stay, and nothing is restarted. */
+/* The node takes no new task: what runs there is stopped when it may not stay or was rejected, and nothing is restarted. */
 static void
 leave_node (SwarmLook *look, const SwarmSlot *run, const SwarmNode *node)
 {
   gboolean stays = !swarm_node_is_lost (look->leader->store, node, look->service->spec, look->wake) && node->spec->availability != SWARM_AVAILABILITY_DRAIN;
-  if (!stays)
-    stop_live (look, run);
+  stop_live (look, run, !stays);
 }
 
 static void
