@@ -106,6 +106,45 @@ has_family (const SwarmNetworkSpec *self, guint length)
 }
 
 static gboolean
+check_key (const SwarmMessage *message, GError **error)
+{
+  static const guint8 zero[SWARM_NETWORK_KEY_SIZE];
+  const SwarmNetworkKey *self = (const SwarmNetworkKey *) message;
+
+  if (self->slot >= SWARM_NETWORK_KEYS_MAX)
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "slot %" G_GUINT64_FORMAT " is not 0 or 1", self->slot);
+  else if (self->key == NULL || g_bytes_get_size (self->key) != SWARM_NETWORK_KEY_SIZE || memcmp (g_bytes_get_data (self->key, NULL), zero, sizeof zero) == 0)
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a public key has %d bytes, not all of them zero", SWARM_NETWORK_KEY_SIZE);
+  else
+    return TRUE;
+  return FALSE;
+}
+
+gboolean
+swarm_network_keys_check (const GPtrArray *keys, GError **error)
+{
+  guint slots = 0;
+
+  for (guint i = 0; keys != NULL && i < keys->len; i++) {
+    const SwarmNetworkKey *key = keys->pdata[i];
+    if (!check_key (&key->message, error))
+      return FALSE;
+    if (slots & 1u << key->slot) {
+      g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a node has one key in each slot, and %d at most", SWARM_NETWORK_KEYS_MAX);
+      return FALSE;
+    }
+    slots |= 1u << key->slot;
+  }
+  return TRUE;
+}
+
+gboolean
+swarm_rule_network_keys (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  return swarm_network_keys_check (*(GPtrArray *const *) ((const char *) message + field->offset), error);
+}
+
+static gboolean
 check_network_spec (const SwarmMessage *message, GError **error)
 {
   const SwarmNetworkSpec *self = (const SwarmNetworkSpec *) message;
@@ -114,6 +153,8 @@ check_network_spec (const SwarmMessage *message, GError **error)
     swarm_field_error_verbatim (error, "ingress network cannot be attachable");
   else if (self->ingress && self->internal)
     swarm_field_error_verbatim (error, "ingress network cannot be internal");
+  else if (self->ingress && swarm_network_spec_is_encrypted (self))
+    swarm_field_error_verbatim (error, "ingress network cannot be encrypted");
   else if (!self->ipv6 && has_family (self, 16))
     swarm_field_error_verbatim (error, "ipam configuration: an IPv6 subnet needs a network with IPv6 (--ipv6)");
   else
@@ -168,6 +209,14 @@ static const SwarmField swarm_network_fields[] = {
   { 0 },
 };
 TYPE (swarm_network, SwarmNetwork);
+
+static const SwarmField swarm_network_key_fields[] = {
+  SWARM_FIELD (1, "Slot", SwarmNetworkKey, slot, UINT, .flags = SWARM_FIELD_ALWAYS, .since = LEVEL),
+  SWARM_FIELD (2, "Newest", SwarmNetworkKey, newest, BOOL, .flags = SWARM_FIELD_ALWAYS, .since = LEVEL),
+  SWARM_FIELD (3, "PublicKey", SwarmNetworkKey, key, BYTES, .since = LEVEL),
+  { 0 },
+};
+TYPE (swarm_network_key, SwarmNetworkKey, check_key);
 
 /* ---- what they mean ---- */
 

@@ -10,6 +10,8 @@
 /* The label by which the networks that every cluster has are known. */
 #define SWARM_PREDEFINED_LABEL "com.docker.swarm.predefined"
 #define SWARM_DRIVER_OVERLAY "overlay"
+/* What nodes name beside the driver when they have what encrypted networks of it take. */
+#define SWARM_DRIVER_OVERLAY_ENCRYPTED "overlay-encrypted"
 #define SWARM_DRIVER_HOST "host"
 #define SWARM_DRIVER_NONE "none"
 
@@ -52,6 +54,20 @@ typedef struct {
 } SwarmNetwork;
 SWARM_MESSAGE_DECLARE (SwarmNetwork, swarm_network)
 
+/* A public key of a node for encrypted networks (WireGuard). The private one is made on the node and never leaves it. */
+typedef struct {
+  SwarmMessage message;
+  guint64 slot;    /* 0 or 1: two overlap while one replaces the other */
+  gboolean newest; /* what is for the node is for this one */
+  GBytes *key;     /* SWARM_NETWORK_KEY_SIZE bytes */
+} SwarmNetworkKey;
+SWARM_MESSAGE_DECLARE (SwarmNetworkKey, swarm_network_key)
+#define SWARM_NETWORK_KEY_SIZE 32
+#define SWARM_NETWORK_KEYS_MAX 2
+
+/* At most SWARM_NETWORK_KEYS_MAX, of different slots; NULL: none. As a field's rule: of its list. */
+gboolean swarm_network_keys_check (const GPtrArray *keys, GError **error);
+gboolean swarm_rule_network_keys (const SwarmField *field, const SwarmMessage *message, GError **error);
 /* Spans hosts: has a VNI, subnets and addresses. */
 gboolean swarm_network_is_overlay (const SwarmNetwork *self);
 /* One of those that every cluster has and nobody removes. */

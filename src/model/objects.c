@@ -126,6 +126,7 @@ static const SwarmField swarm_node_description_fields[] = {
   SWARM_FIELD (5, "FeatureLevel", SwarmNodeDescription, feature_level, UINT),
   SWARM_FIELD (6, "TLSInfo", SwarmNodeDescription, tls, MESSAGE, .type = &swarm_node_tls_type),
   SWARM_FIELD (7, "Clock", SwarmNodeDescription, clock, ENUM, .enumeration = &swarm_clock_state_enum),
+  SWARM_FIELD (8, "NetworkKeys", SwarmNodeDescription, network_keys, MESSAGES, .type = &swarm_network_key_type, .validate = swarm_rule_network_keys, .since = 2),
   { 0 },
 };
 TYPE (swarm_node_description, SwarmNodeDescription);
@@ -259,6 +260,7 @@ static const SwarmField swarm_network_attachment_fields[] = {
   SWARM_FIELD (2, "Driver", SwarmNetworkAttachment, driver, STRING, .since = 2),
   SWARM_FIELD (3, "Addresses", SwarmNetworkAttachment, addresses, STRINGS, .since = 2),
   SWARM_FIELD (4, "Aliases", SwarmNetworkAttachment, aliases, STRINGS, .since = 2),
+  SWARM_FIELD (5, "Encrypted", SwarmNetworkAttachment, encrypted, BOOL, .since = 2),
   { 0 },
 };
 TYPE (swarm_network_attachment, SwarmNetworkAttachment);

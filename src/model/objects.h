@@ -115,6 +115,7 @@ typedef struct {
   guint64 feature_level; /* SWARM_FEATURE_LEVEL of its program; 0: 1 */
   SwarmNodeTLS *tls;
   SwarmClockState clock;
+  GPtrArray *network_keys; /* SwarmNetworkKey, at most SWARM_NETWORK_KEYS_MAX; NULL: it is in no encrypted network */
 } SwarmNodeDescription;
 SWARM_MESSAGE_DECLARE (SwarmNodeDescription, swarm_node_description)
 
@@ -284,6 +285,7 @@ typedef struct {
   char *driver;         /* of the network, so that a node need not ask */
   GPtrArray *addresses; /* "10.0.1.7/24", and that of IPv6 where there is one; none: the driver needs none */
   GPtrArray *aliases;
+  gboolean encrypted;   /* the network is: only for nodes that have what it takes */
 } SwarmNetworkAttachment;
 SWARM_MESSAGE_DECLARE (SwarmNetworkAttachment, swarm_network_attachment)
 

@@ -13,6 +13,8 @@ static const SwarmField swarm_picture_node_fields[] = {
   ROW (4, "Gateway", SwarmPictureNode, gateway, STRING, .doc = "Its own address in the subnet of its tasks."),
   ROW (5, "IngressAddress", SwarmPictureNode, ingress_address, STRING, .doc = "Its address in the ingress network."),
   ROW (6, "Down", SwarmPictureNode, down, BOOL, .doc = "No new connections to its tasks."),
+  ROW (7, "Keys", SwarmPictureNode, keys, MESSAGES, .type = &swarm_network_key_type, .validate = swarm_rule_network_keys,
+       .doc = "Its public keys for encrypted networks."),
   { 0 },
 };
 TYPE (swarm_picture_node, SwarmPictureNode);

@@ -21,6 +21,7 @@ typedef struct {
   char *gateway;         /* mesh, or the node itself: "10.0.7.1/24" */
   char *ingress_address; /* the same: "10.0.0.2/24" */
   gboolean down;         /* no new connections to its tasks */
+  GPtrArray *keys;       /* SwarmNetworkKey: of another node in an encrypted network that both see */
 } SwarmPictureNode;
 SWARM_MESSAGE_DECLARE (SwarmPictureNode, swarm_picture_node)
 

@@ -241,11 +241,11 @@ typedef struct {
 
 /* What a network plugin can do on this host, now. */
 typedef struct {
-  const char *const *drivers; /* of networks that tasks can be in here: "overlay" */
+  const char *const *drivers; /* of networks that tasks can be in here: "overlay", and "overlay-encrypted" when those of them that are encrypted, too */
   const char *reason;         /* why it is not more, one line for people; NULL: all is well */
   const SwarmPluginProblem *problems;
   size_t n_problems;
-  const SwarmPluginNetworkKey *keys; /* of this host, all of them; none without an encrypted network */
+  const SwarmPluginNetworkKey *keys; /* of this host, all of them, at most two; none without an encrypted network. Other hosts are told of them */
   size_t n_keys;
   uint64_t reserved[4];
 } SwarmPluginNetworkState;
@@ -486,7 +486,7 @@ typedef struct {
   const char *gateway_address6;
   const char *ingress_address;  /* its own in the ingress network: "10.0.0.2/24" */
   const char *ingress_address6;
-  const SwarmPluginNetworkKey *keys;
+  const SwarmPluginNetworkKey *keys; /* of another node with a task in an encrypted network that has one here; without them nothing can be sent to it there */
   size_t n_keys;
   uint64_t reserved[2];
 } SwarmPluginNetNode;

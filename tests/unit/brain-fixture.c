@@ -187,6 +187,8 @@ tame_free (Tame *self)
   tame_drop (self);
   g_hash_table_unref (self->tasks);
   g_clear_error (&self->register_error);
+  g_clear_error (&self->describe_error);
+  g_clear_pointer (&self->keys, g_ptr_array_unref);
   g_clear_pointer (&self->managers, g_variant_unref);
   g_free (self->hostname);
   g_free (self);
@@ -471,18 +473,10 @@ tame_registered (GVariant *reply, const GError *error, gpointer data)
   self->beat = swarm_clock_timer (self->brain->clock, period / 1000, SWARM_PRIORITY_URGENT, beat, self);
 }
 
-void
-tame_connect (Tame *self)
+static GVariant *
+description_variant (const Tame *self)
 {
-  SwarmPeer node = { .role = SWARM_PEER_WORKER, .node = self->id, .cluster = self->brain->cluster, .serial = "7", .address = "10.0.0.7:4711" };
-  SwarmPeer manager = { .role = SWARM_PEER_MANAGER, .cluster = self->brain->cluster };
   g_autoptr (SwarmNodeDescription) description = swarm_node_description_new ();
-  tame_drop (self);
-  self->sequence = 0;
-  self->disconnected = FALSE;
-  swarm_link_pair (self->brain->clock, &node, &manager, &self->near, &self->far);
-  swarm_link_set_events (self->near, &tame_events, self);
-  swarm_link_set_events (self->far, &far_events, self);
   description->hostname = g_strdup (self->hostname);
   description->feature_level = self->level;
   description->platform = swarm_platform_new ();
@@ -491,11 +485,53 @@ tame_connect (Tame *self)
   description->resources = swarm_resources_new ();
   description->resources->nano_cpus = G_GINT64_CONSTANT (4000000000);
   description->resources->memory_bytes = G_GINT64_CONSTANT (8) << 30;
+  if (self->keys != NULL)
+    description->network_keys = g_ptr_array_ref (self->keys);
+  if (self->network_drivers != NULL) {
+    description->engine = swarm_engine_description_new ();
+    description->engine->plugins = swarm_messages_new ();
+    for (guint i = 0; self->network_drivers[i] != NULL; i++) {
+      SwarmEnginePlugin *plugin = swarm_engine_plugin_new ();
+      plugin->type = g_strdup ("Network");
+      plugin->name = g_strdup (self->network_drivers[i]);
+      g_ptr_array_add (description->engine->plugins, plugin);
+    }
+  }
   g_autoptr (GBytes) data = swarm_message_encode (description);
+  return g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, data, TRUE);
+}
+
+void
+tame_connect (Tame *self)
+{
+  SwarmPeer node = { .role = SWARM_PEER_WORKER, .node = self->id, .cluster = self->brain->cluster, .serial = "7", .address = "10.0.0.7:4711" };
+  SwarmPeer manager = { .role = SWARM_PEER_MANAGER, .cluster = self->brain->cluster };
+  tame_drop (self);
+  self->sequence = 0;
+  self->disconnected = FALSE;
+  swarm_link_pair (self->brain->clock, &node, &manager, &self->near, &self->far);
+  swarm_link_set_events (self->near, &tame_events, self);
+  swarm_link_set_events (self->far, &far_events, self);
   swarm_link_call (self->near, "org.swarmagent1.Dispatcher", "Register",
-                   g_variant_new ("(@ays@ay)", g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, data, TRUE), "10.0.0.7:2377",
-                                  g_variant_new_array (G_VARIANT_TYPE_BYTE, NULL, 0)),
+                   g_variant_new ("(@ays@ay)", description_variant (self), "10.0.0.7:2377", g_variant_new_array (G_VARIANT_TYPE_BYTE, NULL, 0)),
                    5 * SECOND, tame_registered, self);
+}
+
+static void
+described (GVariant *reply, const GError *error, gpointer data)
+{
+  Tame *self = data;
+  g_clear_error (&self->describe_error);
+  self->describe_error = error != NULL ? g_error_copy (error) : NULL;
+}
+
+const GError *
+tame_describe (Tame *self)
+{
+  swarm_link_call (self->near, "org.swarmagent1.Dispatcher", "Describe", g_variant_new ("(@ay@ay)", session_variant (self), description_variant (self)),
+                   SECOND, described, self);
+  brain_run (self->brain, 100 * MS);
+  return self->describe_error;
 }
 
 void

@@ -60,6 +60,9 @@ struct _Tame {
   SwarmRole told_role;
   gboolean disconnected;
   guint level; /* its feature level, from the next connection on; 0: it does not say */
+  GPtrArray *keys; /* SwarmNetworkKey: its own for encrypted networks; NULL: none. As the next: from the next description on */
+  const char *const *network_drivers; /* that it can have; NULL: it does not say */
+  GError *describe_error;
   void (*networks) (Tame *self, SwarmCall *call); /* takes Worker.Networks, and answers it */
   gpointer picture; /* the test's */
 };
@@ -76,6 +79,8 @@ Tame *brain_node (Brain *self, const char *hostname);
 Tame *brain_offline_node (Brain *self, const char *hostname);
 void tame_connect (Tame *self);
 /* The link breaks (the agent was killed). */
+/* It describes itself anew. NULL: it was taken. */
+const GError *tame_describe (Tame *self);
 void tame_disconnect (Tame *self);
 /* It beats again after having been mute. */
 void tame_speak (Tame *self);

@@ -89,6 +89,7 @@ test_create_texts (void)
       "ipam configuration: subnet 10.3.0.0/25 overlaps subnet 10.3.0.0/24" },
     { "{'Name': <'x'>, 'IPAM': <{'Driver': <'dhcp'>}>}", "ipam configuration: unknown driver dhcp, only default is supported" },
     { "{'Name': <'x'>, 'Options': <{'mtu': '10'}>}", "invalid mtu 10: it is a number from 68 to 65535" },
+    { "{'Name': <'x'>, 'Ingress': <true>, 'Options': <{'encrypted': ''}>}", "ingress network cannot be encrypted" },
     { "{'Name': <'x'>, 'Options': <{'colour': 'red'}>}", "unknown option colour: networks have encrypted and mtu" },
   };
   g_autoptr (Brain) brain = brain_new ();

@@ -54,6 +54,7 @@ attach (SwarmAllocator *self, SwarmTask *copy, const SwarmNetworkAttachmentConfi
   SwarmNetworkAttachment *attachment = swarm_network_attachment_new ();
   attachment->network = network->object.id;
   attachment->driver = g_strdup (network->spec->driver);
+  attachment->encrypted = swarm_network_spec_is_encrypted (network->spec);
   attachment->aliases = config->aliases != NULL ? g_ptr_array_copy (config->aliases, copy_string, NULL) : NULL;
   if (attachment->aliases != NULL)
     g_ptr_array_set_free_func (attachment->aliases, g_free);

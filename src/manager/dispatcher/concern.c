@@ -86,6 +86,25 @@ swarm_concern_meets (SwarmConcern *self, const SwarmId *node, const SwarmId *oth
   return FALSE;
 }
 
+static gboolean
+is_encrypted (SwarmConcern *self, const Net *net)
+{
+  const SwarmNetwork *network = swarm_store_get (self->leader->store, SWARM_KIND_NETWORK, &net->id);
+  return network != NULL && swarm_network_spec_is_encrypted (network->spec);
+}
+
+gboolean
+swarm_concern_meets_encrypted (SwarmConcern *self, const SwarmId *node, const SwarmId *other)
+{
+  const GPtrArray *nets = g_hash_table_lookup (self->seen, node);
+  for (guint i = 0; nets != NULL && i < nets->len; i++) {
+    const Net *net = g_ptr_array_index (nets, i);
+    if (g_hash_table_contains (net->viewers, other) && is_encrypted (self, net))
+      return TRUE;
+  }
+  return FALSE;
+}
+
 static void
 mark (SwarmConcern *self, const SwarmId *node, SwarmKind kind, const SwarmId *id)
 {

@@ -106,14 +106,44 @@ is_down (const SwarmNode *node)
   return node->status->state == SWARM_NODE_DOWN;
 }
 
+static const GPtrArray *
+keys_of (const SwarmNode *node)
+{
+  const GPtrArray *keys = node->description != NULL ? node->description->network_keys : NULL;
+  return keys != NULL && keys->len > 0 ? keys : NULL;
+}
+
+static gboolean
+same_keys (const GPtrArray *a, const GPtrArray *b)
+{
+  if (a == b)
+    return TRUE;
+  if (a == NULL || b == NULL || a->len != b->len)
+    return FALSE;
+  for (guint i = 0; i < a->len; i++) {
+    if (!swarm_message_equal (a->pdata[i], b->pdata[i]))
+      return FALSE;
+  }
+  return TRUE;
+}
+
 gboolean
 swarm_rows_same_node (const SwarmNode *a, const SwarmNode *b)
 {
   return is_down (a) == is_down (b) && g_strcmp0 (a->status->addr, b->status->addr) == 0
-         && (a->network == b->network || swarm_message_equal (a->network, b->network));
+         && (a->network == b->network || swarm_message_equal (a->network, b->network)) && same_keys (keys_of (a), keys_of (b));
 }
 
 /* ---- rows ---- */
+
+static GPtrArray *
+copy_keys (const GPtrArray *keys)
+{
+  GPtrArray *copy = swarm_messages_new ();
+  for (guint i = 0; i < keys->len; i++)
+    g_ptr_array_add (copy, swarm_network_key_ref (keys->pdata[i]));
+  return copy;
+}
 
 gpointer
 swarm_rows_node (SwarmConcern *concern, const SwarmNode *viewer, const SwarmNode *node)
@@ -131,6 +161,8 @@ swarm_rows_node (SwarmConcern *concern, const SwarmNode *viewer, const SwarmNode
     row->gateway = g_strdup (node->network->gateway);
     row->ingress_address = g_strdup (node->network->ingress_address);
   }
+  if (!own && keys_of (node) != NULL && swarm_concern_meets_encrypted (concern, &viewer->object.id, &node->object.id))
+    row->keys = copy_keys (keys_of (node));
   return row;
 }
 

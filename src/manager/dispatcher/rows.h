@@ -25,3 +25,5 @@ gpointer swarm_rows_task (SwarmConcern *concern, const SwarmNode *viewer, const 
 gboolean swarm_concern_sees (SwarmConcern *self, const SwarmId *node, const SwarmId *network);
 /* They see a network, or the mesh, both. */
 gboolean swarm_concern_meets (SwarmConcern *self, const SwarmId *node, const SwarmId *other);
+/* They see an encrypted network both. */
+gboolean swarm_concern_meets_encrypted (SwarmConcern *self, const SwarmId *node, const SwarmId *other);

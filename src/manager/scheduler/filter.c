@@ -22,9 +22,9 @@ need_networks (SwarmNeeds *self, const SwarmTask *task)
   if (swarm_task_needs_overlay (task))
     g_array_append_val (self->plugins, overlay);
   for (guint i = 0; task->networks != NULL && i < task->networks->len; i++) {
-    const char *driver = ((const SwarmNetworkAttachment *) g_ptr_array_index (task->networks, i))->driver;
-    SwarmPluginNeed need = { "Network", driver, FALSE };
-    if (driver != NULL && !g_str_equal (driver, SWARM_DRIVER_OVERLAY))
+    const SwarmNetworkAttachment *attachment = g_ptr_array_index (task->networks, i);
+    SwarmPluginNeed need = { "Network", attachment->encrypted ? SWARM_DRIVER_OVERLAY_ENCRYPTED : attachment->driver, FALSE };
+    if (need.name != NULL && !g_str_equal (need.name, SWARM_DRIVER_OVERLAY))
       g_array_append_val (self->plugins, need);
   }
 }

@@ -52,6 +52,16 @@ assign_placed (const SwarmTask *task, SwarmNodeInfo *info, SwarmTx *tx, gpointer
   assign_task (data, task, info, "scheduler assigned task to node", tx);
 }
 
+static gboolean
+is_in_encrypted (const SwarmTask *task)
+{
+  for (guint i = 0; task->networks != NULL && i < task->networks->len; i++) {
+    if (((const SwarmNetworkAttachment *) g_ptr_array_index (task->networks, i))->encrypted)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 /* A task that an update starts first may wait for a port of the very task that waits for it: nothing ends that but people. */
 static char *
 reason_of (SwarmScheduler *self, const SwarmTask *task, const char *why)
@@ -59,6 +69,8 @@ reason_of (SwarmScheduler *self, const SwarmTask *task, const char *why)
   const SwarmService *service = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, &task->service_id);
   if (task->by_update && strstr (why, "host-mode port") != NULL && service != NULL && swarm_service_spec_warning (service->spec) != NULL)
     return g_strconcat (why, ", and with order start-first a task keeps its port until its replacement runs", NULL);
+  if (strstr (why, "missing plugin") != NULL && is_in_encrypted (task))
+    return g_strconcat (why, ": an encrypted network needs a node with swarm-netd and WireGuard, the kernel's or wireguard-go", NULL);
   return g_strdup (why);
 }
 
