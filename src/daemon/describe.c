@@ -40,6 +40,10 @@ swarm_describe_node (const char *hostname, GHashTable *labels, GPtrArray *things
   add_plugin (self->engine, "Network", SWARM_DRIVER_NONE);
   if (network != NULL && swarm_network_host_supports (network, SWARM_DRIVER_OVERLAY))
     add_plugin (self->engine, "Network", SWARM_DRIVER_OVERLAY);
+  if (network != NULL && swarm_network_host_supports (network, SWARM_DRIVER_OVERLAY_ENCRYPTED))
+    add_plugin (self->engine, "Network", SWARM_DRIVER_OVERLAY_ENCRYPTED);
+  if (network != NULL && swarm_network_host_keys (network) != NULL)
+    self->network_keys = g_ptr_array_ref (swarm_network_host_keys (network));
   self->feature_level = SWARM_FEATURE_LEVEL;
   if (g_hash_table_size (labels) > 0)
     self->engine->labels = g_hash_table_ref (labels);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "plugin/network-host.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "plugin/host-private.h"
 #include "plugin/task-view.h"
 #include <string.h>
@@ -15,6 +16,7 @@ struct _SwarmNetworkHost {
   char **drivers;
   char *reason;
   char **problems;
+  GPtrArray *keys; /* SwarmNetworkKey; NULL: none */
   SwarmNetworkStateFunc func;
   gpointer data;
 };
@@ -40,6 +42,27 @@ valid (const char *text)
   return text != NULL ? g_utf8_make_valid (text, (gssize) strnlen (text, 512)) : NULL;
 }
 
+/* A manager takes no description with keys that are not right: the node would be out of its cluster for it. */
+static GPtrArray *
+take_keys (SwarmNetworkHost *self, const SwarmPluginNetworkState *state)
+{
+  g_autoptr (GPtrArray) keys = swarm_messages_new ();
+  g_autoptr (GError) error = NULL;
+
+  for (gsize i = 0; i < MIN (state->n_keys, SWARM_NETWORK_KEYS_MAX + 1); i++) {
+    SwarmNetworkKey *key = swarm_network_key_new ();
+    key->slot = state->keys[i].slot;
+    key->newest = (state->keys[i].flags & 1) != 0;
+    key->key = g_bytes_new (state->keys[i].key, sizeof state->keys[i].key);
+    g_ptr_array_add (keys, key);
+  }
+  if (!swarm_network_keys_check (keys, &error)) {
+    swarm_warning ("%s: its keys for encrypted networks are not passed on: %s", swarm_network_host_name (self), error->message);
+    return NULL;
+  }
+  return keys->len > 0 ? g_steal_pointer (&keys) : NULL;
+}
+
 static void
 on_state (gpointer owner, const SwarmPluginNetworkState *state)
 {
@@ -57,6 +80,8 @@ on_state (gpointer owner, const SwarmPluginNetworkState *state)
   }
   g_strfreev (self->problems);
   self->problems = g_strv_builder_end (problems);
+  g_clear_pointer (&self->keys, g_ptr_array_unref);
+  self->keys = take_keys (self, state);
   if (self->func != NULL)
     self->func (self, self->data);
 }
@@ -82,6 +107,7 @@ swarm_network_host_free (SwarmNetworkHost *self)
   g_strfreev (self->drivers);
   g_free (self->reason);
   g_strfreev (self->problems);
+  g_clear_pointer (&self->keys, g_ptr_array_unref);
   g_free (self);
 }
 
@@ -171,6 +197,12 @@ const char *
 swarm_network_host_reason (SwarmNetworkHost *self)
 {
   return self->reason;
+}
+
+GPtrArray *
+swarm_network_host_keys (SwarmNetworkHost *self)
+{
+  return self->keys;
 }
 
 const char *const *

@@ -30,5 +30,7 @@ void swarm_network_host_on_state (SwarmNetworkHost *self, SwarmNetworkStateFunc 
 gboolean swarm_network_host_supports (SwarmNetworkHost *self, const char *driver);
 /* Why it is not more, for people; NULL: all is well. */
 const char *swarm_network_host_reason (SwarmNetworkHost *self);
+/* This host's public keys for encrypted networks: SwarmNetworkKey, what the plugin said and is right; NULL: none. */
+GPtrArray *swarm_network_host_keys (SwarmNetworkHost *self);
 /* "port 8080/tcp: this host itself listens on that port", each; ends with NULL. */
 const char *const *swarm_network_host_problems (SwarmNetworkHost *self);

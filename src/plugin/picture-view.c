@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "plugin/picture-view.h"
 #include "plugin/task-view.h"
+#include <string.h>
 
 #define DATA_PORT 4789
 
@@ -22,6 +23,23 @@ room (SwarmPictureView *self, gsize n, gsize size)
   return memory;
 }
 
+static const SwarmPluginNetworkKey *
+view_keys (SwarmPictureView *self, const GPtrArray *keys, gsize *ret_n)
+{
+  guint n = keys != NULL ? MIN (keys->len, SWARM_NETWORK_KEYS_MAX) : 0;
+  SwarmPluginNetworkKey *view = n > 0 ? room (self, n, sizeof *view) : NULL;
+  *ret_n = 0;
+  for (guint i = 0; i < n; i++) {
+    const SwarmNetworkKey *key = g_ptr_array_index (keys, i);
+    if (key->key == NULL || g_bytes_get_size (key->key) != sizeof view[i].key)
+      continue;
+    SwarmPluginNetworkKey *to = &view[(*ret_n)++];
+    *to = (SwarmPluginNetworkKey){ .slot = (guint32) key->slot, .flags = key->newest ? 1 : 0 };
+    memcpy (to->key, g_bytes_get_data (key->key, NULL), sizeof to->key);
+  }
+  return view;
+}
+
 static void
 view_nodes (SwarmPictureView *self, GPtrArray *rows)
 {
@@ -34,6 +52,7 @@ view_nodes (SwarmPictureView *self, GPtrArray *rows)
                                     .address = row->addr,
                                     .gateway_address = row->gateway,
                                     .ingress_address = row->ingress_address };
+    view[i].keys = view_keys (self, row->keys, &view[i].n_keys);
   }
   self->picture.nodes = view;
   self->picture.n_nodes = rows->len;

@@ -17,7 +17,7 @@
 #define BACKOFF_FIRST_US (100 * 1000)
 #define BACKOFF_LAST_US (8 * G_USEC_PER_SEC)
 #define REDIRECTS_MAX 3 /* from manager to manager without a pause */
-#define DESCRIBE_RETRY_US (1500 * 1000) /* it may be told once a second */
+#define DESCRIBE_RETRY_US (1000 * 1000) /* it may be told once a second */
 #define BEAT_LINK_RETRY_US (200 * 1000)
 #define PERIOD_MIN_US (10 * 1000)
 #define PERIOD_MAX_US (600 * G_USEC_PER_SEC)
@@ -54,6 +54,7 @@ struct _SwarmWorkerSession {
   SwarmTimer *beat_link_timer;
   SwarmTimer *describe_timer;
   gboolean undescribed; /* what this node is has changed since its registration was sent */
+  GBytes *described;    /* what the leader was told last; NULL: it may not know */
   gboolean over; /* a goodbye was said or tried: no session any more, also when adoption ends only now */
   void (*goodbye_func) (gpointer data);
   gpointer goodbye_data;
@@ -166,6 +167,7 @@ drop (SwarmWorkerSession *self)
   }
   swarm_link_drop (&self->beat_link);
   swarm_link_drop (&self->link);
+  g_clear_pointer (&self->described, g_bytes_unref);
   self->beating = FALSE;
 }
 
@@ -455,6 +457,8 @@ register_now (SwarmWorkerSession *self)
   g_autoptr (GBytes) none = g_bytes_new_static ("", 0);
   const char *address = self->worker->listen_address != NULL ? self->worker->listen_address : "";
   self->undescribed = FALSE;
+  g_clear_pointer (&self->described, g_bytes_unref);
+  self->described = g_bytes_ref (bytes);
   GVariant *args = g_variant_new ("(@ays@ay)", g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE), address,
                                   g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, self->last != NULL ? self->last : none, TRUE));
 
@@ -638,6 +642,7 @@ on_described (GVariant *reply, const GError *error, gpointer data)
     return;
   self = op.worker->session;
   swarm_debug ("The leader was not told what changed on this node: %s", error->message);
+  g_clear_pointer (&self->described, g_bytes_unref);
   if (self->describe_timer == NULL)
     self->describe_timer =
       swarm_clock_timer (self->worker->config.clock, DESCRIBE_RETRY_US, SWARM_PRIORITY_NORMAL, describe_again, self);
@@ -655,6 +660,10 @@ swarm_worker_session_describe (SwarmWorkerSession *self)
     return;
   description = config->describe (config->data);
   bytes = swarm_message_encode (description);
+  if (self->described != NULL && g_bytes_equal (self->described, bytes))
+    return; /* it is to be free to hear the next thing at once */
+  g_clear_pointer (&self->described, g_bytes_unref);
+  self->described = g_bytes_ref (bytes);
   swarm_link_call (self->link, DISPATCHER, "Describe",
                    g_variant_new ("(@ay@ay)", g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, self->session, TRUE),
                                   g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE)),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The network plugin ABI with a minimal plugin that uses all of it: network "wire", which every node has whose socket answers. */
 #include "plugin/network-host.h"
+#include "plugin/picture-view.h"
 #include "sim/sim-clock.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +13,8 @@ struct SwarmPluginInstance {
   uint64_t watch;
   SwarmPluginCall *waiting; /* an attach before the first picture */
   size_t n_nodes;
+  SwarmPluginNetworkKey keys[3]; /* to be said */
+  size_t n_keys;
   char what_came[16];
 };
 
@@ -23,7 +26,8 @@ wire_say (SwarmPluginInstance *self, const char *reason)
 {
   static const char *const drivers[] = { "wire", NULL };
   SwarmPluginProblem problem = { "port 8080/tcp", "taken" };
-  SwarmPluginNetworkState state = { .drivers = reason == NULL ? drivers : NULL, .reason = reason, .problems = &problem, .n_problems = reason == NULL };
+  SwarmPluginNetworkState state = { .drivers = reason == NULL ? drivers : NULL, .reason = reason, .problems = &problem, .n_problems = reason == NULL,
+                                    .keys = self->keys, .n_keys = self->n_keys };
 
   self->host->network_state (self->host, &state);
 }
@@ -219,6 +223,79 @@ test_cancel (Bed *bed, gconstpointer data)
   g_assert_cmpstr (bed->said->str, ==, "given up -;network-wire: attach took too long: given up -;");
 }
 
+static guint8
+first_byte (GPtrArray *keys, guint i)
+{
+  return *(const guint8 *) g_bytes_get_data (((SwarmNetworkKey *) g_ptr_array_index (keys, i))->key, NULL);
+}
+
+/* Its public keys are said upward, at most two and only good ones. */
+static void
+test_keys (Bed *bed, gconstpointer data)
+{
+  g_assert_null (swarm_network_host_keys (bed->host));
+  wire.keys[0] = (SwarmPluginNetworkKey){ .slot = 1, .flags = 0, .key = { 11 } };
+  wire.keys[1] = (SwarmPluginNetworkKey){ .slot = 0, .flags = 1, .key = { 12 } };
+  wire.n_keys = 2;
+  wire_say (&wire, NULL);
+  GPtrArray *keys = swarm_network_host_keys (bed->host);
+  g_assert_cmpuint (keys->len, ==, 2);
+  g_assert_cmpuint (first_byte (keys, 0), ==, 11);
+  g_assert_cmpuint (first_byte (keys, 1), ==, 12);
+  g_assert_cmpuint (((SwarmNetworkKey *) keys->pdata[0])->slot, ==, 1);
+  g_assert_false (((SwarmNetworkKey *) keys->pdata[0])->newest);
+  g_assert_true (((SwarmNetworkKey *) keys->pdata[1])->newest);
+  wire.n_keys = 3;
+  wire.keys[2] = (SwarmPluginNetworkKey){ .slot = 0, .key = { 13 } };
+  wire_say (&wire, NULL);
+  g_assert_null (swarm_network_host_keys (bed->host));
+  wire.n_keys = 1;
+  wire_say (&wire, NULL);
+  g_assert_cmpuint (swarm_network_host_keys (bed->host)->len, ==, 1);
+  wire.keys[0].slot = 7;
+  wire_say (&wire, NULL);
+  g_assert_null (swarm_network_host_keys (bed->host));
+  wire.keys[0] = (SwarmPluginNetworkKey){ .slot = 0 };
+  wire_say (&wire, NULL);
+  g_assert_null (swarm_network_host_keys (bed->host));
+  wire.n_keys = 0;
+  wire_say (&wire, NULL);
+  g_assert_null (swarm_network_host_keys (bed->host));
+}
+
+/* Those of other hosts come with the picture. */
+static void
+test_picture_keys (Bed *bed, gconstpointer data)
+{
+  guint8 bytes[SWARM_NETWORK_KEY_SIZE] = { 21 };
+  g_autoptr (SwarmPictureNode) row = swarm_picture_node_new ();
+  g_autoptr (GPtrArray) rows = g_ptr_array_new (), none = g_ptr_array_new ();
+  g_autoptr (GArray) gone = swarm_ids_new ();
+  SwarmPictureChange change = { .whole = TRUE };
+  SwarmId self = { { 1 } };
+  row->id.bytes[0] = 2;
+  row->number = 2;
+  row->keys = swarm_messages_new ();
+  for (guint i = 0; i < 3; i++) { /* the second is none, the third too many */
+    SwarmNetworkKey *key = swarm_network_key_new ();
+    key->slot = i;
+    key->newest = i == 0;
+    key->key = g_bytes_new (bytes, i == 1 ? 3 : sizeof bytes);
+    g_ptr_array_add (row->keys, key);
+  }
+  g_ptr_array_add (rows, row);
+  for (guint kind = 0; kind < _SWARM_KIND_MAX; kind++) {
+    change.rows[kind] = kind == SWARM_KIND_NODE ? rows : none;
+    change.removed[kind] = gone;
+  }
+  SwarmPictureView *view = swarm_picture_view_new (&change, &self);
+  g_assert_cmpuint (view->picture.n_nodes, ==, 1);
+  g_assert_cmpuint (view->picture.nodes[0].n_keys, ==, 1);
+  g_assert_cmpuint (view->picture.nodes[0].keys[0].key[0], ==, 21);
+  g_assert_cmpuint (view->picture.nodes[0].keys[0].flags, ==, 1);
+  swarm_picture_view_free (view);
+}
+
 /* Where there is no loop for descriptors a plugin that needs them says so; one that needs no picture is given none. */
 static void
 test_without (Bed *bed, gconstpointer data)
@@ -245,6 +322,8 @@ main (int argc, char **argv)
   ADD ("state", test_state);
   ADD ("attach", test_attach);
   ADD ("cancel", test_cancel);
+  ADD ("keys", test_keys);
+  ADD ("picture-keys", test_picture_keys);
   ADD ("without", test_without);
   return g_test_run ();
 }

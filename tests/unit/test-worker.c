@@ -406,6 +406,10 @@ test_describes (void)
   swarm_worker_describe (bed->worker);
   sim_clock_run (bed->clock, SECOND);
   g_assert_cmpstr (a->described, ==, "w2");
+  swarm_string_set (&a->described, "not told again");
+  swarm_worker_describe (bed->worker); /* nothing changed: it stays free to tell what does */
+  sim_clock_run (bed->clock, 2 * SECOND);
+  g_assert_cmpstr (a->described, ==, "not told again");
   for (guint at = 0; at < 3; at++) { /* before it dials, when the registration has arrived, and when it is answered */
     const char *name = (const char *[]){ "w3", "w4", "w5" }[at];
     guint before = a->registrations;
