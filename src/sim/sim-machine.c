@@ -96,7 +96,12 @@ accept (SwarmLink *link, gpointer data)
 static SwarmNodeDescription *
 describe (gpointer data)
 {
-  return swarm_node_description_ref (((SimMachine *) data)->description);
+  SimMachine *self = data;
+  if (self->keys == NULL || self->keys->len == 0)
+    return swarm_node_description_ref (self->description);
+  SwarmNodeDescription *description = swarm_node_description_copy (self->description);
+  description->network_keys = g_ptr_array_ref (self->keys);
+  return description;
 }
 
 static void
@@ -150,6 +155,7 @@ start_worker (SimMachine *self)
   g_autoptr (GPtrArray) managers = sim_machine_manager_addresses (self->world);
   if (!swarm_worker_start (self->worker, managers, &error))
     g_error ("%s: the worker does not start: %s", self->name, error->message);
+  sim_machine_start_keys (self);
 }
 
 /* ---- the agent's life ---- */
@@ -184,6 +190,7 @@ end_process (SimMachine *self, gboolean power_cut)
   self->leaving = self->left;
   self->process++;
   swarm_clock_clear_timer (self->clock, &self->role_timer);
+  sim_machine_stop_keys (self);
   self->session = SWARM_SESSION_NONE;
   sim_host_crash (self->host, power_cut);
   g_clear_pointer (&self->worker, swarm_worker_free);
@@ -245,6 +252,7 @@ static void
 power_off (SimMachine *self)
 {
   self->powered = FALSE;
+  sim_machine_lose_keys (self);
   sim_host_power_off (self->host);
   runtime_sim_power_off (self->name);
 }
@@ -329,6 +337,7 @@ void
 sim_machine_free (SimMachine *self)
 {
   end_process (self, FALSE);
+  sim_machine_lose_keys (self);
   sim_disk_free (self->worker_disk);
   sim_disk_free (self->log_disk);
   g_ptr_array_unref (self->accepted);

@@ -74,6 +74,9 @@ struct _SimMachine {
   SwarmNetworkHost *network;
   SwarmWorker *worker;
   SwarmSessionState session;
+  GPtrArray *keys;        /* SwarmNetworkKey: what its data plane says; sim-keys.c */
+  guint keys_made, keys_looks;
+  SwarmTimer *keys_timer; /* while the agent runs */
   /* A manager's part: */
   guint64 raft_id; /* joined with; 0: the founder, or no member */
   gboolean founder;
@@ -107,6 +110,12 @@ void sim_machine_leave (SimMachine *self);
 gboolean sim_machine_leads (SimMachine *self);
 /* Which managers its worker is to ask; to be set before the first start. */
 GPtrArray *sim_machine_manager_addresses (SimWorld *world);
+
+/* ---- sim-keys.c ---- */
+void sim_machine_start_keys (SimMachine *self);
+void sim_machine_stop_keys (SimMachine *self);
+/* The host was off: what it had in memory is gone. */
+void sim_machine_lose_keys (SimMachine *self);
 
 /* ---- sim-role.c ---- */
 /* The cluster told the node about itself: it becomes a manager, or is one no more. */

@@ -8,6 +8,7 @@ typedef struct {
   const SwarmNode *node;
   GHashTable *networks; /* ids of those with a task on the node */
   GHashTable *nodes;    /* ids of those that have a task in one of them */
+  GHashTable *secret;   /* and in one that is encrypted */
   gboolean mesh;
   guint want[_SWARM_KIND_MAX]; /* rows that there must be */
   guint have[_SWARM_KIND_MAX];
@@ -59,6 +60,27 @@ n_shared (const Look *look, const SwarmTask *task)
   return n;
 }
 
+static gboolean
+is_encrypted (const Look *look, const SwarmId *id)
+{
+  const SwarmNetwork *network = swarm_store_get (look->store, SWARM_KIND_NETWORK, id);
+  return network != NULL && network->spec->options != NULL && g_hash_table_contains (network->spec->options, "encrypted");
+}
+
+/* Also: what the scheduler goes by is so. */
+static void
+collect_secret (Look *look, const SwarmTask *task)
+{
+  for (guint i = 0; task->networks != NULL && i < task->networks->len; i++) {
+    const SwarmNetworkAttachment *attachment = g_ptr_array_index (task->networks, i);
+    gboolean encrypted = is_encrypted (look, &attachment->network);
+    if (encrypted != attachment->encrypted && look->why == NULL)
+      look->why = g_strdup_printf ("task %s does not know whether its network is encrypted", swarm_id_string (&task->object.id).str);
+    if (encrypted && g_hash_table_contains (look->networks, &attachment->network))
+      g_hash_table_add (look->secret, g_memdup2 (&task->node_id, sizeof (SwarmId)));
+  }
+}
+
 /* ---- rows ---- */
 
 static gboolean
@@ -77,6 +99,8 @@ check_task (gpointer object, gpointer data)
   gboolean gateway = is_there (task) && is_gateway_known (look, task);
   if (n > 0)
     g_hash_table_add (look->nodes, g_memdup2 (&task->node_id, sizeof (SwarmId)));
+  if (n > 0)
+    collect_secret (look, task);
   if (n == 0 && !gateway)
     return TRUE;
   look->want[SWARM_KIND_TASK]++;
@@ -143,6 +167,24 @@ check_network (gpointer object, gpointer data)
 }
 
 static gboolean
+same_keys (const GPtrArray *a, const GPtrArray *b)
+{
+  guint n = a != NULL ? a->len : 0;
+  gboolean same = n == (b != NULL ? b->len : 0);
+  for (guint i = 0; same && i < n; i++)
+    same = swarm_message_equal (a->pdata[i], b->pdata[i]);
+  return same;
+}
+
+/* The keys that the other host has now, and nobody's else. */
+static gboolean
+has_right_keys (const Look *look, const SwarmNode *node, const SwarmPictureNode *row)
+{
+  gboolean known = node != look->node && g_hash_table_contains (look->secret, &node->object.id);
+  return same_keys (row->keys, known && node->description != NULL ? node->description->network_keys : NULL);
+}
+
+static gboolean
 check_node (gpointer object, gpointer data)
 {
   const SwarmNode *node = object;
@@ -154,7 +196,8 @@ check_node (gpointer object, gpointer data)
   look->want[SWARM_KIND_NODE]++;
   g_autoptr (SwarmPictureNode) row = swarm_worker_picture_get (look->machine->worker, SWARM_KIND_NODE, &node->object.id);
   if (row == NULL || row->number != node->network->number || g_strcmp0 (row->addr, node->status->addr) != 0
-      || row->down != (node->status->state == SWARM_NODE_DOWN) || g_strcmp0 (row->gateway, mesh || own ? node->network->gateway : NULL) != 0)
+      || row->down != (node->status->state == SWARM_NODE_DOWN) || g_strcmp0 (row->gateway, mesh || own ? node->network->gateway : NULL) != 0
+      || !has_right_keys (look, node, row))
     missing (look, row, "node", &node->object.id);
   return TRUE;
 }
@@ -179,6 +222,9 @@ check_machine (SwarmStore *store, SimMachine *machine)
   look.mesh = look.node->network->ingress_address != NULL;
   look.networks = id_set ();
   look.nodes = id_set ();
+  look.secret = id_set ();
+  if (!same_keys (machine->keys, look.node->description->network_keys))
+    look.why = g_strdup_printf ("%s has other keys than the cluster knows", machine->name);
   swarm_store_foreach (store, SWARM_KIND_TASK, collect_networks, &look);
   for (guint i = 0; i < G_N_ELEMENTS (kinds) && look.why == NULL; i++) {
     swarm_store_foreach (store, kinds[i], checks[i], &look);
@@ -189,6 +235,7 @@ check_machine (SwarmStore *store, SimMachine *machine)
   }
   g_hash_table_unref (look.networks);
   g_hash_table_unref (look.nodes);
+  g_hash_table_unref (look.secret);
   return look.why;
 }
 

@@ -252,6 +252,10 @@ add_networks (Story *self)
     SwarmNetworkSpec *network = swarm_network_spec_new ();
     network->name = g_strdup_printf ("net%u", i);
     network->ipv6 = i == 2;
+    if (i == 1 && self->options->seed % 2 == 0) {
+      network->options = swarm_map_new ();
+      g_hash_table_insert (network->options, g_strdup ("encrypted"), g_strdup (""));
+    }
     if (i == NETWORKS || big) {
       SwarmIPAMConfig *config = swarm_ipam_config_new ();
       config->subnet = big ? g_strdup_printf ("10.0.%u.0/21", 64 + 8 * i) : g_strdup ("10.0.64.0/25");
