@@ -497,6 +497,109 @@ test_port_race (void)
   check_all (brain);
 }
 
+static void
+tried (const SwarmControlReply *reply, const GError *error, gpointer data)
+{
+  Made *out = data;
+  g_assert_true (swarm_id_is_nil (&out->id) && out->error == NULL);
+  if (reply != NULL)
+    out->id = reply->id;
+  else
+    out->error = g_error_copy (error);
+}
+
+/* A network goes in the very moment in which a service begins to need it: one of them is refused. */
+static void
+test_network_race (void)
+{
+  g_autoptr (Brain) brain = brain_with_nodes (1);
+  SwarmControl *control = swarm_manager_control (brain->manager);
+  g_autoptr (SwarmServiceSpec) web = spec_in ("web", 1, "net"), db = brain_spec ("db", 1), more = spec_in ("db", 1, "net");
+  Made first = { 0 }, second = { 0 };
+  SwarmId net = make_network (brain, "net", NULL);
+  swarm_control_create_service (control, web, NULL, tried, &first);
+  swarm_control_remove_network (control, &net, NULL, tried, &second);
+  brain_run (brain, SECOND);
+  g_assert_no_error (first.error);
+  g_assert_error (second.error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION);
+  g_assert_nonnull (strstr (second.error->message, "is in use by service"));
+  g_assert_cmpuint (count_running (brain, &first.id), ==, 1);
+  g_clear_error (&second.error);
+  g_assert_true (brain_remove (brain, &first.id, NULL));
+  SwarmId id = brain_create (brain, db);
+  brain_run (brain, 5 * SECOND);
+  first = second = (Made){ 0 };
+  guint64 version = service (brain, &id)->object.version;
+  swarm_control_remove_network (control, &net, NULL, tried, &first);
+  swarm_control_update_service (control, &id, version, more, NULL, tried, &second);
+  brain_run (brain, SECOND);
+  g_assert_no_error (first.error);
+  g_assert_error (second.error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND);
+  g_assert_null (network (brain, &net));
+  g_clear_error (&second.error);
+  /* What is over is in nobody's way. */
+  net = make_network (brain, "net", NULL);
+  g_assert_true (brain_update (brain, &id, more, NULL));
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpuint (count_running (brain, &id), ==, 1);
+  g_assert_true (brain_remove (brain, &id, NULL));
+  brain_run (brain, 5 * SECOND);
+  first = (Made){ 0 };
+  swarm_control_remove_network (control, &net, NULL, tried, &first);
+  brain_run (brain, SECOND);
+  g_assert_no_error (first.error);
+  check_all (brain);
+}
+
+static gboolean
+find_ingress (gpointer object, gpointer data)
+{
+  const SwarmNetwork *candidate = object;
+  if (candidate->spec->ingress)
+    *(SwarmId *) data = candidate->object.id;
+  return TRUE;
+}
+
+/* The same of the routing mesh's network, of which there is one at most. */
+static void
+test_ingress_race (void)
+{
+  g_autoptr (Brain) brain = brain_with_nodes (1);
+  SwarmControl *control = swarm_manager_control (brain->manager);
+  g_autoptr (SwarmServiceSpec) web = brain_spec ("web", 1);
+  g_autoptr (SwarmNetworkSpec) one = swarm_network_spec_new (), two = swarm_network_spec_new ();
+  Made first = { 0 }, second = { 0 };
+  SwarmId ingress = SWARM_ID_NIL;
+  swarm_store_foreach (brain->store, SWARM_KIND_NETWORK, find_ingress, &ingress);
+  publish (web, 8080);
+  swarm_control_remove_network (control, &ingress, NULL, tried, &first);
+  swarm_control_create_service (control, web, NULL, tried, &second);
+  brain_run (brain, SECOND);
+  g_assert_no_error (first.error);
+  g_assert_error (second.error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
+  g_clear_error (&second.error);
+  first = (Made){ 0 };
+  one->name = g_strdup ("one");
+  two->name = g_strdup ("two");
+  one->ingress = two->ingress = TRUE;
+  swarm_control_create_network (control, one, NULL, tried, &first);
+  swarm_control_create_network (control, two, NULL, tried, &second);
+  brain_run (brain, SECOND);
+  g_assert_no_error (first.error);
+  g_assert_error (second.error, SWARM_ERROR, SWARM_ERROR_ALREADY_EXISTS);
+  g_clear_error (&second.error);
+  ingress = first.id;
+  first = (Made){ 0 };
+  swarm_control_create_service (control, web, NULL, tried, &first);
+  swarm_control_remove_network (control, &ingress, NULL, tried, &second);
+  brain_run (brain, SECOND);
+  g_assert_no_error (first.error);
+  g_assert_error (second.error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION);
+  g_clear_error (&second.error);
+  g_assert_cmpuint (count_running (brain, &first.id), ==, 1);
+  check_all (brain);
+}
+
 /* Numbers and subnets of nodes, and of those that go. */
 static void
 test_nodes (void)
@@ -639,6 +742,8 @@ main (int argc, char **argv)
   g_test_add_func ("/allocator/exhausted", test_exhausted);
   g_test_add_func ("/allocator/ports", test_ports);
   g_test_add_func ("/allocator/port-race", test_port_race);
+  g_test_add_func ("/allocator/network-race", test_network_race);
+  g_test_add_func ("/allocator/ingress-race", test_ingress_race);
   g_test_add_func ("/allocator/nodes", test_nodes);
   g_test_add_func ("/allocator/gateway-exhausted", test_gateway_exhausted);
   g_test_add_func ("/allocator/pool-exhausted", test_pool_exhausted);

@@ -11,6 +11,7 @@ swarm_control_new (SwarmStore *store, SwarmClock *clock, SwarmRandom *random, co
   self->random = random;
   self->members = members;
   self->counts = swarm_counts_new (store);
+  self->flying = g_hash_table_new (NULL, NULL);
   return self;
 }
 
@@ -29,8 +30,10 @@ swarm_control_set_crypto (SwarmControl *self, SwarmCrypto *crypto)
 void
 swarm_control_unref (SwarmControl *self)
 {
-  if (--self->ref_count == 0)
-    g_free (self);
+  if (--self->ref_count > 0)
+    return;
+  g_hash_table_unref (self->flying);
+  g_free (self);
 }
 
 void

@@ -105,16 +105,24 @@ find_node_overlap (gpointer object, gpointer data)
 }
 
 static gboolean
+spec_names (const SwarmServiceSpec *spec, const SwarmId *network)
+{
+  const GPtrArray *networks = spec->task->networks;
+  SwarmIdString id = swarm_id_string (network);
+  for (guint i = 0; networks != NULL && i < networks->len; i++) {
+    if (g_strcmp0 (((SwarmNetworkAttachmentConfig *) g_ptr_array_index (networks, i))->target, id.str) == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static gboolean
 find_service (gpointer object, gpointer data)
 {
   const SwarmService *service = object;
   Search *search = data;
-  const GPtrArray *networks = service->spec->task->networks;
-  SwarmIdString id = swarm_id_string (search->network);
-  for (guint i = 0; networks != NULL && i < networks->len; i++) {
-    if (g_strcmp0 (((SwarmNetworkAttachmentConfig *) g_ptr_array_index (networks, i))->target, id.str) == 0)
-      search->found = object;
-  }
+  if (spec_names (service->spec, search->network))
+    search->found = object;
   return search->found == NULL;
 }
 
@@ -139,6 +147,50 @@ find_task (gpointer object, gpointer data)
       search->found = object;
   }
   return search->found == NULL;
+}
+
+/* ---- what is under way: others must not be judged as if it were not ---- */
+
+/* The service that is about to need @network; NULL: none. */
+static const SwarmId *
+coming_service (SwarmControl *self, const SwarmNetwork *network)
+{
+  GHashTableIter iter;
+  gpointer key;
+  g_hash_table_iter_init (&iter, self->flying);
+  while (g_hash_table_iter_next (&iter, &key, NULL)) {
+    const SwarmOperation *operation = key;
+    const SwarmServiceSpec *spec = operation->named;
+    if (spec != NULL && (spec_names (spec, &network->object.id) || (network->spec->ingress && swarm_endpoint_spec_has_ingress (spec->endpoint))))
+      return &operation->id;
+  }
+  return NULL;
+}
+
+static gboolean
+is_leaving (SwarmControl *self, const SwarmNetwork *network)
+{
+  GHashTableIter iter;
+  gpointer key;
+  g_hash_table_iter_init (&iter, self->flying);
+  while (g_hash_table_iter_next (&iter, &key, NULL)) {
+    if (swarm_id_equal (&((const SwarmOperation *) key)->leaving, &network->object.id))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static gboolean
+ingress_is_coming (SwarmControl *self)
+{
+  GHashTableIter iter;
+  gpointer key;
+  g_hash_table_iter_init (&iter, self->flying);
+  while (g_hash_table_iter_next (&iter, &key, NULL)) {
+    if (((const SwarmOperation *) key)->ingress)
+      return TRUE;
+  }
+  return FALSE;
 }
 
 /* ---- a service's networks ---- */
@@ -186,8 +238,13 @@ swarm_control_check_networks (SwarmControl *self, const SwarmServiceSpec *spec, 
     const SwarmNetwork *network = swarm_store_resolve (self->store, SWARM_KIND_NETWORK, config->target != NULL ? config->target : "", error);
     if (network == NULL || !check_attachment (network, spec, seen, error))
       return FALSE;
+    if (is_leaving (self, network)) {
+      g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "network %s not found", config->target);
+      return FALSE;
+    }
   }
-  if (swarm_endpoint_spec_has_ingress (spec->endpoint) && swarm_control_ingress_network (self) == NULL)
+  const SwarmNetwork *ingress = swarm_endpoint_spec_has_ingress (spec->endpoint) ? swarm_control_ingress_network (self) : NULL;
+  if (swarm_endpoint_spec_has_ingress (spec->endpoint) && (ingress == NULL || is_leaving (self, ingress)))
     return refuse (error, "service needs ingress network, but no ingress network is present");
   return TRUE;
 }
@@ -251,6 +308,10 @@ check_network (SwarmControl *self, const SwarmNetworkSpec *spec, GError **error)
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_ALREADY_EXISTS, "network with name %s already exists", spec->name);
     return FALSE;
   }
+  if (spec->ingress && ingress_is_coming (self)) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_ALREADY_EXISTS, "ingress network is already being made");
+    return FALSE;
+  }
   const SwarmNetwork *ingress = spec->ingress ? swarm_control_ingress_network (self) : NULL;
   if (ingress != NULL) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_ALREADY_EXISTS, "ingress network (%s) is already present", swarm_id_string (&ingress->object.id).str);
@@ -272,6 +333,7 @@ fill_create (SwarmOperation *self, SwarmTx *tx, GError **error)
   g_autoptr (SwarmNetwork) network = swarm_network_new ();
   network->object.id = self->id;
   network->spec = g_steal_pointer (&spec);
+  self->ingress = network->spec->ingress;
   swarm_tx_create (tx, network);
   return TRUE;
 }
@@ -308,6 +370,9 @@ is_unused (SwarmControl *self, const SwarmNetwork *network, GError **error)
                  swarm_id_string (&search.found->id).str);
     return FALSE;
   }
+  const SwarmId *coming = coming_service (self, network);
+  if (coming != NULL)
+    return in_use (network, "service", swarm_id_string (coming).str, error);
   if (swarm_counts_tasks_in_network (self->counts, &network->object.id) == 0)
     return TRUE;
   swarm_store_foreach (self->store, SWARM_KIND_TASK, find_task, &search);
@@ -328,6 +393,7 @@ fill_remove (SwarmOperation *self, SwarmTx *tx, GError **error)
   }
   if (!is_unused (self->control, network, error))
     return FALSE;
+  self->leaving = self->id;
   swarm_tx_remove (tx, SWARM_KIND_NETWORK, &self->id, network->object.version);
   swarm_tx_need_level (tx, 2);
   return TRUE;

@@ -12,9 +12,20 @@ typedef struct {
   SwarmControlReply reply;
 } Answer;
 
+/* Its transaction is not under way any more. */
+static void
+operation_land (SwarmOperation *self)
+{
+  g_hash_table_remove (self->control->flying, self);
+  swarm_message_clear_pointer (&self->named);
+  self->leaving = SWARM_ID_NIL;
+  self->ingress = FALSE;
+}
+
 static void
 operation_free (SwarmOperation *self)
 {
+  operation_land (self);
   swarm_control_unref (self->control);
   g_free (self->request_id);
   g_free (self->text);
@@ -83,6 +94,7 @@ operation_committed (guint64 index, GVariant *result, const GError *error, gpoin
   SwarmOperation *self = data;
   SwarmControlReply reply = { .index = index, .id = self->id };
   g_autoptr (GVariant) id = NULL;
+  operation_land (self);
   if (error != NULL) {
     gboolean again = !self->pinned && !self->control->closed && ++self->tries < MAX_TRIES
                      && g_error_matches (error, SWARM_ERROR, SWARM_ERROR_OUT_OF_SEQUENCE);
@@ -114,6 +126,8 @@ swarm_operation_run (SwarmOperation *self)
     swarm_operation_fail (self, error);
     return;
   }
+  if (self->named != NULL || self->ingress || !swarm_id_is_nil (&self->leaving))
+    g_hash_table_add (self->control->flying, self);
   swarm_tx_set_result (tx, result_of (self));
   swarm_tx_commit (g_steal_pointer (&tx), self->request_id, operation_committed, self);
 }

@@ -18,6 +18,7 @@ struct _SwarmControl {
   SwarmSchedulerSet *schedulers; /* may be NULL */
   SwarmCrypto *crypto;           /* may be NULL */
   SwarmRebalance *rebalance;     /* the plan that is being made; NULL: none */
+  GHashTable *flying;            /* set of SwarmOperation: whose transaction under way says something below */
 };
 
 /* Adds the changes to @tx. FALSE: refused. @self->id and ->text become the reply. */
@@ -42,6 +43,10 @@ struct _SwarmOperation {
   GHashTable *set;
   GPtrArray *remove;
   GArray *moves;
+  /* What the transaction under way does that others, judged by the store as it is, have to know. */
+  SwarmServiceSpec *named; /* owned: there will be a service with these networks */
+  SwarmId leaving;         /* this network will be gone */
+  gboolean ingress;        /* there will be an ingress network */
 };
 
 /* cluster.c: the first node of a cluster. */

@@ -155,12 +155,14 @@ begin_iteration (SwarmControl *self, SwarmService *service)
   swarm_message_unref (old);
 }
 
-/* Managers of before there were networks would let its tasks run without any. */
+/* Managers of before there were networks would let its tasks run without any. Nor must those that it needs go before it is there. */
 static void
-need_networks (SwarmTx *tx, const SwarmServiceSpec *spec)
+need_networks (SwarmOperation *self, SwarmTx *tx, const SwarmServiceSpec *spec)
 {
-  if (swarm_service_spec_is_networked (spec))
-    swarm_tx_need_level (tx, 2);
+  if (!swarm_service_spec_is_networked (spec))
+    return;
+  swarm_tx_need_level (tx, 2);
+  swarm_message_set_pointer (&self->named, spec);
 }
 
 /* ---- create ---- */
@@ -182,7 +184,7 @@ fill_create (SwarmOperation *self, SwarmTx *tx, GError **error)
   service->spec = g_steal_pointer (&spec);
   service->spec_version = 1;
   begin_iteration (self->control, service);
-  need_networks (tx, service->spec);
+  need_networks (self, tx, service->spec);
   swarm_tx_create (tx, service);
   return TRUE;
 }
@@ -238,7 +240,7 @@ update_is_paused (const SwarmService *service)
  * failures so far count no more. Any change ends what the update's status told; the updater begins anew where tasks are to be replaced.
  * The same spec once more changes nothing else: an update under way goes on, and the way back stays open. */
 static void
-change_service (SwarmControl *self, SwarmTx *tx, const SwarmService *service, const SwarmServiceSpec *spec)
+change_service (SwarmOperation *self, SwarmTx *tx, const SwarmService *service, const SwarmServiceSpec *spec)
 {
   g_autoptr (SwarmService) copy = swarm_service_copy (service);
   gboolean same = swarm_message_equal (service->spec, spec);
@@ -249,9 +251,9 @@ change_service (SwarmControl *self, SwarmTx *tx, const SwarmService *service, co
   if (!same) {
     swarm_message_set_pointer (&copy->previous_spec, service->spec);
     swarm_message_set_pointer (&copy->spec, spec);
-    begin_iteration (self, copy);
+    begin_iteration (self->control, copy);
   }
-  need_networks (tx, spec);
+  need_networks (self, tx, spec);
   swarm_tx_update (tx, copy);
 }
 
@@ -283,7 +285,7 @@ fill_update (SwarmOperation *self, SwarmTx *tx, GError **error)
   if (!swarm_control_validate_service (self->control, spec, &self->id, error))
     return FALSE;
   keep_credentials (spec, service->spec);
-  change_service (self->control, tx, service, spec);
+  change_service (self, tx, service, spec);
   return TRUE;
 }
 
@@ -337,7 +339,7 @@ fill_scale (SwarmOperation *self, SwarmTx *tx, GError **error)
   swarm_message_set_pointer (&spec->mode, mode);
   if (!swarm_message_validate (spec, error))
     return FALSE;
-  change_service (self->control, tx, service, spec);
+  change_service (self, tx, service, spec);
   return TRUE;
 }
 
@@ -382,6 +384,7 @@ fill_rollback (SwarmOperation *self, SwarmTx *tx, GError **error)
     copy->update_status->started_at = swarm_store_now (self->control->store);
     swarm_string_set (&copy->update_status->text, "manually requested rollback");
   }
+  need_networks (self, tx, copy->spec);
   swarm_tx_update (tx, copy);
   return TRUE;
 }
