@@ -155,6 +155,37 @@ swarm_id_table_get (const SwarmIdTable *self, const SwarmId *id)
   return shard->n > 0 && is_at (self, shard, at, key, id) ? shard->block->slots[at].value : NULL;
 }
 
+/* The value at or behind the key's home that is likely to be the one. */
+static void
+prefetch_value (const SwarmIdTable *self, const SwarmId *id)
+{
+  guint64 key = key_of (id);
+  const SwarmIdShard *shard = &self->shards[shard_of (self, key)];
+
+  for (guint at = shard->n > 0 ? home_of (self, shard, key) : 0; at < shard->n_slots && shard->block->slots[at].value != NULL; at++) {
+    if (shard->block->slots[at].key >= key) {
+      __builtin_prefetch (id_of (self, shard->block->slots[at].value));
+      return;
+    }
+  }
+}
+
+void
+swarm_id_table_prefetch (const SwarmIdTable *self, const SwarmId *id, gsize stride, guint n)
+{
+  const guint8 *first = (const guint8 *) id;
+
+  for (guint i = 0; i < n; i++) {
+    guint64 key = key_of ((const SwarmId *) (first + i * stride));
+    const SwarmIdShard *shard = &self->shards[shard_of (self, key)];
+
+    if (shard->n > 0)
+      __builtin_prefetch (&shard->block->slots[home_of (self, shard, key)]);
+  }
+  for (guint i = 0; i < n; i++)
+    prefetch_value (self, (const SwarmId *) (first + i * stride));
+}
+
 static void
 add_spill (SwarmIdShard *shard, guint more)
 {

@@ -58,6 +58,9 @@ void swarm_id_table_clear (SwarmIdTable *self);
 void swarm_id_table_share (const SwarmIdTable *self, SwarmIdTable *copy);
 /* NULL: absent. */
 gpointer swarm_id_table_get (const SwarmIdTable *self, const SwarmId *id);
+/* @n ids, @stride bytes from one to the next, are looked for soon: the memory is asked for all of them before the first is waited for. Some
+ * dozens, so that they stay in the cache. */
+void swarm_id_table_prefetch (const SwarmIdTable *self, const SwarmId *id, gsize stride, guint n);
 /* Puts @value in and returns what was there under the same id, or NULL. */
 gpointer swarm_id_table_set (SwarmIdTable *self, gpointer value);
 /* Takes out and returns what was there, or NULL. */

@@ -168,10 +168,24 @@ take_back (SwarmStore *self, GArray *changes)
 
 /* ---- the entry ---- */
 
+/* Objects are all over the memory: it is asked for all of an entry at once. */
+static void
+fetch_ahead (SwarmStore *self, const Applying *entry)
+{
+  SwarmKind kind = entry->changes[0].kind;
+  guint n = 1;
+
+  while (n < entry->n_changes && entry->changes[n].kind == kind)
+    n++;
+  swarm_id_table_prefetch (&self->tables->table[kind].by_id, &entry->changes[0].id, sizeof (SwarmChange), n);
+}
+
 /* FALSE: the transaction failed and nothing is changed. */
 static gboolean
 apply_changes (SwarmStore *self, const Applying *entry, guint64 index, GArray *changes, GError **error)
 {
+  if (entry->n_changes > 1)
+    fetch_ahead (self, entry);
   for (guint i = 0; i < entry->n_changes; i++)
     if (!apply_change (self, entry, &entry->changes[i], index, changes, error)) {
       take_back (self, changes);

@@ -62,6 +62,10 @@ run_table (guint size, gboolean skewed)
   swarm_id_table_init (&table, G_STRUCT_OFFSET (Thing, id), size);
   for (guint round = 0; round < 4000; round++) {
     SwarmId id = draw_id (skewed);
+    /* Those that are there, those that were, and any: it is a hint. */
+    swarm_id_table_prefetch (&table, &id, sizeof id, 1);
+    for (guint i = 0; i < all->len; i += 100)
+      swarm_id_table_prefetch (&table, &((Thing *) all->pdata[i])->id, sizeof (Thing), 1);
     Thing *old = swarm_id_table_get (&table, &id), *thing;
 
     if (g_test_rand_int_range (0, 3) == 0 && all->len > 0) {

@@ -5,6 +5,8 @@
 #define TIDY_MIN 64
 /* So many checks of a group against a node are nothing; above it only the groups that a change helps are looked at. */
 #define FEW_CHECKS 20000
+/* Tasks are all over the memory: it is asked for so many at once. */
+#define FETCH_AHEAD 64
 
 static guint
 group_hash (gconstpointer key)
@@ -198,11 +200,19 @@ tidy (SwarmGroup *self)
 }
 
 void
+swarm_group_fetch_ahead (const SwarmGroup *self, const GArray *ids, guint at)
+{
+  if (at % FETCH_AHEAD == 0)
+    swarm_id_table_prefetch (&self->tasks, &g_array_index (ids, SwarmId, at), sizeof (SwarmId), MIN (FETCH_AHEAD, ids->len - at));
+}
+
+void
 swarm_group_collect (SwarmGroup *self, guint *cursor, guint n, GArray *ids)
 {
   if (*cursor == 0)
     tidy (self);
   for (guint found = 0; *cursor < self->queue->len && found < n; (*cursor)++) {
+    swarm_group_fetch_ahead (self, self->queue, *cursor);
     const SwarmId *id = &g_array_index (self->queue, SwarmId, *cursor);
     if (swarm_id_table_get (&self->tasks, id) == NULL)
       continue;

@@ -44,3 +44,5 @@ void swarm_groups_release (SwarmGroups *self, SwarmGroup *group);
 SwarmNeeds *swarm_group_needs (SwarmGroup *self);
 /* Appends to @ids up to @n that wait, from position *@cursor of the queue on, and moves the cursor behind them. */
 void swarm_group_collect (SwarmGroup *self, guint *cursor, guint n, GArray *ids);
+/* Before the task of @ids[@at] is looked for, of all that come one after the other: now and then asks the memory for the next ones. */
+void swarm_group_fetch_ahead (const SwarmGroup *self, const GArray *ids, guint at);

@@ -232,6 +232,7 @@ static gboolean
 step_assign (SwarmPlacing *self, SwarmTx *tx)
 {
   for (; self->at < self->batch->len; self->at++) {
+    swarm_group_fetch_ahead (self->group, self->batch, self->at);
     SwarmTask *task = swarm_id_table_get (&self->group->tasks, &g_array_index (self->batch, SwarmId, self->at));
     if (task == NULL)
       continue;
@@ -248,6 +249,7 @@ step_explain (SwarmPlacing *self, SwarmTx *tx)
 {
   const GArray *queue = self->group->queue;
   for (; self->at < queue->len; self->at++) {
+    swarm_group_fetch_ahead (self->group, queue, self->at);
     SwarmTask *task = swarm_id_table_get (&self->group->tasks, &g_array_index (queue, SwarmId, self->at));
     if (task != NULL && !self->ops->explain (task, self->why, tx, self->data))
       return FALSE;

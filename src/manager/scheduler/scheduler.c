@@ -22,6 +22,7 @@ struct _SwarmScheduler {
   GPtrArray *assumed;   /* of SwarmTask: placed in the transaction under way, counted on their nodes already */
   SwarmNeeds confirmed; /* of the last task with a node of its own */
   guint n_arrived;      /* of them came back from the store, in their order: they go on counting */
+  gint64 now;           /* the store's time when the pass under way began */
 };
 
 static void
@@ -35,8 +36,7 @@ assign_task (SwarmScheduler *self, const SwarmTask *task, SwarmNodeInfo *info, c
     g_clear_pointer (&copy->generic, g_ptr_array_unref);
     copy->generic = swarm_generic_claim (info, reserved->generic);
   }
-  if (!swarm_task_set_state (copy, SWARM_TASK_ASSIGNED, SWARM_WRITER_SCHEDULER, swarm_store_now (self->leader->store), text, NULL,
-                             &error)) {
+  if (!swarm_task_set_state (copy, SWARM_TASK_ASSIGNED, SWARM_WRITER_SCHEDULER, self->now, text, NULL, &error)) {
     swarm_error_log ("a task cannot be assigned: %s", error->message);
     swarm_task_unref (copy);
     return;
@@ -85,8 +85,7 @@ explain_task (SwarmScheduler *self, const SwarmTask *task, const char *why, Swar
     return FALSE;
   g_autoptr (SwarmTask) copy = swarm_task_copy (task);
   g_autoptr (GError) error = NULL;
-  if (swarm_task_set_state (copy, SWARM_TASK_PENDING, SWARM_WRITER_SCHEDULER, swarm_store_now (self->leader->store),
-                            task->status->text, reason, &error))
+  if (swarm_task_set_state (copy, SWARM_TASK_PENDING, SWARM_WRITER_SCHEDULER, self->now, task->status->text, reason, &error))
     swarm_tx_update_of (tx, task, copy);
   else
     swarm_error_log ("a pending task cannot say why: %s", error->message);
@@ -141,8 +140,7 @@ cancel_task (SwarmScheduler *self, const SwarmTask *task, SwarmTx *tx)
 {
   g_autoptr (SwarmTask) copy = swarm_task_copy (task);
   g_autoptr (GError) error = NULL;
-  if (swarm_task_set_state (copy, SWARM_TASK_SHUTDOWN, SWARM_WRITER_SCHEDULER, swarm_store_now (self->leader->store), "shutdown",
-                            NULL, &error))
+  if (swarm_task_set_state (copy, SWARM_TASK_SHUTDOWN, SWARM_WRITER_SCHEDULER, self->now, "shutdown", NULL, &error))
     swarm_tx_update_of (tx, task, copy);
   else
     swarm_error_log ("a pending task cannot be given up: %s", error->message);
@@ -180,6 +178,7 @@ scheduler_pass (gpointer loop, SwarmTx *tx)
   SwarmId id;
   if (!knows_all (self))
     return TRUE;
+  self->now = swarm_store_now (self->leader->store);
   while (swarm_tx_has_room (tx, 1) && swarm_dirty_take (&self->unwanted, &id)) {
     const SwarmTask *task = swarm_store_get (self->leader->store, SWARM_KIND_TASK, &id);
     if (task != NULL && task_is_unwanted (task))
