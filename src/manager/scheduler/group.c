@@ -206,11 +206,17 @@ swarm_group_fetch_ahead (const SwarmGroup *self, const GArray *ids, guint at)
     swarm_id_table_prefetch (&self->tasks, &g_array_index (ids, SwarmId, at), sizeof (SwarmId), MIN (FETCH_AHEAD, ids->len - at));
 }
 
+guint
+swarm_group_left (SwarmGroup *self, guint cursor)
+{
+  if (cursor == 0)
+    tidy (self);
+  return MIN (self->queue->len - cursor, self->tasks.n);
+}
+
 void
 swarm_group_collect (SwarmGroup *self, guint *cursor, guint n, GArray *ids)
 {
-  if (*cursor == 0)
-    tidy (self);
   for (guint found = 0; *cursor < self->queue->len && found < n; (*cursor)++) {
     swarm_group_fetch_ahead (self, self->queue, *cursor);
     const SwarmId *id = &g_array_index (self->queue, SwarmId, *cursor);

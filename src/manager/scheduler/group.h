@@ -42,6 +42,8 @@ void swarm_groups_release (SwarmGroups *self, SwarmGroup *group);
 
 /* What its tasks ask for; NULL when none waits. */
 SwarmNeeds *swarm_group_needs (SwarmGroup *self);
+/* How many wait, at most, from position @cursor of the queue on; at its beginning what has gathered of others is dropped from it. */
+guint swarm_group_left (SwarmGroup *self, guint cursor);
 /* Appends to @ids up to @n that wait, from position *@cursor of the queue on, and moves the cursor behind them. */
 void swarm_group_collect (SwarmGroup *self, guint *cursor, guint n, GArray *ids);
 /* Before the task of @ids[@at] is looked for, of all that come one after the other: now and then asks the memory for the next ones. */

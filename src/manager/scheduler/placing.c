@@ -29,6 +29,7 @@ struct _SwarmPlacing {
   gboolean look_at_all;
   SwarmSurvey survey;
   guint cursor;        /* in the group's queue */
+  guint wanted;        /* tasks that the survey is for, at most */
   GArray *batch;       /* SwarmId */
   GArray *placement;   /* gint32 of each of the batch */
   guint at;            /* in the batch, or in the queue while explaining */
@@ -143,15 +144,12 @@ begin (SwarmPlacing *self, SwarmGroup *group)
                                               name != NULL ? name : SWARM_DEFAULT_STRATEGY));
 }
 
-/* The next tasks, at most so many that a call that looks at @nodes stays short. FALSE: none is left. */
-static gboolean
-next_batch (SwarmPlacing *self)
+/* Of so many tasks a call of the strategy stays short. */
+static guint
+batch_max (SwarmPlacing *self)
 {
-  guint nodes = swarm_node_set_infos (self->set)->n;
   gboolean all = self->look_at_all || swarm_scheduler_host_offer (self->strategy) == SWARM_PLUGIN_OFFER_ALL;
-  g_array_set_size (self->batch, 0);
-  swarm_group_collect (self->group, &self->cursor, all ? MAX (BATCH, nodes / 8) : BATCH, self->batch);
-  return self->batch->len > 0;
+  return all ? MAX (BATCH, swarm_node_set_infos (self->set)->n / 8) : BATCH;
 }
 
 /* FALSE: the rest is for another turn. */
@@ -162,7 +160,8 @@ step_survey (SwarmPlacing *self)
   if (!self->surveying) {
     swarm_survey_begin (&self->survey, swarm_group_needs (self->group), swarm_clock_boottime (self->leader->clock));
     self->surveying = TRUE;
-    if (idlest && swarm_survey_idlest (&self->survey, self->batch->len)) {
+    self->wanted = MIN (batch_max (self), swarm_group_left (self->group, self->cursor));
+    if (idlest && swarm_survey_idlest (&self->survey, self->wanted)) {
       self->step = STEP_PLACE;
       return TRUE;
     }
@@ -196,20 +195,26 @@ ask_strategy (SwarmPlacing *self)
   return FALSE;
 }
 
-static void
+/* FALSE: no task is left. */
+static gboolean
 step_place (SwarmPlacing *self)
 {
   if (self->survey.rows->len == 0) {
     explain_from_here (self, swarm_filters_explain (&self->survey.counts));
-    return;
+    return TRUE;
   }
+  g_array_set_size (self->batch, 0);
+  swarm_group_collect (self->group, &self->cursor, self->wanted, self->batch);
+  if (self->batch->len == 0)
+    return FALSE;
   swarm_survey_refresh (&self->survey);
   if (!ask_strategy (self)) {
     explain_from_here (self, g_strdup ("no suitable node (the scheduler failed)"));
-    return;
+    return TRUE;
   }
   self->at = self->placed = self->unplaced = 0;
   self->step = STEP_ASSIGN;
+  return TRUE;
 }
 
 /* The place was good when the strategy chose it; the world may have gone on since. */
@@ -272,7 +277,6 @@ after_batch (SwarmPlacing *self)
 {
   if (self->unplaced == 0) { /* the next ones */
     survey_from_here (self);
-    g_array_set_size (self->batch, 0);
     return self->cursor < self->group->queue->len ? GOES_ON : FINISHED;
   }
   if (self->placed == 0 && self->survey.complete) {
@@ -283,7 +287,6 @@ after_batch (SwarmPlacing *self)
   /* Once more for those that are left, with all nodes in view. What was assigned must be applied before: it still waits until then. */
   self->look_at_all = TRUE;
   self->cursor = 0;
-  g_array_set_size (self->batch, 0);
   survey_from_here (self);
   return self->placed > 0 ? PAUSED : GOES_ON;
 }
@@ -293,11 +296,10 @@ advance (SwarmPlacing *self, SwarmTx *tx)
 {
   switch (self->step) {
   case STEP_SURVEY:
-    if (self->batch->len == 0 && !next_batch (self))
-      return FINISHED;
     return step_survey (self) ? GOES_ON : PAUSED;
   case STEP_PLACE:
-    step_place (self);
+    if (!step_place (self))
+      return FINISHED;
     return self->step == STEP_EXPLAIN && self->assigned ? PAUSED : GOES_ON;
   case STEP_ASSIGN:
     return step_assign (self, tx) ? after_batch (self) : PAUSED;
@@ -325,7 +327,6 @@ next_group (SwarmPlacing *self)
 static void
 finish (SwarmPlacing *self)
 {
-  g_array_set_size (self->batch, 0);
   g_ptr_array_add (self->uncommitted, g_steal_pointer (&self->group));
 }
 
@@ -341,7 +342,6 @@ swarm_placing_step (SwarmPlacing *self, SwarmTx *tx)
         swarm_groups_release (self->groups, group);
         continue;
       }
-      g_array_set_size (self->batch, 0);
       begin (self, group);
     }
     if (self->group->tasks.n == 0) { /* they went while others were looked at */
