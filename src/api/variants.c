@@ -149,7 +149,7 @@ swarm_api_cluster_variant (SwarmApi *self, const SwarmCluster *cluster)
   g_variant_dict_remove (&dict, "RootCA");
   g_variant_dict_remove (&dict, "RemovedNodes");
   if (cluster->address_pool == NULL) {
-    static const char *const pool[] = { "10.0.0.0/8", NULL };
+    static const char *const pool[] = { SWARM_DEFAULT_ADDR_POOL, NULL };
     g_variant_dict_insert_value (&dict, "DefaultAddrPool", g_variant_new_strv (pool, -1));
   }
   if (root != NULL) {

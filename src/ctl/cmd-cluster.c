@@ -153,6 +153,8 @@ pool_variant (GPtrArray *options)
   for (guint i = 0; i < options->len; i++) {
     g_auto (GStrv) parts = g_strsplit (options->pdata[i], ",", -1);
 
+    if (parts[0] == NULL) /* an empty one is wrong, not none */
+      g_variant_builder_add (&builder, "s", "");
     for (guint k = 0; parts[k] != NULL; k++)
       g_variant_builder_add (&builder, "s", g_strstrip (parts[k]));
   }
@@ -167,6 +169,8 @@ ctl_cmd_init (CtlContext *context, GError **error)
   g_autoptr (GError) reason = NULL;
   const char *node_id;
 
+  if (ctl_args_uint (context->args, "default-addr-pool-mask-length") > G_MAXUINT)
+    return ctl_invalid (error, "subnet size is out of range: %" G_GUINT64_FORMAT, ctl_args_uint (context->args, "default-addr-pool-mask-length"));
   g_variant_dict_init (&dict, NULL);
   add_listen_options (&dict, context->args);
   if (ctl_args_bool (context->args, "autolock"))
@@ -174,7 +178,7 @@ ctl_cmd_init (CtlContext *context, GError **error)
   if (ctl_args_given (context->args, "default-addr-pool"))
     g_variant_dict_insert_value (&dict, "DefaultAddrPool", pool_variant (ctl_args_list (context->args, "default-addr-pool")));
   if (ctl_args_given (context->args, "default-addr-pool-mask-length"))
-    g_variant_dict_insert (&dict, "SubnetSize", "u", (guint)MIN (ctl_args_uint (context->args, "default-addr-pool-mask-length"), G_MAXUINT));
+    g_variant_dict_insert (&dict, "SubnetSize", "u", (guint)ctl_args_uint (context->args, "default-addr-pool-mask-length"));
   if (ctl_args_bool (context->args, "force-new-cluster"))
     g_variant_dict_insert (&dict, "ForceNewCluster", "b", TRUE);
   if (ctl_args_given (context->args, "seal"))

@@ -3,6 +3,7 @@
 #include "ctl/client.h"
 #include "ctl/format.h"
 #include "ctl/info.h"
+#include "model/network.h"
 #include <stdio.h>
 
 #define DAY_NS (G_GINT64_CONSTANT (24) * 3600 * 1000000000)
@@ -46,7 +47,7 @@ append_cluster (GString *out, JsonObject *info, JsonObject *cluster)
   g_string_append (out, " Default Address Pool:");
   for (guint i = 0; pools != NULL && i < json_array_get_length (pools); i++)
     g_string_append_printf (out, " %s ", json_array_get_string_element (pools, i));
-  g_string_append_printf (out, "%s\n", pools == NULL ? " 10.0.0.0/8  " : "");
+  g_string_append_printf (out, "%s\n", pools == NULL ? " " SWARM_DEFAULT_ADDR_POOL "  " : "");
   line_int (out, " SubnetSize", int_or (cluster, "SubnetSize", 24));
   line_int (out, " Data Path Port", int_or (cluster, "DataPathPort", 4789));
   g_string_append (out, " Orchestration:\n");

@@ -17,7 +17,7 @@
 gboolean
 ctl_check_network_option (const char *text, GError **error)
 {
-  return *text != 0 && *text != '=' ? TRUE : ctl_invalid (error, "invalid argument \"%s\" for \"-o, --opt\" flag: it is \"key=value\" or \"key\"", text);
+  return *text != 0 && *text != '=' ? TRUE : ctl_invalid (error, "invalid option '%s': it is \"key=value\" or \"key\"", text);
 }
 
 /* The subnet that holds @address (of an ip-range: its first one); NULL: none. */

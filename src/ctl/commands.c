@@ -78,7 +78,7 @@ static const CtlOption external_ca_options[] = {
   { NULL },
 };
 static const CtlOption init_options[] = {
-  { "default-addr-pool", 0, CTL_LIST, N_ ("Subnets of which networks get theirs (CIDR)"), .word = "ipNetSlice", .fallback = "10.0.0.0/8" },
+  { "default-addr-pool", 0, CTL_LIST, N_ ("Subnets of which networks get theirs (CIDR)"), .word = "ipNetSlice", .fallback = SWARM_DEFAULT_ADDR_POOL },
   { "default-addr-pool-mask-length", 0, CTL_UINT, N_ ("Size of each of these pieces, in bits of its mask"), .fallback = "24" },
   { "force-new-cluster", 0, CTL_BOOL, N_ ("Force create a new cluster from current state") },
   { NULL },

@@ -13,7 +13,7 @@ attachment_field (SwarmNetworkAttachmentConfig *config, const char *field, GErro
   g_autofree char *key = g_ascii_strdown (parts[0] != NULL ? parts[0] : "", -1);
 
   if (parts[0] == NULL || parts[1] == NULL || *parts[1] == 0)
-    return ctl_invalid (error, "invalid field %s", field);
+    return ctl_invalid (error, "invalid field %s: it is \"name=NETWORK\" or \"alias=NAME\"", field);
   if (g_str_equal (key, "name"))
     swarm_string_set (&config->target, parts[1]);
   else if (g_str_equal (key, "alias"))

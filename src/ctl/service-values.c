@@ -55,7 +55,7 @@ static gboolean
 port_short (SwarmPortConfig *port, const char *text, GError **error)
 {
   g_auto (GStrv) protocol = g_strsplit (text, "/", 2);
-  g_auto (GStrv) parts = g_strsplit (protocol[0], ":", 3);
+  g_auto (GStrv) parts = g_strsplit (protocol[0] != NULL ? protocol[0] : "", ":", 3);
   guint n = g_strv_length (parts);
   const char *target = n > 0 ? parts[n - 1] : "";
   const char *published = n > 1 ? parts[n - 2] : NULL;

@@ -475,14 +475,12 @@ swarm_agent_init (gpointer agent, GVariant *options, SwarmInvocation *invocation
   gboolean force = FALSE;
   g_autoptr (GError) error = NULL;
   g_auto (GStrv) pool = NULL;
-  guint size = 0;
-  gboolean has_size = g_variant_lookup (options, "SubnetSize", "u", &size);
+  guint size = SWARM_DEFAULT_SUBNET_SIZE;
+  g_variant_lookup (options, "SubnetSize", "u", &size);
   g_variant_lookup (options, "DefaultAddrPool", "^as", &pool);
   g_variant_lookup (options, "ForceNewCluster", "b", &force);
   if (!force && !swarm_agent_may_begin (self, invocation))
     return;
-  if (has_size && size == 0)
-    size = G_MAXUINT; /* 0 bits are no mask, and mean the default further down */
   if (!swarm_api_check_options (options, allowed, &error) || (spec = spec_of_options (options, &error)) == NULL
       || !swarm_control_check_pool ((const char *const *) pool, size, &error)) {
     swarm_invocation_fail (invocation, error);

@@ -12,12 +12,53 @@
 
 /* ---- rules (SWARM_BEHAVIOUR §9) ---- */
 
+/* The address of the subnet itself, or (IPv4) the one by which all are meant. */
+static gboolean
+is_edge (const SwarmSubnet *subnet, const SwarmAddress *address)
+{
+  if (memcmp (subnet->address.bytes, address->bytes, address->length) == 0)
+    return TRUE;
+  return address->length == 4 && swarm_address_number (address) - swarm_address_number (&subnet->address) == swarm_subnet_size (subnet) - 1;
+}
+
+static gboolean
+check_range (const char *text, const SwarmSubnet *subnet, const char *subnet_text, GError **error)
+{
+  SwarmSubnet range;
+
+  if (!swarm_subnet_parse (text, &range))
+    swarm_field_error_verbatim (error, "ipam configuration: invalid range %s", text);
+  else if (range.prefix < subnet->prefix || !swarm_subnet_contains (subnet, &range.address))
+    swarm_field_error_verbatim (error, "ipam configuration: subnet %s does not contain range %s", subnet_text, text);
+  else if (range.address.length == 16)
+    swarm_field_error_verbatim (error, "ipam configuration: invalid range %s: IPv6 addresses follow those of IPv4 and have no range of their own", text);
+  else
+    return TRUE;
+  return FALSE;
+}
+
+static gboolean
+check_gateway (const char *text, const SwarmSubnet *subnet, const char *subnet_text, GError **error)
+{
+  SwarmAddress gateway;
+
+  if (!swarm_address_parse (text, &gateway))
+    swarm_field_error_verbatim (error, "ipam configuration: invalid gateway %s", text);
+  else if (!swarm_subnet_contains (subnet, &gateway))
+    swarm_field_error_verbatim (error, "ipam configuration: subnet %s does not contain gateway %s", subnet_text, text);
+  else if (is_edge (subnet, &gateway))
+    swarm_field_error_verbatim (error, "ipam configuration: invalid gateway %s: no host can have the first or the last address of subnet %s", text,
+                                subnet_text);
+  else
+    return TRUE;
+  return FALSE;
+}
+
 static gboolean
 check_ipam_config (const SwarmMessage *message, GError **error)
 {
   const SwarmIPAMConfig *self = (const SwarmIPAMConfig *) message;
-  SwarmSubnet subnet, range;
-  SwarmAddress gateway;
+  SwarmSubnet subnet;
 
   if (!swarm_subnet_parse (self->subnet, &subnet))
     swarm_field_error_verbatim (error, "ipam configuration: invalid subnet %s", self->subnet != NULL ? self->subnet : "");
@@ -25,16 +66,11 @@ check_ipam_config (const SwarmMessage *message, GError **error)
     swarm_field_error_verbatim (error, "ipam configuration: invalid subnet %s: its mask has 8 to 29 bits", self->subnet);
   else if (subnet.address.length == 16 && subnet.prefix > 96)
     swarm_field_error_verbatim (error, "ipam configuration: invalid subnet %s: a mask of IPv6 has at most 96 bits", self->subnet);
-  else if (self->ip_range != NULL && !swarm_subnet_parse (self->ip_range, &range))
-    swarm_field_error_verbatim (error, "ipam configuration: invalid range %s", self->ip_range);
-  else if (self->ip_range != NULL && (range.prefix < subnet.prefix || !swarm_subnet_contains (&subnet, &range.address)))
-    swarm_field_error_verbatim (error, "ipam configuration: subnet %s does not contain range %s", self->subnet, self->ip_range);
-  else if (self->gateway != NULL && !swarm_address_parse (self->gateway, &gateway))
-    swarm_field_error_verbatim (error, "ipam configuration: invalid gateway %s", self->gateway);
-  else if (self->gateway != NULL && !swarm_subnet_contains (&subnet, &gateway))
-    swarm_field_error_verbatim (error, "ipam configuration: subnet %s does not contain gateway %s", self->subnet, self->gateway);
+  else if (swarm_subnet_is_reserved (&subnet))
+    swarm_field_error_verbatim (error, "ipam configuration: invalid subnet %s: no host can have its addresses", self->subnet);
   else
-    return TRUE;
+    return (self->ip_range == NULL || check_range (self->ip_range, &subnet, self->subnet, error))
+           && (self->gateway == NULL || check_gateway (self->gateway, &subnet, self->subnet, error));
   return FALSE;
 }
 
@@ -60,6 +96,18 @@ check_ipam (const SwarmMessage *message, GError **error)
   return TRUE;
 }
 
+static gboolean
+is_true (const char *text)
+{
+  return g_ascii_strcasecmp (text, "true") == 0 || g_str_equal (text, "1");
+}
+
+static gboolean
+is_false (const char *text)
+{
+  return g_ascii_strcasecmp (text, "false") == 0 || g_str_equal (text, "0");
+}
+
 static const char *
 mtu_option (const SwarmNetworkSpec *self)
 {
@@ -74,7 +122,7 @@ check_options (const SwarmNetworkSpec *self, GError **error)
   static const char *const known[] = { "encrypted", "mtu", "com.docker.network.driver.mtu", NULL };
   GHashTableIter iter;
   gpointer key;
-  const char *mtu = mtu_option (self);
+  const char *mtu = mtu_option (self), *encrypted = self->options != NULL ? g_hash_table_lookup (self->options, "encrypted") : NULL;
   guint64 value;
 
   if (self->options != NULL) {
@@ -84,6 +132,10 @@ check_options (const SwarmNetworkSpec *self, GError **error)
         swarm_field_error_verbatim (error, "unknown option %s: networks have encrypted and mtu", (const char *) key);
         return FALSE;
       }
+  }
+  if (encrypted != NULL && *encrypted != '\0' && !is_true (encrypted) && !is_false (encrypted)) {
+    swarm_field_error_verbatim (error, "invalid encrypted %s: it is \"true\" or \"false\"", encrypted);
+    return FALSE;
   }
   if (mtu == NULL || g_ascii_string_to_unsigned (mtu, 10, self->ipv6 ? MIN_MTU_IPV6 : MIN_MTU, 65535, &value, NULL))
     return TRUE;
@@ -166,7 +218,7 @@ check_network_spec (const SwarmMessage *message, GError **error)
 
 static const SwarmField swarm_ipam_config_fields[] = {
   SWARM_FIELD (1, "Subnet", SwarmIPAMConfig, subnet, STRING, .doc = "Addresses of the network, \"10.1.0.0/24\"; IPv6 with at most 96 bits."),
-  SWARM_FIELD (2, "IPRange", SwarmIPAMConfig, ip_range, STRING, .doc = "Part of the subnet of which services and tasks get their addresses."),
+  SWARM_FIELD (2, "IPRange", SwarmIPAMConfig, ip_range, STRING, .doc = "Part of the subnet (IPv4) of which services and tasks get their addresses."),
   SWARM_FIELD (3, "Gateway", SwarmIPAMConfig, gateway, STRING, .doc = "An address that is given to nobody; empty: the first one."),
   { 0 },
 };
@@ -249,5 +301,7 @@ swarm_network_spec_mtu (const SwarmNetworkSpec *self)
 gboolean
 swarm_network_spec_is_encrypted (const SwarmNetworkSpec *self)
 {
-  return self->options != NULL && g_hash_table_contains (self->options, "encrypted");
+  const char *encrypted = self->options != NULL ? g_hash_table_lookup (self->options, "encrypted") : NULL;
+
+  return encrypted != NULL && !is_false (encrypted); /* alone, without a value: yes */
 }

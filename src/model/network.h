@@ -7,6 +7,9 @@
 /* VXLAN network identifiers as docker gives them out. */
 #define SWARM_VNI_FIRST 4096
 #define SWARM_VNI_LAST 0xffffff
+/* What docker gives networks their subnets of, and how many bits the mask of each has. */
+#define SWARM_DEFAULT_ADDR_POOL "10.0.0.0/8"
+#define SWARM_DEFAULT_SUBNET_SIZE 24
 /* The label by which the networks that every cluster has are known. */
 #define SWARM_PREDEFINED_LABEL "com.docker.swarm.predefined"
 #define SWARM_DRIVER_OVERLAY "overlay"

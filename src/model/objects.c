@@ -88,7 +88,7 @@ static const SwarmField swarm_cluster_fields[] = {
   SWARM_FIELD (11, "Epoch", SwarmCluster, epoch, UINT),
   SWARM_FIELD (12, "RestoredFrom", SwarmCluster, restored_from, ID),
   SWARM_FIELD (13, "DefaultAddrPool", SwarmCluster, address_pool, STRINGS, .since = 2),
-  SWARM_FIELD (14, "SubnetSize", SwarmCluster, subnet_size, UINT, .fallback = 24, .since = 2),
+  SWARM_FIELD (14, "SubnetSize", SwarmCluster, subnet_size, UINT, .fallback = SWARM_DEFAULT_SUBNET_SIZE, .since = 2),
   SWARM_FIELD (15, "NetworksMade", SwarmCluster, networks_made, BOOL, .since = 2),
   { 0 },
 };

@@ -404,8 +404,10 @@ swarm_rule_aliases (const SwarmField *field, const SwarmMessage *message, GError
   for (guint i = 0; aliases != NULL && i < aliases->len; i++) {
     const char *problem = service_name_problem (aliases->pdata[i]);
 
-    if (problem != NULL)
-      return refuse (error, problem);
+    if (problem != NULL) {
+      g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "alias \"%s\": %s", (const char *) aliases->pdata[i], problem);
+      return FALSE;
+    }
   }
   return TRUE;
 }

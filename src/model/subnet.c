@@ -143,6 +143,20 @@ swarm_subnets_overlap (const SwarmSubnet *a, const SwarmSubnet *b)
   return a->prefix <= b->prefix ? swarm_subnet_contains (a, &b->address) : swarm_subnet_contains (b, &a->address);
 }
 
+gboolean
+swarm_subnet_is_reserved (const SwarmSubnet *self)
+{
+  static const char *const reserved[] = { "0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "::/8", "fe80::/10", "ff00::/8" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (reserved); i++) {
+    SwarmSubnet other;
+
+    if (swarm_subnet_parse (reserved[i], &other) && swarm_subnets_overlap (self, &other))
+      return TRUE;
+  }
+  return FALSE;
+}
+
 guint32
 swarm_address_number (const SwarmAddress *self)
 {

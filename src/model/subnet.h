@@ -27,6 +27,8 @@ char *swarm_address_in_subnet (const SwarmAddress *address, const SwarmSubnet *s
 gboolean swarm_subnet_contains (const SwarmSubnet *self, const SwarmAddress *address);
 /* One of the two lies in the other, or they are the same. */
 gboolean swarm_subnets_overlap (const SwarmSubnet *a, const SwarmSubnet *b);
+/* No host can have an address of it, or not of all of it: loopback, multicast and the like. */
+gboolean swarm_subnet_is_reserved (const SwarmSubnet *self);
 /* Of IPv4: as a number in the host's byte order, and back. */
 guint32 swarm_address_number (const SwarmAddress *self);
 SwarmAddress swarm_address_from_number (guint32 number);

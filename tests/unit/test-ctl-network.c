@@ -65,6 +65,7 @@ static void
 test_create_texts (void)
 {
   static const char *const rows[][2] = {
+    { "--opt =x back", "invalid argument \"=x\" for \"-o, --opt\" flag: invalid option '=x': it is \"key=value\" or \"key\"" },
     { "--gateway 10.1.0.1 back", "every ip-range or gateway must have a corresponding subnet" },
     { "--subnet 10.1.0.0 back", "invalid CIDR address: 10.1.0.0" },
     { "--subnet 10.1.0.0/24 --ip-range 10.2.0.0/25 back", "no matching subnet for range 10.2.0.0/25" },
@@ -163,10 +164,15 @@ test_service_texts (void)
   static const char *const rows[][2] = {
     { "--network alias=x nginx", "network name/id is not specified" },
     { "--network name=a,colour=red nginx", "invalid field key colour" },
-    { "--network name=a,alias nginx", "invalid field alias" },
+    { "--network name=a,alias nginx", "invalid field alias: it is \"name=NETWORK\" or \"alias=NAME\"" },
+    { "--network a,alias=b nginx", "invalid field a: it is \"name=NETWORK\" or \"alias=NAME\"" },
     { "--endpoint-mode lb nginx", "invalid endpoint mode lb: only vip and dnsrr are supported" },
     { "--session-affinity cookie nginx", "invalid session affinity cookie: only none and client are supported" },
     { "-p 8080-8082:80-81 nginx", "invalid ranges specified for container and host Ports: 80-81 and 8080-8082" },
+    { "-p '' nginx", "invalid argument \"\" for \"-p, --publish\" flag: no port specified: <empty>" },
+    { "-p /udp nginx", "no port specified: /udp<empty>" },
+    { "-p 70000:80 nginx", "invalid hostPort: 70000" },
+    { "-p 7000-70000:80 nginx", "invalid hostPort: 7000-70000" },
     { "-p 90-80 nginx", "invalid containerPort: 90-80" },
   };
 

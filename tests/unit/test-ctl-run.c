@@ -354,6 +354,16 @@ test_cluster (Fixture *fixture, gconstpointer data)
   g_assert_nonnull (strstr (calls->str, "'AdvertiseAddr': <'10.99.0.1'>"));
   g_assert_nonnull (strstr (calls->str, "'Availability': <'drain'>"));
   g_string_truncate (calls, 0);
+  check (fixture, "init --default-addr-pool-mask-length 4294967320", 2, "", "subnet size is out of range: 4294967320\n");
+  expect_call ("");
+  {
+    g_auto (Result) pools;
+
+    run_with (fixture, "init --default-addr-pool '10.1.0.0/16, 10.2.0.0/16' --default-addr-pool '' --default-addr-pool-mask-length 0", NULL, &pools);
+    g_assert_nonnull (strstr (calls->str, "'DefaultAddrPool': <['10.1.0.0/16', '10.2.0.0/16', '']>"));
+    g_assert_nonnull (strstr (calls->str, "'SubnetSize': <uint32 0>"));
+    g_string_truncate (calls, 0);
+  }
   check (fixture, "join --token SWMTKN-1-abc 10.99.0.1:2377", 0, "This node joined a swarm as a worker.\n",
          NOT_ENABLED);
   g_assert_nonnull (strstr (calls->str, "'JoinToken': <'SWMTKN-1-abc'>"));

@@ -87,6 +87,23 @@ test_create_texts (void)
       "invalid pool request: Pool overlaps with other one on this address space" },
     { "{'Name': <'x'>, 'IPAM': <{'Config': <[{'Subnet': <'10.3.0.0/24'>}, {'Subnet': <'10.3.0.0/25'>}]>}>}",
       "ipam configuration: subnet 10.3.0.0/25 overlaps subnet 10.3.0.0/24" },
+    { "{'Name': <'x'>, 'IPAM': <{'Config': <[{'Subnet': <'127.1.0.0/24'>}]>}>}", "ipam configuration: invalid subnet 127.1.0.0/24: no host can have its addresses" },
+    { "{'Name': <'x'>, 'IPAM': <{'Config': <[{'Subnet': <'239.0.0.0/24'>}]>}>}", "ipam configuration: invalid subnet 239.0.0.0/24: no host…" },
+    { "{'Name': <'x'>, 'EnableIPv6': <true>, 'IPAM': <{'Config': <[{'Subnet': <'::/0'>}]>}>}", "ipam configuration: invalid subnet ::/0: no host…" },
+    { "{'Name': <'x'>, 'EnableIPv6': <true>, 'IPAM': <{'Config': <[{'Subnet': <'fe80:1::/64'>}]>}>}", "ipam configuration: invalid subnet fe80:1::/64: no host…" },
+    { "{'Name': <'x'>, 'EnableIPv6': <true>, 'IPAM': <{'Config': <[{'Subnet': <'fd00::/97'>}]>}>}", "ipam configuration: invalid subnet fd00::/97: a mask of…" },
+    { "{'Name': <'x'>, 'EnableIPv6': <true>, 'IPAM': <{'Config': <[{'Subnet': <'fd00::/64'>, 'IPRange': <'fd00::/80'>}]>}>}",
+      "ipam configuration: invalid range fd00::/80: IPv6 addresses follow those of IPv4 and have no range of their own" },
+    { "{'Name': <'x'>, 'EnableIPv6': <true>, 'IPAM': <{'Config': <[{'Subnet': <'fd00::/64'>, 'Gateway': <'fd00::'>}]>}>}",
+      "ipam configuration: invalid gateway fd00::: no host can have the first or the last address of subnet fd00::/64" },
+    { "{'Name': <'x'>, 'IPAM': <{'Config': <[{'Subnet': <'10.3.0.0/24'>, 'Gateway': <'10.3.0.0'>}]>}>}",
+      "ipam configuration: invalid gateway 10.3.0.0: no host can have the first or the last address of subnet 10.3.0.0/24" },
+    { "{'Name': <'x'>, 'IPAM': <{'Config': <[{'Subnet': <'10.3.0.0/22'>, 'Gateway': <'10.3.3.255'>}]>}>}",
+      "ipam configuration: invalid gateway 10.3.3.255: no host can have the first or the last address of subnet 10.3.0.0/22" },
+    { "{'Name': <'x'>, 'IPAM': <{'Config': <[{'Subnet': <'10.3.0.0/24'>, 'Gateway': <'fd00::1'>}]>}>}",
+      "ipam configuration: subnet 10.3.0.0/24 does not contain gateway fd00::1" },
+    { "{'Name': <'x'>, 'Options': <{'encrypted': 'perhaps'}>}", "invalid encrypted perhaps: it is \"true\" or \"false\"" },
+    { "{'Name': <'x'>, 'EnableIPv6': <true>, 'Options': <{'mtu': '1000'}>}", "invalid mtu 1000: it is a number from 1280 to 65535" },
     { "{'Name': <'x'>, 'IPAM': <{'Driver': <'dhcp'>}>}", "ipam configuration: unknown driver dhcp, only default is supported" },
     { "{'Name': <'x'>, 'Options': <{'mtu': '10'}>}", "invalid mtu 10: it is a number from 68 to 65535" },
     { "{'Name': <'x'>, 'Ingress': <true>, 'Options': <{'encrypted': ''}>}", "ingress network cannot be encrypted" },
@@ -108,6 +125,23 @@ test_create_texts (void)
     g_assert_cmpstr (begin, ==, wanted);
   }
   g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_NETWORK), ==, 4);
+}
+
+/* As docker has it: the option alone means yes, and one may say no. */
+static void
+test_encrypted (void)
+{
+  static const struct {
+    const char *options;
+    gboolean encrypted;
+  } rows[] = { { "{'encrypted': ''}", TRUE }, { "{'encrypted': 'True'}", TRUE }, { "{'encrypted': 'false'}", FALSE }, { "{'encrypted': '0'}", FALSE } };
+  g_autoptr (Brain) brain = brain_new ();
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autofree char *name = g_strdup_printf ("n%u", i), *spec = g_strdup_printf ("{'Name': <'%s'>, 'Options': <%s>}", name, rows[i].options);
+    g_autoptr (GError) error = create (brain, spec, NULL);
+    g_assert_no_error (error);
+    g_assert_cmpint (swarm_network_spec_is_encrypted (named (brain, name)->spec), ==, rows[i].encrypted);
+  }
 }
 
 /* What a new cluster has. */
@@ -230,9 +264,12 @@ test_pool_texts (void)
     guint size;
     const char *text; /* NULL: fine */
   } rows[] = {
-    { { NULL }, 0, NULL },
+    { { NULL }, 24, NULL },
     { { "10.20.0.0/16", "192.168.0.0/16" }, 24, NULL },
+    { { NULL }, 0, "subnet size is out of range: 0" },
     { { NULL }, 30, "subnet size is out of range: 30" },
+    { { NULL }, 7, "invalid CIDR: \"10.0.0.0/8\". Subnet size is too small for pool: 7" },
+    { { "127.0.0.0/8" }, 24, "invalid CIDR: \"127.0.0.0/8\". No host can have addresses of it" },
     { { "10.20.0.0/26" }, 24, "invalid CIDR: \"10.20.0.0/26\". Subnet size is too small for pool: 24" },
     { { "here" }, 24, "invalid CIDR: \"here\". An address pool is a subnet of IPv4, such as 10.0.0.0/8" },
     { { "10.20.0.0/16", "10.20.4.0/22" }, 24, "address pools 10.20.0.0/16 and 10.20.4.0/22 overlap" },
@@ -275,6 +312,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/networks/texts", test_create_texts);
+  g_test_add_func ("/networks/encrypted", test_encrypted);
   g_test_add_func ("/networks/predefined", test_predefined);
   g_test_add_func ("/networks/upgraded", test_upgraded);
   g_test_add_func ("/networks/in-use", test_in_use);

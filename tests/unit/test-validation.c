@@ -107,7 +107,7 @@ static const Row rows[] = {
     TASK (", 'Placement': <{'Preferences': <[{'Spread': <{'SpreadDescriptor': <'zone'>}>}]>}>") },
   { "EndpointSpec: port published with ingress mode can't be used with dnsrr mode", BOTH,
     SERVICE (", 'EndpointSpec': <{'Mode': <'dnsrr'>, 'Ports': <[{'TargetPort': <80>}]>}>") },
-  { "TaskTemplate.Networks[0].Aliases: name must be valid as a DNS name component", BOTH,
+  { "TaskTemplate.Networks[0].Aliases: alias \"a b\": name must be valid as a DNS name component", BOTH,
     TASK (", 'Networks': <[{'Target': <'net'>, 'Aliases': <['a b']>}]>") },
   /* later: "secret references 'a' and 'b' have a conflicting target: 't'", "secret not found: x", "secrets not found: a, b" */
   { "unknown key \"TaskTemplate.ContainerSpec.Secrets\"", BOTH | LATER, CONTAINER (", 'Secrets': <@aa{sv} []>") },

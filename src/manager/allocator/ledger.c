@@ -3,8 +3,6 @@
 #include "manager/allocator/bits.h"
 #include <string.h>
 
-#define DEFAULT_POOL "10.0.0.0/8"
-
 /* A part of the address pool, cut into pieces of the same size. */
 typedef struct {
   guint32 base; /* its first address */
@@ -123,7 +121,7 @@ swarm_ledger_reset (SwarmLedger *self, GPtrArray *pool, guint size)
   for (guint i = 0; pool != NULL && i < pool->len; i++)
     add_pool (self, g_ptr_array_index (pool, i), &n_pieces);
   if (n_pieces == 0)
-    add_pool (self, DEFAULT_POOL, &n_pieces);
+    add_pool (self, SWARM_DEFAULT_ADDR_POOL, &n_pieces);
   swarm_bits_init (&self->pieces, n_pieces);
   self->shared = g_hash_table_new (NULL, NULL);
   self->subnets = g_hash_table_new_full (subnet_hash, subnet_equal, g_free, NULL);

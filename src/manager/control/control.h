@@ -74,7 +74,7 @@ char *swarm_control_token_under (SwarmRandom *random, const char *hex_digest, GE
 const SwarmExternalCA *swarm_control_external_ca (const SwarmCAConfig *config, const char *root_cert, const char *present_cert);
 
 /* ---- networks (control/network.c) ---- */
-/* May networks be cut out of these subnets, with masks of @size (0: 24) bits? docker's words. */
+/* May networks be cut out of these subnets, with masks of @size bits? No @pool: of the usual one. docker's words. */
 gboolean swarm_control_check_pool (const char *const *pool, guint size, GError **error);
 /* @spec is copied and completed. SWARM_BEHAVIOUR §9 has the rules. */
 void swarm_control_create_network (SwarmControl *self, const SwarmNetworkSpec *spec, const char *request_id, SwarmControlFunc done, gpointer data);

@@ -11,20 +11,26 @@
 gboolean
 swarm_control_check_pool (const char *const *pool, guint size, GError **error)
 {
-  guint bits = size > 0 ? size : 24;
-  if (bits > MAX_SUBNET_SIZE) {
-    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "subnet size is out of range: %u", bits);
+  static const char *const usual[] = { SWARM_DEFAULT_ADDR_POOL, NULL };
+  if (size == 0 || size > MAX_SUBNET_SIZE) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "subnet size is out of range: %u", size);
     return FALSE;
   }
-  for (guint i = 0; pool != NULL && pool[i] != NULL; i++) {
+  if (pool == NULL || pool[0] == NULL)
+    pool = usual;
+  for (guint i = 0; pool[i] != NULL; i++) {
     SwarmSubnet subnet, other;
     if (!swarm_subnet_parse (pool[i], &subnet) || subnet.address.length != 4 || subnet.prefix < 8) {
       g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "invalid CIDR: \"%s\". An address pool is a subnet of IPv4, such as 10.0.0.0/8",
                    pool[i]);
       return FALSE;
     }
-    if (subnet.prefix > bits) {
-      g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "invalid CIDR: \"%s\". Subnet size is too small for pool: %u", pool[i], bits);
+    if (swarm_subnet_is_reserved (&subnet)) {
+      g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "invalid CIDR: \"%s\". No host can have addresses of it", pool[i]);
+      return FALSE;
+    }
+    if (subnet.prefix > size) {
+      g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "invalid CIDR: \"%s\". Subnet size is too small for pool: %u", pool[i], size);
       return FALSE;
     }
     for (guint k = 0; k < i; k++) {
