@@ -4,7 +4,8 @@
  * server.c takes batches from the agent (swarm-netd-batch.h); batch.c and row.c read and check them, tables.c makes them count whole or not at all,
  * state-file.c keeps them for a restart. plane.c carries out what changed, and compares everything after a start, after a failure and
  * when others changed what is ours. Its parts: network.c (bridges, VXLAN, who is where), sandbox.c (task namespaces and their links), vip.c (services'
- * virtual addresses, in each task's namespace), mesh.c, listening.c and host.c (published ports, the ways between hosts), evict.c and conntrack.c (ending connections), responder.c, forward.c, names.c and dns.c
+ * virtual addresses, in each task's namespace), mesh.c, listening.c and host.c (published ports, the ways between hosts), guard.c (what may
+ * pass our bridges), evict.c and conntrack.c (ending connections), responder.c, forward.c, names.c and dns.c
  * (names). crypt.c makes encrypted networks' way between hosts (wireguard*.c). monitor.c hears of foreign changes. They speak to the kernel by
  * netlink*.c (libmnl) and nft.c (libnftables); slots.c and slot-text.c turn backends into map elements.
  *

@@ -139,15 +139,13 @@ append_ingress (GString *out, const char *in, const char *gate)
                           in, in, gate, SWARM_NETD_MARK_MASK, SWARM_NETD_MARK);
 }
 
-/* Tasks reach each other by their networks, or by published ports; not by their gateway addresses. Nobody but the host itself reaches its loopback
- * addresses: route_localnet (host.c), which lets it ask for published ports there, would let tasks and the underlay in, too. */
+/* Nobody but the host itself reaches its loopback addresses: route_localnet (host.c), which lets it ask for published ports there, would let tasks and
+ * the underlay in, too (guard.c). */
 static void
 append_chains (GString *out, const char *in, const char *gate)
 {
   g_string_append_printf (
     out,
-    " chain no_loopback { ip saddr 127.0.0.0/8 drop; ip daddr 127.0.0.0/8 drop; }\n"
-    " chain tasks_raw { type filter hook prerouting priority raw; iifname { \"%1$s\", \"%2$s\" } jump no_loopback; }\n"
     " chain nat_pre { type nat hook prerouting priority -100; iifname \"%1$s\" accept;\n"
     "  fib daddr type local meta nfproto ipv4 meta l4proto . th dport vmap @vip4;\n"
     "  fib daddr type local meta nfproto ipv6 meta l4proto . th dport vmap @vip6; }\n"
@@ -157,10 +155,7 @@ append_chains (GString *out, const char *in, const char *gate)
     " chain nat_post { type nat hook postrouting priority 100;\n"
     "  ct status dnat ip saddr 127.0.0.0/8 masquerade; ct status dnat ip6 saddr ::1 masquerade;\n"
     "  iifname \"%2$s\" oifname \"%2$s\" ct status dnat masquerade;\n"
-    "  iifname \"%2$s\" oifname != { \"%1$s\", \"%2$s\" } ct status ! dnat masquerade; }\n"
-    " chain forward { type filter hook forward priority mangle;\n"
-    "  oifname { \"%1$s\", \"%2$s\" } tcp flags syn / syn,rst tcp option maxseg size set rt mtu;\n"
-    "  iifname \"%2$s\" oifname { \"%1$s\", \"%2$s\" } ct direction original ct status ! dnat drop; }\n",
+    "  iifname \"%2$s\" oifname != { \"%1$s\", \"%2$s\" } ct status ! dnat masquerade; }\n",
     in, gate);
 }
 
@@ -194,6 +189,7 @@ append_table (SwarmNetdPlane *self, GString *out)
   if (ingress != NULL)
     append_ingress (out, bridge.str, SWARM_NETD_GATEWAY);
   append_chains (out, bridge.str, SWARM_NETD_GATEWAY);
+  swarm_netd_guard_append (self, out, bridge.str, SWARM_NETD_GATEWAY);
   g_string_append_printf (out,
                           "}\ntable bridge swarm {\n map macs { type mark : ether_addr; }\n chain out { type filter hook output priority 0;\n"
                           "  ether daddr " SWARM_NETD_RETURN_MAC " ether daddr set meta mark map @macs; }\n}\n");

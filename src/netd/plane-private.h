@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What the parts of the plane share. Each part has one file: host.c, network.c, sandbox.c, vip.c, mesh.c. */
+/* What the parts of the plane share. Each part has one file: host.c, network.c, sandbox.c, vip.c, mesh.c, guard.c. */
 #pragma once
 #include "netd/crypt.h"
 #include "netd/netlink.h"
@@ -129,3 +129,7 @@ void swarm_netd_evict_stop (SwarmNetdPlane *self);
 void swarm_netd_mesh_mark (SwarmNetdPlane *self, const SwarmNetdRow *row);
 void swarm_netd_mesh_flush (SwarmNetdPlane *self);
 GHashTable *swarm_netd_mesh_table_new (void);
+
+/* ---- guard.c ---- */
+/* What may pass the ingress bridge @in and the gateway bridge @gate: chains of the host's table. */
+void swarm_netd_guard_append (SwarmNetdPlane *self, GString *out, const char *in, const char *gate);

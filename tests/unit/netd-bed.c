@@ -463,9 +463,11 @@ bed_serve (Bed *bed, int netns, const char *name, guint16 port)
   g_assert_true (swarm_netd_netns_enter (netns, NULL));
   int stream = bound (SOCK_STREAM, port), datagram = bound (SOCK_DGRAM, port);
   swarm_netd_netns_leave ();
-  GPid pid = fork ();
+  GPid self = getpid (), pid = fork ();
   if (pid == 0) {
     prctl (PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid () != self)
+      _exit (1); /* the test failed before we could say that we end with it */
     answer_clients (stream, datagram, name);
   }
   close (stream);
