@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SERVERS_MAX 16 /* swarm-netd takes no more */
+
 gboolean
 overlay_address_is_none (const SwarmNetdAddress *address)
 {
@@ -60,6 +62,7 @@ object_new (OverlayKind kind, const char *id)
   self->id = g_strdup (id);
   self->attachments = g_ptr_array_new_with_free_func (attachment_free);
   self->ports = g_array_new (FALSE, FALSE, sizeof (OverlayPort));
+  self->servers = g_array_new (FALSE, FALSE, sizeof (SwarmNetdAddress));
   return self;
 }
 
@@ -73,6 +76,7 @@ object_free (gpointer data)
   g_free (self->node);
   g_ptr_array_unref (self->attachments);
   g_array_unref (self->ports);
+  g_array_unref (self->servers);
   g_clear_pointer (&self->rows, g_ptr_array_unref);
   g_free (self);
 }
@@ -450,6 +454,15 @@ overlay_model_picture (OverlayModel *self, const SwarmPluginPicture *picture)
     put_task (self, &picture->tasks[i]);
 }
 
+static void
+add_servers (OverlayObject *self, const char *const *servers)
+{
+  SwarmNetdAddress address;
+  for (guint i = 0; servers != NULL && servers[i] != NULL && self->servers->len < SERVERS_MAX; i++)
+    if (overlay_address_parse (servers[i], &address, NULL))
+      g_array_append_val (self->servers, address);
+}
+
 void
 overlay_model_put_local (OverlayModel *self, const SwarmPluginTask *task)
 {
@@ -459,6 +472,7 @@ overlay_model_put_local (OverlayModel *self, const SwarmPluginTask *task)
   overlay_address_parse (task->gateway_address, &object->gateway4, &object->gateway4_prefix);
   for (size_t i = 0; i < task->n_ports; i++)
     add_port (object, task->ports[i].protocol, task->ports[i].target, task->ports[i].published);
+  add_servers (object, task->dns);
   put (self, object);
 }
 

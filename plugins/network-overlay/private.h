@@ -70,6 +70,7 @@ typedef struct {
   guint gateway4_prefix, gateway6_prefix, ingress4_prefix, ingress6_prefix;
   GPtrArray *attachments; /* OverlayAttachment */
   GArray *ports;          /* OverlayPort */
+  GArray *servers;        /* local: SwarmNetdAddress, whom it asks for names that are not the cluster's */
   GPtrArray *rows;        /* OverlayRow: in the table */
   gboolean implied; /* local: known from the picture only */
   gboolean dirty;

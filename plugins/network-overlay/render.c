@@ -304,6 +304,17 @@ add_interface (GPtrArray *rows, const char *sandbox, guint32 vni, guint index, c
   set_mac (row->mac, &at->v4, &at->v6);
 }
 
+static void
+add_resolvers (GPtrArray *rows, const OverlayObject *local)
+{
+  for (guint i = 0; i < local->servers->len; i++) {
+    SwarmNetdResolver *row = add (rows, SWARM_NETD_TYPE_RESOLVER, sizeof *row);
+    set_id (&row->sandbox, local->id);
+    row->index = i;
+    row->address = g_array_index (local->servers, SwarmNetdAddress, i);
+  }
+}
+
 char *
 overlay_obstacle (OverlayModel *model, const OverlayObject *local)
 {
@@ -338,6 +349,7 @@ render_local (OverlayModel *model, const OverlayObject *local, GPtrArray *rows)
     const OverlayAttachment *at = g_ptr_array_index (local->attachments, i);
     add_interface (rows, local->id, network_of (model, at->network)->vni, index++, at);
   }
+  add_resolvers (rows, local);
   if (!has_way_out (model, local))
     return;
   OverlayAttachment out = { .v4 = local->gateway4, .prefix4 = local->gateway4_prefix };

@@ -142,6 +142,20 @@ add_hosts (GByteArray *out, const char *const *hosts)
   }
 }
 
+/* A resolver of the networks asks the task's own servers itself. Without a network podman takes none of these. */
+static void
+add_names (GByteArray *out, const SwarmPluginTask *task)
+{
+  if (g_strcmp0 (task->network_mode, "none") == 0)
+    return;
+  if (task->resolver != NULL)
+    addf (out, "--dns=%s", task->resolver);
+  else
+    add_list (out, "--dns", task->dns);
+  add_list (out, "--dns-search", task->dns_search);
+  add_list (out, "--dns-option", task->dns_options);
+}
+
 static void
 add_process (GByteArray *out, const SwarmPluginTask *task)
 {
@@ -192,8 +206,7 @@ podman_create_arguments (const SwarmPluginTask *task, GString *env_file, GByteAr
   addf (out, "--stop-timeout=%" G_GINT64_FORMAT, (gint64) (task->stop_grace / G_USEC_PER_SEC));
   if (task->network_mode != NULL && *task->network_mode != '\0' && strcmp (task->network_mode, "bridge") != 0)
     addf (out, "--network=%s", task->network_mode);
-  if (task->resolver != NULL)
-    addf (out, "--dns=%s", task->resolver);
+  add_names (out, task);
   add_process (out, task);
   add_list (out, "--label", task->labels);
   add_list (out, "--cap-add", task->capability_add);

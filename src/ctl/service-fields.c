@@ -38,6 +38,14 @@ contains (GPtrArray *list, const char *text)
 }
 
 void
+ctl_fields_append_new (GPtrArray **list, GPtrArray *texts)
+{
+  for (guint i = 0; i < texts->len; i++)
+    if (!contains (*list, g_ptr_array_index (texts, i)))
+      ctl_fields_append (list, g_ptr_array_index (texts, i));
+}
+
+void
 ctl_fields_remove_strings (GPtrArray *list, GPtrArray *remove)
 {
   for (guint i = list != NULL ? list->len : 0; i > 0; i--)

@@ -19,6 +19,8 @@ void ctl_fields_append (GPtrArray **list, const char *text);
 /* @message's reference is taken. */
 void ctl_fields_append_message (GPtrArray **list, gpointer message);
 void ctl_fields_append_all (GPtrArray **list, GPtrArray *texts);
+/* Those that are not there yet. */
+void ctl_fields_append_new (GPtrArray **list, GPtrArray *texts);
 void ctl_fields_remove_strings (GPtrArray *list, GPtrArray *remove);
 void ctl_fields_sort (GPtrArray *list);
 /* The option's value, when it is given. */

@@ -85,6 +85,9 @@ const CtlOption ctl_service_options[] = {
 const CtlOption ctl_service_create_options[] = {
   { "constraint", 0, CTL_LIST, N_ ("Placement constraints") },
   { "container-label", 0, CTL_LIST, N_ ("Container labels"), .check = ctl_check_label },
+  { "dns", 0, CTL_LIST, N_ ("Set custom DNS servers"), .check = ctl_check_dns },
+  { "dns-option", 0, CTL_LIST, N_ ("Set DNS options") },
+  { "dns-search", 0, CTL_LIST, N_ ("Set custom DNS search domains") },
   { "env", 'e', CTL_LIST, N_ ("Set environment variables"), .check = ctl_check_env, .flags = CTL_OPTION_HIDE },
   { "env-file", 0, CTL_LIST, N_ ("Read in a file of environment variables") },
   { "generic-resource", 0, CTL_LIST, N_ ("User defined resources (\"kind=number\")"),
@@ -109,6 +112,12 @@ const CtlOption ctl_service_update_options[] = {
   { "constraint-rm", 0, CTL_LIST, N_ ("Remove a constraint") },
   { "container-label-add", 0, CTL_LIST, N_ ("Add or update a container label"), .check = ctl_check_label },
   { "container-label-rm", 0, CTL_LIST, N_ ("Remove a container label by its key") },
+  { "dns-add", 0, CTL_LIST, N_ ("Add or update a custom DNS server"), .check = ctl_check_dns },
+  { "dns-option-add", 0, CTL_LIST, N_ ("Add or update a DNS option") },
+  { "dns-option-rm", 0, CTL_LIST, N_ ("Remove a DNS option") },
+  { "dns-rm", 0, CTL_LIST, N_ ("Remove a custom DNS server") },
+  { "dns-search-add", 0, CTL_LIST, N_ ("Add or update a custom DNS search domain") },
+  { "dns-search-rm", 0, CTL_LIST, N_ ("Remove a DNS search domain") },
   { "env-add", 0, CTL_LIST, N_ ("Add or update an environment variable"), .check = ctl_check_env,
     .flags = CTL_OPTION_HIDE },
   { "env-rm", 0, CTL_LIST, N_ ("Remove an environment variable") },
@@ -142,11 +151,9 @@ const CtlOption ctl_service_update_options[] = {
       "oom-score-adj", "tty"
 
 const char *const ctl_service_create_unsupported[] = {
-  BOTH_UNSUPPORTED, "config", "dns", "dns-option", "dns-search", "group", "secret", "ulimit", NULL,
+  BOTH_UNSUPPORTED, "config", "group", "secret", "ulimit", NULL,
 };
 
 const char *const ctl_service_update_unsupported[] = {
-  BOTH_UNSUPPORTED, "config-add",     "config-rm", "dns-add",   "dns-rm",      "dns-option-add", "dns-option-rm",
-  "dns-search-add", "dns-search-rm",  "group-add", "group-rm",  "secret-add",
-  "secret-rm",      "ulimit-add",     "ulimit-rm", NULL,
+  BOTH_UNSUPPORTED, "config-add", "config-rm", "group-add", "group-rm", "secret-add", "secret-rm", "ulimit-add", "ulimit-rm", NULL,
 };

@@ -82,6 +82,31 @@ add_hosts (CtlArgs *args, const char *option, GPtrArray **field)
   }
 }
 
+/* The lists of --dns, --dns-search and --dns-option; an update's options end in -add and -rm. */
+static void
+set_names (CtlArgs *args, gboolean update, SwarmContainerSpec *container)
+{
+  static const char *const options[] = { "dns", "dns-search", "dns-option", NULL };
+  static const char *const changes[] = { "dns-add", "dns-rm", "dns-search-add", "dns-search-rm", "dns-option-add", "dns-option-rm", NULL };
+  gboolean any = FALSE;
+
+  if (!ctl_fields_any_given (args, update ? changes : options))
+    return;
+  CTL_FIELDS_OWN (container->dns, swarm_dns_config);
+  GPtrArray **lists[] = { &container->dns->nameservers, &container->dns->search, &container->dns->options };
+  for (guint i = 0; options[i] != NULL; i++) {
+    g_autofree char *add = g_strconcat (options[i], update ? "-add" : NULL, NULL);
+    g_autofree char *remove = g_strconcat (options[i], "-rm", NULL);
+
+    if (update)
+      ctl_fields_remove_strings (*lists[i], ctl_args_list (args, remove));
+    ctl_fields_append_new (lists[i], ctl_args_list (args, add));
+    any |= *lists[i] != NULL && (*lists[i])->len > 0;
+  }
+  if (!any)
+    g_clear_pointer (&container->dns, swarm_dns_config_unref);
+}
+
 SwarmServiceSpec *
 ctl_service_spec_create (CtlArgs *args, GError **error)
 {
@@ -104,6 +129,7 @@ ctl_service_spec_create (CtlArgs *args, GError **error)
   if (!ctl_fields_make_env (ctl_args_list (args, "env-file"), ctl_args_list (args, "env"), &container->env, error))
     return NULL;
   add_hosts (args, "host", &container->hosts);
+  set_names (args, FALSE, container);
   if (ctl_args_given (args, "constraint")) {
     CTL_FIELDS_OWN (spec->task->placement, swarm_placement);
     ctl_fields_append_all (&spec->task->placement->constraints, ctl_args_list (args, "constraint"));
@@ -132,6 +158,7 @@ update_container (CtlArgs *args, SwarmContainerSpec *container)
   ctl_fields_update_env (&container->env, ctl_args_list (args, "env-rm"), ctl_args_list (args, "env-add"));
   ctl_fields_remove_hosts (&container->hosts, ctl_args_list (args, "host-rm"));
   add_hosts (args, "host-add", &container->hosts);
+  set_names (args, TRUE, container);
   ctl_fields_update_mounts (&container->mounts, ctl_args_list (args, "mount-rm"), ctl_args_list (args, "mount-add"));
   if (ctl_args_given (args, "cap-add") || ctl_args_given (args, "cap-drop"))
     ctl_fields_capabilities (ctl_args_list (args, "cap-add"), ctl_args_list (args, "cap-drop"), TRUE,

@@ -335,6 +335,14 @@ ctl_check_host_mapping (const char *text, GError **error)
 }
 
 gboolean
+ctl_check_dns (const char *text, GError **error)
+{
+  if (!g_hostname_is_ip_address (text))
+    return ctl_invalid (error, "IP address is not correctly formatted: %s", text);
+  return TRUE;
+}
+
+gboolean
 ctl_check_sysctl (const char *text, GError **error)
 {
   if (strchr (text, '=') == NULL || text[0] == '=')

@@ -25,6 +25,7 @@ gboolean ctl_value_check (CtlKind kind, const char *text, GError **error);
 gboolean ctl_check_label (const char *text, GError **error);
 gboolean ctl_check_env (const char *text, GError **error);
 gboolean ctl_check_host_mapping (const char *text, GError **error);
+gboolean ctl_check_dns (const char *text, GError **error);
 gboolean ctl_check_sysctl (const char *text, GError **error);
 gboolean ctl_check_filter (const char *text, GError **error);
 gboolean ctl_check_availability (const char *text, GError **error);

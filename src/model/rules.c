@@ -157,6 +157,48 @@ swarm_rule_env (const SwarmField *field, const SwarmMessage *message, GError **e
   return TRUE;
 }
 
+/* ---- names of other machines ---- */
+
+gboolean
+swarm_rule_nameservers (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  GPtrArray *servers = MEMBER (GPtrArray *, message, field);
+
+  for (guint i = 0; servers != NULL && i < servers->len; i++)
+    if (!g_hostname_is_ip_address (servers->pdata[i]) || strchr (servers->pdata[i], '%') != NULL) {
+      swarm_field_error_verbatim (error, "IP address is not correctly formatted: %s", (char *) servers->pdata[i]);
+      return FALSE;
+    }
+  return servers == NULL || servers->len <= SWARM_MAX_NAMESERVERS || refuse (error, "there are more than 16");
+}
+
+/* They become words of one line in a file. */
+static gboolean
+are_words (GPtrArray *list, const char *what, GError **error)
+{
+  for (guint i = 0; list != NULL && i < list->len; i++) {
+    const char *word = list->pdata[i];
+
+    if (*word == '\0' || strlen (word) > 253 || strpbrk (word, " \t\r\n#;") != NULL) {
+      swarm_field_error_verbatim (error, "invalid %s: %s", what, word);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+gboolean
+swarm_rule_dns_search (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  return are_words (MEMBER (GPtrArray *, message, field), "domain", error);
+}
+
+gboolean
+swarm_rule_dns_options (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  return are_words (MEMBER (GPtrArray *, message, field), "DNS option", error);
+}
+
 gboolean
 swarm_rule_mounts (const SwarmField *field, const SwarmMessage *message, GError **error)
 {

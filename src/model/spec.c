@@ -66,6 +66,17 @@ static const SwarmField swarm_healthcheck_fields[] = {
 };
 TYPE (swarm_healthcheck, SwarmHealthcheck);
 
+static const SwarmField swarm_dns_config_fields[] = {
+  SWARM_FIELD (1, "Nameservers", SwarmDnsConfig, nameservers, STRINGS, .since = 2, .validate = swarm_rule_nameservers,
+               .doc = "Addresses of the servers that are asked for names which are not the cluster's, at most 16."),
+  SWARM_FIELD (2, "Search", SwarmDnsConfig, search, STRINGS, .since = 2, .validate = swarm_rule_dns_search,
+               .doc = "Domains in which short names are looked up; \".\": none."),
+  SWARM_FIELD (3, "Options", SwarmDnsConfig, options, STRINGS, .since = 2, .validate = swarm_rule_dns_options,
+               .doc = "Options, as in resolv.conf(5)."),
+  { 0 },
+};
+TYPE (swarm_dns_config, SwarmDnsConfig);
+
 /* Each row says by itself that it replaces tasks: pull options do not. */
 static const SwarmField swarm_container_spec_fields[] = {
   SWARM_FIELD (1, "Image", SwarmContainerSpec, image, STRING, .flags = REPLACES, .validate = swarm_rule_image,
@@ -95,6 +106,8 @@ static const SwarmField swarm_container_spec_fields[] = {
                .flags = SWARM_FIELD_SECRET | SWARM_FIELD_READONLY, .doc = "How to get the image."),
   SWARM_FIELD (19, "Healthcheck", SwarmContainerSpec, healthcheck, MESSAGE, .type = &swarm_healthcheck_type, .flags = REPLACES,
                .doc = "How to ask the container whether it is well."),
+  SWARM_FIELD (20, "DNSConfig", SwarmContainerSpec, dns, MESSAGE, .type = &swarm_dns_config_type, .since = 2, .flags = REPLACES,
+               .doc = "How names are looked up in the container."),
   { 0 },
 };
 TYPE (swarm_container_spec, SwarmContainerSpec);

@@ -33,6 +33,17 @@ typedef struct {
 } SwarmHealthcheck;
 SWARM_MESSAGE_DECLARE (SwarmHealthcheck, swarm_healthcheck)
 
+#define SWARM_MAX_NAMESERVERS 16 /* as many as swarm-netd forwards to */
+
+/* How its names are looked up; what it does not say is the host's. */
+typedef struct {
+  SwarmMessage message;
+  GPtrArray *nameservers; /* addresses */
+  GPtrArray *search;      /* domains; ".": none */
+  GPtrArray *options;     /* as in resolv.conf(5) */
+} SwarmDnsConfig;
+SWARM_MESSAGE_DECLARE (SwarmDnsConfig, swarm_dns_config)
+
 typedef struct {
   SwarmMessage message;
   char *image; /* normalised, with digest when resolved */
@@ -54,6 +65,7 @@ typedef struct {
   GHashTable *sysctls;
   SwarmPullOptions *pull_options;
   SwarmHealthcheck *healthcheck; /* NULL: the image's */
+  SwarmDnsConfig *dns;
 } SwarmContainerSpec;
 SWARM_MESSAGE_DECLARE (SwarmContainerSpec, swarm_container_spec)
 

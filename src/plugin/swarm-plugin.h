@@ -372,6 +372,10 @@ typedef struct {
   size_t n_networks;
   const char *gateway_address; /* "10.0.7.3/24": its way out, and of published ports in, on this host; NULL: none */
   const char *resolver;        /* that attach yielded, or NULL */
+
+  const char *const *dns; /* addresses of the servers for names that are not the cluster's: behind the resolver, when there is one; empty: the host's */
+  const char *const *dns_search;
+  const char *const *dns_options;
 } SwarmPluginTask;
 
 /* A command to run beside a task's first process, in its container. The arguments are as secret as the task's. */

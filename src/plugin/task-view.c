@@ -189,6 +189,11 @@ view_container (SwarmTaskView *self, const SwarmContainerSpec *container, GPtrAr
   task->capability_drop = view_strings (self, container->capability_drop);
   task->sysctls = view_map (self, container->sysctls);
   view_mounts (self, container->mounts);
+  if (container->dns != NULL) {
+    task->dns = view_strings (self, container->dns->nameservers);
+    task->dns_search = view_strings (self, container->dns->search);
+    task->dns_options = view_strings (self, container->dns->options);
+  }
   if (with_auth && container->pull_options != NULL)
     task->registry_auth = container->pull_options->registry_auth;
 }

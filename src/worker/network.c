@@ -12,11 +12,12 @@ has_any (const SwarmTask *task)
 }
 
 static SwarmTaskSpec *
-spec_with_hostname (const char *hostname)
+spec_with_names (const SwarmContainerSpec *container)
 {
   SwarmTaskSpec *spec = swarm_task_spec_new ();
   spec->container = swarm_container_spec_new ();
-  spec->container->hostname = g_strdup (hostname);
+  spec->container->hostname = g_strdup (container->hostname);
+  swarm_message_set_pointer (&spec->container->dns, container->dns);
   return spec;
 }
 
@@ -41,8 +42,8 @@ swarm_worker_network_of (const SwarmWorkerTask *self)
     g_ptr_array_add (copy->networks, swarm_message_ref (g_ptr_array_index (task->networks, i)));
   }
   swarm_message_set_pointer (&copy->endpoint, task->endpoint);
-  if (task->spec->container != NULL && task->spec->container->hostname != NULL)
-    copy->spec = spec_with_hostname (task->spec->container->hostname);
+  if (task->spec->container != NULL && (task->spec->container->hostname != NULL || task->spec->container->dns != NULL))
+    copy->spec = spec_with_names (task->spec->container);
   return copy;
 }
 

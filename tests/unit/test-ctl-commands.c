@@ -281,7 +281,7 @@ test_create (void)
       "--name my-web --replicas 3 --publish mode=host,target=80,published=8080 --label a=b --container-label c -e X=1 "
       "-e X=2 -e Y=3 "
       "--mount type=bind,source=/src,target=/dst,ro --constraint node.labels.zone==a --host db:10.0.0.1 --hostname h "
-      "-u me -w /w --init "
+      "-u me -w /w --init --dns 10.0.0.53 --dns fd00::53 --dns 10.0.0.53 --dns-search corp.example --dns-option ndots:2 "
       "--read-only --sysctl net.core.somaxconn=5 --cap-add net_admin --cap-drop CAP_CHOWN --limit-cpu .5 "
       "--limit-memory 1g --limit-pids 10 "
       "--reserve-cpu 1 --reserve-memory 64m --restart-condition on-failure --restart-delay 1s --restart-max-attempts 4 "
@@ -308,6 +308,10 @@ test_create (void)
   g_assert_cmpuint (container->env->len, ==, 2);
   g_assert_cmpstr (g_ptr_array_index (container->env, 0), ==, "X=2");
   g_assert_cmpstr (g_ptr_array_index (container->hosts, 0), ==, "10.0.0.1 db");
+  g_assert_cmpuint (container->dns->nameservers->len, ==, 2);
+  g_assert_cmpstr (g_ptr_array_index (container->dns->nameservers, 1), ==, "fd00::53");
+  g_assert_cmpstr (g_ptr_array_index (container->dns->search, 0), ==, "corp.example");
+  g_assert_cmpstr (g_ptr_array_index (container->dns->options, 0), ==, "ndots:2");
   g_assert_cmpstr (g_ptr_array_index (container->capability_add, 0), ==, "CAP_NET_ADMIN");
   g_assert_cmpstr (g_ptr_array_index (container->capability_drop, 0), ==, "CAP_CHOWN");
   g_assert_true (container->init && container->read_only);
@@ -409,6 +413,31 @@ test_update (void)
     g_test_message ("%s", text);
     g_assert_not_reached ();
   }
+}
+
+/* What is left of the lists; without any of them nothing. */
+static void
+test_update_names (void)
+{
+  g_autoptr (CtlArgs) create = parse ("service create", "--name w --dns 10.0.0.1 --dns 10.0.0.2 --dns-search a nginx", NULL);
+  g_autoptr (SwarmServiceSpec) before = ctl_service_spec_create (create, NULL);
+  g_autoptr (CtlArgs) args = parse ("service update", "--dns-rm 10.0.0.1 --dns-add 10.0.0.3 --dns-search-rm a --dns-option-add rotate w", NULL);
+  g_autoptr (SwarmServiceSpec) after = ctl_service_spec_update (before, args, NULL);
+  g_autoptr (CtlArgs) last = parse ("service update", "--dns-rm 10.0.0.2 --dns-rm 10.0.0.3 --dns-option-rm rotate w", NULL);
+  g_autoptr (SwarmServiceSpec) none = ctl_service_spec_update (after, last, NULL);
+  const SwarmDnsConfig *dns = after->task->container->dns;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpuint (dns->nameservers->len, ==, 2);
+  g_assert_cmpstr (g_ptr_array_index (dns->nameservers, 0), ==, "10.0.0.2");
+  g_assert_cmpstr (g_ptr_array_index (dns->nameservers, 1), ==, "10.0.0.3");
+  g_assert_cmpuint (dns->search->len, ==, 0);
+  g_assert_cmpstr (g_ptr_array_index (dns->options, 0), ==, "rotate");
+  g_assert_cmpuint (before->task->container->dns->nameservers->len, ==, 2);
+  g_assert_cmpstr (g_ptr_array_index (before->task->container->dns->nameservers, 0), ==, "10.0.0.1");
+  g_assert_null (none->task->container->dns);
+  g_assert_null (parse ("service create", "--dns 10.0.0 nginx", &error));
+  g_assert_cmpstr (error->message, ==, "invalid argument \"10.0.0\" for \"--dns\" flag: IP address is not correctly formatted: 10.0.0");
 }
 
 static void
@@ -531,6 +560,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ctl/spec/minimal", test_create_minimal);
   g_test_add_func ("/ctl/spec/env-file", test_env_file);
   g_test_add_func ("/ctl/spec/update", test_update);
+  g_test_add_func ("/ctl/spec/update-names", test_update_names);
   g_test_add_func ("/ctl/spec/update-nothing", test_update_nothing);
   g_test_add_func ("/ctl/progress/update", test_progress);
   g_test_add_func ("/ctl/registry-auth", test_registry_auth);

@@ -113,6 +113,12 @@ test_spec_texts (void)
   assert_spec_refused ("{" TASK ("") ", 'Mode': <{'Sometimes': <@a{sv} {}>}>}", "unknown key \"Mode.Sometimes\"");
   assert_spec_refused (CONTAINER (", 'Healthcheck': <{'Interval': <999>}>"), "ContainerSpec: Interval in HealthConfig cannot be less than 1ms");
   assert_spec_refused (CONTAINER (", 'Healthcheck': <{'Retries': <-1>}>"), "ContainerSpec: Retries in HealthConfig cannot be negative");
+  assert_spec_refused (CONTAINER (", 'DNSConfig': <{'Nameservers': <['10.0.0']>}>"), "IP address is not correctly formatted: 10.0.0");
+  assert_spec_refused (CONTAINER (", 'DNSConfig': <{'Nameservers': <['1.1.1.1', '::1', '1.1.1.1', '::1', '1.1.1.1', '::1', '1.1.1.1', '::1', "
+                                  "'1.1.1.1', '::1', '1.1.1.1', '::1', '1.1.1.1', '::1', '1.1.1.1', '::1', '1.1.1.1']>}>"),
+                       "TaskTemplate.ContainerSpec.DNSConfig.Nameservers: there are more than 16");
+  assert_spec_refused (CONTAINER (", 'DNSConfig': <{'Search': <['a b']>}>"), "invalid domain: a b");
+  assert_spec_refused (CONTAINER (", 'DNSConfig': <{'Options': <['ndots:1\\noptions evil']>}>"), "invalid DNS option: ndots:1\noptions evil");
   assert_spec_refused ("{" TASK ("") ", 'UpdateConfig': <{'Delay': <-1>}>}", "TaskSpec: update-delay cannot be negative");
   assert_spec_refused ("{" TASK ("") ", 'RollbackConfig': <{'Monitor': <-1>}>}", "TaskSpec: update-monitor cannot be negative");
   assert_spec_refused ("{" TASK ("") ", 'UpdateConfig': <{'MaxFailureRatio': <1.5>}>}",

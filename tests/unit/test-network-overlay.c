@@ -352,6 +352,12 @@ make_task (const SwarmId *network)
   task->networks = swarm_messages_new ();
   g_ptr_array_add (task->networks, at);
   task->gateway_address = g_strdup ("10.0.7.9/24");
+  task->spec = swarm_task_spec_new ();
+  task->spec->container = swarm_container_spec_new ();
+  task->spec->container->dns = swarm_dns_config_new ();
+  task->spec->container->dns->nameservers = g_ptr_array_new_with_free_func (g_free);
+  g_ptr_array_add (task->spec->container->dns->nameservers, g_strdup ("10.9.9.1"));
+  g_ptr_array_add (task->spec->container->dns->nameservers, g_strdup ("fd00::53"));
   return task;
 }
 
@@ -388,6 +394,7 @@ test_attach (Bed *bed, gconstpointer data)
   swarm_network_host_picture (bed->host, &(SwarmPluginPicture){ .node_id = "n1", .data_port = 4789, .networks = &row, .n_networks = 1 });
   assert_said (bed, "ns:/proc/1/fd/7 127.0.0.11;");
   g_assert_cmpuint (count (bed, SWARM_NETD_TYPE_SANDBOX), ==, 2);
+  g_assert_cmpuint (count (bed, SWARM_NETD_TYPE_RESOLVER), ==, 2);
   swarm_network_host_detach (bed->host, &task->object.id, 60 * G_USEC_PER_SEC, on_attached, bed);
   UNTIL (count (bed, SWARM_NETD_TYPE_SANDBOX) == 1 && bed->said->len > 0);
   g_string_set_size (bed->said, 0);

@@ -429,6 +429,48 @@ test_life (void)
                                                               "start swarm-remove.service"));
 }
 
+/* "--name=x --dns 10.9.9.1 …": of the container that was prepared last. */
+static char *
+words_of_create (Bed *bed)
+{
+  g_autofree char *path = file_of (bed, "create");
+  char *text;
+  gsize length;
+
+  g_assert_true (g_file_get_contents (path, &text, &length, NULL));
+  for (gsize i = 0; i < length; i++)
+    if (text[i] == '\0')
+      text[i] = ' ';
+  return text;
+}
+
+/* A resolver of the networks stands before the task's own servers, which the network plugin was told of. */
+static void
+test_names (void)
+{
+  static const char *const modes[] = { "bridge", "ns:/proc/1/fd/7", "none" };
+  static const char *const words[] = { " --dns 10.9.9.1 --dns-search corp.example --dns-option ndots:2 ",
+                                       " --dns=127.0.0.11 --dns-search corp.example --dns-option ndots:2 ", NULL };
+  g_autoptr (Bed) bed = bed_new ();
+  SwarmDnsConfig *dns = bed->task->spec->container->dns = swarm_dns_config_new ();
+  GPtrArray **lists[] = { &dns->nameservers, &dns->search, &dns->options };
+  const char *values[] = { "10.9.9.1", "corp.example", "ndots:2" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (lists); i++) {
+    *lists[i] = g_ptr_array_new_with_free_func (g_free);
+    g_ptr_array_add (*lists[i], g_strdup (values[i]));
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (modes); i++) {
+    swarm_runtime_host_prepare (bed->host, bed->task, &SWARM_ID_NIL, "n1", modes[i], i == 1 ? "127.0.0.11" : NULL, 60 * G_USEC_PER_SEC, on_done, bed);
+    finish_call (bed);
+    g_assert_no_error (bed->error);
+    g_autofree char *text = words_of_create (bed);
+    g_assert_true (words[i] != NULL ? strstr (text, words[i]) != NULL : strstr (text, "--dns") == NULL);
+    swarm_runtime_host_remove (bed->host, &bed->task->object.id, 60 * G_USEC_PER_SEC, on_done, bed);
+    finish_call (bed);
+  }
+}
+
 /* Any user can read units. */
 static void
 test_units_show_nothing (void)
@@ -834,6 +876,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/runtime-podman/life", test_life);
+  g_test_add_func ("/runtime-podman/names", test_names);
   g_test_add_func ("/runtime-podman/units-show-nothing", test_units_show_nothing);
   g_test_add_func ("/runtime-podman/reasons", test_reasons);
   g_test_add_func ("/runtime-podman/leftover", test_leftover);
