@@ -269,10 +269,14 @@ look_at_node (SwarmWalk *walk, const SwarmId *id, const SwarmSlot *slot)
 {
   SwarmLook *look = &walk->look;
   const SwarmNode *node = swarm_store_get (look->leader->store, SWARM_KIND_NODE, id);
+  if (node == NULL) {
+    swarm_look_drop_slot (look, slot, SWARM_TASK_REMOVE);
+    return;
+  }
   sort_runs (slot);
   SwarmSlot run = present_run (slot, iteration_of (look->service));
   retire_old (look, slot, slot->n - run.n);
-  if (node == NULL || !node_takes (walk, node))
+  if (!node_takes (walk, node))
     leave_node (look, &run, node);
   else if (tend_slot (look, slot, &run, id) == RUN_ABSENT)
     fill_slot (look, slot, id, 0, 0);
