@@ -391,6 +391,13 @@ task_matters (SwarmOrchestrator *self, const SwarmEvent *event)
          || (now->status->state != before->status->state && now->status->state >= SWARM_TASK_RUNNING);
 }
 
+/* It was told to go with its service: whatever becomes of it now is for the reaper only. */
+static gboolean
+task_goes (SwarmOrchestrator *self, const SwarmTask *task)
+{
+  return task->desired_state == SWARM_TASK_REMOVE && living_service (self, &task->service_id) == NULL;
+}
+
 static void
 mark_everything (SwarmOrchestrator *self)
 {
@@ -414,7 +421,7 @@ orchestrator_event (const SwarmEvent *event, gpointer data)
         g_hash_table_remove (self->everywhere, &SWARM_OBJECT (event->object)->id);
     } else if (event->kind == SWARM_KIND_TASK) {
       touch_task (self, event->object);
-      if (task_matters (self, event))
+      if (task_matters (self, event) && !task_goes (self, event->object))
         mark_task (self, event->object);
     } else if (event->kind == SWARM_KIND_NODE) {
       mark_node (self, event);

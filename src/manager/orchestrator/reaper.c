@@ -172,8 +172,10 @@ static void
 mark_slot (SwarmReaper *self, const SwarmTask *task, gboolean first)
 {
   const SwarmService *service = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, &task->service_id);
-  SwarmSlotKey key = swarm_slot_key_of (task, swarm_service_is_everywhere (service));
-  if (first && !swarm_service_is_everywhere (service)) {
+  /* Of a service that is gone nobody knows whether slot 0 is a job's first, or all that a global service had on thousands of nodes. */
+  gboolean by_node = swarm_service_is_everywhere (service) || (service == NULL && task->slot == 0);
+  SwarmSlotKey key = swarm_slot_key_of (task, by_node);
+  if (first && !by_node) {
     g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_slot (self->leader->store, &task->service_id, task->slot);
     if (tasks->len <= 1)
       return;

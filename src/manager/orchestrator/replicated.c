@@ -28,6 +28,32 @@ drop_slot (SwarmWalk *walk, guint64 number, const SwarmSlot *slot)
   return !walk->look.full;
 }
 
+/* ---- the service is gone ---- */
+
+/* FALSE: the transaction is full. */
+static gboolean
+drop_left (SwarmWalk *walk)
+{
+  GArray *left = walk->roll->left;
+  for (; left->len > 0 && swarm_look_has_room (&walk->look); g_array_set_size (left, left->len - 1)) {
+    const SwarmTask *task = swarm_store_get (walk->look.leader->store, SWARM_KIND_TASK, &g_array_index (left, SwarmId, left->len - 1));
+    if (task != NULL)
+      swarm_task_want (walk->look.tx, task, SWARM_TASK_REMOVE);
+  }
+  return left->len == 0;
+}
+
+/* A slot may be all of a global service's tasks: they are looked up once, not by each pass that drops some. */
+static gboolean
+leave_slot (SwarmWalk *walk, guint64 number, const SwarmSlot *slot)
+{
+  if (!drop_left (walk)) /* what is left of the slot before */
+    return FALSE;
+  for (guint i = 0; i < slot->n; i++)
+    g_array_append_vals (walk->roll->left, &slot->tasks[i]->object.id, 1);
+  return TRUE;
+}
+
 /* ---- how many there are to be ---- */
 
 static void
@@ -96,7 +122,7 @@ swarm_replicated_look (const SwarmLeader *leader, const SwarmId *id, SwarmRoll *
   SwarmWalk walk = { { leader, service, tx, swarm_store_now (leader->store), wake, FALSE }, roll, waker, NULL };
   swarm_roll_begin_pass (roll);
   if (roll->gone)
-    return !swarm_walk_all (&walk, id, drop_slot);
+    return !drop_left (&walk) || !swarm_walk_all (&walk, id, leave_slot) || !drop_left (&walk);
   if (!swarm_walk_all (&walk, id, count_slot) || !swarm_walk_changed (&walk, count_slot) || !scale (&walk))
     return TRUE;
   return !swarm_walk_tend (&walk);

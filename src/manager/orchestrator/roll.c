@@ -38,6 +38,7 @@ swarm_roll_new (const SwarmService *service)
   self->stale = g_array_new (FALSE, FALSE, sizeof (guint64));
   self->untended = g_array_new (FALSE, FALSE, sizeof (guint64));
   self->surplus = g_array_new (FALSE, FALSE, sizeof (guint64));
+  self->left = g_array_new (FALSE, FALSE, sizeof (SwarmId));
   self->done = g_array_new (FALSE, FALSE, sizeof (guint64));
   swarm_heap_init (&self->waiting);
   swarm_heap_init (&self->dues);
@@ -68,6 +69,7 @@ swarm_roll_free (gpointer roll)
   g_array_unref (self->stale);
   g_array_unref (self->untended);
   g_array_unref (self->surplus);
+  g_array_unref (self->left);
   g_array_unref (self->done);
   g_ptr_array_unref (self->order);
   g_hash_table_unref (self->numbers);

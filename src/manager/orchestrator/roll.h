@@ -52,6 +52,7 @@ typedef struct {
   guint tended;      /* of them */
   SwarmRollChoice *choice; /* NULL: none is under way */
   GArray *surplus;   /* numbers of slots to remove, the last one first */
+  GArray *left;      /* gone: ids of tasks to remove of the slot that was met last, the last one first */
   guint64 next;      /* slots are missing: numbers from here on may be free */
   guint pass;
   GArray *done;      /* numbers of slots about which the pass has done something */
