@@ -152,6 +152,13 @@ on_foreign_change (guint what, gpointer data)
 }
 
 static void
+on_box_change (const char *sandbox, gpointer data)
+{
+  swarm_notice ("The links of sandbox %s were changed: mended", sandbox);
+  swarm_netd_server_mend (data, sandbox);
+}
+
+static void
 on_own_change (guint what, gpointer data)
 {
   swarm_netd_server_resync (data, what);
@@ -184,7 +191,7 @@ run (GError **error)
   adopt_all (swarm_netd_server_plane (server), boxes);
   adopt_crypt (swarm_netd_server_plane (server), crypt);
   swarm_netd_plane_on_change (swarm_netd_server_plane (server), on_own_change, server);
-  g_autoptr (SwarmNetdMonitor) monitor = swarm_netd_monitor_new (swarm_netd_server_plane (server), on_foreign_change, server, error);
+  g_autoptr (SwarmNetdMonitor) monitor = swarm_netd_monitor_new (swarm_netd_server_plane (server), on_foreign_change, on_box_change, server, error);
   if (monitor == NULL)
     return FALSE;
   swarm_netd_server_resync (server, SWARM_NETD_RESYNC_ALL);

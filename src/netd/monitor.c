@@ -15,12 +15,15 @@
 #include <sys/socket.h>
 
 #define DELAY_MS 100
+#define BOX_DELAY_MAX_MS 60000
 #define READS_A_TURN 64
 
 struct _SwarmNetdMonitor {
   SwarmNetdPlane *plane;
   SwarmNetdMonitorFunc func;
+  SwarmNetdMonitorBoxFunc box_func;
   gpointer data;
+  GHashTable *hurts; /* sandbox → Hurt */
   struct mnl_socket *route;
   struct mnl_socket *nft;
   guint route_source;
@@ -50,6 +53,59 @@ tell (SwarmNetdMonitor *self, guint what)
     self->delay_source = g_timeout_add (DELAY_MS, on_delay, self);
 }
 
+/* ---- one sandbox's own links ---- */
+
+typedef struct {
+  SwarmNetdMonitor *monitor;
+  char *sandbox;
+  guint delay; /* milliseconds, the last time */
+  guint source; /* 0: nothing is the matter now */
+  gint64 told; /* when, the last time */
+} Hurt;
+
+static void
+hurt_free (gpointer data)
+{
+  Hurt *hurt = data;
+  g_clear_handle_id (&hurt->source, g_source_remove);
+  g_free (hurt->sandbox);
+  g_free (hurt);
+}
+
+static gboolean
+on_hurt (gpointer data)
+{
+  Hurt *hurt = data;
+  hurt->source = 0;
+  hurt->told = g_get_monotonic_time ();
+  hurt->monitor->box_func (hurt->sandbox, hurt->monitor->data);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+is_forgiven (gpointer sandbox, gpointer data, gpointer now)
+{
+  const Hurt *hurt = data;
+  return hurt->source == 0 && *(gint64 *) now - hurt->told > BOX_DELAY_MAX_MS * 1000;
+}
+
+static void
+tell_box (SwarmNetdMonitor *self, const char *sandbox)
+{
+  gint64 now = g_get_monotonic_time ();
+  g_hash_table_foreach_remove (self->hurts, is_forgiven, &now);
+  Hurt *hurt = g_hash_table_lookup (self->hurts, sandbox);
+  if (hurt == NULL) {
+    hurt = g_new0 (Hurt, 1);
+    *hurt = (Hurt){ .monitor = self, .sandbox = g_strdup (sandbox), .delay = DELAY_MS / 2 };
+    g_hash_table_insert (self->hurts, hurt->sandbox, hurt);
+  }
+  if (hurt->source != 0)
+    return;
+  hurt->delay = MIN (hurt->delay * 2, BOX_DELAY_MAX_MS);
+  hurt->source = g_timeout_add (hurt->delay, on_hurt, hurt);
+}
+
 /* ---- links, routes, neighbours: an event counts when what it says is still so, and is not wanted ---- */
 
 static gboolean
@@ -73,11 +129,12 @@ look_at_link (SwarmNetdMonitor *self, const struct nlmsghdr *message)
   if ((guint) head->ifi_index == self->plane->underlay_index && message->nlmsg_type == RTM_NEWLINK) {
     if (swarm_netd_link_get (self->plane->netlink, name, &link, NULL) && link.index != 0 && link.mtu != self->plane->underlay_mtu)
       tell (self, SWARM_NETD_RESYNC_LINKS);
+  } else if (g_str_has_prefix (name, "swv")) {
+    const SwarmNetdInterface *interface = swarm_netd_plane_interface (self->plane, name);
+    if (interface != NULL && swarm_netd_link_get (self->plane->netlink, name, &link, NULL) && (link.index == 0 || !link.up || link.master == 0))
+      tell_box (self, interface->sandbox.text);
   } else if (g_str_has_prefix (name, "sw") && swarm_netd_plane_wants_link (self->plane, name)) {
-    gboolean apart = FALSE;
-    if (swarm_netd_link_get (self->plane->netlink, name, &link, NULL))
-      apart = link.index == 0 || !link.up || (link.master == 0 && (name[2] == 'x' || name[2] == 'v'));
-    if (apart)
+    if (swarm_netd_link_get (self->plane->netlink, name, &link, NULL) && (link.index == 0 || !link.up || (link.master == 0 && name[2] == 'x')))
       tell (self, SWARM_NETD_RESYNC_LINKS);
   }
 }
@@ -88,7 +145,8 @@ look_at_neighbour (SwarmNetdMonitor *self, const struct nlmsghdr *message)
   const struct ndmsg *head = mnl_nlmsg_get_payload (message);
   const struct nlattr *attribute;
   char name[IF_NAMESIZE];
-  if (message->nlmsg_type != RTM_DELNEIGH || !(head->ndm_state & NUD_PERMANENT) || !is_ours (head->ndm_ifindex, name))
+  if (message->nlmsg_type != RTM_DELNEIGH || !(head->ndm_state & NUD_PERMANENT) || !is_ours (head->ndm_ifindex, name) ||
+      g_str_has_prefix (name, "swv"))
     return;
   if (head->ndm_family != AF_BRIDGE) {
     if (message->nlmsg_pid != swarm_netd_netlink_port (self->plane->netlink))
@@ -212,7 +270,7 @@ open_socket (int bus, const int *groups, guint n, GError **error)
 }
 
 SwarmNetdMonitor *
-swarm_netd_monitor_new (SwarmNetdPlane *plane, SwarmNetdMonitorFunc func, gpointer data, GError **error)
+swarm_netd_monitor_new (SwarmNetdPlane *plane, SwarmNetdMonitorFunc func, SwarmNetdMonitorBoxFunc box_func, gpointer data, GError **error)
 {
   static const int route[] = { RTNLGRP_LINK,       RTNLGRP_NEIGH,      RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
                                RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE,   RTNLGRP_IPV6_RULE };
@@ -220,6 +278,8 @@ swarm_netd_monitor_new (SwarmNetdPlane *plane, SwarmNetdMonitorFunc func, gpoint
   g_autoptr (SwarmNetdMonitor) self = g_new0 (SwarmNetdMonitor, 1);
   self->plane = plane;
   self->func = func;
+  self->box_func = box_func;
+  self->hurts = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, hurt_free);
   self->data = data;
   prctl (PR_GET_NAME, self->comm);
   if ((self->route = open_socket (NETLINK_ROUTE, route, G_N_ELEMENTS (route), error)) == NULL ||
@@ -236,6 +296,7 @@ swarm_netd_monitor_free (SwarmNetdMonitor *self)
   g_clear_handle_id (&self->route_source, g_source_remove);
   g_clear_handle_id (&self->nft_source, g_source_remove);
   g_clear_handle_id (&self->delay_source, g_source_remove);
+  g_hash_table_unref (self->hurts);
   if (self->route != NULL)
     mnl_socket_close (self->route);
   if (self->nft != NULL)

@@ -85,19 +85,54 @@ is_home (int fd)
   return fstat (fd, &this) < 0 || fstat (home, &ours) < 0 || (this.st_dev == ours.st_dev && this.st_ino == ours.st_ino);
 }
 
-int
-swarm_netd_netns_open_pid (guint32 pid, GError **error)
+/* When the process of @proc (its directory) began, as the kernel counts. The second field, its name, may have anything in it. */
+static guint64
+start_of (int proc)
 {
-  g_autofree char *path = g_strdup_printf ("/proc/%u/ns/net", pid);
-  int fd = open (path, O_RDONLY | O_CLOEXEC);
+  char text[1024];
+  int fd = openat (proc, "stat", O_RDONLY | O_CLOEXEC);
+  ssize_t n = fd >= 0 ? read (fd, text, sizeof text - 1) : -1;
+  if (fd >= 0)
+    close (fd);
+  text[MAX (n, 0)] = '\0';
+  char *at = strrchr (text, ')');
+  for (guint i = 2; i < 22 && at != NULL; i++)
+    at = strchr (at + 1, ' ');
+  return at != NULL ? g_ascii_strtoull (at + 1, NULL, 10) : 0;
+}
+
+guint64
+swarm_netd_process_start (guint32 pid)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%u", pid);
+  int proc = open (path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  guint64 start = proc >= 0 ? start_of (proc) : 0;
+  if (proc >= 0)
+    close (proc);
+  return start;
+}
+
+/* An open /proc/PID stays that process's: when it is gone nothing is found there. */
+int
+swarm_netd_netns_open_pid (guint32 pid, guint64 started, GError **error)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%u", pid);
+  int proc = open (path, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = proc >= 0 ? openat (proc, "ns/net", O_RDONLY | O_CLOEXEC) : -1;
   if (fd < 0)
     failed ("the network namespace of the process", error);
-  else if (is_home (fd)) { /* a process that ended and whose number another one has got, say */
+  else if (start_of (proc) != started)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "process %u is another one by now: the one that was meant has ended", pid);
+  else if (is_home (fd))
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "process %u is in the host's own network namespace", pid);
-    close (fd);
-    fd = -1;
+  else {
+    close (proc);
+    return fd;
   }
-  return fd;
+  if (fd >= 0)
+    close (fd);
+  if (proc >= 0)
+    close (proc);
+  return -1;
 }
 
 gboolean

@@ -9,8 +9,10 @@ gboolean swarm_netd_netns_init (GError **error);
 int swarm_netd_netns_home (void);
 /* A new one, its loopback up. The descriptor, or -1. */
 int swarm_netd_netns_new (GError **error);
-/* That of a process. */
-int swarm_netd_netns_open_pid (guint32 pid, GError **error);
+/* That of the process with the number @pid that began at @started. */
+int swarm_netd_netns_open_pid (guint32 pid, guint64 started, GError **error);
+/* When the process began: field 22 of its /proc/PID/stat. 0: there is none. */
+guint64 swarm_netd_process_start (guint32 pid);
 /* From here on sockets are made in @fd's namespace and /proc/sys/net is its own, until leave. Not nested. */
 gboolean swarm_netd_netns_enter (int fd, GError **error);
 void swarm_netd_netns_leave (void);

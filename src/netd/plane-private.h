@@ -65,6 +65,8 @@ const SwarmNetdNode *swarm_netd_plane_node (SwarmNetdPlane *self, guint32 number
 const SwarmNetdNode *swarm_netd_plane_own (SwarmNetdPlane *self);
 /* TRUE: the link of that name (one of ours) belongs to something that is wanted. */
 gboolean swarm_netd_plane_wants_link (SwarmNetdPlane *self, const char *name);
+/* The wanted interface whose link here has that name; NULL: there is none. */
+const SwarmNetdInterface *swarm_netd_plane_interface (SwarmNetdPlane *self, const char *name);
 /* The ingress network; NULL: there is none. */
 const SwarmNetdNetwork *swarm_netd_plane_ingress (SwarmNetdPlane *self);
 /* Notes what went wrong with @row. Takes @error; NULL: nothing did. */

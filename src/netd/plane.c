@@ -490,18 +490,35 @@ sweep_links (SwarmNetdPlane *self)
   swarm_netd_plane_problem (self, NULL, error);
 }
 
+typedef struct {
+  const char *name;
+  const SwarmNetdInterface *interface;
+} Find;
+
+static void
+find_interface (const SwarmNetdRow *row, gpointer data)
+{
+  Find *find = data;
+  if (find->interface == NULL && strcmp (swarm_netd_veth_name ((const void *) row->data).str, find->name) == 0)
+    find->interface = (const void *) row->data;
+}
+
+const SwarmNetdInterface *
+swarm_netd_plane_interface (SwarmNetdPlane *self, const char *name)
+{
+  Find find = { name, NULL };
+  swarm_netd_tables_each (self->tables, SWARM_NETD_TYPE_INTERFACE, NULL, 0, find_interface, &find);
+  return find.interface;
+}
+
 gboolean
 swarm_netd_plane_wants_link (SwarmNetdPlane *self, const char *name)
 {
-  g_autoptr (GHashTable) names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  Sweep sweep = { self, names, NULL };
   guint32 vni = strlen (name) > 3 ? g_ascii_strtoull (name + 3, NULL, 10) : 0;
   if (strcmp (name, SWARM_NETD_GATEWAY) == 0)
     return swarm_netd_plane_host (self) != NULL;
-  if (g_str_has_prefix (name, "swv")) {
-    swarm_netd_tables_each (self->tables, SWARM_NETD_TYPE_INTERFACE, NULL, 0, want_interface, &sweep);
-    return g_hash_table_contains (names, name);
-  }
+  if (g_str_has_prefix (name, "swv"))
+    return swarm_netd_plane_interface (self, name) != NULL;
   return (name[2] == 'b' || name[2] == 'x') && swarm_netd_tables_find (self->tables, SWARM_NETD_TYPE_NETWORK, &vni) != NULL;
 }
 
@@ -546,5 +563,17 @@ swarm_netd_plane_resync (SwarmNetdPlane *self, guint what)
     swarm_netd_network_sweep (self);
     swarm_netd_crypt_flush (self->crypt);
   }
+  note_ready (self);
+}
+
+void
+swarm_netd_plane_mend (SwarmNetdPlane *self, const char *sandbox)
+{
+  SwarmNetdId id = { { 0 } };
+  g_strlcpy (id.text, sandbox, sizeof id.text);
+  begin (self);
+  swarm_netd_tables_each (self->tables, SWARM_NETD_TYPE_SANDBOX, &id, sizeof id, put_row, self);
+  swarm_netd_tables_each (self->tables, SWARM_NETD_TYPE_INTERFACE, &id, sizeof id, put_row, self);
+  swarm_netd_vip_flush (self);
   note_ready (self);
 }

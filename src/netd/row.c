@@ -214,8 +214,8 @@ sandbox_check (const SwarmNetdRow *row, GError **error)
 {
   const SwarmNetdSandbox *sandbox = (const void *) row->data;
   gboolean attach = (sandbox->flags & SWARM_NETD_SANDBOX_ATTACH) != 0;
-  if (attach != (sandbox->pid != 0) || sandbox->pid > G_MAXINT32)
-    return bad (error, "a pid belongs to a sandbox that is attached, and only to one");
+  if (attach != (sandbox->pid != 0) || attach != (sandbox->started != 0) || sandbox->pid > G_MAXINT32)
+    return bad (error, "a pid and its start belong to a sandbox that is attached, and only to one");
   return check_flags (sandbox->flags, SWARM_NETD_SANDBOX_ATTACH, error);
 }
 

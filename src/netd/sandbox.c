@@ -153,7 +153,7 @@ swarm_netd_sandbox_put (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox, G
   gboolean attached = (sandbox->flags & SWARM_NETD_SANDBOX_ATTACH) != 0;
   SwarmNetdBox *box = g_hash_table_lookup (self->boxes, sandbox->id.text);
   if (box == NULL) {
-    int netns = attached ? swarm_netd_netns_open_pid (sandbox->pid, error) : swarm_netd_netns_new (error);
+    int netns = attached ? swarm_netd_netns_open_pid (sandbox->pid, sandbox->started, error) : swarm_netd_netns_new (error);
     if (netns < 0)
       return FALSE;
     swarm_netd_plane_adopt (self, sandbox->id.text, netns);
@@ -193,14 +193,18 @@ swarm_netd_sandbox_sweep (SwarmNetdPlane *self)
 
 /* ---- interfaces ---- */
 
-/* "swv", the end of the sandbox's id (ids begin alike more often than they end alike) and the index: the same after a restart. */
+/* "swv", the sandbox's id in short (FNV-1a, 46 bits of it: names that people choose begin and end alike) and the index: the same after a restart. */
 SwarmNetdLinkName
 swarm_netd_veth_name (const SwarmNetdInterface *interface)
 {
   SwarmNetdLinkName name;
-  gsize length = strlen (interface->sandbox.text);
-  const char *end = interface->sandbox.text + (length > 9 ? length - 9 : 0);
-  snprintf (name.str, sizeof name.str, "swv%.9s%02x", end, interface->index);
+  guint64 h = G_GUINT64_CONSTANT (0xcbf29ce484222325);
+  char brief[10] = { 0 };
+  for (const char *at = interface->sandbox.text; *at != '\0'; at++)
+    h = (h ^ (guint8) *at) * G_GUINT64_CONSTANT (0x100000001b3);
+  for (guint i = 0; i < 9; i++, h /= 36)
+    brief[i] = "0123456789abcdefghijklmnopqrstuvwxyz"[h % 36];
+  snprintf (name.str, sizeof name.str, "swv%s%02x", brief, interface->index);
   return name;
 }
 

@@ -432,6 +432,15 @@ swarm_netd_server_resync (SwarmNetdServer *self, guint what)
   schedule_retry (self, (what & RETRY) == RETRY);
 }
 
+void
+swarm_netd_server_mend (SwarmNetdServer *self, const char *sandbox)
+{
+  if (self->blind)
+    return;
+  swarm_netd_plane_mend (self->plane, sandbox);
+  schedule_retry (self, FALSE); /* looks at everything, and reports */
+}
+
 char *
 swarm_netd_server_status (SwarmNetdServer *self)
 {

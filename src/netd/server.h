@@ -13,6 +13,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmNetdServer, swarm_netd_server_free)
 SwarmNetdPlane *swarm_netd_server_plane (SwarmNetdServer *self);
 /* Brings the kernel to the tables again, and tells the clients what became of it. @what: SwarmNetdResync. */
 void swarm_netd_server_resync (SwarmNetdServer *self, guint what);
+/* The same for one sandbox; clients hear of it when it cannot be mended. */
+void swarm_netd_server_mend (SwarmNetdServer *self, const char *sandbox);
 /* "3 networks, 20 sandboxes, …" for people. Caller frees. */
 char *swarm_netd_server_status (SwarmNetdServer *self);
 

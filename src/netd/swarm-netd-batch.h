@@ -142,7 +142,7 @@ typedef struct {
 } SwarmNetdEndpoint;
 
 enum {
-  SWARM_NETD_SANDBOX_ATTACH = 1 << 0 /* the network namespace of process @pid, which is there; else one is made */
+  SWARM_NETD_SANDBOX_ATTACH = 1 << 0 /* the network namespace of process @pid, which is there and began at @started; else one is made */
 };
 
 /* A task's (or container's) network namespace on this host. READY says where it is. */
@@ -150,6 +150,7 @@ typedef struct {
   SwarmNetdId id; /* key */
   uint32_t flags;
   uint32_t pid;
+  uint64_t started; /* of @pid: field 22 of /proc/PID/stat, so that another process that gets its number is not taken for it */
 } SwarmNetdSandbox;
 
 /* A sandbox's interface. */

@@ -119,10 +119,48 @@ a_container (void)
   return pid;
 }
 
+/* @late: since when it is to have run, after it began. */
 static void
-put_attached (Fixture *f, const char *id, GPid pid)
+put_attached (Fixture *f, const char *id, GPid pid, guint64 late)
 {
-  row (f->out, SWARM_NETD_TYPE_SANDBOX, FALSE, &(SwarmNetdSandbox){ ident (id), SWARM_NETD_SANDBOX_ATTACH, pid }, sizeof (SwarmNetdSandbox));
+  SwarmNetdSandbox sandbox = { ident (id), SWARM_NETD_SANDBOX_ATTACH, pid, swarm_netd_process_start (pid) + late };
+  g_assert_cmpuint (sandbox.started, >, late);
+  row (f->out, SWARM_NETD_TYPE_SANDBOX, FALSE, &sandbox, sizeof sandbox);
+}
+
+/* Another process with the number of the one that was meant. */
+static void
+test_attach_another (Fixture *f, gconstpointer data)
+{
+  if (f->bed == NULL)
+    return;
+  GPid pid = a_container ();
+  put_attached (f, "container", pid, 1);
+  g_autofree char *errors = bed_send (f->bed, 1, f->out, 0);
+  g_assert_nonnull (strstr (errors, "is another one by now"));
+  g_assert_false (g_hash_table_contains (f->host->ready, "container"));
+  kill (pid, SIGKILL);
+  waitpid (pid, NULL, 0);
+}
+
+/* Names that end alike. */
+static void
+test_like_names (Fixture *f, gconstpointer data)
+{
+  static const char *names[] = { "web-database-1", "old-database-1", "database-1" };
+  if (f->bed == NULL)
+    return;
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autofree char *address = g_strdup_printf ("10.88.16.2%u", i);
+    put_sandbox (f->out, names[i]);
+    put_interface (f->out, names[i], 4097, 0, address, NULL);
+  }
+  send_ok (f, 0);
+  assert_shell (f, "ip -o link show master swb4097 type veth | wc -l", "4\n"); /* and task-1's */
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autofree char *output = bed_shell (bed_task (f->bed, 1, names[i]), "ip -o link show dev eth0 | grep -c eth0");
+    g_assert_cmpstr (output, ==, "1\n");
+  }
 }
 
 /* The number of a process that ended may be another one's by now: the host's own network is never taken for a container's. And one sandbox's
@@ -133,7 +171,7 @@ test_attach_host (Fixture *f, gconstpointer data)
   if (f->bed == NULL)
     return;
   put_sandbox (f->out, "me");
-  put_attached (f, "some-container", f->host->netd);
+  put_attached (f, "some-container", f->host->netd, 0);
   g_autofree char *errors = bed_send (f->bed, 1, f->out, 0);
   g_assert_nonnull (strstr (errors, "sandbox some-container: process"));
   g_assert_nonnull (strstr (errors, "is in the host's own network namespace"));
@@ -150,7 +188,7 @@ test_attach_foreign_link (Fixture *f, gconstpointer data)
   GPid pid = a_container ();
   g_autofree char *look = g_strdup_printf ("ip -o -d link show dev eth0 | grep -c bridge"), *path = g_strdup_printf ("/proc/%d/ns/net", pid);
   int netns = open (path, O_RDONLY | O_CLOEXEC);
-  put_attached (f, "container", pid);
+  put_attached (f, "container", pid, 0);
   put_interface (f->out, "container", 4097, 0, "10.88.16.12", NULL);
   g_autofree char *errors = bed_send (f->bed, 1, f->out, 0);
   g_assert_cmpstr (errors, ==, "interface container 4097: the container has another link of that name\n");
@@ -163,6 +201,27 @@ test_attach_foreign_link (Fixture *f, gconstpointer data)
   close (netns);
   kill (pid, SIGKILL);
   waitpid (pid, NULL, 0);
+}
+
+/* A task that takes its own links away again and again gets them back ever later. (Seconds: never sooner, whatever the machine.) */
+static void
+test_self_harm (Fixture *f, gconstpointer data)
+{
+  SwarmNetdLink link;
+  gint64 took = 0;
+  if (f->bed == NULL)
+    return;
+  g_autoptr (SwarmNetdNetlink) box = swarm_netd_netlink_new_in (bed_task (f->bed, 1, "task-1"), NULL);
+  for (guint i = 0; i < 30 && took < G_USEC_PER_SEC; i++) {
+    gint64 begun = g_get_monotonic_time ();
+    g_assert_true (swarm_netd_link_delete (box, "eth0", NULL));
+    do
+      g_usleep (10 * 1000);
+    while (swarm_netd_link_get (box, "eth0", &link, NULL) && link.index == 0 && g_get_monotonic_time () - begun < 60 * G_USEC_PER_SEC);
+    g_assert_cmpuint (link.index, !=, 0);
+    took = g_get_monotonic_time () - begun;
+  }
+  g_assert_cmpint (took, >=, G_USEC_PER_SEC);
 }
 
 /* ---- the host's loopback addresses ---- */
@@ -249,21 +308,21 @@ test_foreign_links (Fixture *f, gconstpointer data)
     return;
   bed_kill (f->bed, 1);
   assert_shell (f, "ip link add swbond0 type veth peer name other0; ip link add swb1a type bridge; ip link add swv10 type bridge; ip link add swx7 type bridge;"
-                   "ip link add swb78 type bridge; ip link set swvtask-101 type bridge_slave isolated off;"
-                   "ip -d link show dev swvtask-101 | grep -c 'isolated off'", "1\n");
+                   "ip link add swb78 type bridge; for l in $(ip -o link show master swgate | grep -o 'swv[0-9a-z]*'); do ip link set $l type bridge_slave isolated off; done;"
+                   "ip -d link show master swgate | grep -c 'isolated off'", "1\n");
   bed_start (f->bed, 1);
   edit_port (f->out, FALSE, 6, 8080, 0);
   send_ok (f, 0);
   assert_shell (f, "ip -o link | grep -o -e swbond0 -e swb1a -e swv10 -e swx7 -e swb78 | sort -u", "swb1a\nswbond0\nswv10\nswx7\n");
-  assert_shell (f, "ip -d link show dev swvtask-101 | grep -c 'isolated on'", "1\n");
-  assert_shell (f, "ip -d link show dev swvtask-100 | grep -c 'isolated off'", "1\n");
+  assert_shell (f, "ip -d link show master swgate | grep -c 'isolated on'", "1\n");
+  assert_shell (f, "ip -d link show master swb4097 type veth | grep -c 'isolated off'", "1\n");
 }
 
 /* A netd that lost its state does not know what is wanted: nothing goes before a batch says so. */
 static void
 test_state_lost (Fixture *f, gconstpointer data)
 {
-  static const char *look = "ip -o link | grep -c -e swb4097 -e swx4097 -e swvtask; nft list tables | grep -c swarm";
+  static const char *look = "ip -o link | grep -c -e swb4097 -e swx4097 -e swv; nft list tables | grep -c swarm";
   if (f->bed == NULL)
     return;
   assert_shell (f, look, "4\n2\n");
@@ -293,7 +352,10 @@ main (int argc, char **argv)
   ADD ("refused-twice", test_refused_twice);
   ADD ("deaf-client", test_deaf_client);
   ADD ("attach-host", test_attach_host);
+  ADD ("attach-another", test_attach_another);
+  ADD ("like-names", test_like_names);
   ADD ("attach-foreign-link", test_attach_foreign_link);
+  ADD ("self-harm", test_self_harm);
   ADD ("loopback", test_loopback);
   ADD ("foreign-links", test_foreign_links);
   ADD ("state-lost", test_state_lost);

@@ -27,7 +27,7 @@ my %types = (
   }],
   network => [3, sub { pack 'LLLLa32', $_[0], ($_[1] // '') eq 'ingress' ? 2 : 0, 0, 0, "net$_[0]" }],
   endpoint => [4, sub { pack ('L', $_[0]) . mac ($_[2]) . "\0\0" . pack ('L', $_[1]) . address ($_[2]) . none () }],
-  sandbox => [5, sub { pack 'a32LL', $_[0], 0, 0 }],
+  sandbox => [5, sub { pack 'a32LLQ', $_[0], 0, 0, 0 }],
   interface => [6, sub {
     my ($address, $length) = prefixed ($_[3]);
     (my $plain = $_[3]) =~ s{/.*}{};
