@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <gio/gio.h>
 #include <linux/if_link.h>
+#include <linux/net_namespace.h>
 #include <linux/veth.h>
 #include <net/if.h>
 #include <string.h>
@@ -66,12 +67,38 @@ read_link (const struct nlmsghdr *message, SwarmNetdLink *link)
       break;
     case IFLA_LINK_NETNSID:
       link->elsewhere = TRUE;
+      link->elsewhere_number = mnl_attr_get_u32 (attribute);
       break;
     case IFLA_LINKINFO:
       read_kind (attribute, link);
       break;
     }
   }
+}
+
+static int
+read_number (const struct nlmsghdr *message, void *data)
+{
+  const struct nlattr *attribute;
+  if (message->nlmsg_type == RTM_NEWNSID)
+    mnl_attr_for_each (attribute, message, sizeof (struct rtgenmsg))
+      if (mnl_attr_get_type (attribute) == NETNSA_NSID)
+        *(gint32 *) data = mnl_attr_get_u32 (attribute);
+  return MNL_CB_OK;
+}
+
+gboolean
+swarm_netd_netns_number (SwarmNetdNetlink *self, guint32 pid, int fd, guint32 *number)
+{
+  struct rtgenmsg *head;
+  gint32 found = NETNSA_NSID_NOT_ASSIGNED;
+  struct nlmsghdr *message = swarm_netd_netlink_begin (self, RTM_GETNSID, NLM_F_ACK, sizeof *head, &head);
+  head->rtgen_family = AF_UNSPEC;
+  mnl_attr_put_u32 (message, pid != 0 ? NETNSA_PID : NETNSA_FD, pid != 0 ? pid : (guint32) fd);
+  if (!swarm_netd_netlink_dump (self, read_number, &found, "number of a network namespace", NULL) || found == NETNSA_NSID_NOT_ASSIGNED)
+    return FALSE;
+  *number = found;
+  return TRUE;
 }
 
 typedef struct {

@@ -34,7 +34,8 @@ typedef struct {
   guint32 vni;
   guint16 port;
   SwarmNetdAddress local;
-  gboolean elsewhere; /* its packets travel in another namespace */
+  gboolean elsewhere; /* its packets travel in another namespace, or its other end is there: the one with the number */
+  guint32 elsewhere_number;
 } SwarmNetdLink;
 
 typedef void (*SwarmNetdLinkFunc) (const SwarmNetdLink *link, gpointer data);
@@ -61,6 +62,9 @@ gboolean swarm_netd_link_move (SwarmNetdNetlink *self, guint index, int netns, G
  * goes. */
 gboolean swarm_netd_veth_put (SwarmNetdNetlink *self, const char *name, guint master, guint mtu, gboolean isolated, int netns, const char *peer,
                               const guint8 *peer_mac, GError **error);
+
+/* The number that this namespace has for another one, that of process @pid or of descriptor @fd (@pid 0). FALSE: it has none, or there is no such one. */
+gboolean swarm_netd_netns_number (SwarmNetdNetlink *self, guint32 pid, int fd, guint32 *number);
 
 /* ---- addresses, routes, rules, neighbours; a delete is fine with what is not there ---- */
 

@@ -2,6 +2,7 @@
 /* Task network namespaces: made here, held by descriptor, handed to systemd's descriptor store so that a restart finds them. */
 #include "netd/plane-private.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "netd/forward.h"
 #include "netd/netns.h"
 #include <stdio.h>
@@ -127,6 +128,58 @@ find_servers (gpointer data, GArray *servers)
 
 static const SwarmNetdResponderOps responder_ops = { find_name, find_servers };
 
+/* ---- namespaces that we do not hold any more: systemd's descriptor store is empty after a stop. The task may be there yet, with its connections ---- */
+
+typedef struct {
+  SwarmNetdPlane *plane;
+  SwarmNetdLink link; /* the task's, on this side; index 0: it has none */
+} Trace;
+
+static void
+find_trace (const SwarmNetdRow *row, gpointer data)
+{
+  Trace *trace = data;
+  SwarmNetdLink link;
+  if (trace->link.index == 0 && swarm_netd_link_get (trace->plane->netlink, swarm_netd_veth_name ((const void *) row->data).str, &link, NULL) &&
+      strcmp (link.kind, "veth") == 0 && link.elsewhere)
+    trace->link = link;
+}
+
+/* The namespace in which the other end of the task's link is, by a process that lives there; -1: it is lost. */
+static int
+find_namespace (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox)
+{
+  Trace trace = { self, { 0 } };
+  const char *name;
+  guint32 number;
+  swarm_netd_tables_each (self->tables, SWARM_NETD_TYPE_INTERFACE, &sandbox->id, sizeof sandbox->id, find_trace, &trace);
+  g_autoptr (GDir) dir = trace.link.index != 0 ? g_dir_open ("/proc", 0, NULL) : NULL;
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL) {
+    guint32 pid = g_ascii_strtoull (name, NULL, 10);
+    if (pid == 0 || !swarm_netd_netns_number (self->netlink, pid, -1, &number) || number != trace.link.elsewhere_number)
+      continue;
+    int fd = swarm_netd_netns_open_pid (pid, swarm_netd_process_start (pid), NULL);
+    if (fd >= 0 && swarm_netd_netns_number (self->netlink, 0, fd, &number) && number == trace.link.elsewhere_number) {
+      swarm_notice ("Sandbox %s is in the namespace that process %u holds", sandbox->id.text, pid);
+      return fd;
+    }
+    if (fd >= 0)
+      close (fd);
+  }
+  if (trace.link.index != 0)
+    swarm_warning ("Sandbox %s: its namespace is lost, and made anew; what runs in the old one has no network any more", sandbox->id.text);
+  return -1;
+}
+
+static int
+open_namespace (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox, gboolean attached, GError **error)
+{
+  if (attached)
+    return swarm_netd_netns_open_pid (sandbox->pid, sandbox->started, error);
+  int fd = find_namespace (self, sandbox);
+  return fd >= 0 ? fd : swarm_netd_netns_new (error);
+}
+
 /* The sockets of @box, in its namespace. */
 static gboolean
 open_box (SwarmNetdBox *box, GError **error)
@@ -153,7 +206,7 @@ swarm_netd_sandbox_put (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox, G
   gboolean attached = (sandbox->flags & SWARM_NETD_SANDBOX_ATTACH) != 0;
   SwarmNetdBox *box = g_hash_table_lookup (self->boxes, sandbox->id.text);
   if (box == NULL) {
-    int netns = attached ? swarm_netd_netns_open_pid (sandbox->pid, sandbox->started, error) : swarm_netd_netns_new (error);
+    int netns = open_namespace (self, sandbox, attached, error);
     if (netns < 0)
       return FALSE;
     swarm_netd_plane_adopt (self, sandbox->id.text, netns);

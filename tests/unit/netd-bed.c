@@ -212,6 +212,15 @@ bed_kill (Bed *bed, guint number)
   host->netd = 0;
 }
 
+void
+bed_forget (Bed *bed, guint number)
+{
+  BedHost *host = &bed->hosts[number];
+  g_ptr_array_set_size (host->stored, 0);
+  g_assert_cmpint (g_unlink (host->state_path), ==, 0);
+  host->number = 0;
+}
+
 static void
 close_fd (gpointer data)
 {

@@ -42,6 +42,8 @@ int bed_stored (Bed *bed, guint host, const char *name);
 extern const char *bed_wireguard, *bed_rotation;
 void bed_start (Bed *bed, guint host);
 void bed_kill (Bed *bed, guint host);
+/* What systemd and /run forget when netd is stopped, not started again: while it does not run. */
+void bed_forget (Bed *bed, guint host);
 /* The namespace of a task. */
 int bed_task (Bed *bed, guint host, const char *sandbox);
 /* A server (TCP and UDP) on @port in @netns that answers each client with "NAME CLIENT-ADDRESS". */

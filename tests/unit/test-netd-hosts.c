@@ -2,7 +2,13 @@
 /* The data plane in the kernel: three hosts as namespaces on this machine, each with its swarm-netd. */
 #include "netd-bed.h"
 #include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 typedef struct {
   Bed *bed;
@@ -327,6 +333,52 @@ test_restart (Fixture *f, gconstpointer data)
   g_assert_cmpuint (count (task (f, 1), "10.88.16.2", 80, SOCK_STREAM, 30, 1), ==, 0);
 }
 
+static GPid
+live_in (int netns)
+{
+  int ready[2];
+  char byte;
+  g_assert_cmpint (pipe (ready), ==, 0);
+  GPid pid = fork ();
+  if (pid == 0) {
+    prctl (PR_SET_PDEATHSIG, SIGKILL);
+    if (setns (netns, CLONE_NEWNET) < 0 || write (ready[1], "", 1) != 1)
+      _exit (1);
+    pause ();
+  }
+  close (ready[1]);
+  g_assert_cmpint (read (ready[0], &byte, 1), ==, 1);
+  close (ready[0]);
+  return pid;
+}
+
+/* A stop, then a start: nothing is left of what netd held. A task that runs keeps its namespace and its connections. */
+static void
+test_stop (Fixture *f, gconstpointer data)
+{
+  struct stat before, after;
+  if (f->bed == NULL)
+    return;
+  GPid pid = live_in (task (f, 1));
+  int open = bed_connect (task (f, 1), "10.88.16.21", 80);
+  g_assert_cmpint (fstat (task (f, 1), &before), ==, 0);
+  bed_kill (f->bed, 1);
+  bed_forget (f->bed, 1);
+  g_hash_table_remove (f->bed->hosts[1].ready, "task-1");
+  bed_start (f->bed, 1);
+  bed_begin (f->out, 1);
+  put_tasks (f->out, 1);
+  send_ok (f, 1, SWARM_NETD_FULL);
+  g_assert_cmpint (fstat (task (f, 1), &after), ==, 0);
+  g_assert_cmpuint (after.st_ino, ==, before.st_ino);
+  bed_assert_alive (open);
+  put_web (f, 0); /* on all hosts, and it is led to others as before */
+  g_assert_cmpuint (count (task (f, 1), "10.88.16.2", 80, SOCK_STREAM, 30, 2), >, 0);
+  close (open);
+  kill (pid, SIGKILL);
+  waitpid (pid, NULL, 0);
+}
+
 /* Host 1 leads everybody where he wants to go. */
 static gboolean
 is_whole (Fixture *f)
@@ -423,6 +475,7 @@ main (int argc, char **argv)
   ADD ("mesh", test_mesh);
   ADD ("own-port", test_own_port);
   ADD ("restart", test_restart);
+  ADD ("stop", test_stop);
   ADD ("mending", test_mending);
   ADD ("nothing-left", test_nothing_left);
   return g_test_run ();
