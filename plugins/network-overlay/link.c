@@ -41,7 +41,7 @@ say_down (void *data)
   OverlayLink *self = data;
   self->down = 0;
   self->said_down = TRUE;
-  self->ops->state (self->data, FALSE, self->reason);
+  self->ops->state (self->data, FALSE, FALSE, self->reason);
 }
 
 static void
@@ -73,6 +73,8 @@ take_records (OverlayLink *self, const SwarmNetdHeader *header, const guint8 *re
 {
   g_autofree char *refused = NULL;
   gboolean ack = header->kind == SWARM_NETD_ACK;
+  SwarmNetdWireguard keys[2];
+  guint n_keys = 0;
   self->ops->begin (self->data, !ack);
   for (gsize at = 0; at + sizeof (SwarmNetdRecord) <= header->length;) {
     SwarmNetdRecord record;
@@ -94,9 +96,13 @@ take_records (OverlayLink *self, const SwarmNetdHeader *header, const guint8 *re
       memcpy (&ready, records + at + sizeof record, sizeof ready);
       ready.sandbox.text[sizeof ready.sandbox.text - 1] = '\0';
       self->ops->ready (self->data, ready.sandbox.text, ready.pid, ready.fd);
+    } else if (record.type == SWARM_NETD_TYPE_WIREGUARD && record.length >= sizeof record + sizeof *keys && n_keys < G_N_ELEMENTS (keys)) {
+      memcpy (&keys[n_keys++], records + at + sizeof record, sizeof *keys);
     }
     at += record.length;
   }
+  if (!(header->flags & SWARM_NETD_REFUSED)) /* which says nothing else */
+    self->ops->end (self->data, keys, n_keys);
   if (!ack)
     return;
   self->under_way = FALSE;
@@ -126,7 +132,7 @@ take_message (OverlayLink *self, const SwarmNetdHeader *header)
   if (self->down != 0)
     self->host->timer_cancel (self->host, self->down);
   self->down = 0;
-  self->ops->state (self->data, TRUE, NULL);
+  self->ops->state (self->data, TRUE, (header->flags & SWARM_NETD_ENCRYPTS) != 0, NULL);
   return TRUE;
 }
 

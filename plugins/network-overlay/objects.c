@@ -248,6 +248,15 @@ mark_everything (OverlayModel *self)
   }
 }
 
+void
+overlay_model_set_encrypts (OverlayModel *self, gboolean encrypts)
+{
+  if (self->encrypts == encrypts)
+    return;
+  self->encrypts = encrypts;
+  mark_everything (self);
+}
+
 /* Without this host's own place nothing is there. */
 static void
 mark_all_that_depends (OverlayModel *self, OverlayObject *object)
@@ -330,6 +339,19 @@ put (OverlayModel *self, OverlayObject *object)
 /* ---- the picture ---- */
 
 static void
+add_keys (OverlayObject *object, const SwarmPluginNetworkKey *keys, size_t n)
+{
+  for (size_t i = 0; i < n; i++) {
+    if (keys[i].slot >= G_N_ELEMENTS (object->keys))
+      continue;
+    SwarmNetdWireguard *key = &object->keys[keys[i].slot];
+    key->slot = keys[i].slot;
+    key->flags = keys[i].flags & 1 ? SWARM_NETD_WIREGUARD_NEWEST : 0;
+    memcpy (key->key, keys[i].key, sizeof key->key);
+  }
+}
+
+static void
 put_node (OverlayModel *self, const SwarmPluginNetNode *node)
 {
   OverlayObject *object = object_new (OVERLAY_NODE, node->id);
@@ -340,6 +362,7 @@ put_node (OverlayModel *self, const SwarmPluginNetNode *node)
   overlay_address_parse (node->gateway_address6, &object->gateway6, &object->gateway6_prefix);
   overlay_address_parse (node->ingress_address, &object->ingress4, &object->ingress4_prefix);
   overlay_address_parse (node->ingress_address6, &object->ingress6, &object->ingress6_prefix);
+  add_keys (object, node->keys, node->n_keys);
   put (self, object);
 }
 

@@ -22,7 +22,9 @@ struct SwarmPluginInstance {
   GHashTable *waiting;  /* task id → SwarmPluginCall */
   GHashTable *ready;    /* task id → "ns:/proc/…" */
   GHashTable *problems; /* object → text, as swarm-netd says */
-  gboolean problems_changed;
+  SwarmPluginNetworkKey keys[2]; /* of this host, as swarm-netd says */
+  guint n_keys;
+  gboolean state_changed;
 };
 
 /* ---- what is possible ---- */
@@ -37,7 +39,7 @@ add_problem (GArray *list, const char *object, const char *text)
 static void
 say_state (SwarmPluginInstance *self)
 {
-  static const char *const drivers[] = { "overlay", NULL };
+  const char *drivers[] = { "overlay", self->model->encrypts ? "overlay-encrypted" : NULL, NULL };
   g_autoptr (GArray) problems = g_array_new (FALSE, FALSE, sizeof (SwarmPluginProblem));
   g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
   GHashTableIter iter;
@@ -51,9 +53,9 @@ say_state (SwarmPluginInstance *self)
     add_problem (problems, g_ptr_array_index (names, names->len - 1), text);
   }
   SwarmPluginNetworkState state = { .drivers = self->up && self->reason == NULL ? drivers : NULL, .reason = self->reason,
-                                    .problems = (void *) problems->data, .n_problems = problems->len };
+                                    .problems = (void *) problems->data, .n_problems = problems->len, .keys = self->keys, .n_keys = self->n_keys };
   self->host->network_state (self->host, &state);
-  self->problems_changed = FALSE;
+  self->state_changed = FALSE;
 }
 
 static void
@@ -148,13 +150,14 @@ refusal_over (void *data)
 }
 
 static void
-on_state (gpointer data, gboolean up, const char *reason)
+on_state (gpointer data, gboolean up, gboolean encrypts, const char *reason)
 {
   SwarmPluginInstance *self = data;
-  gboolean news = up != self->up || self->reason != NULL;
+  gboolean news = up != self->up || self->reason != NULL || (up && encrypts != self->model->encrypts);
   self->up = up;
   set_reason (self, reason);
   if (up) {
+    overlay_model_set_encrypts (self->model, encrypts);
     self->full = TRUE;
     g_hash_table_remove_all (self->ready); /* of the one before */
     go_on (self);
@@ -170,14 +173,14 @@ on_begin (gpointer data, gboolean report)
   if (!report || g_hash_table_size (self->problems) == 0)
     return;
   g_hash_table_remove_all (self->problems);
-  self->problems_changed = TRUE;
+  self->state_changed = TRUE;
 }
 
 static void
 on_problem (gpointer data, const char *object, const char *text)
 {
   SwarmPluginInstance *self = data;
-  self->problems_changed = TRUE;
+  self->state_changed = TRUE;
   if (*text != '\0')
     g_hash_table_replace (self->problems, g_strdup (object), g_strdup (text));
   else
@@ -193,7 +196,7 @@ forget_problems_of (SwarmPluginInstance *self, const char *id)
   while (g_hash_table_iter_next (&iter, &object, NULL))
     if (strstr (object, id) != NULL) {
       g_hash_table_iter_remove (&iter);
-      self->problems_changed = TRUE;
+      self->state_changed = TRUE;
     }
 }
 
@@ -203,6 +206,27 @@ on_ready (gpointer data, const char *sandbox, guint pid, guint fd)
   SwarmPluginInstance *self = data;
   forget_problems_of (self, sandbox);
   g_hash_table_replace (self->ready, g_strdup (sandbox), g_strdup_printf ("ns:/proc/%u/fd/%u", pid, fd));
+}
+
+static void
+on_end (gpointer data, const SwarmNetdWireguard *keys, guint n)
+{
+  SwarmPluginInstance *self = data;
+  SwarmPluginNetworkKey now[G_N_ELEMENTS (self->keys)] = { { 0 } };
+  n = MIN (n, G_N_ELEMENTS (now));
+  for (guint i = 0; i < n; i++) {
+    now[i].slot = keys[i].slot;
+    now[i].flags = keys[i].flags & SWARM_NETD_WIREGUARD_NEWEST ? 1 : 0;
+    memcpy (now[i].key, keys[i].key, sizeof now[i].key);
+  }
+  if (n != self->n_keys || memcmp (now, self->keys, sizeof now) != 0) {
+    memcpy (self->keys, now, sizeof now);
+    self->n_keys = n;
+    self->state_changed = TRUE;
+  }
+  if (self->state_changed)
+    say_state (self);
+  look_at_waiting (self);
 }
 
 static void
@@ -216,13 +240,10 @@ on_acked (gpointer data, const char *refused)
     self->host->log (self->host, 3, NULL, text);
     self->again = self->host->timer (self->host, REFUSED_AGAIN_US, refusal_over, self);
   }
-  if (self->problems_changed)
-    say_state (self);
-  look_at_waiting (self);
   go_on (self);
 }
 
-static const OverlayLinkOps link_ops = { on_state, on_acked, on_begin, on_problem, on_ready };
+static const OverlayLinkOps link_ops = { on_state, on_acked, on_begin, on_end, on_problem, on_ready };
 
 /* ---- what the host asks ---- */
 

@@ -68,6 +68,7 @@ typedef struct {
   gboolean overlay; /* network: of our driver */
   SwarmNetdAddress underlay, gateway4, gateway6, ingress4, ingress6;
   guint gateway4_prefix, gateway6_prefix, ingress4_prefix, ingress6_prefix;
+  SwarmNetdWireguard keys[2]; /* node: by slot, without its number; all zero: none */
   GPtrArray *attachments; /* OverlayAttachment */
   GArray *ports;          /* OverlayPort */
   GArray *servers;        /* local: SwarmNetdAddress, whom it asks for names that are not the cluster's */
@@ -83,11 +84,14 @@ typedef struct {
   OverlayTable *table;
   char *self; /* this node's id; NULL: not told yet */
   guint16 data_port;
+  gboolean encrypts; /* this host can */
   GHashTable *problems; /* id of an object → text: what render.c could not do */
 } OverlayModel;
 
 OverlayModel *overlay_model_new (void);
 void overlay_model_free (OverlayModel *self);
+/* Whether this host can have encrypted networks. */
+void overlay_model_set_encrypts (OverlayModel *self, gboolean encrypts);
 OverlayObject *overlay_model_find (OverlayModel *self, OverlayKind kind, const char *id);
 void overlay_model_picture (OverlayModel *self, const SwarmPluginPicture *picture);
 /* The place of a task on this host: told by attach, with the ports that are the host's. */
@@ -114,12 +118,14 @@ char *overlay_obstacle (OverlayModel *model, const OverlayObject *local);
 /* ---- link.c ---- */
 
 typedef struct {
-  /* swarm-netd is there (again) and wants everything, or is not (@reason). */
-  void (*state) (gpointer data, gboolean up, const char *reason);
-  /* A batch was answered: it counts, or @refused tells why not. After the calls of error and ready for its records. */
+  /* swarm-netd is there (again) and wants everything, or is not (@reason). @encrypts: with what it takes for encrypted networks. */
+  void (*state) (gpointer data, gboolean up, gboolean encrypts, const char *reason);
+  /* A batch was answered: it counts, or @refused tells why not. After the calls for its records and end. */
   void (*acked) (gpointer data, const char *refused);
   /* What @report is FALSE for belongs to a batch; TRUE: what came before counts no more. */
   void (*begin) (gpointer data, gboolean report);
+  /* All was said. @keys (@n of them): this host's own ones now. */
+  void (*end) (gpointer data, const SwarmNetdWireguard *keys, guint n);
   void (*problem) (gpointer data, const char *object, const char *text);
   void (*ready) (gpointer data, const char *sandbox, guint pid, guint fd);
 } OverlayLinkOps;

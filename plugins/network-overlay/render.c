@@ -42,15 +42,50 @@ own_node (OverlayModel *model)
   return is_usable (own) ? own : NULL;
 }
 
+/* Why this host cannot have it; NULL: it can. swarm-netd would refuse all that comes with it. */
+static const char *
+problem_of (OverlayModel *model, const OverlayObject *network)
+{
+  if (network->mtu != 0 && network->mtu < 1280)
+    return "its MTU is less than 1280";
+  if (!(network->flags & SWARM_PLUGIN_NETWORK_ENCRYPTED))
+    return NULL;
+  if (network->flags & SWARM_PLUGIN_NETWORK_INGRESS)
+    return "the network of the routing mesh cannot be encrypted";
+  return model->encrypts ? NULL : "it is encrypted, and this host has no WireGuard: neither the kernel's nor wireguard-go";
+}
+
 /* A network that this host can have; NULL: it cannot, or has not heard of it. */
 static const OverlayObject *
 network_of (OverlayModel *model, const char *id)
 {
   const OverlayObject *network = overlay_model_find (model, OVERLAY_NETWORK, id);
-  return network != NULL && network->overlay && network->vni != 0 && !(network->flags & SWARM_PLUGIN_NETWORK_ENCRYPTED) ? network : NULL;
+  return network != NULL && network->overlay && network->vni != 0 && problem_of (model, network) == NULL ? network : NULL;
 }
 
 /* ---- nodes and networks ---- */
+
+/* Another host's. Without them nothing can be sent to it in encrypted networks. */
+static void
+render_keys (const OverlayObject *node, GPtrArray *rows)
+{
+  static const guint8 none[sizeof node->keys[0].key];
+  for (guint i = 0; i < G_N_ELEMENTS (node->keys); i++) {
+    if (memcmp (node->keys[i].key, none, sizeof none) == 0)
+      continue;
+    SwarmNetdWireguard *row = add (rows, SWARM_NETD_TYPE_WIREGUARD, sizeof *row);
+    *row = node->keys[i];
+    row->node = node->number;
+  }
+}
+
+/* On all hosts the same. The next one is needed, too. */
+static guint16
+wireguard_port (guint16 vxlan_port)
+{
+  gboolean free = vxlan_port != SWARM_NETD_WIREGUARD_PORT && vxlan_port != SWARM_NETD_WIREGUARD_PORT + 1;
+  return free ? SWARM_NETD_WIREGUARD_PORT : 0;
+}
 
 static void
 render_node (OverlayModel *model, const OverlayObject *node, GPtrArray *rows)
@@ -74,19 +109,24 @@ render_node (OverlayModel *model, const OverlayObject *node, GPtrArray *rows)
     SwarmNetdHost *host = add (rows, SWARM_NETD_TYPE_HOST, sizeof *host);
     host->node = node->number;
     host->vxlan_port = model->data_port != 0 ? model->data_port : 4789;
+    host->wireguard_port = wireguard_port (host->vxlan_port);
+  } else {
+    render_keys (node, rows);
   }
 }
 
 static void
 render_network (OverlayModel *model, const OverlayObject *network, GPtrArray *rows)
 {
-  if (network->overlay && (network->flags & SWARM_PLUGIN_NETWORK_ENCRYPTED))
-    g_hash_table_replace (model->problems, g_strdup (network->id), g_strdup ("encrypted networks are not possible on this host yet"));
+  const char *problem = network->overlay ? problem_of (model, network) : NULL;
+  if (problem != NULL)
+    g_hash_table_replace (model->problems, g_strdup (network->id), g_strdup (problem));
   if (network_of (model, network->id) == NULL)
     return;
   SwarmNetdNetwork *row = add (rows, SWARM_NETD_TYPE_NETWORK, sizeof *row);
   row->vni = network->vni;
-  row->flags = network->flags & SWARM_PLUGIN_NETWORK_INGRESS ? SWARM_NETD_NETWORK_INGRESS : 0;
+  row->flags = (network->flags & SWARM_PLUGIN_NETWORK_INGRESS ? SWARM_NETD_NETWORK_INGRESS : 0) |
+               (network->flags & SWARM_PLUGIN_NETWORK_ENCRYPTED ? SWARM_NETD_NETWORK_ENCRYPTED : 0);
   row->mtu = network->mtu;
   set_id (&row->id, network->id);
 }

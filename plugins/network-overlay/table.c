@@ -42,6 +42,8 @@ key_size (const OverlayRow *row)
     return offsetof (SwarmNetdPort, flags);
   case SWARM_NETD_TYPE_PORT_BACKEND:
     return offsetof (SwarmNetdPortBackend, flags);
+  case SWARM_NETD_TYPE_WIREGUARD:
+    return offsetof (SwarmNetdWireguard, key);
   default:
     return row->length; /* names */
   }

@@ -317,7 +317,8 @@ const CtlCommand ctl_commands[] = {
   { "network create", NULL, "[OPTIONS] NETWORK", 1, 1, N_ ("Create a network"), network_create_tables, network_create_unsupported,
     .run = ctl_cmd_network_create,
     .examples = "network create back\ta network for services, over all nodes\n"
-                "network create --subnet 10.20.0.0/24 --internal data\twith addresses of your own, and no way out" },
+                "network create --subnet 10.20.0.0/24 --internal data\twith addresses of your own, and no way out\n"
+                "network create --opt encrypted secret\tbetween hosts inside WireGuard, or not at all" },
   { "network inspect", NULL, "[OPTIONS] NETWORK [NETWORK...]", 1, -1, N_ ("Display detailed information on one or more networks"), inspect_tables, NULL,
     .objects = "network", .run = ctl_cmd_network_inspect, .examples = "network inspect back\tits subnets among others" },
   { "network ls", "list", "[OPTIONS]", 0, 0, N_ ("List networks"), network_ls_tables, NULL, .run = ctl_cmd_network_ls,

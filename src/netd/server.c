@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "netd/state-file.h"
+#include "netd/wireguard-device.h"
 #include <errno.h>
 #include <glib-unix.h>
 #include <malloc.h>
@@ -353,7 +354,7 @@ on_connect (gint listen_fd, GIOCondition condition, gpointer data)
   *client = (Client){ .server = self, .fd = fd, .in = g_byte_array_new (), .out = g_byte_array_new () };
   client->source = g_unix_fd_add (fd, G_IO_IN, on_readable, client);
   g_ptr_array_add (self->clients, client);
-  send_message (client, SWARM_NETD_HELLO, self->number, 0, NULL);
+  send_message (client, SWARM_NETD_HELLO, self->number, swarm_netd_wireguard_is_possible () ? SWARM_NETD_ENCRYPTS : 0, NULL);
   return G_SOURCE_CONTINUE;
 }
 

@@ -150,6 +150,13 @@ tell (SwarmNetdWireguardDevice *self, const SwarmNetdLink *link)
 
 /* ---- that it is there ---- */
 
+gboolean
+swarm_netd_wireguard_is_possible (void)
+{
+  g_autofree char *program = g_find_program_in_path (swarm_netd_wireguard_program != NULL ? swarm_netd_wireguard_program : "wireguard-go");
+  return program != NULL || swarm_netd_wireguard_kernel_is_there ();
+}
+
 static char *
 socket_path (SwarmNetdWireguardDevice *self)
 {

@@ -22,11 +22,15 @@ void swarm_netd_wireguard_device_free (SwarmNetdWireguardDevice *self);
 void swarm_netd_wireguard_device_sync (SwarmNetdWireguardDevice *self, SwarmNetdWireguardConfig *wanted, guint mtu);
 gboolean swarm_netd_wireguard_device_is_busy (SwarmNetdWireguardDevice *self);
 
+/* Is there any WireGuard on this host? Asks the kernel (which loads its module), then looks for wireguard-go. */
+gboolean swarm_netd_wireguard_is_possible (void);
+
 /* What starts wireguard-go for tests and hosts without systemd: a program, called with the link's name, that goes into the background. NULL: the unit. */
 extern char *swarm_netd_wireguard_program;
 
 /* ---- wireguard-kernel.c: generic netlink; all at once, for the kernel answers within the call. @inside is entered for it ---- */
 
+gboolean swarm_netd_wireguard_kernel_is_there (void);
 SwarmNetdWireguardConfig *swarm_netd_wireguard_kernel_get (int inside, const char *name, GError **error);
 gboolean swarm_netd_wireguard_kernel_set (int inside, const char *name, const SwarmNetdWireguardChange *change, GError **error);
 

@@ -82,14 +82,16 @@ on_family (const struct nlmsghdr *message, void *data)
   return MNL_CB_OK;
 }
 
+/* @inside -1: our own namespace. */
 static gboolean
 open_door (Door *door, int inside, GError **error)
 {
   struct timeval limit = { .tv_sec = 5 }; /* the kernel answers within the call; nothing may hold the loop nevertheless */
-  if (!swarm_netd_netns_enter (inside, error))
+  if (inside >= 0 && !swarm_netd_netns_enter (inside, error))
     return FALSE;
   door->socket = mnl_socket_open2 (NETLINK_GENERIC, SOCK_CLOEXEC);
-  swarm_netd_netns_leave ();
+  if (inside >= 0)
+    swarm_netd_netns_leave ();
   door->message = g_malloc0 (ROOM);
   door->answer = g_malloc0 (ROOM);
   if (door->socket == NULL || mnl_socket_bind (door->socket, 0, MNL_SOCKET_AUTOPID) < 0)
@@ -98,6 +100,13 @@ open_door (Door *door, int inside, GError **error)
   struct nlmsghdr *message = begin (door, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1, 0);
   mnl_attr_put_strz (message, CTRL_ATTR_FAMILY_NAME, WG_GENL_NAME);
   return ask (door, message, on_family, &door->family, "the kernel's interface", error);
+}
+
+gboolean
+swarm_netd_wireguard_kernel_is_there (void)
+{
+  g_auto (Door) door = { 0 };
+  return open_door (&door, -1, NULL);
 }
 
 /* ---- reading ---- */

@@ -2,6 +2,7 @@
 #include "netd-bed.h"
 #include "netd/netlink.h"
 #include "netd/netns.h"
+#include "netd/wireguard-device.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -197,6 +198,9 @@ bed_start (Bed *bed, guint number)
   receive (host->socket, &hello, sizeof hello);
   g_assert_cmpuint (hello.kind, ==, SWARM_NETD_HELLO);
   g_assert_cmpuint (hello.number, ==, host->number);
+  g_autofree char *program = bed_wireguard != NULL ? g_find_program_in_path (bed_wireguard) : NULL;
+  gboolean encrypts = program != NULL || swarm_netd_wireguard_kernel_is_there ();
+  g_assert_cmpuint (hello.flags, ==, encrypts ? SWARM_NETD_ENCRYPTS : 0);
 }
 
 void

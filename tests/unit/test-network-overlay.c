@@ -30,7 +30,11 @@ typedef struct {
   guint changes; /* rows that the last batch changed, but for those of this host's tasks */
   const char *refuse;  /* the next one, so */
   const char *problem; /* with a task's sandbox: it does not become ready */
+  gboolean late; /* no sandbox is ready at once */
   gboolean silent;
+  guint32 hello; /* its flags */
+  SwarmNetdWireguard keys[2]; /* that it says */
+  guint n_keys;
   SwarmPlugin *plugin;
   SwarmNetworkHost *host;
   GString *said;
@@ -63,6 +67,21 @@ add_error (GByteArray *records, const char *object, const char *text)
 }
 
 static void
+add_keys (Bed *bed, GByteArray *records)
+{
+  for (guint i = 0; i < bed->n_keys; i++)
+    swarm_netd_record_append (records, SWARM_NETD_TYPE_WIREGUARD, SWARM_NETD_PUT, &bed->keys[i], sizeof bed->keys[i]);
+}
+
+static void
+report (Bed *bed)
+{
+  g_autoptr (GByteArray) records = g_byte_array_new ();
+  add_keys (bed, records);
+  send_message (bed, SWARM_NETD_REPORT, 0, records);
+}
+
+static void
 take_batch (Bed *bed)
 {
   g_autoptr (SwarmNetdBatch) batch = g_steal_pointer (&bed->batch);
@@ -92,9 +111,10 @@ take_batch (Bed *bed)
   if (bed->problem != NULL) {
     g_autofree char *object = g_strdup_printf ("sandbox %s", bed->problem);
     add_error (records, object, "no namespaces left");
-  } else {
+  } else if (!bed->late) {
     swarm_netd_tables_each (bed->tables, SWARM_NETD_TYPE_SANDBOX, NULL, 0, add_ready, records);
   }
+  add_keys (bed, records);
   send_message (bed, SWARM_NETD_ACK, 0, records);
 }
 
@@ -149,7 +169,7 @@ on_connect (gint fd, GIOCondition condition, gpointer data)
   bed->client = accept (fd, NULL, NULL);
   bed->client_source = g_unix_fd_add (bed->client, G_IO_IN, on_readable, bed);
   if (!bed->silent)
-    send_message (bed, SWARM_NETD_HELLO, 0, records);
+    send_message (bed, SWARM_NETD_HELLO, bed->hello, records);
   return G_SOURCE_CONTINUE;
 }
 
@@ -405,6 +425,135 @@ test_attach (Bed *bed, gconstpointer data)
   g_assert_nonnull (swarm_network_host_problems (bed->host)[0]);
 }
 
+/* ---- encrypted networks ---- */
+
+static const SwarmPluginNetwork secret_networks[] = {
+  { .id = "ingress", .name = "ingress", .driver = "overlay", .vni = 4096, .flags = SWARM_PLUGIN_NETWORK_INGRESS },
+  { .id = "net", .name = "net", .driver = "overlay", .vni = 4097, .flags = SWARM_PLUGIN_NETWORK_ENCRYPTED },
+};
+static const SwarmPluginNetworkKey own_keys[] = { { .slot = 0, .flags = 1, .key = { 1 } } };
+static const SwarmPluginNetworkKey their_keys[] = { { .slot = 0, .key = { 2 } }, { .slot = 1, .flags = 1, .key = { 3 } } };
+
+static void
+give_nodes (Bed *bed, guint n_keys, guint32 flags)
+{
+  SwarmPluginNetNode with_keys[2] = { nodes[0], nodes[1] };
+  SwarmPluginPicture picture = whole;
+  with_keys[0].keys = own_keys;
+  with_keys[0].n_keys = 1;
+  with_keys[1].keys = their_keys + 2 - n_keys;
+  with_keys[1].n_keys = n_keys;
+  picture.nodes = with_keys;
+  picture.networks = secret_networks;
+  picture.flags = flags;
+  swarm_network_host_picture (bed->host, &picture);
+}
+
+static guint32
+flags_of_network (Bed *bed, guint32 vni)
+{
+  const SwarmNetdRow *row = swarm_netd_tables_find (bed->tables, SWARM_NETD_TYPE_NETWORK, &vni);
+  return row != NULL ? ((const SwarmNetdNetwork *) row->data)->flags : G_MAXUINT32;
+}
+
+static void
+note_key (const SwarmNetdRow *row, gpointer data)
+{
+  const SwarmNetdWireguard *key = (const void *) row->data;
+  g_string_append_printf (data, "%u.%u=%u%s;", key->node, key->slot, key->key[0], key->flags & SWARM_NETD_WIREGUARD_NEWEST ? "!" : "");
+}
+
+static void
+assert_keys (Bed *bed, const char *expected)
+{
+  g_autoptr (GString) keys = g_string_new (NULL);
+  swarm_netd_tables_each (bed->tables, SWARM_NETD_TYPE_WIREGUARD, NULL, 0, note_key, keys);
+  g_assert_cmpstr (keys->str, ==, expected);
+}
+
+/* Where there is no WireGuard the network is not there at all, and says why; nothing of it goes in clear. */
+static void
+test_no_wireguard (Bed *bed, gconstpointer data)
+{
+  UNTIL (swarm_network_host_supports (bed->host, "overlay"));
+  g_assert_false (swarm_network_host_supports (bed->host, "overlay-encrypted"));
+  give_nodes (bed, 2, SWARM_PLUGIN_PICTURE_WHOLE);
+  UNTIL (bed->batches == 1);
+  g_assert_cmpuint (flags_of_network (bed, 4097), ==, G_MAXUINT32);
+  g_assert_cmpuint (count (bed, SWARM_NETD_TYPE_NETWORK), ==, 1);
+  g_assert_cmpuint (count (bed, SWARM_NETD_TYPE_ENDPOINT) + count (bed, SWARM_NETD_TYPE_SANDBOX) + count (bed, SWARM_NETD_TYPE_SERVICE), ==, 0);
+  g_assert_cmpstr (swarm_network_host_problems (bed->host)[0], ==,
+                   "network net: it is encrypted, and this host has no WireGuard: neither the kernel's nor wireguard-go");
+  bed->hello = SWARM_NETD_ENCRYPTS; /* it is installed, and swarm-netd started again */
+  drop_client (bed);
+  UNTIL (bed->batches == 2);
+  g_assert_true (swarm_network_host_supports (bed->host, "overlay-encrypted"));
+  g_assert_cmpuint (flags_of_network (bed, 4097), ==, SWARM_NETD_NETWORK_ENCRYPTED);
+  g_assert_cmpuint (count (bed, SWARM_NETD_TYPE_ENDPOINT), ==, 1);
+  g_assert_null (swarm_network_host_problems (bed->host)[0]);
+}
+
+static void
+test_encrypted (Bed *bed, gconstpointer data)
+{
+  bed->hello = SWARM_NETD_ENCRYPTS;
+  UNTIL (swarm_network_host_supports (bed->host, "overlay-encrypted"));
+  bed->keys[0] = (SwarmNetdWireguard){ .node = 1, .slot = 1, .key = { 9 }, .flags = SWARM_NETD_WIREGUARD_NEWEST };
+  bed->n_keys = 1;
+  give_nodes (bed, 1, SWARM_PLUGIN_PICTURE_WHOLE);
+  UNTIL (bed->batches == 1 && swarm_network_host_keys (bed->host) != NULL);
+  const SwarmNetdRow *host = swarm_netd_tables_find (bed->tables, SWARM_NETD_TYPE_HOST, "");
+  g_assert_cmpuint (((const SwarmNetdHost *) host->data)->wireguard_port, ==, SWARM_NETD_WIREGUARD_PORT);
+  g_assert_cmpuint (flags_of_network (bed, 4097), ==, SWARM_NETD_NETWORK_ENCRYPTED);
+  g_assert_cmpuint (flags_of_network (bed, 4096), ==, SWARM_NETD_NETWORK_INGRESS);
+  assert_keys (bed, "2.1=3!;"); /* its own it knows itself */
+  const SwarmNetworkKey *own = g_ptr_array_index (swarm_network_host_keys (bed->host), 0);
+  g_assert_cmpuint (own->slot, ==, 1);
+  g_assert_true (own->newest);
+  /* The others' change, by changes. */
+  give_nodes (bed, 2, 0);
+  UNTIL (bed->batches == 2);
+  assert_keys (bed, "2.0=2;2.1=3!;");
+  give_nodes (bed, 0, 0);
+  UNTIL (bed->batches == 3);
+  assert_keys (bed, "");
+  /* Its own: what is no news is not said; a batch that is refused says nothing of them. */
+  guint states = bed->states;
+  report (bed);
+  bed->refuse = "not now";
+  give_nodes (bed, 1, 0);
+  UNTIL (bed->batches == 4);
+  bed->keys[1] = (SwarmNetdWireguard){ .node = 1, .slot = 0, .key = { 10 } };
+  bed->n_keys = 2;
+  report (bed);
+  UNTIL (swarm_network_host_keys (bed->host)->len == 2);
+  g_assert_cmpuint (bed->states, ==, states + 1);
+  bed->n_keys = 0;
+  report (bed);
+  UNTIL (swarm_network_host_keys (bed->host) == NULL);
+  g_assert_cmpuint (bed->states, ==, states + 2);
+}
+
+/* A namespace that is ready only later is not waited for until something else is wanted. */
+static void
+test_ready_later (Bed *bed, gconstpointer data)
+{
+  SwarmId network = { { 9 } };
+  SwarmIdString id = swarm_id_string (&network);
+  g_autoptr (SwarmTask) task = make_task (&network);
+  g_autoptr (GByteArray) records = g_byte_array_new ();
+  SwarmPluginNetwork row = { .id = id.str, .name = "back", .driver = "overlay", .vni = 4099 };
+  swarm_network_host_picture (bed->host, &whole);
+  swarm_network_host_picture (bed->host, &(SwarmPluginPicture){ .node_id = "n1", .data_port = 4789, .networks = &row, .n_networks = 1 });
+  bed->late = TRUE;
+  swarm_network_host_attach (bed->host, task, &SWARM_ID_NIL, "n1", 60 * G_USEC_PER_SEC, on_attached, bed);
+  UNTIL (count (bed, SWARM_NETD_TYPE_SANDBOX) == 2);
+  g_assert_cmpstr (bed->said->str, ==, "");
+  swarm_netd_tables_each (bed->tables, SWARM_NETD_TYPE_SANDBOX, NULL, 0, add_ready, records);
+  send_message (bed, SWARM_NETD_REPORT, 0, records);
+  assert_said (bed, "ns:/proc/1/fd/7 127.0.0.11;");
+}
+
 /* ---- changes and the whole ---- */
 
 #define N_NODES 4
@@ -477,8 +626,13 @@ tell (World *world, guint kind, guint i, const Story *story)
   if (!story->there) {
     g_ptr_array_add (world->gone[kind], (gpointer) id);
   } else if (kind == 0) {
+    SwarmPluginNetworkKey *keys = g_new0 (SwarmPluginNetworkKey, 2);
+    g_ptr_array_add (world->keep, keys);
+    keys[0] = (SwarmPluginNetworkKey){ .slot = version % 2, .flags = version % 5 == 0, .key = { 1 + i, version % 4 } };
+    keys[1] = (SwarmPluginNetworkKey){ .slot = !(version % 2), .flags = version % 5 != 0, .key = { 1 + i, 100 } };
     SwarmPluginNetNode node = { .id = id, .number = i + 1 + 10 * (version % 2), .flags = version % 3 == 2 ? SWARM_PLUGIN_NODE_DOWN : 0,
-                                .address = text (world, "192.0.2.%u", i + 1), .gateway_address = text (world, "10.1.%u.1/24", i) };
+                                .address = text (world, "192.0.2.%u", i + 1), .gateway_address = text (world, "10.1.%u.1/24", i),
+                                .keys = keys, .n_keys = version % 3 };
     g_array_append_val (world->node_list, node);
   } else if (kind == 1) {
     SwarmPluginNetwork network = { .id = id, .driver = "overlay", .vni = 4096 + i + 10 * (version % 2), .flags = version % 5 == 4 ? SWARM_PLUGIN_NETWORK_ENCRYPTED : 0 };
@@ -580,8 +734,13 @@ test_changes (Bed *bed, gconstpointer data)
 {
   g_autoptr (GRand) rand = g_rand_new_with_seed (20261122);
   World world = { 0 };
-  guint rows = 0;
+  guint rows = 0, keys = 0;
   for (guint round = 0; round < 200; round++) {
+    if (round % 100 == 50) { /* swarm-netd starts again, and has WireGuard now, or no more */
+      bed->hello ^= SWARM_NETD_ENCRYPTS;
+      drop_client (bed);
+      UNTIL (swarm_network_host_supports (bed->host, "overlay-encrypted") == (bed->hello != 0));
+    }
     if (round == 0)
       give_whole (&world, bed);
     for (guint i = 0; i < 12; i++)
@@ -603,8 +762,10 @@ test_changes (Bed *bed, gconstpointer data)
       g_error ("round %u: a new agent changes %u rows", round, bed->changes);
     for (guint type = 1; type < SWARM_NETD_N_TYPES; type++)
       rows += count (bed, type);
+    keys += count (bed, SWARM_NETD_TYPE_WIREGUARD);
   }
   g_assert_cmpuint (rows, >, 2000);
+  g_assert_cmpuint (keys, >, 200);
 }
 
 int
@@ -614,6 +775,9 @@ main (int argc, char **argv)
 #define ADD(path, func) g_test_add ("/network-overlay/" path, Bed, NULL, set_up, func, tear_down)
   ADD ("picture", test_picture);
   ADD ("attach", test_attach);
+  ADD ("no-wireguard", test_no_wireguard);
+  ADD ("encrypted", test_encrypted);
+  ADD ("ready-later", test_ready_later);
   ADD ("changes", test_changes);
   return g_test_run ();
 }
