@@ -597,20 +597,16 @@ spec_host_port (SwarmServiceSpec *spec, guint port)
   g_ptr_array_add (spec->endpoint->ports, config);
 }
 
-typedef struct {
-  gboolean done;
-  SwarmId id;
-  GError *error;
-} Outcome;
-
-static void
-outcome (const SwarmControlReply *reply, const GError *error, gpointer data)
+void
+brain_outcome (const SwarmControlReply *reply, const GError *error, gpointer data)
 {
-  Outcome *out = data;
+  BrainOutcome *out = data;
   g_assert_false (out->done);
   out->done = TRUE;
-  if (reply != NULL)
+  if (reply != NULL) {
     out->id = reply->id;
+    out->text = g_strdup (reply->text);
+  }
   if (error != NULL)
     out->error = g_error_copy (error);
 }
@@ -618,16 +614,17 @@ outcome (const SwarmControlReply *reply, const GError *error, gpointer data)
 static gboolean
 is_done (gpointer data)
 {
-  return ((Outcome *) data)->done;
+  return ((BrainOutcome *) data)->done;
 }
 
 static gboolean
-wait_outcome (Brain *self, Outcome *out, SwarmId *ret, GError **error)
+wait_outcome (Brain *self, BrainOutcome *out, SwarmId *ret, GError **error)
 {
   g_assert_false (out->done); /* never from within */
   g_assert_true (sim_clock_run_until (self->sim, 10 * SECOND, is_done, out));
   if (ret != NULL)
     *ret = out->id;
+  g_free (out->text);
   if (out->error == NULL)
     return TRUE;
   g_propagate_error (error, out->error);
@@ -645,9 +642,9 @@ deep_copy (const SwarmServiceSpec *spec)
 gboolean
 brain_try_create (Brain *self, const SwarmServiceSpec *spec, const char *request_id, SwarmId *ret, GError **error)
 {
-  Outcome out = { 0 };
+  BrainOutcome out = { 0 };
   g_autoptr (SwarmServiceSpec) own = deep_copy (spec);
-  swarm_control_create_service (swarm_manager_control (self->manager), own, request_id, outcome, &out);
+  swarm_control_create_service (swarm_manager_control (self->manager), own, request_id, brain_outcome, &out);
   return wait_outcome (self, &out, ret, error);
 }
 
@@ -684,58 +681,58 @@ brain_tame (Brain *self, guint i)
 gboolean
 brain_update (Brain *self, const SwarmId *id, const SwarmServiceSpec *spec, GError **error)
 {
-  Outcome out = { 0 };
+  BrainOutcome out = { 0 };
   const SwarmService *service = swarm_store_get (self->store, SWARM_KIND_SERVICE, id);
   g_autoptr (SwarmServiceSpec) own = deep_copy (spec);
-  swarm_control_update_service (swarm_manager_control (self->manager), id, service->object.version, own, NULL, outcome, &out);
+  swarm_control_update_service (swarm_manager_control (self->manager), id, service->object.version, own, NULL, brain_outcome, &out);
   return wait_outcome (self, &out, NULL, error);
 }
 
 gboolean
 brain_scale (Brain *self, const SwarmId *id, guint64 replicas, GError **error)
 {
-  Outcome out = { 0 };
-  swarm_control_scale_service (swarm_manager_control (self->manager), id, replicas, NULL, outcome, &out);
+  BrainOutcome out = { 0 };
+  swarm_control_scale_service (swarm_manager_control (self->manager), id, replicas, NULL, brain_outcome, &out);
   return wait_outcome (self, &out, NULL, error);
 }
 
 gboolean
 brain_rollback (Brain *self, const SwarmId *id, GError **error)
 {
-  Outcome out = { 0 };
-  swarm_control_rollback_service (swarm_manager_control (self->manager), id, 0, NULL, outcome, &out);
+  BrainOutcome out = { 0 };
+  swarm_control_rollback_service (swarm_manager_control (self->manager), id, 0, NULL, brain_outcome, &out);
   return wait_outcome (self, &out, NULL, error);
 }
 
 gboolean
 brain_remove (Brain *self, const SwarmId *id, GError **error)
 {
-  Outcome out = { 0 };
-  swarm_control_remove_service (swarm_manager_control (self->manager), id, NULL, outcome, &out);
+  BrainOutcome out = { 0 };
+  swarm_control_remove_service (swarm_manager_control (self->manager), id, NULL, brain_outcome, &out);
   return wait_outcome (self, &out, NULL, error);
 }
 
 gboolean
 brain_availability (Brain *self, Tame *node, const char *availability, GError **error)
 {
-  Outcome out = { 0 };
-  swarm_control_set_availability (swarm_manager_control (self->manager), &node->id, availability, NULL, outcome, &out);
+  BrainOutcome out = { 0 };
+  swarm_control_set_availability (swarm_manager_control (self->manager), &node->id, availability, NULL, brain_outcome, &out);
   return wait_outcome (self, &out, NULL, error);
 }
 
 gboolean
 brain_set_role (Brain *self, Tame *node, SwarmRole role, GError **error)
 {
-  Outcome out = { 0 };
-  swarm_control_set_role (swarm_manager_control (self->manager), &node->id, role, NULL, outcome, &out);
+  BrainOutcome out = { 0 };
+  swarm_control_set_role (swarm_manager_control (self->manager), &node->id, role, NULL, brain_outcome, &out);
   return wait_outcome (self, &out, NULL, error);
 }
 
 gboolean
 brain_remove_node (Brain *self, Tame *node, gboolean force, GError **error)
 {
-  Outcome out = { 0 };
-  swarm_control_remove_node (swarm_manager_control (self->manager), &node->id, force, NULL, outcome, &out);
+  BrainOutcome out = { 0 };
+  swarm_control_remove_node (swarm_manager_control (self->manager), &node->id, force, NULL, brain_outcome, &out);
   return wait_outcome (self, &out, NULL, error);
 }
 

@@ -97,6 +97,14 @@ void spec_host_port (SwarmServiceSpec *spec, guint port);
 Brain *brain_with_web (guint nodes, guint replicas, SwarmId *ret_web);
 /* The node that was made as number @i, from 0. */
 Tame *brain_tame (Brain *self, guint i);
+/* What became of a call of control; brain_outcome() fills it. @text and @error are the caller's to free. */
+typedef struct {
+  gboolean done;
+  SwarmId id;
+  char *text;
+  GError *error;
+} BrainOutcome;
+void brain_outcome (const SwarmControlReply *reply, const GError *error, gpointer data);
 /* Waits for the outcome. */
 SwarmId brain_create (Brain *self, const SwarmServiceSpec *spec);
 gboolean brain_try_create (Brain *self, const SwarmServiceSpec *spec, const char *request_id, SwarmId *ret, GError **error);

@@ -527,14 +527,24 @@ test_urgent_while_cooling (Fixture *self, gconstpointer data)
 {
   Thing *one = world_find (&self->world, "one");
   TestLog *log;
+  gint64 begun;
 
   test_bus_subscribe (self->client);
   log = test_log_new (self->client);
-  for (guint i = 1; i <= 3; i++) {
-    one->count = i;
-    swarm_bus_emit_changed (self->world.bus, ROOT "/node/one", NODE, NULL, i == 3);
-    test_bus_expect (self->client, ROOT, MANAGER, "Info", NULL, "('hello',)");
-  }
+  do { /* where two calls take longer than the tenth of a second of cooling, this says nothing: once more */
+    test_bus_run_for (150);
+    g_mutex_lock (&log->mutex);
+    g_ptr_array_set_size (log->lines, 0);
+    g_mutex_unlock (&log->mutex);
+    begun = g_get_monotonic_time ();
+    for (guint i = 1; i <= 3; i++) {
+      one->count = i;
+      swarm_bus_emit_changed (self->world.bus, ROOT "/node/one", NODE, NULL, i == 3);
+      if (i < 3)
+        test_bus_expect (self->client, ROOT, MANAGER, "Info", NULL, "('hello',)");
+    }
+  } while (g_get_monotonic_time () - begun > 80000);
+  test_bus_expect (self->client, ROOT, MANAGER, "Info", NULL, "('hello',)");
   g_assert_cmpuint (test_log_count (log, "<uint32 1>"), ==, 1);
   g_assert_cmpuint (test_log_count (log, "<uint32 2>"), ==, 0);
   g_assert_cmpuint (test_log_count (log, "<uint32 3>"), ==, 1);

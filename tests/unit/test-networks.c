@@ -3,34 +3,17 @@
 #include "base/error.h"
 #include "brain-fixture.h"
 
-typedef struct {
-  gboolean done;
-  SwarmId id;
-  GError *error;
-} Outcome;
-
-static void
-outcome (const SwarmControlReply *reply, const GError *error, gpointer data)
-{
-  Outcome *out = data;
-  out->done = TRUE;
-  if (error != NULL)
-    out->error = g_error_copy (error);
-  else
-    out->id = reply->id;
-}
-
 /* "{'Name': <'a'>, …}" */
 static GError *
 create (Brain *brain, const char *text, SwarmId *ret)
 {
-  Outcome out = { 0 };
+  BrainOutcome out = { 0 };
   g_autoptr (GVariant) dict = g_variant_ref_sink (g_variant_new_parsed (text));
   GError *error = NULL;
   g_autoptr (SwarmNetworkSpec) spec = swarm_message_from_variant (&swarm_network_spec_type, dict, SWARM_FORM_FROM_USER, &error);
   if (spec == NULL)
     return error;
-  swarm_control_create_network (swarm_manager_control (brain->manager), spec, NULL, outcome, &out);
+  swarm_control_create_network (swarm_manager_control (brain->manager), spec, NULL, brain_outcome, &out);
   brain_run (brain, SECOND);
   g_assert_true (out.done);
   if (ret != NULL)
@@ -41,8 +24,8 @@ create (Brain *brain, const char *text, SwarmId *ret)
 static GError *
 drop (Brain *brain, const SwarmId *id)
 {
-  Outcome out = { 0 };
-  swarm_control_remove_network (swarm_manager_control (brain->manager), id, NULL, outcome, &out);
+  BrainOutcome out = { 0 };
+  swarm_control_remove_network (swarm_manager_control (brain->manager), id, NULL, brain_outcome, &out);
   brain_run (brain, SECOND);
   g_assert_true (out.done);
   return out.error;

@@ -31,24 +31,11 @@ n_moves (Brain *brain, const SwarmId *id)
   return plan->len;
 }
 
-typedef struct {
-  char *text;
-  GError *error;
-} Outcome;
-
-static void
-rebalanced (const SwarmControlReply *reply, const GError *error, gpointer data)
-{
-  Outcome *out = data;
-  out->text = reply != NULL ? g_strdup (reply->text) : NULL;
-  out->error = error != NULL ? g_error_copy (error) : NULL;
-}
-
 static guint
 rebalance (Brain *brain, const SwarmId *id, guint max)
 {
-  Outcome out = { 0 };
-  swarm_control_rebalance_service (swarm_manager_control (brain->manager), id, max, NULL, rebalanced, &out);
+  BrainOutcome out = { 0 };
+  swarm_control_rebalance_service (swarm_manager_control (brain->manager), id, max, NULL, brain_outcome, &out);
   brain_run (brain, 5 * MS);
   g_assert_no_error (out.error);
   g_autofree char *text = out.text;
@@ -162,17 +149,18 @@ test_refused (void)
 {
   g_autoptr (Brain) brain = brain_new ();
   g_autoptr (SwarmServiceSpec) spec = brain_spec ("all", 1);
-  Outcome out = { 0 };
+  BrainOutcome out = { 0 };
   g_clear_pointer (&spec->mode->replicated, swarm_replicated_unref);
   spec->mode->global = swarm_global_new ();
   SwarmId all = brain_create (brain, spec), none = SWARM_ID_NIL;
   g_assert_null (plan_of (brain, &all, 0));
-  swarm_control_rebalance_service (swarm_manager_control (brain->manager), &all, 0, NULL, rebalanced, &out);
+  swarm_control_rebalance_service (swarm_manager_control (brain->manager), &all, 0, NULL, brain_outcome, &out);
   brain_run (brain, 5 * MS);
   g_assert_error (out.error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
   g_assert_cmpstr (out.error->message, ==, "rebalance can only be used with replicated mode");
   g_clear_error (&out.error);
-  swarm_control_rebalance_service (swarm_manager_control (brain->manager), &none, 0, NULL, rebalanced, &out);
+  out = (BrainOutcome){ 0 };
+  swarm_control_rebalance_service (swarm_manager_control (brain->manager), &none, 0, NULL, brain_outcome, &out);
   brain_run (brain, 5 * MS);
   g_assert_error (out.error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND);
   g_clear_error (&out.error);
@@ -343,8 +331,8 @@ test_target_dies (void)
 static void
 drain (Brain *brain, Tame *node, SwarmDrainOrder order, gint64 deadline)
 {
-  Outcome out = { 0 };
-  swarm_control_drain_node (swarm_manager_control (brain->manager), &node->id, order, deadline, NULL, rebalanced, &out);
+  BrainOutcome out = { 0 };
+  swarm_control_drain_node (swarm_manager_control (brain->manager), &node->id, order, deadline, NULL, brain_outcome, &out);
   brain_run (brain, 5 * MS);
   g_assert_no_error (out.error);
   g_free (out.text);

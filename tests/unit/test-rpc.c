@@ -116,7 +116,7 @@ test_timeout (Fixture *f, gconstpointer unused)
   call (f->link, "Keep", NULL, 50 * MS, &kept);
   wait_until (kept.n);
   g_assert_error (kept.error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT);
-  g_assert_cmpuint (f->manager.calls->len, ==, 2);
+  wait_until (f->manager.calls->len == 2); /* it may hear of the call after that */
   g_assert_cmpint (((SwarmCall *) f->manager.calls->pdata[1])->deadline_us, !=, 0);
   /* The late answer is dropped, the link lives on. */
   swarm_call_return (g_ptr_array_remove_index (f->manager.calls, 1), NULL);

@@ -120,19 +120,6 @@ static const Row rows[] = {
   { "unknown key \"Networks\"", BOTH | LATER, SERVICE (", 'Networks': <@aa{sv} []>") },
 };
 
-typedef struct {
-  gboolean done;
-  GError *error;
-} Outcome;
-
-static void
-outcome (const SwarmControlReply *reply, const GError *error, gpointer data)
-{
-  Outcome *out = data;
-  out->done = TRUE;
-  out->error = error != NULL ? g_error_copy (error) : NULL;
-}
-
 static void
 committed (guint64 index, GVariant *result, const GError *error, gpointer data)
 {
@@ -154,15 +141,15 @@ parse (const char *input, const char *name, GError **error)
 static GError *
 ask (Brain *brain, const SwarmService *web, const char *input)
 {
-  Outcome out = { 0 };
+  BrainOutcome out = { 0 };
   SwarmControl *control = swarm_manager_control (brain->manager);
   g_autoptr (SwarmServiceSpec) spec = parse (input, web != NULL ? "web" : "probe", &out.error);
   if (spec == NULL)
     return out.error;
   if (web == NULL)
-    swarm_control_create_service (control, spec, NULL, outcome, &out);
+    swarm_control_create_service (control, spec, NULL, brain_outcome, &out);
   else
-    swarm_control_update_service (control, &web->object.id, web->object.version, spec, NULL, outcome, &out);
+    swarm_control_update_service (control, &web->object.id, web->object.version, spec, NULL, brain_outcome, &out);
   brain_run (brain, SECOND);
   g_assert_true (out.done);
   return out.error;
