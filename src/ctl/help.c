@@ -327,27 +327,6 @@ append_option_words (GString *out, const CtlCommand *command)
   g_string_append (out, "--help");
 }
 
-static void
-append_choices (GString *out, GHashTable *seen, const CtlCommand *command)
-{
-  g_autoptr (GPtrArray) options = sorted_options (command);
-
-  for (guint i = 0; i < options->len; i++) {
-    const CtlOption *option = g_ptr_array_index (options, i);
-    g_autofree char *key = g_strdup_printf ("%s:--%s", command->path, option->name);
-
-    if (option->kind == CTL_BOOL || !g_hash_table_add (seen, g_strdup (key)))
-      continue;
-    if (option->choices != NULL)
-      g_string_append_printf (out, "        '%s') COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return;;\n", key,
-                              option->choices);
-    else if (g_str_has_suffix (option->name, "-file"))
-      g_string_append_printf (out, "        '%s') COMPREPLY=($(compgen -f -- \"$cur\")); return;;\n", key);
-    else
-      g_string_append_printf (out, "        '%s') return;;\n", key);
-  }
-}
-
 static const char *
 objects_command (const char *objects)
 {
@@ -364,6 +343,29 @@ objects_command (const char *objects)
   if (g_str_equal (objects, "role"))
     return "worker manager";
   return "";
+}
+
+static void
+append_choices (GString *out, GHashTable *seen, const CtlCommand *command)
+{
+  g_autoptr (GPtrArray) options = sorted_options (command);
+
+  for (guint i = 0; i < options->len; i++) {
+    const CtlOption *option = g_ptr_array_index (options, i);
+    g_autofree char *key = g_strdup_printf ("%s:--%s", command->path, option->name);
+
+    if (option->kind == CTL_BOOL || !g_hash_table_add (seen, g_strdup (key)))
+      continue;
+    if (option->choices != NULL)
+      g_string_append_printf (out, "        '%s') COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return;;\n", key,
+                              option->choices);
+    else if (g_str_has_suffix (option->name, "-file"))
+      g_string_append_printf (out, "        '%s') COMPREPLY=($(compgen -f -- \"$cur\")); return;;\n", key);
+    else if (g_strcmp0 (option->word, "network") == 0)
+      g_string_append_printf (out, "        '%s') COMPREPLY=($(compgen -W \"%s\" -- \"$cur\")); return;;\n", key, objects_command (option->word));
+    else
+      g_string_append_printf (out, "        '%s') return;;\n", key);
+  }
 }
 
 static void

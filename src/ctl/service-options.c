@@ -132,7 +132,7 @@ const CtlOption ctl_service_update_options[] = {
   { "mount-add", 0, CTL_LIST, N_ ("Add or update a mount on a service"), .word = "mount", .check = ctl_check_mount },
   { "mount-rm", 0, CTL_LIST, N_ ("Remove a mount by its target path") },
   { "network-add", 0, CTL_LIST, N_ ("Add a network"), .word = "network", .check = ctl_check_attachment },
-  { "network-rm", 0, CTL_LIST, N_ ("Remove a network") },
+  { "network-rm", 0, CTL_LIST, N_ ("Remove a network"), .word = "network" },
   { "placement-pref-add", 0, CTL_LIST, N_ ("Add a placement preference"), .word = "pref",
     .check = ctl_check_placement_pref },
   { "placement-pref-rm", 0, CTL_LIST, N_ ("Remove a placement preference"), .word = "pref",

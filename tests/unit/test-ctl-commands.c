@@ -108,6 +108,8 @@ test_generated (void)
         g_assert_nonnull (strstr (completion, word));
       }
   }
+  g_assert_nonnull (strstr (completion, "'service create:--network') COMPREPLY=($(compgen -W \"$(swarmctl network ls "));
+  g_assert_nonnull (strstr (completion, "'service update:--network-rm') COMPREPLY=($(compgen -W \"$(swarmctl network ls "));
 }
 
 /* Every source with texts for people is in po/POTFILES, and none of them breaks off in a macro, behind which translators see nothing. */
