@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "netd/conntrack.h"
 #include "netd/netns.h"
+#include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/inet_diag.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -110,17 +111,22 @@ search_all (struct mnl_socket *socket, Search *search)
 
 /* ---- ending ---- */
 
-static void
+/* FALSE: the kernel would not. One that has ended by itself is fine. */
+static gboolean
 forget (struct mnl_socket *socket, const Doomed *doomed)
 {
+  guint8 room[1024] __attribute__ ((aligned (8)));
   guint8 request[512] __attribute__ ((aligned (8)));
   struct nlmsghdr *message = mnl_nlmsg_put_header (request);
   message->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE;
-  message->nlmsg_flags = NLM_F_REQUEST;
+  message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
   struct nfgenmsg *head = mnl_nlmsg_put_extra_header (message, sizeof *head);
   head->nfgen_family = doomed->family;
   mnl_attr_put (message, CTA_TUPLE_ORIG | NLA_F_NESTED, doomed->length, doomed->tuple);
-  mnl_socket_sendto (socket, message, message->nlmsg_len);
+  if (mnl_socket_sendto (socket, message, message->nlmsg_len) < 0)
+    return FALSE;
+  ssize_t n = mnl_socket_recvfrom (socket, room, sizeof room);
+  return n > 0 && (mnl_cb_run (room, n, 0, 0, NULL, NULL) >= MNL_CB_STOP || errno == ENOENT);
 }
 
 /* The client's socket, when it is in this namespace: one that only reads would never find out. */
@@ -171,9 +177,10 @@ swarm_netd_conntrack_end (int netns, SwarmNetdConnectionFunc func, gpointer data
   if (netns >= 0)
     swarm_netd_netns_leave ();
   gboolean ok = tracked != NULL && sockets != NULL && search_all (tracked, &search);
+  gboolean all = ok;
   for (guint i = 0; ok && i < doomed->len; i++) {
     const Doomed *one = &g_array_index (doomed, Doomed, i);
-    forget (tracked, one);
+    all &= forget (tracked, one);
     if (one->connection.protocol == IPPROTO_TCP)
       destroy (sockets, &one->connection);
   }
@@ -181,5 +188,5 @@ swarm_netd_conntrack_end (int netns, SwarmNetdConnectionFunc func, gpointer data
     mnl_socket_close (tracked);
   if (sockets != NULL)
     mnl_socket_close (sockets);
-  return ok ? (int) doomed->len : -1;
+  return all ? (int) doomed->len : -1;
 }

@@ -16,5 +16,5 @@ typedef struct {
 
 typedef gboolean (*SwarmNetdConnectionFunc) (const SwarmNetdConnection *connection, gpointer data);
 
-/* Ends those connections of the namespace of @netns (-1: where netd lives) of which @func says TRUE. How many; -1: the kernel did not answer. */
+/* Ends those connections of the namespace of @netns (-1: where netd lives) of which @func says TRUE. How many; -1: the kernel did not do all of it. */
 int swarm_netd_conntrack_end (int netns, SwarmNetdConnectionFunc func, gpointer data);

@@ -17,6 +17,8 @@
 #define SWARM_NETD_RETURN_MAC "02:42:53:57:00:00"
 #define SWARM_NETD_RETURN_MAC_BYTES { 0x02, 0x42, 0x53, 0x57, 0, 0 }
 
+typedef struct _SwarmNetdEvict SwarmNetdEvict;
+
 /* A sandbox in the kernel. */
 typedef struct {
   SwarmNetdPlane *plane;
@@ -47,9 +49,7 @@ struct _SwarmNetdPlane {
   GHashTable *dirty_ports;
   guint underlay_index; /* the link that has the underlay address, as seen last */
   guint underlay_mtu;
-  GArray *evictions; /* connections that the present apply ends (evict.c) */
-  GQueue *rounds; /* of evictions, under way */
-  guint evict_source;
+  SwarmNetdEvict *evict; /* connections that are to end */
   gboolean mesh_stale; /* the host's nftables table is to be loaded anew */
   GPtrArray *problems;
   GArray *ready;
@@ -120,12 +120,16 @@ void swarm_netd_vip_flush (SwarmNetdPlane *self);
 GHashTable *swarm_netd_vip_table_new (void);
 
 /* ---- evict.c ---- */
-GArray *swarm_netd_evictions_new (void);
+SwarmNetdEvict *swarm_netd_evict_new (SwarmNetdPlane *plane);
+void swarm_netd_evict_free (SwarmNetdEvict *self);
 /* Notes the connections that @change ends, if any. */
-void swarm_netd_evict_mark (SwarmNetdPlane *self, const SwarmNetdChange *change);
+void swarm_netd_evict_mark (SwarmNetdEvict *self, const SwarmNetdChange *change);
 /* Begins to end what is noted, now that the slots have changed; it goes on from the loop. */
-void swarm_netd_evict_flush (SwarmNetdPlane *self);
-void swarm_netd_evict_stop (SwarmNetdPlane *self);
+void swarm_netd_evict_flush (SwarmNetdEvict *self);
+/* Backends and places that it has before it. */
+guint swarm_netd_evict_size (SwarmNetdEvict *self);
+/* Milliseconds before what failed is tried again. */
+extern guint swarm_netd_evict_again;
 
 /* ---- mesh.c ---- */
 void swarm_netd_mesh_mark (SwarmNetdPlane *self, const SwarmNetdRow *row);

@@ -30,8 +30,7 @@ swarm_netd_plane_new (SwarmNetdTables *tables, GError **error)
   self->boxes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, swarm_netd_box_free);
   self->names = swarm_netd_names_new ();
   self->crypt = swarm_netd_crypt_new (self);
-  self->evictions = swarm_netd_evictions_new ();
-  self->rounds = g_queue_new ();
+  self->evict = swarm_netd_evict_new (self);
   self->vips = swarm_netd_vip_table_new ();
   self->dirty_vips = swarm_netd_vip_table_new ();
   self->ports = swarm_netd_mesh_table_new ();
@@ -51,7 +50,7 @@ swarm_netd_plane_free (SwarmNetdPlane *self)
   swarm_netd_crypt_free (self->crypt);
   g_hash_table_unref (self->boxes);
   swarm_netd_names_free (self->names);
-  swarm_netd_evict_stop (self);
+  swarm_netd_evict_free (self->evict);
   g_hash_table_unref (self->vips);
   g_hash_table_unref (self->dirty_vips);
   g_hash_table_unref (self->ports);
@@ -397,7 +396,7 @@ replace_changes (SwarmNetdPlane *self, GPtrArray *changes)
                   (changed && (type == SWARM_NETD_TYPE_NODE || type == SWARM_NETD_TYPE_NETWORK || type == SWARM_NETD_TYPE_SANDBOX));
     if (changed && type != SWARM_NETD_TYPE_NETWORK)
       delete (self, change->before);
-    swarm_netd_evict_mark (self, change);
+    swarm_netd_evict_mark (self->evict, change);
     if (change->before != NULL)
       mark (self, change->before);
     if (change->after != NULL)
@@ -420,7 +419,7 @@ swarm_netd_plane_apply (SwarmNetdPlane *self, GPtrArray *changes)
   }
   swarm_netd_vip_flush (self);
   swarm_netd_mesh_flush (self);
-  swarm_netd_evict_flush (self);
+  swarm_netd_evict_flush (self->evict);
   delete_changes (self, changes, 0, G_N_ELEMENTS (put_order) - 1);
   swarm_netd_crypt_flush (self->crypt);
   if (everything)
