@@ -31,6 +31,7 @@ typedef struct {
   int kept[2]; /* the sockets of an earlier responder, for the one that is made; -1: none */
   GArray *vnis; /* guint32: its networks, by their interfaces' index */
   gboolean way_out; /* it has an interface on the gateway bridge */
+  guint stored[2]; /* descriptors that systemd keeps: of its namespace, of its responder */
   gboolean stale; /* its nftables table is to be loaded anew */
   gboolean touched; /* by the present apply */
   gboolean failed; /* in it */
@@ -50,6 +51,9 @@ struct _SwarmNetdPlane {
   guint underlay_index; /* the link that has the underlay address, as seen last */
   guint underlay_mtu;
   SwarmNetdEvict *evict; /* connections that are to end */
+  guint store_room; /* how many descriptors systemd keeps */
+  guint stored; /* how many it has */
+  guint unkept; /* sandboxes for which there was no room */
   gboolean mesh_stale; /* the host's nftables table is to be loaded anew */
   GPtrArray *problems;
   GArray *ready;
@@ -73,6 +77,8 @@ const SwarmNetdNetwork *swarm_netd_plane_ingress (SwarmNetdPlane *self);
 void swarm_netd_plane_problem (SwarmNetdPlane *self, const SwarmNetdRow *row, GError *error);
 /* Something of the links has changed by itself: the plane's owner is to look, from the loop. */
 void swarm_netd_plane_tell (SwarmNetdPlane *self);
+/* A new sandbox in @netns, taken. */
+SwarmNetdBox *swarm_netd_plane_add_box (SwarmNetdPlane *self, const char *sandbox, int netns);
 /* The names of a network's links. */
 typedef struct {
   char str[16];
@@ -101,6 +107,10 @@ void swarm_netd_network_sweep (SwarmNetdPlane *self);
 /* ---- sandbox.c ---- */
 void swarm_netd_box_free (gpointer box);
 gboolean swarm_netd_sandbox_put (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox, GError **error);
+/* How many descriptors systemd keeps for us. */
+guint swarm_netd_sandbox_store_room (void);
+/* Gives systemd what it has not yet and has room for; says so when there is none. */
+void swarm_netd_sandbox_keep (SwarmNetdPlane *self);
 /* Lets go of what an earlier netd held and nobody wants. */
 void swarm_netd_sandbox_sweep (SwarmNetdPlane *self);
 gboolean swarm_netd_sandbox_delete (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox, GError **error);

@@ -31,6 +31,7 @@ swarm_netd_plane_new (SwarmNetdTables *tables, GError **error)
   self->names = swarm_netd_names_new ();
   self->crypt = swarm_netd_crypt_new (self);
   self->evict = swarm_netd_evict_new (self);
+  self->store_room = swarm_netd_sandbox_store_room ();
   self->vips = swarm_netd_vip_table_new ();
   self->dirty_vips = swarm_netd_vip_table_new ();
   self->ports = swarm_netd_mesh_table_new ();
@@ -62,8 +63,8 @@ swarm_netd_plane_free (SwarmNetdPlane *self)
   g_free (self);
 }
 
-void
-swarm_netd_plane_adopt (SwarmNetdPlane *self, const char *sandbox, int netns)
+SwarmNetdBox *
+swarm_netd_plane_add_box (SwarmNetdPlane *self, const char *sandbox, int netns)
 {
   SwarmNetdBox *box = g_new0 (SwarmNetdBox, 1);
   g_strlcpy (box->id, sandbox, sizeof box->id);
@@ -72,6 +73,14 @@ swarm_netd_plane_adopt (SwarmNetdPlane *self, const char *sandbox, int netns)
   box->netns = netns;
   box->vnis = g_array_new (FALSE, FALSE, sizeof (guint32));
   g_hash_table_replace (self->boxes, box->id, box);
+  return box;
+}
+
+void
+swarm_netd_plane_adopt (SwarmNetdPlane *self, const char *sandbox, int netns)
+{
+  swarm_netd_plane_add_box (self, sandbox, netns)->stored[0] = 1;
+  self->stored++;
 }
 
 void
@@ -79,6 +88,8 @@ swarm_netd_plane_adopt_names (SwarmNetdPlane *self, const char *sandbox, const i
 {
   SwarmNetdBox *box = g_hash_table_lookup (self->boxes, sandbox);
   for (guint i = 0; i < 2; i++) {
+    if (box != NULL && sockets[i] >= 0)
+      box->stored[1]++, self->stored++;
     if (box != NULL)
       box->kept[i] = sockets[i];
     else if (sockets[i] >= 0)
@@ -120,6 +131,12 @@ swarm_netd_plane_tell (SwarmNetdPlane *self)
 {
   if (self->changed_source == 0)
     self->changed_source = g_idle_add (on_changed, self);
+}
+
+guint
+swarm_netd_plane_unkept (SwarmNetdPlane *self)
+{
+  return self->unkept;
 }
 
 GPtrArray *
@@ -421,6 +438,7 @@ swarm_netd_plane_apply (SwarmNetdPlane *self, GPtrArray *changes)
   swarm_netd_mesh_flush (self);
   swarm_netd_evict_flush (self->evict);
   delete_changes (self, changes, 0, G_N_ELEMENTS (put_order) - 1);
+  swarm_netd_sandbox_keep (self);
   swarm_netd_crypt_flush (self->crypt);
   if (everything)
     swarm_netd_plane_resync (self, SWARM_NETD_RESYNC_ALL);
@@ -562,6 +580,7 @@ swarm_netd_plane_resync (SwarmNetdPlane *self, guint what)
     swarm_netd_network_sweep (self);
     swarm_netd_crypt_flush (self->crypt);
   }
+  swarm_netd_sandbox_keep (self);
   note_ready (self);
 }
 

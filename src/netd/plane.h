@@ -44,6 +44,9 @@ void swarm_netd_plane_resync (SwarmNetdPlane *self, guint what);
 /* The same of the links of one sandbox. */
 void swarm_netd_plane_mend (SwarmNetdPlane *self, const char *sandbox);
 
+/* Sandboxes that systemd's descriptor store has no room for. */
+guint swarm_netd_plane_unkept (SwarmNetdPlane *self);
+
 /* For a client that knows nothing: all sandboxes that are whole count as made by the last apply. */
 void swarm_netd_plane_note_all (SwarmNetdPlane *self);
 /* What the last apply or resync could not do (SwarmNetdProblem*). */

@@ -27,27 +27,68 @@ swarm_netd_box_free (gpointer data)
   g_free (box);
 }
 
-static void
-store (const SwarmNetdBox *box)
+/* ---- systemd's descriptor store ---- */
+
+#define STORE_MAX 8192 /* FileDescriptorStoreMax= of swarm-netd.service */
+#define STORE_OTHERS 16 /* of them for what is not a sandbox's (crypt.c) */
+
+/* systemd says it by $FDSTORE from 254 on; what is too much it closes without a word. */
+guint
+swarm_netd_sandbox_store_room (void)
 {
-  g_autofree char *state = g_strdup_printf ("FDSTORE=1\nFDNAME=netns-%s", box->id);
-  sd_pid_notify_with_fds (0, 0, state, &box->netns, 1);
+  const char *said = g_getenv ("FDSTORE");
+  guint64 max = said != NULL ? g_ascii_strtoull (said, NULL, 10) : STORE_MAX;
+  return max > STORE_OTHERS ? MIN (max, G_MAXINT) - STORE_OTHERS : 0;
 }
 
-static void
-store_names (const SwarmNetdBox *box)
+static gboolean
+store (SwarmNetdBox *box, guint what, const char *name, const int *fds, guint n)
+{
+  g_autofree char *state = g_strdup_printf ("FDSTORE=1\nFDNAME=%s-%s", name, box->id);
+  if (box->stored[what] > 0)
+    return TRUE;
+  if (box->plane->stored + n > box->plane->store_room)
+    return FALSE;
+  sd_pid_notify_with_fds (0, 0, state, fds, n);
+  box->stored[what] = n;
+  box->plane->stored += n;
+  return TRUE;
+}
+
+static gboolean
+store_names (SwarmNetdBox *box)
 {
   int sockets[2];
-  g_autofree char *state = g_strdup_printf ("FDSTORE=1\nFDNAME=names-%s", box->id);
+  if (box->responder == NULL)
+    return TRUE;
   swarm_netd_responder_sockets (box->responder, sockets);
-  sd_pid_notify_with_fds (0, 0, state, sockets, 2);
+  return store (box, 1, "names", sockets, 2);
 }
 
 static void
-unstore (const SwarmNetdBox *box)
+unstore (SwarmNetdBox *box)
 {
   sd_notifyf (0, "FDSTOREREMOVE=1\nFDNAME=names-%s", box->id);
   sd_notifyf (0, "FDSTOREREMOVE=1\nFDNAME=netns-%s", box->id);
+  box->plane->stored -= box->stored[0] + box->stored[1];
+  box->stored[0] = box->stored[1] = 0;
+}
+
+void
+swarm_netd_sandbox_keep (SwarmNetdPlane *self)
+{
+  GHashTableIter iter;
+  SwarmNetdBox *box;
+  guint had = self->unkept;
+  self->unkept = 0;
+  g_hash_table_iter_init (&iter, self->boxes);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &box))
+    self->unkept += !store (box, 0, "netns", &box->netns, 1) || !store_names (box);
+  if (had == 0 && self->unkept > 0)
+    swarm_warning ("systemd keeps %u descriptors for swarm-netd and no more: over a restart of it, task namespaces beyond are found again by their "
+                   "processes only, and their names do not answer meanwhile (FileDescriptorStoreMax=)", self->store_room + STORE_OTHERS);
+  else if (had > 0 && self->unkept == 0)
+    swarm_notice ("systemd keeps the descriptors of all task namespaces again");
 }
 
 /* ---- its networks, its names ---- */
@@ -195,8 +236,6 @@ open_box (SwarmNetdBox *box, GError **error)
   box->kept[0] = box->kept[1] = -1;
   if (box->responder == NULL && (box->responder = swarm_netd_responder_new (box->netns, udp, tcp, &responder_ops, box, error)) == NULL)
     return FALSE;
-  if (udp < 0)
-    store_names (box);
   return TRUE;
 }
 
@@ -209,9 +248,8 @@ swarm_netd_sandbox_put (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox, G
     int netns = open_namespace (self, sandbox, attached, error);
     if (netns < 0)
       return FALSE;
-    swarm_netd_plane_adopt (self, sandbox->id.text, netns);
-    box = g_hash_table_lookup (self->boxes, sandbox->id.text);
-    store (box);
+    box = swarm_netd_plane_add_box (self, sandbox->id.text, netns);
+    store (box, 0, "netns", &box->netns, 1); /* at once: a netd that falls makes no second one */
   }
   box->attached = attached;
   box->touched = TRUE;

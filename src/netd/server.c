@@ -445,9 +445,11 @@ swarm_netd_server_mend (SwarmNetdServer *self, const char *sandbox)
 char *
 swarm_netd_server_status (SwarmNetdServer *self)
 {
-  return g_strdup_printf ("%u hosts, %u networks, %u task namespaces, %u services, %u published ports, %u names",
+  guint unkept = swarm_netd_plane_unkept (self->plane);
+  g_autofree char *more = unkept > 0 ? g_strdup_printf ("; no room in systemd's descriptor store for all of %u task namespaces", unkept) : g_strdup ("");
+  return g_strdup_printf ("%u hosts, %u networks, %u task namespaces, %u services, %u published ports, %u names%s",
                           swarm_netd_tables_count (self->tables, SWARM_NETD_TYPE_NODE), swarm_netd_tables_count (self->tables, SWARM_NETD_TYPE_NETWORK),
                           swarm_netd_tables_count (self->tables, SWARM_NETD_TYPE_SANDBOX),
                           swarm_netd_tables_count (self->tables, SWARM_NETD_TYPE_SERVICE),
-                          swarm_netd_tables_count (self->tables, SWARM_NETD_TYPE_PORT), swarm_netd_tables_count (self->tables, SWARM_NETD_TYPE_NAME));
+                          swarm_netd_tables_count (self->tables, SWARM_NETD_TYPE_PORT), swarm_netd_tables_count (self->tables, SWARM_NETD_TYPE_NAME), more);
 }

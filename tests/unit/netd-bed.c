@@ -122,6 +122,11 @@ take_notifications (BedHost *host)
     text[n] = '\0';
     const char *name = strstr (text, "FDNAME=");
     g_autofree char *fdname = name != NULL ? g_strndup (name + 7, strcspn (name + 7, "\n")) : NULL;
+    const char *status = strstr (text, "STATUS=");
+    if (status != NULL) {
+      g_free (host->status);
+      host->status = g_strdup (status + 7);
+    }
     if (g_str_has_prefix (text, "FDSTOREREMOVE=1"))
       unstore (host, fdname);
     struct cmsghdr *c = CMSG_FIRSTHDR (&message);
@@ -302,6 +307,7 @@ bed_free (Bed *bed)
     close (host->netns);
     g_array_unref (host->keys);
     g_free (host->notify_path);
+    g_free (host->status);
     g_free (host->socket_path);
     g_free (host->state_path);
     g_hash_table_unref (host->ready);
@@ -381,6 +387,19 @@ bed_stored (Bed *bed, guint number, const char *name)
     if (strcmp (((BedStored *) host->stored->pdata[i])->name, name) == 0)
       return ((BedStored *) host->stored->pdata[i])->fd;
   return -1;
+}
+
+void
+bed_wait_status (Bed *bed, guint number, const char *part)
+{
+  BedHost *host = &bed->hosts[number];
+  take_notifications (host);
+  for (guint i = 0; i < WAIT_MS / 10 && (host->status == NULL || strstr (host->status, part) == NULL); i++) {
+    g_usleep (10000);
+    take_notifications (host);
+  }
+  if (host->status == NULL || strstr (host->status, part) == NULL)
+    g_error ("the status is \"%s\", not \"%s\"", host->status, part);
 }
 
 char *

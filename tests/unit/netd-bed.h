@@ -14,6 +14,7 @@ typedef struct {
   char *state_path;
   int notify; /* where its netd notifies "systemd" */
   char *notify_path;
+  char *status; /* what it says of itself to "systemctl status"; NULL: nothing yet */
   GPtrArray *stored; /* BedStored: "systemd's" descriptor store */
   char *sockets; /* its /run/wireguard */
   GArray *keys; /* SwarmNetdWireguard: its own, as it said last */
@@ -38,6 +39,8 @@ char *bed_send (Bed *bed, guint host, GByteArray *out, guint32 flags);
 char *bed_listen (Bed *bed, guint host);
 /* What it has put into the descriptor store by that name; -1: nothing. */
 int bed_stored (Bed *bed, guint host, const char *name);
+/* Waits until its status says what it is to. */
+void bed_wait_status (Bed *bed, guint host, const char *part);
 /* What each netd that is started has for WireGuard (NULL: none; /run/wireguard must be there), and its --rotation. */
 extern const char *bed_wireguard, *bed_rotation;
 void bed_start (Bed *bed, guint host);

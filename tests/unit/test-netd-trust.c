@@ -224,6 +224,39 @@ test_self_harm (Fixture *f, gconstpointer data)
   g_assert_cmpint (took, >=, G_USEC_PER_SEC);
 }
 
+/* systemd has room for two namespaces with their names: that a third has none is said; it works, and gets its place when there is one. */
+static void
+test_store_full (Fixture *f, gconstpointer data)
+{
+  static const char *names[] = { "task-2", "task-3" };
+  if (f->bed == NULL)
+    return;
+  bed_kill (f->bed, 1);
+  g_setenv ("FDSTORE", "22", TRUE); /* 16 of them are for others */
+  g_setenv ("WATCHDOG_USEC", "200000", TRUE); /* it says its status twice as often */
+  bed_start (f->bed, 1);
+  g_unsetenv ("FDSTORE");
+  g_unsetenv ("WATCHDOG_USEC");
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autofree char *address = g_strdup_printf ("10.88.16.2%u", i);
+    put_sandbox (f->out, names[i]);
+    put_interface (f->out, names[i], 4097, 0, address, NULL);
+  }
+  send_ok (f, 0);
+  g_assert_true (g_hash_table_contains (f->host->ready, "task-2"));
+  g_assert_true (g_hash_table_contains (f->host->ready, "task-3"));
+  bed_wait_status (f->bed, 1, "no room in systemd's descriptor store for all of 2 task namespaces");
+  g_assert_cmpuint (f->host->stored->len, <=, 6);
+  row (f->out, SWARM_NETD_TYPE_INTERFACE, TRUE, &(SwarmNetdInterface){ .sandbox = ident ("task-2"), .vni = 4097 }, sizeof (SwarmNetdInterface));
+  row (f->out, SWARM_NETD_TYPE_SANDBOX, TRUE, &(SwarmNetdSandbox){ .id = ident ("task-2") }, sizeof (SwarmNetdSandbox));
+  send_ok (f, 0);
+  g_assert_cmpint (bed_stored (f->bed, 1, "netns-task-1"), >=, 0);
+  g_assert_cmpint (bed_stored (f->bed, 1, "netns-task-3"), >=, 0);
+  g_assert_cmpint (bed_stored (f->bed, 1, "names-task-3"), >=, 0);
+  bed_wait_status (f->bed, 1, "2 task namespaces, 0 services, 0 published ports, 0 names");
+  g_assert_null (strstr (f->host->status, "no room"));
+}
+
 /* ---- the host's loopback addresses ---- */
 
 static int
@@ -356,6 +389,7 @@ main (int argc, char **argv)
   ADD ("like-names", test_like_names);
   ADD ("attach-foreign-link", test_attach_foreign_link);
   ADD ("self-harm", test_self_harm);
+  ADD ("store-full", test_store_full);
   ADD ("loopback", test_loopback);
   ADD ("foreign-links", test_foreign_links);
   ADD ("state-lost", test_state_lost);
