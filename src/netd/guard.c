@@ -2,6 +2,81 @@
 /* What of the host's traffic may pass our bridges. The host forwards because of us (host.c): only what belongs to tasks is let through, in our own table
  * and with our own links; other rules of the host's decide beside it, as ever. Accepting here is no more than not dropping. */
 #include "netd/plane-private.h"
+#include "base/log.h"
+#include "netd/netns.h"
+#include <string.h>
+
+/* ---- the host's own links. One that did not forward between them before does not do it now, either. The kernel keeps which they are, in our table, so that a
+ * netd that is started again, and finds a host that forwards, knows whose doing that is. Bridges are not among them: whoever makes one for guests or
+ * containers wants it forwarded, and turns on what we have turned on already. ---- */
+
+static const struct {
+  const char *family;
+  const char *forwarding;
+} families[] = { { "ipv4", "ipv4/ip_forward" }, { "ipv6", "ipv6/conf/all/forwarding" } };
+
+static gboolean
+is_off (const char *name)
+{
+  g_autofree char *path = g_strconcat ("/proc/sys/net/", name, NULL), *value = NULL;
+  return g_file_get_contents (path, &value, NULL, NULL) && strcmp (value, "0\n") == 0;
+}
+
+/* As the kernel has them from an earlier netd: names in quotes. */
+static GHashTable *
+closed (SwarmNetdPlane *self, gboolean v6)
+{
+  if (self->closed[v6] != NULL)
+    return self->closed[v6];
+  g_autofree char *text = swarm_netd_nft_ask (self->nft, v6 ? "list set inet swarm closed6" : "list set inet swarm closed4");
+  g_auto (GStrv) parts = g_strsplit (text != NULL ? text : "", "\"", -1);
+  self->closed[v6] = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  for (guint i = 1; parts[0] != NULL && parts[i] != NULL && parts[i + 1] != NULL; i += 2)
+    g_hash_table_add (self->closed[v6], g_strdup (parts[i]));
+  return self->closed[v6];
+}
+
+static gboolean
+is_own (const char *link)
+{
+  g_autofree char *bridge = g_build_filename ("/sys/class/net", link, "bridge", NULL);
+  return strcmp (link, "all") == 0 || strcmp (link, "default") == 0 || strcmp (link, "lo") == 0 || strpbrk (link, "\"*\\") != NULL ||
+         g_str_has_prefix (link, "sw") || g_file_test (bridge, G_FILE_TEST_EXISTS);
+}
+
+void
+swarm_netd_guard_forward (SwarmNetdPlane *self, gboolean v6)
+{
+  GHashTable *links = closed (self, v6);
+  g_autofree char *path = g_strdup_printf ("/proc/sys/net/%s/conf", families[v6].family);
+  const char *link;
+  if (!is_off (families[v6].forwarding))
+    return;
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  while (dir != NULL && (link = g_dir_read_name (dir)) != NULL) {
+    g_autofree char *own = g_strdup_printf ("%s/conf/%s/forwarding", families[v6].family, link);
+    if (!is_own (link) && is_off (own))
+      g_hash_table_add (links, g_strdup (link));
+  }
+  swarm_notice ("This host forwards for its tasks now (%s); between its other links it does as little as before", families[v6].family);
+  self->mesh_stale = TRUE;
+  swarm_netd_sysctl (families[v6].forwarding, "1");
+}
+
+static void
+append_closed (SwarmNetdPlane *self, GString *out, gboolean v6)
+{
+  GHashTableIter iter;
+  gpointer link;
+  const char *before = " elements = { ";
+  g_string_append_printf (out, " set closed%d { type ifname;", v6 ? 6 : 4);
+  g_hash_table_iter_init (&iter, closed (self, v6));
+  for (; g_hash_table_iter_next (&iter, &link, NULL); before = ", ")
+    g_string_append_printf (out, "%s\"%s\"", before, (char *) link);
+  g_string_append (out, g_hash_table_size (closed (self, v6)) > 0 ? " }; }\n" : " }\n");
+}
+
+/* ---- our bridges ---- */
 
 /* A task's packets have a task's address, and are no VXLAN: netd's own is taken from everywhere, so that a task could write into any network. */
 static void
@@ -24,6 +99,8 @@ void
 swarm_netd_guard_append (SwarmNetdPlane *self, GString *out, const char *in, const char *gate)
 {
   append_sources (self, out, in, gate);
+  append_closed (self, out, FALSE);
+  append_closed (self, out, TRUE);
   /* Other hosts have nothing to say to this one by the ingress network: answers to what it asked itself, and what leads to its tasks, which is forwarded. */
   g_string_append_printf (out,
                           " chain input { type filter hook input priority filter;\n"
@@ -34,6 +111,7 @@ swarm_netd_guard_append (SwarmNetdPlane *self, GString *out, const char *in, con
    * comes by the ingress network is for tasks here, or an answer to a client that asked here. */
   g_string_append_printf (out,
                           " chain forward { type filter hook forward priority mangle;\n"
+                          "  meta nfproto ipv4 iifname @closed4 oifname @closed4 drop; meta nfproto ipv6 iifname @closed6 oifname @closed6 drop;\n"
                           "  oifname { \"%1$s\", \"%2$s\" } tcp flags syn / syn,rst tcp option maxseg size set rt mtu;\n"
                           "  iifname \"%1$s\" oifname \"%2$s\" accept;\n"
                           "  iifname \"%1$s\" ct direction reply accept;\n"

@@ -27,15 +27,15 @@ keep_router_advertisements (void)
 }
 
 static void
-set_up_forwarding (const SwarmNetdNode *own)
+set_up_forwarding (SwarmNetdPlane *self, const SwarmNetdNode *own)
 {
   /* Packets within a bridge are no business of the host's firewall (the switch is there when br_netfilter is loaded). */
   swarm_netd_sysctl ("bridge/bridge-nf-call-iptables", "0");
   swarm_netd_sysctl ("bridge/bridge-nf-call-ip6tables", "0");
-  swarm_netd_sysctl ("ipv4/ip_forward", "1");
+  swarm_netd_guard_forward (self, FALSE);
   if (!swarm_netd_address_is_none (&own->gateway6) || !swarm_netd_address_is_none (&own->ingress6)) {
     keep_router_advertisements ();
-    swarm_netd_sysctl ("ipv6/conf/all/forwarding", "1");
+    swarm_netd_guard_forward (self, TRUE);
   }
   swarm_netd_sysctl ("ipv4/conf/" SWARM_NETD_GATEWAY "/route_localnet", "1");
   swarm_netd_sysctl ("ipv4/conf/" SWARM_NETD_GATEWAY "/rp_filter", "2");
@@ -100,7 +100,7 @@ swarm_netd_host_put (SwarmNetdPlane *self, GError **error)
   guint index, mtu = swarm_netd_network_mtu (self, NULL, error);
   if (mtu == 0 || !swarm_netd_bridge_put (self->netlink, SWARM_NETD_GATEWAY, mtu, NULL, &index, error))
     return FALSE;
-  set_up_forwarding (own);
+  set_up_forwarding (self, own);
   return put_addresses (self, index, &own->gateway4, own->gateway4_prefix, &own->gateway6, own->gateway6_prefix, error) &&
          put_ingress (self, own, error);
 }

@@ -30,6 +30,15 @@ swarm_netd_nft_free (SwarmNetdNft *self)
   g_free (self);
 }
 
+char *
+swarm_netd_nft_ask (SwarmNetdNft *self, const char *commands)
+{
+  int code = nft_run_cmd_from_buffer (self->context, commands);
+  g_autofree char *output = g_strdup (nft_ctx_get_output_buffer (self->context));
+  nft_ctx_get_error_buffer (self->context); /* empties it */
+  return code == 0 ? g_steal_pointer (&output) : NULL;
+}
+
 gboolean
 swarm_netd_nft_run (SwarmNetdNft *self, const char *commands, GError **error)
 {

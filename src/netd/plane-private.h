@@ -54,6 +54,7 @@ struct _SwarmNetdPlane {
   guint store_room; /* how many descriptors systemd keeps */
   guint stored; /* how many it has */
   guint unkept; /* sandboxes for which there was no room */
+  GHashTable *closed[2]; /* IPv4, IPv6: links between which the host forwards only because of us (guard.c); NULL: not looked yet */
   gboolean mesh_stale; /* the host's nftables table is to be loaded anew */
   GPtrArray *problems;
   GArray *ready;
@@ -147,5 +148,7 @@ void swarm_netd_mesh_flush (SwarmNetdPlane *self);
 GHashTable *swarm_netd_mesh_table_new (void);
 
 /* ---- guard.c ---- */
+/* Makes the host forward; not between those of its links that did not before. */
+void swarm_netd_guard_forward (SwarmNetdPlane *self, gboolean v6);
 /* What may pass the ingress bridge @in and the gateway bridge @gate: chains of the host's table. */
 void swarm_netd_guard_append (SwarmNetdPlane *self, GString *out, const char *in, const char *gate);

@@ -58,6 +58,8 @@ swarm_netd_plane_free (SwarmNetdPlane *self)
   g_hash_table_unref (self->dirty_ports);
   g_ptr_array_unref (self->problems);
   g_array_unref (self->ready);
+  g_clear_pointer (&self->closed[0], g_hash_table_unref);
+  g_clear_pointer (&self->closed[1], g_hash_table_unref);
   g_clear_pointer (&self->nft, swarm_netd_nft_free);
   g_clear_pointer (&self->netlink, swarm_netd_netlink_free);
   g_free (self);

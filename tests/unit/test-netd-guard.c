@@ -201,6 +201,40 @@ test_vxlan_by_task (Fixture *f, gconstpointer data)
   assert_first (inside, "wire");
 }
 
+/* A host that forwarded nothing before forwards for its tasks now, and between its own links no more than before; a netd that is started again knows that. What
+ * comes later is forwarded: who makes links for guests or containers wants it. */
+static void
+test_router (Fixture *f, gconstpointer data)
+{
+  if (f->bed == NULL)
+    return;
+  int host = f->bed->hosts[1].netns;
+  bed_kill (f->bed, 1);
+  shell (f->bed->fabric, "ip route add 192.0.2.0/24 via 10.88.0.1");
+  shell (host, "nft flush ruleset && echo 0 > /proc/sys/net/ipv4/ip_forward && ip link add eth9 type veth peer name guest9 && ip addr add 192.0.2.1/25 dev eth9 &&"
+               "ip link set eth9 up");
+  bed_start (f->bed, 1);
+  edit_port (f->out, FALSE, 6, 8080, 0);
+  g_free (bed_send (f->bed, 1, f->out, 0));
+  g_autofree char *forwards = bed_shell (host, "cat /proc/sys/net/ipv4/ip_forward");
+  g_assert_cmpstr (forwards, ==, "1\n");
+  bed_kill (f->bed, 1);
+  bed_start (f->bed, 1);
+  edit_port (f->out, TRUE, 6, 8080, 0);
+  g_free (bed_send (f->bed, 1, f->out, 0));
+  int inside = swarm_netd_netns_new (NULL);
+  g_autofree char *move = g_strdup_printf ("ip link set guest9 netns /proc/%d/fd/%d", getpid (), inside);
+  shell (host, move);
+  shell (inside, "ip addr add 192.0.2.2/25 dev guest9 && ip link set guest9 up && ip route add default via 192.0.2.1");
+  bed_patience = 2;
+  assert_answer (inside, "10.88.0.100", 9000, SOCK_STREAM, "timeout");
+  bed_patience = 20;
+  shell (host, "ip link set eth9 down && ip link set eth9 name eth8 && ip link set eth8 up");
+  assert_answer (inside, "10.88.0.100", 9000, SOCK_STREAM, "outside 192.0.2.2");
+  assert_answer (bed_task (f->bed, 1, "task-1"), "10.88.0.100", 9000, SOCK_STREAM, "outside 10.88.0.1");
+  close (inside);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -211,5 +245,6 @@ main (int argc, char **argv)
   ADD ("to-outside", test_to_outside);
   ADD ("foreign-source", test_foreign_source);
   ADD ("vxlan-by-task", test_vxlan_by_task);
+  ADD ("router", test_router);
   return g_test_run ();
 }
