@@ -152,7 +152,6 @@ append_json (GString *out, JsonObject *network, const char *id)
   static const char *const words[] = { "Driver", "Name", "Scope" };
   static const char *const flags[][2] = { { "IPv6", "EnableIPv6" }, { "Internal", "Internal" } };
   g_autoptr (JsonObject) object = json_object_new ();
-  g_autofree char *text = NULL;
 
   json_object_set_string_member (object, "CreatedAt", ctl_json_string (network, "Created"));
   json_object_set_string_member (object, "ID", id);
@@ -160,8 +159,7 @@ append_json (GString *out, JsonObject *network, const char *id)
     json_object_set_string_member (object, words[i], ctl_json_string (network, words[i]));
   for (guint i = 0; i < G_N_ELEMENTS (flags); i++)
     json_object_set_string_member (object, flags[i][0], ctl_json_bool (network, flags[i][1]) ? "true" : "false");
-  text = ctl_json_print_object (object);
-  g_string_append_printf (out, "%s\n", text);
+  ctl_json_line (out, object);
 }
 
 char *
@@ -170,7 +168,6 @@ ctl_network_list_text (GPtrArray *networks, gboolean quiet, gboolean json, gbool
   static const char *const titles[] = { "NETWORK ID", "NAME", "DRIVER", "SCOPE", NULL };
   CtlTable *table = ctl_table_new (titles);
   GString *out = g_string_new (NULL);
-  g_autofree char *text = NULL;
 
   g_ptr_array_sort (networks, compare_networks);
   for (guint i = 0; i < networks->len; i++) {
@@ -185,10 +182,7 @@ ctl_network_list_text (GPtrArray *networks, gboolean quiet, gboolean json, gbool
     else
       ctl_table_add (table, cells);
   }
-  text = ctl_table_finish (table);
-  if (!quiet && !json)
-    g_string_append (out, text);
-  return g_string_free (out, FALSE);
+  return ctl_list_finish (table, out, quiet || json);
 }
 
 gboolean
