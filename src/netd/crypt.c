@@ -516,10 +516,11 @@ GArray *
 swarm_netd_crypt_keys (SwarmNetdCrypt *self)
 {
   GArray *keys = g_array_new (FALSE, FALSE, sizeof (SwarmNetdWireguard));
+  guint newest = is_announced (self) ? self->newest : !self->newest; /* of those that are said */
   for (guint i = 0; i < 2; i++) {
-    SwarmNetdWireguard key = { .node = self->node, .slot = i, .flags = i == self->newest ? SWARM_NETD_WIREGUARD_NEWEST : 0 };
+    SwarmNetdWireguard key = { .node = self->node, .slot = i, .flags = i == newest ? SWARM_NETD_WIREGUARD_NEWEST : 0 };
     memcpy (key.key, self->slots[i].pair.public_key.bytes, sizeof key.key);
-    if (self->slots[i].used && (i != self->newest || is_announced (self)))
+    if (self->slots[i].used && (i == newest || newest == self->newest))
       g_array_append_val (keys, key);
   }
   return keys;

@@ -85,12 +85,15 @@ bring_keys (Fixture *f, guint from, guint to)
 {
   const GArray *now = f->bed->hosts[from].keys, *before = f->known[from];
   gboolean puts[2] = { FALSE, FALSE };
+  guint newest = 0;
   for (guint i = 0; i < now->len; i++) {
     const SwarmNetdWireguard *key = &g_array_index (now, SwarmNetdWireguard, i);
     g_assert_cmpuint (key->node, ==, from);
     puts[key->slot] = TRUE;
+    newest += key->flags == SWARM_NETD_WIREGUARD_NEWEST;
     row (f->out, SWARM_NETD_TYPE_WIREGUARD, FALSE, key, sizeof *key);
   }
+  g_assert_cmpuint (newest, ==, now->len > 0); /* also while the next one is made, of which nobody is to hear yet */
   for (guint i = 0; i < before->len; i++) {
     const SwarmNetdWireguard *key = &g_array_index (before, SwarmNetdWireguard, i);
     if (!puts[key->slot])
