@@ -3,7 +3,7 @@
 # The root that all hosts share (read-only, below an overlay) and the images of the lab's registry, both kept between runs.
 
 HOST_PACKAGES=systemd,systemd-sysv,dbus,polkitd,libpam-systemd,passwd,util-linux,procps,kmod,iproute2,iputils-ping,iptables,nftables,curl,openssl,ca-certificates
-HOST_PACKAGES+=,podman,crun,conmon,netavark,aardvark-dns,skopeo,docker-registry,busybox-static
+HOST_PACKAGES+=,wireguard-go,podman,crun,conmon,netavark,aardvark-dns,skopeo,docker-registry,busybox-static
 HOST_PACKAGES+=,libglib2.0-0,libjson-glib-1.0-0,libdbus-1-3,libsystemd0,libssl3,libfaketime,libasan8,libubsan1,strace,jq,openssh-server,openssh-client
 RAFT_PACKAGE=libraft0
 IMAGE_PACKAGES=nginx
