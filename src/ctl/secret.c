@@ -3,6 +3,8 @@
 #include "ctl/client.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <glib-unix.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,19 +16,26 @@
 /* While nothing is echoed, whoever ends us waits until the terminal is as it was. */
 static const int deadly[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP };
 static volatile sig_atomic_t caught;
+static int wake[2] = { -1, -1 }; /* a byte comes with the signal, so that one that comes before we wait is not overslept */
 
 static void
 on_deadly (int number)
 {
+  int before = errno;
+
   caught = number;
+  (void)!write (wake[1], "", 1);
+  errno = before;
 }
 
 static void
 catch_deadly (struct sigaction *ret_before)
 {
-  struct sigaction action = { .sa_handler = on_deadly }; /* without SA_RESTART: read() is to return */
+  struct sigaction action = { .sa_handler = on_deadly };
 
   caught = 0;
+  if (!g_unix_open_pipe (wake, FD_CLOEXEC, NULL))
+    wake[0] = wake[1] = -1;
   for (guint i = 0; i < G_N_ELEMENTS (deadly); i++)
     sigaction (deadly[i], &action, &ret_before[i]);
 }
@@ -36,8 +45,30 @@ release_deadly (const struct sigaction *before)
 {
   for (guint i = 0; i < G_N_ELEMENTS (deadly); i++)
     sigaction (deadly[i], &before[i], NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (wake); i++) {
+    if (wake[i] >= 0)
+      close (wake[i]);
+    wake[i] = -1;
+  }
   if (caught != 0)
     raise (caught);
+}
+
+/* As read() of one byte; -1: a signal came. */
+static ssize_t
+read_byte (int fd, char *ret)
+{
+  struct pollfd fds[] = { { .fd = fd, .events = POLLIN }, { .fd = wake[0], .events = POLLIN } };
+
+  while (caught == 0) {
+    ssize_t n = poll (fds, wake[0] >= 0 ? 2 : 1, -1);
+
+    if (n > 0 && caught == 0)
+      n = read (fd, ret, 1);
+    if (n >= 0 || errno != EINTR)
+      return caught == 0 ? n : -1;
+  }
+  return -1;
 }
 
 /* Up to the end of the first line. */
@@ -49,10 +80,8 @@ read_line (int fd, GError **error)
   char *line;
 
   while (len < MAX_SECRET) {
-    ssize_t n = read (fd, buffer + len, 1);
+    ssize_t n = read_byte (fd, buffer + len);
 
-    if (n < 0 && errno == EINTR && caught == 0)
-      continue;
     if (n <= 0 || buffer[len] == '\n')
       break;
     len++;

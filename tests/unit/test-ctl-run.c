@@ -2,6 +2,7 @@
 /* The real swarmctl against an agent of this test on a bus of its own: what it calls, what it prints, how it ends. */
 #include "bus-fixture.h"
 #include <pty.h>
+#include <sys/ptrace.h>
 #include <termios.h>
 
 #define NODE_ID "yg550ettvsjn6g6t840iaiwgb"
@@ -413,6 +414,51 @@ test_plan_file (Fixture *fixture, gconstpointer data)
   expect_call ("");
 }
 
+#define NOT_TRACED 77
+
+/* Lets @pid, which is traced, go on to the system call after which @master echoes no more. FALSE: it cannot be traced. */
+static gboolean
+step_until_silent (pid_t pid, int master)
+{
+  struct termios terminal;
+  int status;
+
+  while (waitpid (pid, &status, 0) == pid && WIFSTOPPED (status)) {
+    if (tcgetattr (master, &terminal) == 0 && !(terminal.c_lflag & ECHO))
+      return TRUE;
+    ptrace (PTRACE_SYSCALL, pid, NULL, GINT_TO_POINTER (WSTOPSIG (status) == SIGTRAP ? 0 : WSTOPSIG (status)));
+  }
+  g_assert_true (WIFEXITED (status) && WEXITSTATUS (status) == NOT_TRACED);
+  return FALSE;
+}
+
+/* The signal comes as soon as nothing is echoed, before swarmctl waits for what is typed: it is not overslept. */
+static void
+test_interrupted_soon (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *program = g_test_build_filename (G_TEST_BUILT, "../../src/ctl/swarmctl", NULL);
+  int master, status = 0;
+  pid_t pid = forkpty (&master, NULL, NULL, NULL);
+
+  if (pid == 0) {
+    if (ptrace (PTRACE_TRACEME, 0, NULL, NULL) < 0)
+      _exit (NOT_TRACED);
+    execl (program, "swarmctl", "backup", "/tmp/swarm-no-such-backup", NULL);
+    _exit (99);
+  }
+  if (!step_until_silent (pid, master)) {
+    g_test_skip ("nobody may be traced here");
+    close (master);
+    return;
+  }
+  kill (pid, SIGINT);
+  ptrace (PTRACE_DETACH, pid, NULL, NULL);
+  for (guint i = 0; i < 6000 && waitpid (pid, &status, WNOHANG) == 0; i++)
+    g_usleep (10000);
+  g_assert_true (WIFSIGNALED (status) && WTERMSIG (status) == SIGINT);
+  close (master);
+}
+
 /* On a terminal what is typed is not seen; whoever interrupts has a terminal that shows again. */
 static void
 test_interrupted_secret (Fixture *fixture, gconstpointer data)
@@ -641,6 +687,7 @@ main (int argc, char **argv)
   ADD ("nodes", test_nodes);
   ADD ("plan-file", test_plan_file);
   ADD ("interrupted-secret", test_interrupted_secret);
+  ADD ("interrupted-soon", test_interrupted_soon);
   ADD ("services", test_services);
   ADD ("create", test_create);
   ADD ("update-meanwhile", test_update_meanwhile);
