@@ -9,7 +9,7 @@ typedef struct _SwarmNetdNft SwarmNetdNft;
 SwarmNetdNft *swarm_netd_nft_new (int netns, GError **error);
 void swarm_netd_nft_free (SwarmNetdNft *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmNetdNft, swarm_netd_nft_free)
-/* All of @commands in one transaction, or nothing. */
 /* What the commands print; NULL: they failed. Caller frees. */
 char *swarm_netd_nft_ask (SwarmNetdNft *self, const char *commands);
+/* All of @commands in one transaction, or nothing. */
 gboolean swarm_netd_nft_run (SwarmNetdNft *self, const char *commands, GError **error);
