@@ -2,6 +2,7 @@
 /* Has the cluster come to rest, as it was declared? */
 #include "manager/orchestrator/slot.h"
 #include "model/constraint.h"
+#include "model/subnet.h"
 #include "runtime-sim.h"
 #include "sim/sim-cluster.h"
 #include "sim/sim-pictures.h"
@@ -60,6 +61,82 @@ is_good (const Settled *settled, const SwarmService *service, const SwarmTask *t
   return task->status->state == SWARM_TASK_RUNNING && task->desired_state == SWARM_TASK_RUNNING
          && (is_paused (service) || is_held (settled, service, task) || !swarm_task_is_dirty (settled->store, task, service));
 }
+
+/* ---- networks that are full ---- */
+
+typedef struct {
+  const SwarmId *network;
+  guint64 used;
+} Held;
+
+static gboolean
+count_virtual (gpointer object, gpointer data)
+{
+  const SwarmEndpoint *endpoint = ((const SwarmService *) object)->endpoint;
+  Held *held = data;
+  for (guint i = 0; endpoint != NULL && endpoint->virtual_ips != NULL && i < endpoint->virtual_ips->len; i++)
+    held->used += swarm_id_equal (&((const SwarmVirtualIP *) endpoint->virtual_ips->pdata[i])->network, held->network);
+  return TRUE;
+}
+
+static gboolean
+count_attached (gpointer object, gpointer data)
+{
+  const SwarmTask *task = object;
+  Held *held = data;
+  for (guint i = 0; task->networks != NULL && swarm_task_holds_addresses (task) && i < task->networks->len; i++) {
+    const SwarmNetworkAttachment *attachment = task->networks->pdata[i];
+    held->used += swarm_id_equal (&attachment->network, held->network) && attachment->addresses != NULL && attachment->addresses->len > 0;
+  }
+  return TRUE;
+}
+
+/* Each of its addresses is in use, but its own, the gateway and the broadcast. */
+static gboolean
+is_full (const Settled *settled, const SwarmNetwork *network)
+{
+  const SwarmIPAM *ipam = network->ipam;
+  SwarmSubnet subnet;
+  Held held = { &network->object.id, 0 };
+  if (ipam == NULL || ipam->config == NULL || ipam->config->len == 0
+      || !swarm_subnet_parse (((const SwarmIPAMConfig *) ipam->config->pdata[0])->subnet, &subnet))
+    return FALSE;
+  swarm_store_foreach (settled->store, SWARM_KIND_SERVICE, count_virtual, &held);
+  swarm_store_foreach (settled->store, SWARM_KIND_TASK, count_attached, &held);
+  return held.used + 3 >= G_GUINT64_CONSTANT (1) << (32 - subnet.prefix);
+}
+
+static guint
+n_running (GPtrArray *tasks)
+{
+  guint n = 0;
+  for (guint i = 0; i < tasks->len; i++) {
+    const SwarmTask *task = tasks->pdata[i];
+    n += task->status->state == SWARM_TASK_RUNNING && task->desired_state == SWARM_TASK_RUNNING;
+  }
+  return n;
+}
+
+/* A task of it waits for an address rightly, and may do so for ever. */
+static gboolean
+waits_for_address (const Settled *settled, GPtrArray *tasks)
+{
+  for (guint i = 0; i < tasks->len; i++) {
+    const SwarmTask *task = tasks->pdata[i];
+    const GPtrArray *networks = task->spec->networks;
+    if (task->status->state != SWARM_TASK_NEW || task->desired_state > SWARM_TASK_RUNNING)
+      continue;
+    for (guint k = 0; networks != NULL && k < networks->len; k++) {
+      const SwarmNetwork *network
+        = swarm_store_resolve (settled->store, SWARM_KIND_NETWORK, ((const SwarmNetworkAttachmentConfig *) networks->pdata[k])->target, NULL);
+      if (network != NULL && is_full (settled, network))
+        return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+/* ---- services ---- */
 
 typedef struct {
   const Settled *settled;
@@ -206,6 +283,10 @@ check_settled_service (gpointer object, gpointer data)
     settled->why = check_global (settled, service, tasks);
   else if (kind == SWARM_SERVICE_REPLICATED_JOB)
     settled->why = check_job (service, tasks);
+  if (settled->why != NULL && waits_for_address (settled, tasks)) {
+    g_clear_pointer (&settled->why, g_free);
+    run = n_running (tasks); /* also what an update cannot replace for want of one */
+  }
   if (settled->why == NULL)
     settled->why = check_history (settled, service, tasks);
   settled->running -= run; /* may wrap, comes back to 0 in the end */
