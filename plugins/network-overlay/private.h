@@ -17,7 +17,7 @@ typedef struct OverlayLink OverlayLink;
 typedef struct {
   guint16 type;
   guint16 length;
-  guint8 data[];
+  guint8 data[] __attribute__ ((aligned (8))); /* structures of swarm-netd-batch.h */
 } OverlayRow;
 
 OverlayTable *overlay_table_new (void);
