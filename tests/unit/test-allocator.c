@@ -10,6 +10,29 @@
 /* ---- the parts ---- */
 
 static void
+test_bits_differ (void)
+{
+  SwarmBits a, b;
+  guint32 at = 0;
+  swarm_bits_init (&a, 1 << 24);
+  swarm_bits_init (&b, 9000);
+  g_assert_false (swarm_bits_differ (&a, &b, &at));
+  swarm_bits_set (&a, 4097, TRUE);
+  swarm_bits_set (&b, 4097, TRUE);
+  swarm_bits_set (&b, 8200, TRUE);
+  swarm_bits_set (&b, 8200, FALSE); /* a part without any is as none */
+  g_assert_false (swarm_bits_differ (&a, &b, &at));
+  swarm_bits_set (&a, 10000000, TRUE);
+  g_assert_true (swarm_bits_differ (&a, &b, &at));
+  g_assert_cmpuint (at, ==, 10000000);
+  swarm_bits_set (&b, 4096, TRUE);
+  g_assert_true (swarm_bits_differ (&b, &a, &at));
+  g_assert_cmpuint (at, ==, 4096);
+  swarm_bits_clear (&a);
+  swarm_bits_clear (&b);
+}
+
+static void
 test_bits (void)
 {
   SwarmBits bits;
@@ -734,6 +757,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/allocator/bits", test_bits);
+  g_test_add_func ("/allocator/bits-differ", test_bits_differ);
   g_test_add_func ("/allocator/pool", test_pool);
   g_test_add_func ("/allocator/waiters", test_waiters);
   g_test_add_func ("/allocator/networks", test_networks);

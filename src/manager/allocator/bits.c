@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "manager/allocator/bits.h"
+#include <string.h>
 
 #define PART 4096 /* numbers in a part */
 #define WORDS (PART / 64)
@@ -23,6 +24,29 @@ swarm_bits_has (const SwarmBits *self, guint32 number)
 {
   const guint64 *part = number < self->n ? self->parts[number / PART] : NULL;
   return part != NULL && (part[number % PART / 64] >> number % 64 & 1) != 0;
+}
+
+static const guint64 *
+part_of (const SwarmBits *self, guint32 i)
+{
+  return self->parts != NULL && i <= self->n / PART ? self->parts[i] : NULL;
+}
+
+gboolean
+swarm_bits_differ (const SwarmBits *a, const SwarmBits *b, guint32 *ret)
+{
+  for (guint32 i = 0; i <= MAX (a->n, b->n) / PART; i++) {
+    const guint64 *left = part_of (a, i), *right = part_of (b, i);
+    if (left == right || (left != NULL && right != NULL && memcmp (left, right, PART / 8) == 0))
+      continue;
+    for (guint32 number = i * PART; number < (i + 1) * PART; number++) {
+      if (swarm_bits_has (a, number) != swarm_bits_has (b, number)) {
+        *ret = number;
+        return TRUE;
+      }
+    }
+  }
+  return FALSE;
 }
 
 gboolean

@@ -15,5 +15,7 @@ void swarm_bits_clear (SwarmBits *self);
 /* FALSE: it was so already. Numbers beyond the bound are nobody's. */
 gboolean swarm_bits_set (SwarmBits *self, guint32 number, gboolean on);
 gboolean swarm_bits_has (const SwarmBits *self, guint32 number);
+/* The first number that one has and the other has not. FALSE: they are the same. */
+gboolean swarm_bits_differ (const SwarmBits *a, const SwarmBits *b, guint32 *ret);
 /* Sets the next free one of @first to @last. FALSE: there is none. */
 gboolean swarm_bits_take (SwarmBits *self, guint32 first, guint32 last, guint32 *ret);

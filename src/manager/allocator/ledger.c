@@ -413,11 +413,10 @@ swarm_ledger_settle (SwarmLedger *self, gboolean given_back)
 static char *
 bits_difference (const char *what, const SwarmBits *a, const SwarmBits *b)
 {
-  for (guint32 i = 0; a->n_set + b->n_set > 0 && i < MAX (a->n, b->n); i++) {
-    if (swarm_bits_has (a, i) != swarm_bits_has (b, i))
-      return g_strdup_printf ("%s %u: %s", what, i, swarm_bits_has (a, i) ? "nobody has it" : "it is not booked");
-  }
-  return NULL;
+  guint32 number;
+  if (!swarm_bits_differ (a, b, &number))
+    return NULL;
+  return g_strdup_printf ("%s %u: %s", what, number, swarm_bits_has (a, number) ? "nobody has it" : "it is not booked");
 }
 
 static char *
