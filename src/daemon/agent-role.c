@@ -173,13 +173,12 @@ joined_consensus (GVariant *reply, const GError *error, gpointer data)
     return;
   }
   swarm_agent_take_members (self, reply);
-  if (self->stack == NULL) {
-    become_manager (self);
-    return;
+  if (self->stack != NULL) {
+    swarm_notice ("This manager was let go and promoted again meanwhile: it begins with a new log");
+    swarm_agent_stop_manager (self);
+    g_clear_pointer (&self->membership->keys, swarm_keys_free);
   }
-  swarm_notice ("This manager was let go and promoted again meanwhile: it begins with a new log");
-  swarm_agent_stop_manager (self);
-  g_clear_pointer (&self->membership->keys, swarm_keys_free);
+  /* It joins without a log: what is left of one, also by a try that failed, is not its own any more. */
   swarm_agent_wipe_disk (self->log_disk, log_of_before_gone, role_call_new (self));
 }
 
