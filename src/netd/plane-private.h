@@ -54,6 +54,7 @@ struct _SwarmNetdPlane {
   guint store_room; /* how many descriptors systemd keeps */
   guint stored; /* how many it has */
   guint unkept; /* sandboxes for which there was no room */
+  GHashTable *holders; /* number of a namespace → pid of one who lives there (sandbox.c); NULL: not looked yet by this apply */
   GHashTable *closed[2]; /* IPv4, IPv6: links between which the host forwards only because of us (guard.c); NULL: not looked yet */
   gboolean mesh_stale; /* the host's nftables table is to be loaded anew */
   GPtrArray *problems;
@@ -112,6 +113,8 @@ gboolean swarm_netd_sandbox_put (SwarmNetdPlane *self, const SwarmNetdSandbox *s
 guint swarm_netd_sandbox_store_room (void);
 /* Gives systemd what it has not yet and has room for; says so when there is none. */
 void swarm_netd_sandbox_keep (SwarmNetdPlane *self);
+/* Who lives where is looked up anew by the next apply. */
+void swarm_netd_sandbox_forget_holders (SwarmNetdPlane *self);
 /* Lets go of what an earlier netd held and nobody wants. */
 void swarm_netd_sandbox_sweep (SwarmNetdPlane *self);
 gboolean swarm_netd_sandbox_delete (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox, GError **error);

@@ -58,6 +58,7 @@ swarm_netd_plane_free (SwarmNetdPlane *self)
   g_hash_table_unref (self->dirty_ports);
   g_ptr_array_unref (self->problems);
   g_array_unref (self->ready);
+  swarm_netd_sandbox_forget_holders (self);
   g_clear_pointer (&self->closed[0], g_hash_table_unref);
   g_clear_pointer (&self->closed[1], g_hash_table_unref);
   g_clear_pointer (&self->nft, swarm_netd_nft_free);
@@ -330,6 +331,7 @@ begin (SwarmNetdPlane *self)
   SwarmNetdBox *box;
   g_ptr_array_set_size (self->problems, 0);
   g_array_set_size (self->ready, 0);
+  swarm_netd_sandbox_forget_holders (self);
   g_hash_table_iter_init (&iter, self->boxes);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &box))
     box->touched = box->failed = FALSE;

@@ -186,30 +186,62 @@ find_trace (const SwarmNetdRow *row, gpointer data)
     trace->link = link;
 }
 
-/* The namespace in which the other end of the task's link is, by a process that lives there; -1: it is lost. */
+/* The namespaces' numbers → a process that lives there (the first that is met). One look for all sandboxes of an apply: there may be thousands of both. */
+static GHashTable *
+holders (SwarmNetdPlane *self)
+{
+  const char *name;
+  guint32 number;
+  if (self->holders != NULL)
+    return self->holders;
+  self->holders = g_hash_table_new (NULL, NULL);
+  g_autoptr (GDir) dir = g_dir_open ("/proc", 0, NULL);
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL) {
+    guint32 pid = g_ascii_strtoull (name, NULL, 10);
+    if (pid != 0 && swarm_netd_netns_number (self->netlink, pid, -1, &number) && !g_hash_table_contains (self->holders, GUINT_TO_POINTER (number)))
+      g_hash_table_insert (self->holders, GUINT_TO_POINTER (number), GUINT_TO_POINTER (pid));
+  }
+  return self->holders;
+}
+
+void
+swarm_netd_sandbox_forget_holders (SwarmNetdPlane *self)
+{
+  g_clear_pointer (&self->holders, g_hash_table_unref);
+}
+
+/* -1: nobody lives there. */
+static int
+open_holder (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox, guint32 wanted)
+{
+  guint32 pid = GPOINTER_TO_UINT (g_hash_table_lookup (holders (self), GUINT_TO_POINTER (wanted))), number;
+  int fd = pid != 0 ? swarm_netd_netns_open_pid (pid, swarm_netd_process_start (pid), NULL) : -1;
+  if (fd >= 0 && swarm_netd_netns_number (self->netlink, 0, fd, &number) && number == wanted) {
+    swarm_notice ("Sandbox %s is in the namespace that process %u holds", sandbox->id.text, pid);
+    return fd;
+  }
+  if (fd >= 0)
+    close (fd);
+  return -1;
+}
+
+/* The namespace in which the other end of the task's link is; -1: it is lost. */
 static int
 find_namespace (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox)
 {
   Trace trace = { self, { 0 } };
-  const char *name;
-  guint32 number;
   swarm_netd_tables_each (self->tables, SWARM_NETD_TYPE_INTERFACE, &sandbox->id, sizeof sandbox->id, find_trace, &trace);
-  g_autoptr (GDir) dir = trace.link.index != 0 ? g_dir_open ("/proc", 0, NULL) : NULL;
-  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL) {
-    guint32 pid = g_ascii_strtoull (name, NULL, 10);
-    if (pid == 0 || !swarm_netd_netns_number (self->netlink, pid, -1, &number) || number != trace.link.elsewhere_number)
-      continue;
-    int fd = swarm_netd_netns_open_pid (pid, swarm_netd_process_start (pid), NULL);
-    if (fd >= 0 && swarm_netd_netns_number (self->netlink, 0, fd, &number) && number == trace.link.elsewhere_number) {
-      swarm_notice ("Sandbox %s is in the namespace that process %u holds", sandbox->id.text, pid);
-      return fd;
-    }
-    if (fd >= 0)
-      close (fd);
+  if (trace.link.index == 0)
+    return -1;
+  int fd = open_holder (self, sandbox, trace.link.elsewhere_number);
+  /* The process that was met may have ended, and another one live there. */
+  if (fd < 0 && g_hash_table_contains (self->holders, GUINT_TO_POINTER (trace.link.elsewhere_number))) {
+    swarm_netd_sandbox_forget_holders (self);
+    fd = open_holder (self, sandbox, trace.link.elsewhere_number);
   }
-  if (trace.link.index != 0)
+  if (fd < 0)
     swarm_warning ("Sandbox %s: its namespace is lost, and made anew; what runs in the old one has no network any more", sandbox->id.text);
-  return -1;
+  return fd;
 }
 
 static int
