@@ -560,6 +560,14 @@ bed_ask (int netns, const char *address, guint16 port, int type)
   return n >= 0 ? g_strndup (text, n) : g_strdup (word_for (code));
 }
 
+void
+bed_assert_answer (int netns, const char *address, guint16 port, int type, const char *expected)
+{
+  g_autofree char *answer = bed_ask (netns, address, port, type);
+  if (strcmp (answer, expected) != 0)
+    g_error ("%s port %u answers \"%s\", not \"%s\"", address, port, answer, expected);
+}
+
 int
 bed_connect (int netns, const char *address, guint16 port)
 {

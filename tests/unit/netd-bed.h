@@ -57,6 +57,8 @@ void bed_stop_serving (Bed *bed);
 extern guint bed_patience;
 /* Asks from @netns; the answer, or "refused", "timeout", … Caller frees. @type: SOCK_STREAM or SOCK_DGRAM. */
 char *bed_ask (int netns, const char *address, guint16 port, int type);
+/* And it is @expected. */
+void bed_assert_answer (int netns, const char *address, guint16 port, int type, const char *expected);
 /* A connected socket; -1 with errno. */
 int bed_open (int netns, const char *address, guint16 port, int type);
 /* An open TCP connection, and that it still works: echoes. */

@@ -55,14 +55,6 @@ shell (int netns, const char *command)
   g_assert_cmpstr (output, ==, "done\n");
 }
 
-static void
-assert_answer (int netns, const char *address, guint16 port, int type, const char *expected)
-{
-  g_autofree char *answer = bed_ask (netns, address, port, type);
-  if (strcmp (answer, expected) != 0)
-    g_error ("%s port %u answers \"%s\", not \"%s\"", address, port, answer, expected);
-}
-
 /* The host's own services are not for the ingress network; by the underlay they are what they were. */
 static void
 test_host (Fixture *f, gconstpointer data)
@@ -71,11 +63,11 @@ test_host (Fixture *f, gconstpointer data)
   if (f->bed == NULL)
     return;
   bed_serve (f->bed, f->bed->hosts[1].netns, "host-1", 7000);
-  assert_answer (f->bed->hosts[2].netns, "10.88.0.1", 7000, SOCK_STREAM, "host-1 10.88.0.2");
+  bed_assert_answer (f->bed->hosts[2].netns, "10.88.0.1", 7000, SOCK_STREAM, "host-1 10.88.0.2");
   bed_patience = 2;
   for (guint i = 0; i < G_N_ELEMENTS (addresses); i++) {
-    assert_answer (f->bed->hosts[2].netns, addresses[i], 7000, SOCK_STREAM, "timeout");
-    assert_answer (f->bed->hosts[2].netns, addresses[i], 7000, SOCK_DGRAM, "timeout");
+    bed_assert_answer (f->bed->hosts[2].netns, addresses[i], 7000, SOCK_STREAM, "timeout");
+    bed_assert_answer (f->bed->hosts[2].netns, addresses[i], 7000, SOCK_DGRAM, "timeout");
   }
 }
 
@@ -89,8 +81,8 @@ test_from_outside (Fixture *f, gconstpointer data)
   shell (f->bed->fabric, "ip route add 10.88.101.0/24 via 10.88.0.1 && ip route add 10.88.102.0/24 via 10.88.0.1 && ip route add fd88:101::/64 via fd88::1");
   bed_patience = 2;
   for (guint i = 0; i < G_N_ELEMENTS (addresses); i++) {
-    assert_answer (f->bed->fabric, addresses[i], 80, SOCK_STREAM, "timeout");
-    assert_answer (f->bed->fabric, addresses[i], 80, SOCK_DGRAM, "timeout");
+    bed_assert_answer (f->bed->fabric, addresses[i], 80, SOCK_STREAM, "timeout");
+    bed_assert_answer (f->bed->fabric, addresses[i], 80, SOCK_DGRAM, "timeout");
   }
 }
 
@@ -103,8 +95,8 @@ test_to_outside (Fixture *f, gconstpointer data)
   shell (f->bed->fabric, "ip route add 10.88.32.0/20 via 10.88.0.1");
   shell (f->bed->hosts[2].netns, "ip route add 10.88.0.100/32 via 10.88.32.1 dev swb4096");
   bed_patience = 2;
-  assert_answer (f->bed->hosts[2].netns, "10.88.0.100", 9000, SOCK_STREAM, "timeout");
-  assert_answer (f->bed->hosts[2].netns, "10.88.0.100", 9000, SOCK_DGRAM, "timeout");
+  bed_assert_answer (f->bed->hosts[2].netns, "10.88.0.100", 9000, SOCK_STREAM, "timeout");
+  bed_assert_answer (f->bed->hosts[2].netns, "10.88.0.100", 9000, SOCK_DGRAM, "timeout");
 }
 
 static int
@@ -227,11 +219,11 @@ test_router (Fixture *f, gconstpointer data)
   shell (host, move);
   shell (inside, "ip addr add 192.0.2.2/25 dev guest9 && ip link set guest9 up && ip route add default via 192.0.2.1");
   bed_patience = 2;
-  assert_answer (inside, "10.88.0.100", 9000, SOCK_STREAM, "timeout");
+  bed_assert_answer (inside, "10.88.0.100", 9000, SOCK_STREAM, "timeout");
   bed_patience = 20;
   shell (host, "ip link set eth9 down && ip link set eth9 name eth8 && ip link set eth8 up");
-  assert_answer (inside, "10.88.0.100", 9000, SOCK_STREAM, "outside 192.0.2.2");
-  assert_answer (bed_task (f->bed, 1, "task-1"), "10.88.0.100", 9000, SOCK_STREAM, "outside 10.88.0.1");
+  bed_assert_answer (inside, "10.88.0.100", 9000, SOCK_STREAM, "outside 192.0.2.2");
+  bed_assert_answer (bed_task (f->bed, 1, "task-1"), "10.88.0.100", 9000, SOCK_STREAM, "outside 10.88.0.1");
   close (inside);
 }
 

@@ -69,27 +69,19 @@ tear_down (Fixture *f, gconstpointer data)
 }
 
 static void
-assert_answer (int netns, const char *address, guint16 port, int type, const char *expected)
-{
-  g_autofree char *answer = bed_ask (netns, address, port, type);
-  if (strcmp (answer, expected) != 0)
-    g_error ("%s port %u answers \"%s\", not \"%s\"", address, port, answer, expected);
-}
-
-static void
 test_overlay (Fixture *f, gconstpointer data)
 {
   if (f->bed == NULL)
     return;
-  assert_answer (task (f, 1), "10.88.16.21", 80, SOCK_STREAM, "web-2 10.88.16.11");
-  assert_answer (task (f, 1), "fd88:16::21", 80, SOCK_STREAM, "web-2 fd88:16::11");
-  assert_answer (task (f, 3), "10.88.16.11", 80, SOCK_DGRAM, "web-1 10.88.16.31");
-  assert_answer (task (f, 1), "10.88.0.100", 9, SOCK_STREAM, "refused"); /* the way out */
+  bed_assert_answer (task (f, 1), "10.88.16.21", 80, SOCK_STREAM, "web-2 10.88.16.11");
+  bed_assert_answer (task (f, 1), "fd88:16::21", 80, SOCK_STREAM, "web-2 fd88:16::11");
+  bed_assert_answer (task (f, 3), "10.88.16.11", 80, SOCK_DGRAM, "web-1 10.88.16.31");
+  bed_assert_answer (task (f, 1), "10.88.0.100", 9, SOCK_STREAM, "refused"); /* the way out */
   /* who forwards goes on taking what routers advertise */
   g_autofree char *advertisements = bed_shell (f->bed->hosts[1].netns, "cat /proc/sys/net/ipv6/conf/eth0/accept_ra /proc/sys/net/ipv6/conf/all/forwarding");
   g_assert_cmpstr (advertisements, ==, "2\n1\n");
   bed_patience = 2;
-  assert_answer (task (f, 1), "10.88.102.21", 80, SOCK_STREAM, "timeout"); /* but not to other tasks by their gateway addresses */
+  bed_assert_answer (task (f, 1), "10.88.102.21", 80, SOCK_STREAM, "timeout"); /* but not to other tasks by their gateway addresses */
   bed_patience = 20;
 }
 
@@ -145,7 +137,7 @@ test_vip (Fixture *f, gconstpointer data)
       }
       g_assert_cmpuint (sum, >, 20); /* each by chance: 60 of 180 */
     }
-  assert_answer (task (f, 2), "10.88.16.2", 81, SOCK_STREAM, "refused"); /* a port that no backend has */
+  bed_assert_answer (task (f, 2), "10.88.16.2", 81, SOCK_STREAM, "refused"); /* a port that no backend has */
 
   edit_web (f, 1, FALSE, 2, SWARM_NETD_BACKEND_DRAINING);
   send_ok (f, 1, 0);
@@ -157,12 +149,12 @@ test_vip (Fixture *f, gconstpointer data)
   edit_web (f, 1, TRUE, 3, 0);
   send_ok (f, 1, 0);
   for (guint a = 0; a < 2; a++) { /* at once, never a time-out */
-    assert_answer (task (f, 1), addresses[a], 80, SOCK_STREAM, "refused");
-    assert_answer (task (f, 1), addresses[a], 80, SOCK_DGRAM, g_strerror (EPERM));
+    bed_assert_answer (task (f, 1), addresses[a], 80, SOCK_STREAM, "refused");
+    bed_assert_answer (task (f, 1), addresses[a], 80, SOCK_DGRAM, g_strerror (EPERM));
   }
   edit_web (f, 1, FALSE, 1, 0);
   send_ok (f, 1, 0);
-  assert_answer (task (f, 1), "10.88.16.2", 80, SOCK_STREAM, "web-1 10.88.16.11"); /* itself */
+  bed_assert_answer (task (f, 1), "10.88.16.2", 80, SOCK_STREAM, "web-1 10.88.16.11"); /* itself */
 }
 
 static void
@@ -174,7 +166,7 @@ test_affinity (Fixture *f, gconstpointer data)
   for (guint host = 1; host <= BED_HOSTS; host++) {
     g_autofree char *first = bed_ask (task (f, host), "10.88.16.2", 80, SOCK_STREAM);
     for (guint i = 0; i < 20; i++)
-      assert_answer (task (f, host), "10.88.16.2", 80, SOCK_STREAM, first);
+      bed_assert_answer (task (f, host), "10.88.16.2", 80, SOCK_STREAM, first);
   }
 }
 
@@ -288,7 +280,7 @@ test_mesh (Fixture *f, gconstpointer data)
     assert_mesh (f->bed->fabric, address6, 8080, SOCK_STREAM, "fd88::100");
     assert_mesh (f->bed->fabric, address, 5353, SOCK_DGRAM, "10.88.0.100");
   }
-  assert_answer (f->bed->fabric, "10.88.0.3", 8081, SOCK_STREAM, "refused");
+  bed_assert_answer (f->bed->fabric, "10.88.0.3", 8081, SOCK_STREAM, "refused");
   g_assert_cmpuint (count (f->bed->hosts[3].netns, "127.0.0.1", 8080, SOCK_STREAM, 30, 1), >, 0); /* from the node itself */
   g_assert_cmpuint (count (f->bed->hosts[3].netns, "10.88.0.3", 8080, SOCK_STREAM, 30, 2), >, 0);
   g_assert_cmpuint (count (f->bed->hosts[1].netns, "127.0.0.1", 8080, SOCK_STREAM, 30, 1), >, 0);
@@ -301,7 +293,7 @@ test_mesh (Fixture *f, gconstpointer data)
   edit_published (f, TRUE, 1, 0);
   edit_published (f, TRUE, 2, 0);
   send_ok (f, 3, 0);
-  assert_answer (f->bed->fabric, "10.88.0.3", 8080, SOCK_STREAM, "refused");
+  bed_assert_answer (f->bed->fabric, "10.88.0.3", 8080, SOCK_STREAM, "refused");
 }
 
 /* netd falls and comes again without the agent: connections go on, new ones are made, and what was changed meanwhile is mended. */
@@ -315,13 +307,13 @@ test_restart (Fixture *f, gconstpointer data)
   int open = bed_connect (task (f, 1), "10.88.16.2", 80), outside = bed_connect (f->bed->fabric, "10.88.0.3", 8080);
   for (guint host = 1; host <= BED_HOSTS; host++)
     bed_kill (f->bed, host);
-  assert_answer (task (f, 1), "10.88.16.21", 80, SOCK_STREAM, "web-2 10.88.16.11");
+  bed_assert_answer (task (f, 1), "10.88.16.21", 80, SOCK_STREAM, "web-2 10.88.16.11");
   g_assert_cmpuint (count (task (f, 1), "10.88.16.2", 80, SOCK_STREAM, 30, 2), >, 0);
   g_free (bed_shell (f->bed->hosts[1].netns, "nft flush ruleset; ip link set swx4097 down; ip link del swb4096; ip link add swb77 type bridge;"
                                              "bridge fdb add 02:42:01:02:03:04 dev swx4097 dst 10.88.0.2 self permanent"));
   for (guint host = 1; host <= BED_HOSTS; host++)
     bed_start (f->bed, host);
-  assert_answer (task (f, 1), "10.88.16.21", 80, SOCK_STREAM, "web-2 10.88.16.11");
+  bed_assert_answer (task (f, 1), "10.88.16.21", 80, SOCK_STREAM, "web-2 10.88.16.11");
   assert_mesh (f->bed->fabric, "10.88.0.1", 8080, SOCK_STREAM, "10.88.0.100");
   g_autofree char *others = bed_shell (f->bed->hosts[1].netns, "ip -o link | grep -c swb77; bridge fdb | grep -c 02:42:01:02:03:04");
   g_assert_cmpstr (others, ==, "0\n0\n");
@@ -410,7 +402,7 @@ test_mending (Fixture *f, gconstpointer data)
       g_usleep (50 * 1000);
     while (!is_whole (f) && ++tries < 600);
     g_test_message ("%s: whole again after %.2f s", harms[i], (g_get_monotonic_time () - begun) / 1e6);
-    assert_answer (task (f, 1), "10.88.16.21", 80, SOCK_STREAM, "web-2 10.88.16.11");
+    bed_assert_answer (task (f, 1), "10.88.16.21", 80, SOCK_STREAM, "web-2 10.88.16.11");
     assert_mesh (f->bed->fabric, "10.88.0.1", 8080, SOCK_STREAM, "10.88.0.100");
   }
 }
@@ -429,8 +421,8 @@ test_own_port (Fixture *f, gconstpointer data)
   edit_port (f->out, FALSE, 17, 5353, 0);
   g_autofree char *errors = bed_send (f->bed, 3, f->out, 0);
   g_assert_cmpstr (errors, ==, "port 8080/tcp: this host itself listens on that port\n");
-  assert_answer (f->bed->fabric, "10.88.0.3", 8080, SOCK_STREAM, "host-3 10.88.0.100");
-  assert_answer (f->bed->fabric, "10.88.0.3", 8081, SOCK_STREAM, "web-1 10.88.0.100");
+  bed_assert_answer (f->bed->fabric, "10.88.0.3", 8080, SOCK_STREAM, "host-3 10.88.0.100");
+  bed_assert_answer (f->bed->fabric, "10.88.0.3", 8081, SOCK_STREAM, "web-1 10.88.0.100");
   bed_stop_serving (f->bed);
   g_autofree char *answer = NULL;
   for (guint i = 0; i < 600 && g_strcmp0 (answer, "web-1 10.88.0.100") != 0; i++) {
