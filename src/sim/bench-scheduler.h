@@ -26,3 +26,5 @@ JsonNode *sim_bench_store (guint n);
 /* Turns and costs of the large events, in a cluster of so many nodes, tasks and services, and about one more service of @large tasks that are
  * updated @parallelism at a time: it is created, scaled down and up, updated; a job of as many completions; nodes drained and lost; removal. */
 JsonNode *sim_bench_events (guint nodes, guint tasks, guint services, guint large, guint parallelism);
+/* A leader whose @nodes all see the routing mesh: all register, then 200 of a service's @tasks tasks with a published port begin to run. */
+JsonNode *sim_bench_pictures (guint nodes, guint tasks);

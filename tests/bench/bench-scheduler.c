@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The speed of placement, as JSON. Without arguments the shapes that are compared with swarmkit's own benchmark; with arguments one shape:
  *   bench-scheduler NODES TASKS SERVICES [constraints] [preference] [strategy=NAME] [lost=N] [failures=N]
- *   bench-scheduler store N | pending TASKS | takeover NODES TASKS SERVICES | events NODES TASKS SERVICES LARGE PARALLELISM */
+ *   bench-scheduler store N | pending TASKS | takeover NODES TASKS SERVICES | events NODES TASKS SERVICES LARGE PARALLELISM
+ *   bench-scheduler pictures NODES TASKS */
 #include "sim/bench-scheduler.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +50,8 @@ run_all (void)
   printf (",\n");
   print ("events", sim_bench_events (10000, 1000000, 1000, 100000, 1000));
   printf (",\n");
+  print ("pictures", sim_bench_pictures (10000, 10000));
+  printf (",\n");
   print ("store", sim_bench_store (100000));
   printf ("\n}\n");
 }
@@ -78,6 +81,8 @@ main (int argc, char **argv)
   } else if (strcmp (argv[1], "events") == 0) {
     print ("events", sim_bench_events (number (argc, argv, 2, 1000), number (argc, argv, 3, 100000), number (argc, argv, 4, 100),
                                        number (argc, argv, 5, 10000), number (argc, argv, 6, 100)));
+  } else if (strcmp (argv[1], "pictures") == 0) {
+    print ("pictures", sim_bench_pictures (number (argc, argv, 2, 10000), number (argc, argv, 3, 1000)));
   } else {
     shape.nodes = (guint) atoi (argv[1]);
     shape.tasks = argc > 2 ? (guint) atoi (argv[2]) : 0;
