@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* What a node is told of its cluster's networks: one row per object, by the object's id, with only what concerns the node. The leader makes
- * rows from the store (manager/dispatcher/concern.c), the worker keeps them and gives them to the network plugin.
+ * rows from the store (manager/dispatcher/rows.c), the worker keeps them and gives them to the network plugin.
  *
  * On the wire (Worker.Networks, after Worker.Assign's pattern): session, sequence, full, rows that are new or changed (kind, storage form), rows
- * that went (kind, id). Sequence 0 and full: a part of the whole, more follows; 1 and full: its last part; then changes without a gap. A
- * node that had networks once gets the whole with each new session. Rows may name others that come later, or that do not concern the
- * node: such a name has no effect.
+ * that went (kind, id; one that is not there is passed over). Sequence 0 and full: a part of the whole, more follows; 1 and full: its last
+ * part; then changes without a gap. A node that had networks once gets the whole with each new session. Rows may name others that come later,
+ * or that do not concern the node: such a name has no effect.
  *
  * A node sees a network while a task that is assigned to it, and not over, is in it; of that network it is told all services, tasks and
  * the nodes that see it. A node with an address in the ingress network is told all services with ports of the routing mesh, their

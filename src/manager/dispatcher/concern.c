@@ -3,32 +3,19 @@
 #include "manager/dispatcher/rows.h"
 #include "manager/scan.h"
 
-/* A network, or (nil) the routing mesh. */
-typedef struct {
-  SwarmId id;
-  GHashTable *tasks;    /* Member */
-  GHashTable *services; /* set of SwarmId */
-  GHashTable *viewers;  /* node id → how many reasons it has to see it: tasks there; of the mesh: its address */
-} Net;
-
-typedef struct {
-  SwarmId task;
-  SwarmId node;
-} Member;
-
 struct _SwarmConcern {
   const SwarmLeader *leader;
   const SwarmConcernOps *ops;
   gpointer data;
-  GHashTable *nets; /* id → Net */
-  GHashTable *seen; /* node id → GPtrArray of Net that it sees */
-  GHashTable *told; /* task id → how many nodes believe that it takes new connections */
+  GHashTable *nets; /* id → SwarmNet */
+  GHashTable *seen; /* node id → GPtrArray of SwarmNet that it sees */
+  guint64 version;
   guint loop;
   guint phase;
   SwarmScan scan;
 };
 
-/* ---- who sees what ---- */
+/* ---- networks ---- */
 
 static SwarmId *
 dup_id (const SwarmId *id)
@@ -39,146 +26,89 @@ dup_id (const SwarmId *id)
 static void
 net_free (gpointer data)
 {
-  Net *net = data;
-  g_hash_table_unref (net->tasks);
-  g_hash_table_unref (net->services);
+  SwarmNet *net = data;
+  swarm_news_unref (net->news);
   g_hash_table_unref (net->viewers);
   g_free (net);
 }
 
-static Net *
+static void
+all_took (const SwarmId *task, gpointer data)
+{
+  SwarmConcern *self = data;
+  self->ops->quiet (task, self->data);
+}
+
+SwarmNet *
+swarm_concern_net (SwarmConcern *self, const SwarmId *network)
+{
+  return g_hash_table_lookup (self->nets, network);
+}
+
+static void
+changed (SwarmConcern *self, SwarmNet *net)
+{
+  self->version++;
+  self->ops->changed (net->news, self->data);
+}
+
+static void
+put (SwarmConcern *self, SwarmNet *net, SwarmKind kind, const SwarmId *id, const SwarmId *node)
+{
+  swarm_news_put (net->news, kind, id, node);
+  changed (self, net);
+}
+
+static void
+take_out (SwarmConcern *self, SwarmNet *net, SwarmKind kind, const SwarmId *id)
+{
+  swarm_news_take_out (net->news, kind, id);
+  changed (self, net);
+}
+
+static SwarmNet *
 net_of (SwarmConcern *self, const SwarmId *id)
 {
-  Net *net = g_hash_table_lookup (self->nets, id);
+  SwarmNet *net = swarm_concern_net (self, id);
   if (net != NULL)
     return net;
-  net = g_new0 (Net, 1);
+  net = g_new0 (SwarmNet, 1);
   net->id = *id;
-  net->tasks = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, g_free);
-  net->services = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
+  net->news = swarm_news_new (id, all_took, self);
   net->viewers = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   g_hash_table_insert (self->nets, &net->id, net);
+  if (!swarm_id_is_nil (id))
+    put (self, net, SWARM_KIND_NETWORK, id, NULL);
   return net;
 }
 
 static void
-net_drop_if_empty (SwarmConcern *self, Net *net)
+net_drop_if_empty (SwarmConcern *self, SwarmNet *net)
 {
-  if (g_hash_table_size (net->tasks) + g_hash_table_size (net->services) + g_hash_table_size (net->viewers) == 0)
-    g_hash_table_remove (self->nets, &net->id);
+  guint n = swarm_news_count (net->news, SWARM_KIND_TASK) + swarm_news_count (net->news, SWARM_KIND_SERVICE) + g_hash_table_size (net->viewers);
+  if (n > 0)
+    return;
+  self->version++;
+  g_hash_table_remove (self->nets, &net->id);
+}
+
+/* ---- who sees what ---- */
+
+const GPtrArray *
+swarm_concern_nets (SwarmConcern *self, const SwarmId *node)
+{
+  return g_hash_table_lookup (self->seen, node);
 }
 
 gboolean
 swarm_concern_sees (SwarmConcern *self, const SwarmId *node, const SwarmId *network)
 {
-  const Net *net = g_hash_table_lookup (self->nets, network);
+  const SwarmNet *net = swarm_concern_net (self, network);
   return net != NULL && g_hash_table_contains (net->viewers, node);
 }
 
-gboolean
-swarm_concern_meets (SwarmConcern *self, const SwarmId *node, const SwarmId *other)
-{
-  const GPtrArray *nets = g_hash_table_lookup (self->seen, node);
-  for (guint i = 0; nets != NULL && i < nets->len; i++) {
-    if (g_hash_table_contains (((const Net *) g_ptr_array_index (nets, i))->viewers, other))
-      return TRUE;
-  }
-  return FALSE;
-}
-
-static gboolean
-is_encrypted (SwarmConcern *self, const Net *net)
-{
-  const SwarmNetwork *network = swarm_store_get (self->leader->store, SWARM_KIND_NETWORK, &net->id);
-  return network != NULL && swarm_network_spec_is_encrypted (network->spec);
-}
-
-gboolean
-swarm_concern_meets_encrypted (SwarmConcern *self, const SwarmId *node, const SwarmId *other)
-{
-  const GPtrArray *nets = g_hash_table_lookup (self->seen, node);
-  for (guint i = 0; nets != NULL && i < nets->len; i++) {
-    const Net *net = g_ptr_array_index (nets, i);
-    if (g_hash_table_contains (net->viewers, other) && is_encrypted (self, net))
-      return TRUE;
-  }
-  return FALSE;
-}
-
 static void
-mark (SwarmConcern *self, const SwarmId *node, SwarmKind kind, const SwarmId *id)
-{
-  self->ops->mark (node, kind, id, self->data);
-}
-
-static void
-mark_set (SwarmConcern *self, const SwarmId *node, SwarmKind kind, GHashTable *ids)
-{
-  GHashTableIter iter;
-  gpointer id;
-  g_hash_table_iter_init (&iter, ids);
-  while (g_hash_table_iter_next (&iter, &id, NULL))
-    mark (self, node, kind, id);
-}
-
-/* All that is in @net, for @node; what others refer to first. */
-static void
-mark_net (SwarmConcern *self, const SwarmId *node, const Net *net)
-{
-  if (!swarm_id_is_nil (&net->id))
-    mark (self, node, SWARM_KIND_NETWORK, &net->id);
-  mark_set (self, node, SWARM_KIND_NODE, net->viewers);
-  mark_set (self, node, SWARM_KIND_SERVICE, net->services);
-  mark_set (self, node, SWARM_KIND_TASK, net->tasks);
-}
-
-/* All that see @net are to look at @id. */
-static void
-mark_viewers (SwarmConcern *self, const SwarmId *net_id, SwarmKind kind, const SwarmId *id)
-{
-  const Net *net = g_hash_table_lookup (self->nets, net_id);
-  GHashTableIter iter;
-  gpointer node;
-  if (net == NULL)
-    return;
-  g_hash_table_iter_init (&iter, net->viewers);
-  while (g_hash_table_iter_next (&iter, &node, NULL))
-    mark (self, node, kind, id);
-}
-
-static void
-mark_ingress (SwarmConcern *self, const SwarmId *id)
-{
-  const SwarmNode *node = swarm_store_get (self->leader->store, SWARM_KIND_NODE, id);
-  if (node != NULL && node->network != NULL && !swarm_id_is_nil (&node->network->ingress))
-    mark (self, id, SWARM_KIND_NETWORK, &node->network->ingress);
-}
-
-void
-swarm_concern_mark_all (SwarmConcern *self, const SwarmId *node)
-{
-  const GPtrArray *nets = g_hash_table_lookup (self->seen, node);
-  mark (self, node, SWARM_KIND_NODE, node);
-  mark_ingress (self, node);
-  for (guint i = 0; nets != NULL && i < nets->len; i++)
-    mark_net (self, node, g_ptr_array_index (nets, i));
-}
-
-/* @node begins, or ceases, to see @net. */
-static void
-view_changed (SwarmConcern *self, Net *net, const SwarmId *node)
-{
-  GHashTableIter iter;
-  gpointer other;
-  mark (self, node, SWARM_KIND_NODE, node);
-  mark_net (self, node, net);
-  g_hash_table_iter_init (&iter, net->viewers);
-  while (g_hash_table_iter_next (&iter, &other, NULL))
-    mark (self, other, SWARM_KIND_NODE, node);
-}
-
-static void
-see (SwarmConcern *self, Net *net, const SwarmId *node)
+see (SwarmConcern *self, SwarmNet *net, const SwarmId *node)
 {
   guint n = GPOINTER_TO_UINT (g_hash_table_lookup (net->viewers, node));
   g_hash_table_insert (net->viewers, dup_id (node), GUINT_TO_POINTER (n + 1));
@@ -190,11 +120,12 @@ see (SwarmConcern *self, Net *net, const SwarmId *node)
     g_hash_table_insert (self->seen, dup_id (node), nets);
   }
   g_ptr_array_add (nets, net);
-  view_changed (self, net, node);
+  put (self, net, SWARM_KIND_NODE, node, NULL);
+  self->ops->seen (node, net, self->data);
 }
 
 static void
-unsee (SwarmConcern *self, Net *net, const SwarmId *node)
+unsee (SwarmConcern *self, SwarmNet *net, const SwarmId *node)
 {
   guint n = GPOINTER_TO_UINT (g_hash_table_lookup (net->viewers, node));
   if (n > 1) {
@@ -209,7 +140,8 @@ unsee (SwarmConcern *self, Net *net, const SwarmId *node)
   g_ptr_array_remove_fast (nets, net);
   if (nets->len == 0)
     g_hash_table_remove (self->seen, &who);
-  view_changed (self, net, &who);
+  take_out (self, net, SWARM_KIND_NODE, &who);
+  self->ops->seen (&who, net, self->data);
 }
 
 /* ---- what is in a network ---- */
@@ -228,23 +160,19 @@ has_id (const GArray *ids, const SwarmId *id)
 static void
 set_task (SwarmConcern *self, const SwarmId *net_id, const SwarmId *task, const SwarmId *node)
 {
-  Net *net = net_of (self, net_id);
-  Member *member = g_hash_table_lookup (net->tasks, task);
-  gboolean by_task = !swarm_id_is_nil (net_id);
-  if (member != NULL && node != NULL && swarm_id_equal (&member->node, node))
-    return;
-  if (member != NULL) {
-    SwarmId before = member->node;
-    g_hash_table_remove (net->tasks, task);
-    if (by_task)
-      unsee (self, net, &before);
-  }
-  if (node != NULL) {
-    member = g_new (Member, 1);
-    *member = (Member){ *task, *node };
-    g_hash_table_insert (net->tasks, &member->task, member);
-    if (by_task)
+  SwarmNet *net = net_of (self, net_id);
+  const SwarmNewsItem *item = swarm_news_get (net->news, SWARM_KIND_TASK, task);
+  SwarmId before = item != NULL ? item->node : SWARM_ID_NIL;
+  gboolean moves = node == NULL || !swarm_id_equal (&before, node);
+  if (node != NULL)
+    put (self, net, SWARM_KIND_TASK, task, node);
+  else if (item != NULL)
+    take_out (self, net, SWARM_KIND_TASK, task);
+  if (moves && !swarm_id_is_nil (net_id)) {
+    if (node != NULL)
       see (self, net, node);
+    if (!swarm_id_is_nil (&before))
+      unsee (self, net, &before);
   }
   net_drop_if_empty (self, net);
 }
@@ -259,18 +187,16 @@ task_changed (SwarmConcern *self, const SwarmTask *before, const SwarmTask *afte
   const SwarmTask *task = after != NULL ? after : before;
   g_autoptr (GArray) was = swarm_rows_task_nets (before), is = swarm_rows_task_nets (after);
   for (guint i = 0; i < was->len; i++) {
-    const SwarmId *net = &g_array_index (was, SwarmId, i);
-    if (!has_id (is, net))
-      set_task (self, net, &task->object.id, NULL);
-    mark_viewers (self, net, SWARM_KIND_TASK, &task->object.id);
+    if (!has_id (is, &g_array_index (was, SwarmId, i)))
+      set_task (self, &g_array_index (was, SwarmId, i), &task->object.id, NULL);
   }
-  for (guint i = 0; i < is->len; i++) {
-    const SwarmId *net = &g_array_index (is, SwarmId, i);
-    set_task (self, net, &task->object.id, &after->node_id);
-    if (!has_id (was, net) || !swarm_id_equal (&before->node_id, &after->node_id))
-      mark_viewers (self, net, SWARM_KIND_TASK, &task->object.id);
+  for (guint i = 0; i < is->len; i++)
+    set_task (self, &g_array_index (is, SwarmId, i), &task->object.id, &after->node_id);
+  gboolean of_mesh = has_id (was, &SWARM_ID_NIL) || has_id (is, &SWARM_ID_NIL);
+  if (of_mesh && !swarm_concern_sees (self, &task->node_id, &SWARM_ID_NIL)) {
+    self->version++;
+    self->ops->own (&task->node_id, &task->object.id, self->data);
   }
-  mark (self, &task->node_id, SWARM_KIND_TASK, &task->object.id);
 }
 
 static void
@@ -281,17 +207,22 @@ service_changed (SwarmConcern *self, const SwarmService *before, const SwarmServ
   if ((was->len == 0 && is->len == 0) || (before != NULL && after != NULL && swarm_rows_same_service (before, after)))
     return;
   for (guint i = 0; i < was->len; i++) {
-    Net *net = net_of (self, &g_array_index (was, SwarmId, i));
-    mark_viewers (self, &net->id, SWARM_KIND_SERVICE, &service->object.id);
-    if (!has_id (is, &net->id))
-      g_hash_table_remove (net->services, &service->object.id);
+    SwarmNet *net = net_of (self, &g_array_index (was, SwarmId, i));
+    if (has_id (is, &net->id))
+      continue;
+    take_out (self, net, SWARM_KIND_SERVICE, &service->object.id);
     net_drop_if_empty (self, net);
   }
-  for (guint i = 0; i < is->len; i++) {
-    Net *net = net_of (self, &g_array_index (is, SwarmId, i));
-    g_hash_table_add (net->services, dup_id (&service->object.id));
-    mark_viewers (self, &net->id, SWARM_KIND_SERVICE, &service->object.id);
-  }
+  for (guint i = 0; i < is->len; i++)
+    put (self, net_of (self, &g_array_index (is, SwarmId, i)), SWARM_KIND_SERVICE, &service->object.id, NULL);
+}
+
+/* The mesh has a network of its own. */
+static void
+put_ingress (SwarmConcern *self, SwarmNet *mesh, const SwarmId *ingress)
+{
+  if (!swarm_id_is_nil (ingress) && swarm_news_get (mesh->news, SWARM_KIND_NETWORK, ingress) == NULL)
+    put (self, mesh, SWARM_KIND_NETWORK, ingress, NULL);
 }
 
 static void
@@ -303,25 +234,35 @@ node_changed (SwarmConcern *self, const SwarmNode *before, const SwarmNode *afte
   if (before != NULL && after != NULL && swarm_rows_same_node (before, after))
     return;
   gboolean was = swarm_concern_sees (self, id, &SWARM_ID_NIL);
-  if (is && !was)
-    see (self, net_of (self, &SWARM_ID_NIL), id);
-  else if (was && !is)
-    unsee (self, net_of (self, &SWARM_ID_NIL), id);
-  const GPtrArray *nets = g_hash_table_lookup (self->seen, id);
+  if (is) {
+    SwarmNet *mesh = net_of (self, &SWARM_ID_NIL);
+    put_ingress (self, mesh, &after->network->ingress);
+    if (!was)
+      see (self, mesh, id);
+  } else if (was) {
+    SwarmNet *mesh = net_of (self, &SWARM_ID_NIL);
+    unsee (self, mesh, id);
+    net_drop_if_empty (self, mesh);
+  }
+  const GPtrArray *nets = swarm_concern_nets (self, id);
   for (guint i = 0; nets != NULL && i < nets->len; i++)
-    mark_viewers (self, &((const Net *) g_ptr_array_index (nets, i))->id, SWARM_KIND_NODE, id);
-  if (before != NULL && before->network != NULL && !swarm_id_is_nil (&before->network->ingress))
-    mark (self, id, SWARM_KIND_NETWORK, &before->network->ingress);
-  mark_ingress (self, id);
-  mark (self, id, SWARM_KIND_NODE, id);
+    put (self, g_ptr_array_index (nets, i), SWARM_KIND_NODE, id, NULL);
+  self->ops->own (id, NULL, self->data);
 }
 
 static void
-network_changed (SwarmConcern *self, const SwarmNetwork *network)
+network_changed (SwarmConcern *self, const SwarmNetwork *before, const SwarmNetwork *after)
 {
-  mark_viewers (self, &network->object.id, SWARM_KIND_NETWORK, &network->object.id);
-  if (network->spec->ingress)
-    mark_viewers (self, &SWARM_ID_NIL, SWARM_KIND_NETWORK, &network->object.id);
+  const SwarmNetwork *network = after != NULL ? after : before;
+  SwarmNet *net = swarm_concern_net (self, &network->object.id), *mesh = swarm_concern_net (self, &SWARM_ID_NIL);
+  if (before != NULL && after != NULL && swarm_rows_same_network (before, after))
+    return;
+  if (net != NULL)
+    put (self, net, SWARM_KIND_NETWORK, &network->object.id, NULL);
+  if (mesh != NULL && network->spec->ingress && after != NULL)
+    put (self, mesh, SWARM_KIND_NETWORK, &network->object.id, NULL);
+  else if (mesh != NULL && network->spec->ingress)
+    take_out (self, mesh, SWARM_KIND_NETWORK, &network->object.id);
 }
 
 void
@@ -336,48 +277,27 @@ swarm_concern_event (SwarmConcern *self, const SwarmEvent *event)
   else if (event->kind == SWARM_KIND_NODE)
     node_changed (self, before, after);
   else if (event->kind == SWARM_KIND_NETWORK)
-    network_changed (self, event->object);
+    network_changed (self, before, after);
 }
 
-/* ---- rows ---- */
-
-gpointer
-swarm_concern_row (SwarmConcern *self, const SwarmId *node, SwarmKind kind, const SwarmId *id)
+guint64
+swarm_concern_version (const SwarmConcern *self)
 {
-  gconstpointer object = swarm_store_get (self->leader->store, kind, id);
-  const SwarmNode *viewer = swarm_store_get (self->leader->store, SWARM_KIND_NODE, node);
-  if (object == NULL || viewer == NULL)
-    return NULL;
-  switch (kind) {
-  case SWARM_KIND_NODE:
-    return swarm_rows_node (self, viewer, object);
-  case SWARM_KIND_NETWORK:
-    return swarm_rows_network (self, viewer, object);
-  case SWARM_KIND_SERVICE:
-    return swarm_rows_service (self, viewer, object);
-  default:
-    return swarm_rows_task (self, viewer, object);
-  }
-}
-
-/* ---- who believes what ---- */
-
-void
-swarm_concern_told (SwarmConcern *self, const SwarmId *task, gboolean ready)
-{
-  guint n = GPOINTER_TO_UINT (g_hash_table_lookup (self->told, task));
-  if (ready || n > 1) {
-    g_hash_table_insert (self->told, dup_id (task), GUINT_TO_POINTER (ready ? n + 1 : n - 1));
-    return;
-  }
-  if (g_hash_table_remove (self->told, task))
-    self->ops->quiet (task, self->data);
+  return self->version;
 }
 
 gboolean
-swarm_concern_is_told (SwarmConcern *self, const SwarmId *task)
+swarm_concern_is_told (SwarmConcern *self, const SwarmTask *task)
 {
-  return g_hash_table_contains (self->told, task);
+  if (!swarm_rows_may_have (task))
+    return FALSE;
+  g_autoptr (GArray) nets = swarm_rows_task_nets (task);
+  for (guint i = 0; i < nets->len; i++) {
+    const SwarmNet *net = swarm_concern_net (self, &g_array_index (nets, SwarmId, i));
+    if (net != NULL && swarm_news_awaits (net->news, &task->object.id))
+      return TRUE;
+  }
+  return FALSE;
 }
 
 /* ---- life ---- */
@@ -430,7 +350,6 @@ swarm_concern_new (const SwarmLeader *leader, const SwarmConcernOps *ops, gpoint
   self->data = data;
   self->nets = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, net_free);
   self->seen = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, (GDestroyNotify) g_ptr_array_unref);
-  self->told = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   swarm_scan_begin (&self->scan, phases[0]);
   self->loop = swarm_runner_add (leader->runner, &concern_ops, self);
   swarm_runner_mark (leader->runner, self->loop);
@@ -444,6 +363,5 @@ swarm_concern_free (SwarmConcern *self)
     return;
   g_hash_table_unref (self->seen);
   g_hash_table_unref (self->nets);
-  g_hash_table_unref (self->told);
   g_free (self);
 }

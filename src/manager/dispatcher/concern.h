@@ -1,18 +1,31 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Which node must know what of the cluster's networks (model/picture.h), kept up with the store's events while this manager leads.
- * A row is made from the store whenever it is asked for; what is kept here is only who sees which network, and what is in it. */
+/* Which node must know what of the cluster's networks (model/picture.h), kept up with the store's events while this manager leads: who sees
+ * which network, and each network's news (news.h). A change costs the same however many see it. Rows are made from the store whenever they are
+ * asked for. */
 #pragma once
+#include "manager/dispatcher/news.h"
 #include "manager/leader.h"
 #include "model/picture.h"
 
 typedef struct _SwarmConcern SwarmConcern;
 
+/* A network, or (nil) the routing mesh. It goes when nobody sees it and nothing is in it; its news may be read on. */
 typedef struct {
-  /* @node is to be told of @kind's object @id again, or no more: its row may have changed. */
-  void (*mark) (const SwarmId *node, SwarmKind kind, const SwarmId *id, gpointer data);
+  SwarmId id;
+  SwarmNews *news;
+  GHashTable *viewers; /* node id → how many reasons it has to see it: tasks there; of the mesh: its address */
+} SwarmNet;
+
+typedef struct {
+  /* There is something new in @news. Cheap, please. */
+  void (*changed) (SwarmNews *news, gpointer data);
+  /* @node begins or ceases to see the network. */
+  void (*seen) (const SwarmId *node, SwarmNet *net, gpointer data);
+  /* @node may have to be told of @task of its own, which it sees no network of; NULL: its part of the data plane may be there now. */
+  void (*own) (const SwarmId *node, const SwarmId *task, gpointer data);
   /* The first look at all objects is over. */
   void (*known) (gpointer data);
-  /* No node believes any more that @task takes new connections. */
+  /* What swarm_concern_is_told() said may be different now. */
   void (*quiet) (const SwarmId *task, gpointer data);
 } SwarmConcernOps;
 
@@ -24,12 +37,14 @@ void swarm_concern_free (SwarmConcern *self);
 void swarm_concern_event (SwarmConcern *self, const SwarmEvent *event);
 /* FALSE: the first look is not over, rows may be missing. */
 gboolean swarm_concern_is_known (const SwarmConcern *self);
-/* Marks all that concerns @node. */
-void swarm_concern_mark_all (SwarmConcern *self, const SwarmId *node);
-/* What @node may know of @kind's object @id; NULL: nothing. Caller unrefs (swarm_message_unref). */
-gpointer swarm_concern_row (SwarmConcern *self, const SwarmId *node, SwarmKind kind, const SwarmId *id);
+/* As long as it is the same, no row differs. */
+guint64 swarm_concern_version (const SwarmConcern *self);
 
-/* A node was told that @task takes new connections, or has taken that it does not. */
-void swarm_concern_told (SwarmConcern *self, const SwarmId *task, gboolean ready);
-/* Some node may still send @task new connections. */
-gboolean swarm_concern_is_told (SwarmConcern *self, const SwarmId *task);
+/* Of SwarmNet: what @node sees; NULL: nothing. */
+const GPtrArray *swarm_concern_nets (SwarmConcern *self, const SwarmId *node);
+/* NULL: there is nothing in it. */
+SwarmNet *swarm_concern_net (SwarmConcern *self, const SwarmId *network);
+/* @network nil: the routing mesh. */
+gboolean swarm_concern_sees (SwarmConcern *self, const SwarmId *node, const SwarmId *network);
+/* Some node may still send @task, which is to stop, new connections. If so `quiet` follows, unless nobody ever confirms. */
+gboolean swarm_concern_is_told (SwarmConcern *self, const SwarmTask *task);

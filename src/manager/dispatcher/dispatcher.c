@@ -23,7 +23,7 @@ struct _SwarmDispatcher {
   SwarmStatusWriter *status_writer;
   GHashTable *nodes; /* node id → SwarmNodeRecord */
   gint64 returned_at; /* boottime: when the last one came back of those that were there when this manager began to lead */
-  SwarmConcern *concern;
+  SwarmPictures *pictures;
   guint watch;
 };
 
@@ -170,7 +170,7 @@ registered (const GError *error, gpointer data)
   if (record != NULL && node != NULL) {
     swarm_session_send_node (record->session, node);
     send_root (self, record, node->description);
-    swarm_session_start (record->session, self->concern);
+    swarm_session_start (record->session, self->pictures);
   }
   pending_free (pending);
 }
@@ -452,33 +452,6 @@ inherit_node (gpointer object, gpointer data)
   return TRUE;
 }
 
-/* ---- pictures of the networks ---- */
-
-static void
-mark_picture (const SwarmId *node, SwarmKind kind, const SwarmId *id, gpointer data)
-{
-  SwarmDispatcher *self = data;
-  SwarmNodeRecord *record = self->nodes != NULL ? g_hash_table_lookup (self->nodes, node) : NULL;
-  SwarmPicture *picture = record != NULL && record->session != NULL ? swarm_session_picture (record->session) : NULL;
-  if (picture != NULL)
-    swarm_picture_mark (picture, kind, id);
-}
-
-static void
-concern_known (gpointer data)
-{
-  SwarmDispatcher *self = data;
-  GHashTableIter iter;
-  gpointer value;
-  g_hash_table_iter_init (&iter, self->nodes);
-  while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    SwarmNodeRecord *record = value;
-    SwarmPicture *picture = record->session != NULL ? swarm_session_picture (record->session) : NULL;
-    if (picture != NULL)
-      swarm_picture_look (picture);
-  }
-}
-
 /* It may be told to stop now. */
 static void
 task_is_quiet (const SwarmId *id, gpointer data)
@@ -490,15 +463,13 @@ task_is_quiet (const SwarmId *id, gpointer data)
     swarm_session_mark (record->session, id);
 }
 
-static const SwarmConcernOps concern_ops = { mark_picture, concern_known, task_is_quiet };
-
 static void
 dispatcher_event (const SwarmEvent *event, gpointer data)
 {
   SwarmDispatcher *self = data;
   if (event->event == SWARM_EVENT_COMMIT || event->event == SWARM_EVENT_RESET)
     return;
-  swarm_concern_event (self->concern, event);
+  swarm_pictures_event (self->pictures, event);
   if (event->kind == SWARM_KIND_TASK)
     task_event (self, event);
   else if (event->kind == SWARM_KIND_NODE)
@@ -514,7 +485,7 @@ swarm_dispatcher_lead (SwarmDispatcher *self, gconstpointer leader)
   self->node_writer = swarm_node_writer_new (leader);
   self->status_writer = swarm_status_writer_new (leader);
   self->nodes = g_hash_table_new (swarm_id_hash, swarm_id_equal);
-  self->concern = swarm_concern_new (leader, &concern_ops, self);
+  self->pictures = swarm_pictures_new (leader, task_is_quiet, self);
   self->watch = swarm_store_watch (self->store,
                                    1 << SWARM_KIND_TASK | 1 << SWARM_KIND_NODE | 1 << SWARM_KIND_CLUSTER | 1 << SWARM_KIND_SERVICE | 1 << SWARM_KIND_NETWORK,
                                    dispatcher_event, self);
@@ -539,5 +510,5 @@ swarm_dispatcher_unlead (SwarmDispatcher *self)
     swarm_node_record_close (record, reason);
     swarm_node_record_free (record);
   }
-  g_clear_pointer (&self->concern, swarm_concern_free);
+  g_clear_pointer (&self->pictures, swarm_pictures_free);
 }

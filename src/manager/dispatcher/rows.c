@@ -93,13 +93,6 @@ swarm_rows_same_task (const SwarmTask *a, const SwarmTask *b)
          && g_strcmp0 (a->gateway_address, b->gateway_address) == 0;
 }
 
-gboolean
-swarm_rows_same_service (const SwarmService *a, const SwarmService *b)
-{
-  return (a->endpoint == b->endpoint || swarm_message_equal (a->endpoint, b->endpoint))
-         && (a->spec == b->spec || swarm_message_equal (a->spec, b->spec));
-}
-
 static gboolean
 is_down (const SwarmNode *node)
 {
@@ -134,6 +127,53 @@ swarm_rows_same_node (const SwarmNode *a, const SwarmNode *b)
          && (a->network == b->network || swarm_message_equal (a->network, b->network)) && same_keys (keys_of (a), keys_of (b));
 }
 
+/* ---- who sees what ---- */
+
+/* @network nil: the routing mesh. */
+static gboolean
+sees (const SwarmViewer *viewer, const SwarmId *network)
+{
+  for (guint i = 0; viewer->nets != NULL && i < viewer->nets->len; i++) {
+    if (swarm_id_equal (&((const SwarmNet *) g_ptr_array_index (viewer->nets, i))->id, network))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+gboolean
+swarm_rows_is_encrypted (SwarmStore *store, const SwarmId *network)
+{
+  const SwarmNetwork *object = swarm_store_get (store, SWARM_KIND_NETWORK, network);
+  return object != NULL && swarm_network_spec_is_encrypted (object->spec);
+}
+
+gboolean
+swarm_rows_node_has_keys (const SwarmNode *node)
+{
+  return node != NULL && keys_of (node) != NULL;
+}
+
+typedef struct {
+  gboolean meets;  /* they see a network, or the mesh, both */
+  gboolean mesh;   /* the mesh */
+  gboolean secret; /* an encrypted network */
+} Meeting;
+
+static Meeting
+meet (const SwarmViewer *viewer, const SwarmId *other)
+{
+  Meeting meeting = { FALSE, FALSE, FALSE };
+  for (guint i = 0; viewer->nets != NULL && i < viewer->nets->len; i++) {
+    const SwarmNet *net = g_ptr_array_index (viewer->nets, i);
+    if (!g_hash_table_contains (net->viewers, other))
+      continue;
+    meeting.meets = TRUE;
+    meeting.mesh |= swarm_id_is_nil (&net->id);
+    meeting.secret |= swarm_rows_is_encrypted (viewer->store, &net->id);
+  }
+  return meeting;
+}
+
 /* ---- rows ---- */
 
 static GPtrArray *
@@ -145,36 +185,32 @@ copy_keys (const GPtrArray *keys)
   return copy;
 }
 
-gpointer
-swarm_rows_node (SwarmConcern *concern, const SwarmNode *viewer, const SwarmNode *node)
+static gpointer
+row_of_node (const SwarmViewer *viewer, const SwarmNode *node)
 {
-  gboolean own = swarm_id_equal (&viewer->object.id, &node->object.id);
-  gboolean mesh = swarm_concern_sees (concern, &viewer->object.id, &SWARM_ID_NIL) && swarm_concern_sees (concern, &node->object.id, &SWARM_ID_NIL);
-  if (node->network == NULL || node->network->number == 0 || !swarm_concern_meets (concern, &viewer->object.id, &node->object.id))
+  gboolean own = swarm_id_equal (&viewer->node, &node->object.id);
+  Meeting meeting = meet (viewer, &node->object.id);
+  if (node->network == NULL || node->network->number == 0 || !meeting.meets)
     return NULL;
   SwarmPictureNode *row = swarm_picture_node_new ();
   row->id = node->object.id;
   row->number = node->network->number;
   row->addr = g_strdup (node->status->addr);
   row->down = is_down (node);
-  if (own || mesh) {
+  if (own || meeting.mesh) {
     row->gateway = g_strdup (node->network->gateway);
     row->ingress_address = g_strdup (node->network->ingress_address);
   }
-  if (!own && keys_of (node) != NULL && swarm_concern_meets_encrypted (concern, &viewer->object.id, &node->object.id))
+  if (!own && meeting.secret && keys_of (node) != NULL)
     row->keys = copy_keys (keys_of (node));
   return row;
 }
 
-gpointer
-swarm_rows_network (SwarmConcern *concern, const SwarmNode *viewer, const SwarmNetwork *network)
+static SwarmPictureNetwork *
+make_network (const SwarmNetwork *network)
 {
-  const SwarmId *id = &network->object.id;
-  gboolean ingress = viewer->network != NULL && swarm_id_equal (&viewer->network->ingress, id);
-  if (!swarm_network_is_overlay (network) || !swarm_network_is_allocated (network) || !(ingress || swarm_concern_sees (concern, &viewer->object.id, id)))
-    return NULL;
   SwarmPictureNetwork *row = swarm_picture_network_new ();
-  row->id = *id;
+  row->id = network->object.id;
   row->name = g_strdup (network->spec->name);
   row->driver = g_strdup (network->spec->driver);
   row->vni = network->vni;
@@ -186,6 +222,20 @@ swarm_rows_network (SwarmConcern *concern, const SwarmNode *viewer, const SwarmN
   for (guint i = 0; network->ipam != NULL && network->ipam->config != NULL && i < network->ipam->config->len; i++)
     g_ptr_array_add (row->subnets, g_strdup (((const SwarmIPAMConfig *) g_ptr_array_index (network->ipam->config, i))->subnet));
   return row;
+}
+
+static gpointer
+row_of_network (const SwarmViewer *viewer, const SwarmNetwork *network)
+{
+  gboolean seen = sees (viewer, &network->object.id) || (network->spec->ingress && sees (viewer, &SWARM_ID_NIL));
+  return seen && swarm_network_is_overlay (network) && swarm_network_is_allocated (network) ? make_network (network) : NULL;
+}
+
+gboolean
+swarm_rows_same_network (const SwarmNetwork *a, const SwarmNetwork *b)
+{
+  g_autoptr (SwarmPictureNetwork) x = make_network (a), y = make_network (b);
+  return swarm_network_is_allocated (a) == swarm_network_is_allocated (b) && swarm_message_equal (x, y);
 }
 
 static const SwarmVirtualIP *
@@ -252,14 +302,15 @@ add_ports (SwarmPictureService *row, const SwarmService *service)
   }
 }
 
-gpointer
-swarm_rows_service (SwarmConcern *concern, const SwarmNode *viewer, const SwarmService *service)
+/* @viewer NULL: one who sees all. */
+static gpointer
+row_of_service (const SwarmViewer *viewer, const SwarmService *service)
 {
   g_autoptr (GArray) nets = swarm_rows_service_nets (service);
   g_autoptr (SwarmPictureService) row = swarm_picture_service_new ();
   for (guint i = 0; i < nets->len; i++) {
     const SwarmId *net = &g_array_index (nets, SwarmId, i);
-    if (!swarm_concern_sees (concern, &viewer->object.id, net))
+    if (viewer != NULL && !sees (viewer, net))
       continue;
     if (swarm_id_is_nil (net))
       add_ports (row, service);
@@ -275,18 +326,24 @@ swarm_rows_service (SwarmConcern *concern, const SwarmNode *viewer, const SwarmS
   return g_steal_pointer (&row);
 }
 
-gpointer
-swarm_rows_task (SwarmConcern *concern, const SwarmNode *viewer, const SwarmTask *task)
+gboolean
+swarm_rows_same_service (const SwarmService *a, const SwarmService *b)
 {
-  const SwarmId *who = &viewer->object.id;
-  gboolean own = swarm_id_equal (who, &task->node_id);
-  gboolean mesh = is_of_mesh (task) && swarm_concern_sees (concern, who, &SWARM_ID_NIL);
+  g_autoptr (SwarmPictureService) x = row_of_service (NULL, a), y = row_of_service (NULL, b);
+  return x == y || (x != NULL && y != NULL && swarm_message_equal (x, y));
+}
+
+static gpointer
+row_of_task (const SwarmViewer *viewer, const SwarmTask *task)
+{
+  gboolean own = swarm_id_equal (&viewer->node, &task->node_id);
+  gboolean mesh = is_of_mesh (task) && sees (viewer, &SWARM_ID_NIL);
   if (!is_somewhere (task) || !swarm_rows_may_have (task))
     return NULL;
   g_autoptr (SwarmPictureTask) row = swarm_picture_task_new ();
   for (guint i = 0; task->networks != NULL && i < task->networks->len; i++) {
     const SwarmNetworkAttachment *attachment = g_ptr_array_index (task->networks, i);
-    if (!is_overlay (attachment) || !swarm_concern_sees (concern, who, &attachment->network))
+    if (!is_overlay (attachment) || !sees (viewer, &attachment->network))
       continue;
     if (row->networks == NULL)
       row->networks = swarm_messages_new ();
@@ -303,4 +360,22 @@ swarm_rows_task (SwarmConcern *concern, const SwarmNode *viewer, const SwarmTask
   if (row->networks != NULL)
     row->name = swarm_task_name (task);
   return g_steal_pointer (&row);
+}
+
+gpointer
+swarm_rows_row (const SwarmViewer *viewer, SwarmKind kind, const SwarmId *id)
+{
+  gconstpointer object = swarm_store_get (viewer->store, kind, id);
+  if (object == NULL)
+    return NULL;
+  switch (kind) {
+  case SWARM_KIND_NODE:
+    return row_of_node (viewer, object);
+  case SWARM_KIND_NETWORK:
+    return row_of_network (viewer, object);
+  case SWARM_KIND_SERVICE:
+    return row_of_service (viewer, object);
+  default:
+    return row_of_task (viewer, object);
+  }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* One node's rows of the cluster's networks, made from the store's objects: never more than concerns it. */
+/* Rows of the cluster's networks, made from the store's objects: never more than concerns the node that they are for. */
 #pragma once
 #include "manager/dispatcher/concern.h"
 
@@ -13,17 +13,19 @@ GArray *swarm_rows_service_nets (const SwarmService *service);
 gboolean swarm_rows_same_task (const SwarmTask *a, const SwarmTask *b);
 gboolean swarm_rows_same_service (const SwarmService *a, const SwarmService *b);
 gboolean swarm_rows_same_node (const SwarmNode *a, const SwarmNode *b);
+gboolean swarm_rows_same_network (const SwarmNetwork *a, const SwarmNetwork *b);
 
-/* ---- rows, for @viewer; NULL: it does not concern it. Caller unrefs. ---- */
-gpointer swarm_rows_node (SwarmConcern *concern, const SwarmNode *viewer, const SwarmNode *node);
-gpointer swarm_rows_network (SwarmConcern *concern, const SwarmNode *viewer, const SwarmNetwork *network);
-gpointer swarm_rows_service (SwarmConcern *concern, const SwarmNode *viewer, const SwarmService *service);
-gpointer swarm_rows_task (SwarmConcern *concern, const SwarmNode *viewer, const SwarmTask *task);
+gboolean swarm_rows_node_has_keys (const SwarmNode *node); /* NULL: no */
+gboolean swarm_rows_is_encrypted (SwarmStore *store, const SwarmId *network);
 
-/* ---- of concern.c ---- */
-/* @network nil: the routing mesh. */
-gboolean swarm_concern_sees (SwarmConcern *self, const SwarmId *node, const SwarmId *network);
-/* They see a network, or the mesh, both. */
-gboolean swarm_concern_meets (SwarmConcern *self, const SwarmId *node, const SwarmId *other);
-/* They see an encrypted network both. */
-gboolean swarm_concern_meets_encrypted (SwarmConcern *self, const SwarmId *node, const SwarmId *other);
+/* ---- rows ---- */
+/* Whom a row is for: @node; or (nil) any node that sees these networks, and no other one that the object is in, and that the row has nothing to
+ * say to about itself. */
+typedef struct {
+  SwarmStore *store;
+  SwarmId node;
+  const GPtrArray *nets; /* SwarmNet; NULL: nothing. */
+} SwarmViewer;
+
+/* NULL: it does not concern the viewer. Caller unrefs. */
+gpointer swarm_rows_row (const SwarmViewer *viewer, SwarmKind kind, const SwarmId *id);

@@ -26,7 +26,7 @@ struct _SwarmSession {
   guint refusals; /* in a row */
   SwarmTimer *timer;
   struct _Assign *assign; /* under way */
-  SwarmConcern *concern;  /* NULL: not started */
+  SwarmPictures *pictures; /* NULL: not started */
   SwarmPicture *picture;
   GHashTable *held; /* task id → boottime until when it is */
   SwarmTimer *hold_timer;
@@ -64,11 +64,11 @@ swarm_session_new (const SwarmLeader *leader, const SwarmId *node, SwarmLink *li
 }
 
 void
-swarm_session_start (SwarmSession *self, SwarmConcern *concern)
+swarm_session_start (SwarmSession *self, SwarmPictures *pictures)
 {
   self->started = TRUE;
-  self->concern = concern;
-  self->picture = swarm_picture_new (self->leader, concern, &self->node, self->link, self->id);
+  self->pictures = pictures;
+  self->picture = swarm_picture_new (pictures, &self->node, self->link, self->id);
   session_schedule (self, 0);
 }
 
@@ -121,12 +121,6 @@ swarm_session_mark (SwarmSession *self, const SwarmId *task)
   session_schedule (self, 0);
 }
 
-SwarmPicture *
-swarm_session_picture (SwarmSession *self)
-{
-  return self->picture;
-}
-
 /* ---- who goes leaves names and balancing first ---- */
 
 static void
@@ -145,7 +139,7 @@ look_at_held (gpointer data)
 static gboolean
 session_holds (SwarmSession *self, const SwarmTask *task)
 {
-  if (self->concern == NULL || task->desired_state <= SWARM_TASK_RUNNING || !swarm_concern_is_told (self->concern, &task->object.id)) {
+  if (self->pictures == NULL || task->desired_state <= SWARM_TASK_RUNNING || !swarm_pictures_is_told (self->pictures, task)) {
     g_hash_table_remove (self->held, &task->object.id);
     return FALSE;
   }

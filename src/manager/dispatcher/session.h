@@ -10,7 +10,7 @@ typedef struct _SwarmSession SwarmSession;
 /* Keeps @link. Nothing is sent before swarm_session_start(). */
 SwarmSession *swarm_session_new (const SwarmLeader *leader, const SwarmId *node, SwarmLink *link);
 /* The node knows of the session: the full set goes out in the next turn, and the picture of the networks (of a node that takes one). */
-void swarm_session_start (SwarmSession *self, SwarmConcern *concern);
+void swarm_session_start (SwarmSession *self, SwarmPictures *pictures);
 /* Forgets the session; the link is left as it is. NULL is fine. */
 void swarm_session_free (SwarmSession *self);
 
@@ -19,8 +19,6 @@ SwarmLink *swarm_session_link (SwarmSession *self); /* borrowed */
 GBytes *swarm_session_id (SwarmSession *self); /* borrowed */
 /* Something about @task changed that the node may have to be told. */
 void swarm_session_mark (SwarmSession *self, const SwarmId *task);
-/* NULL: none (yet). */
-SwarmPicture *swarm_session_picture (SwarmSession *self);
 /* One-way: the node's own object. */
 void swarm_session_send_node (SwarmSession *self, const SwarmNode *node);
 /* One-way: the root that the node is to trust from now on. */
