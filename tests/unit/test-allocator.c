@@ -496,6 +496,50 @@ test_ports (void)
   check_all (brain);
 }
 
+#define MANY 700 /* more than are woken at once */
+
+/* How many tasks of the service say so. */
+static guint
+count_saying (Brain *brain, const SwarmId *id, const char *text)
+{
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_service (brain->store, id);
+  guint n = 0;
+  for (guint i = 0; i < tasks->len; i++) {
+    const SwarmTask *task = g_ptr_array_index (tasks, i);
+    n += task->status->state == SWARM_TASK_NEW && task->status->err != NULL && strstr (task->status->err, text) != NULL;
+  }
+  return n;
+}
+
+/* Many that wait are woken in parts: each of them, and those that have to wait on say for whom. */
+static void
+test_many_wait (void)
+{
+  g_autoptr (Brain) brain = brain_with_nodes (4);
+  const char *const names[] = { "one", "two", "three" };
+  Made made_of[3];
+  memset (made_of, 0, sizeof made_of);
+  for (guint i = 0; i < 3; i++) {
+    g_autoptr (SwarmServiceSpec) spec = brain_spec (names[i], i == 0 ? 1 : MANY);
+    publish (spec, 8080);
+    swarm_control_create_service (swarm_manager_control (brain->manager), spec, NULL, made, &made_of[i]);
+  }
+  brain_run (brain, 10 * SECOND);
+  g_assert_cmpuint (count_running (brain, &made_of[0].id), ==, 1);
+  g_assert_cmpuint (count_saying (brain, &made_of[1].id, "service 'one'"), ==, MANY);
+  g_assert_cmpuint (count_saying (brain, &made_of[2].id, "service 'one'"), ==, MANY);
+  g_assert_true (brain_remove (brain, &made_of[0].id, NULL));
+  brain_run (brain, 10 * SECOND);
+  guint got = service (brain, &made_of[1].id)->endpoint != NULL ? 1 : 2;
+  g_autofree char *text = g_strdup_printf ("service '%s'", names[got]);
+  g_assert_cmpuint (count_running (brain, &made_of[got].id), ==, MANY);
+  g_assert_cmpuint (count_saying (brain, &made_of[3 - got].id, text), ==, MANY);
+  g_assert_true (brain_remove (brain, &made_of[got].id, NULL));
+  brain_run (brain, 20 * SECOND);
+  g_assert_cmpuint (count_running (brain, &made_of[3 - got].id), ==, MANY);
+  check_all (brain);
+}
+
 /* Two that asked for the same port at once: the second one waits, says so, and gets it when the first goes. */
 static void
 test_port_race (void)
@@ -766,6 +810,7 @@ main (int argc, char **argv)
   g_test_add_func ("/allocator/exhausted", test_exhausted);
   g_test_add_func ("/allocator/ports", test_ports);
   g_test_add_func ("/allocator/port-race", test_port_race);
+  g_test_add_func ("/allocator/many-wait", test_many_wait);
   g_test_add_func ("/allocator/network-race", test_network_race);
   g_test_add_func ("/allocator/ingress-race", test_ingress_race);
   g_test_add_func ("/allocator/nodes", test_nodes);

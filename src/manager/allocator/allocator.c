@@ -6,6 +6,7 @@
 #include "manager/predefined.h"
 
 #define WAKE 32 /* of those who wait, at once: more when there is something left for them */
+#define WAKE_PART 256 /* of those that can all go on */
 
 static const SwarmKind phases[] = { SWARM_KIND_NETWORK, SWARM_KIND_SERVICE, SWARM_KIND_NODE, SWARM_KIND_TASK };
 static const guint work_of_kind[_SWARM_KIND_MAX] = {
@@ -54,10 +55,15 @@ wake_some (SwarmAllocator *self, const SwarmId *what, guint n)
   return TRUE;
 }
 
+/* In parts: there may be 100,000. Only those who wait now: one who has to wait again does so behind them. */
 void
 swarm_allocator_wake (SwarmAllocator *self, const SwarmId *what)
 {
-  wake_some (self, what, G_MAXUINT);
+  guint n = swarm_waiters_count (&self->waiters, what);
+  if (n == 0)
+    return;
+  g_hash_table_replace (self->waking, g_memdup2 (what, sizeof *what), GUINT_TO_POINTER (n));
+  swarm_runner_mark (self->leader->runner, self->loop);
 }
 
 const SwarmNetwork *
@@ -230,6 +236,7 @@ look_at_all (SwarmAllocator *self)
   g_hash_table_remove_all (self->unready);
   g_hash_table_remove_all (self->waiters.queues);
   g_hash_table_remove_all (self->roomy);
+  g_hash_table_remove_all (self->waking);
   swarm_scan_begin (&self->scan, phases[0]);
   swarm_runner_mark (self->leader->runner, self->loop);
 }
@@ -369,8 +376,25 @@ wake_roomy (SwarmAllocator *self)
   gpointer what;
   g_hash_table_iter_init (&iter, self->roomy);
   while (g_hash_table_iter_next (&iter, &what, NULL)) {
-    gboolean all = swarm_id_is_nil (what);
-    if (!(all ? wake_some (self, what, G_MAXUINT) : swarm_ledger_has_room (self->ledger, what) && wake_some (self, what, WAKE)))
+    if (swarm_id_is_nil (what))
+      swarm_allocator_wake (self, what);
+    if (swarm_id_is_nil (what) || !swarm_ledger_has_room (self->ledger, what) || !wake_some (self, what, WAKE))
+      g_hash_table_iter_remove (&iter);
+  }
+}
+
+/* The next part of those that can go on, once there is little other work. */
+static void
+wake_part (SwarmAllocator *self)
+{
+  GHashTableIter iter;
+  gpointer what, left;
+  g_hash_table_iter_init (&iter, self->waking);
+  while (n_waiting (self) < WAKE_PART && g_hash_table_iter_next (&iter, &what, &left)) {
+    guint n = MIN (GPOINTER_TO_UINT (left), WAKE_PART);
+    if (wake_some (self, what, n) && GPOINTER_TO_UINT (left) > n)
+      g_hash_table_iter_replace (&iter, GUINT_TO_POINTER (GPOINTER_TO_UINT (left) - n));
+    else
       g_hash_table_iter_remove (&iter);
   }
 }
@@ -385,10 +409,11 @@ allocator_pass (gpointer loop, SwarmTx *tx)
   if (!self->pool_known)
     return FALSE;
   make_predefined (self, tx);
+  wake_part (self);
   do_work (self, tx);
   if (n_waiting (self) == 0)
     wake_roomy (self);
-  return n_waiting (self) > 0;
+  return n_waiting (self) > 0 || g_hash_table_size (self->waking) > 0;
 }
 
 static void
@@ -416,6 +441,7 @@ swarm_allocator_new (const SwarmLeader *leader)
   swarm_waiters_init (&self->waiters);
   self->unready = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, unready_free);
   self->roomy = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
+  self->waking = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, NULL);
   self->loop = swarm_runner_add (leader->runner, &allocator_ops, self);
   self->watch = swarm_store_watch (leader->store,
                                    1 << SWARM_KIND_CLUSTER | 1 << SWARM_KIND_NETWORK | 1 << SWARM_KIND_SERVICE | 1 << SWARM_KIND_NODE | 1 << SWARM_KIND_TASK,
@@ -434,6 +460,7 @@ swarm_allocator_free (SwarmAllocator *self)
     swarm_dirty_clear (&self->work[work]);
   g_hash_table_unref (self->unready);
   g_hash_table_unref (self->roomy);
+  g_hash_table_unref (self->waking);
   swarm_waiters_clear (&self->waiters);
   swarm_ledger_free (self->ledger);
   g_free (self);

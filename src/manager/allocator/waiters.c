@@ -72,6 +72,13 @@ swarm_waiters_take (SwarmWaiters *self, const SwarmId *what, SwarmWaiter *ret)
   return TRUE;
 }
 
+guint
+swarm_waiters_count (const SwarmWaiters *self, const SwarmId *what)
+{
+  const Queue *queue = g_hash_table_lookup (self->queues, what);
+  return queue != NULL ? queue->waiting.length : 0;
+}
+
 void
 swarm_waiters_forget (SwarmWaiters *self, const SwarmId *id)
 {

@@ -18,5 +18,7 @@ void swarm_waiters_clear (SwarmWaiters *self);
 void swarm_waiters_add (SwarmWaiters *self, const SwarmId *what, SwarmKind kind, const SwarmId *id);
 /* Takes the first one who waits for @what. FALSE: nobody does. */
 gboolean swarm_waiters_take (SwarmWaiters *self, const SwarmId *what, SwarmWaiter *ret);
+/* How many do. */
+guint swarm_waiters_count (const SwarmWaiters *self, const SwarmId *what);
 /* It waits for nothing any more. */
 void swarm_waiters_forget (SwarmWaiters *self, const SwarmId *id);
