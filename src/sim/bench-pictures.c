@@ -171,9 +171,9 @@ make_nodes (World *self)
 }
 
 static SwarmService *
-make_service (World *self, guint64 replicas)
+make_service (World *self, guint number, guint64 replicas)
 {
-  SwarmService *service = sim_bench_make_service (&self->bench, 0, replicas);
+  SwarmService *service = sim_bench_make_service (&self->bench, number, replicas);
   SwarmPortConfig *port = swarm_port_config_new ();
 
   port->target_port = 80;
@@ -194,7 +194,7 @@ static void
 make_tasks (World *self)
 {
   guint n = self->bench.shape->tasks;
-  g_autoptr (SwarmService) service = make_service (self, n);
+  g_autoptr (SwarmService) service = make_service (self, 0, n);
   SwarmTx *tx = swarm_store_tx (self->bench.store);
 
   swarm_tx_create (tx, service);
@@ -276,6 +276,45 @@ run_all (World *self, JsonBuilder *json)
   run_until_quiet (self, json, "all register");
   all_run (self);
   run_until_quiet (self, json, "tasks run, one transaction");
+}
+
+static void
+remove_service (World *self, const SwarmId *id)
+{
+  SwarmTx *tx = swarm_store_tx (self->bench.store);
+
+  swarm_tx_remove (tx, SWARM_KIND_SERVICE, id, 0);
+  sim_bench_commit (&self->bench, tx);
+}
+
+JsonNode *
+sim_bench_waiting (guint tasks)
+{
+  SimBenchShape shape = { .tasks = tasks, .services = 1 };
+  g_autoptr (JsonBuilder) json = json_builder_new ();
+  World world = { 0 };
+  SwarmId holder = SWARM_ID_NIL;
+
+  sim_bench_open (&world.bench, &shape);
+  swarm_manager_lead (world.bench.manager, TRUE);
+  make_ingress (&world);
+  world.bench.at_once = FALSE;
+  json_builder_begin_object (json);
+  sim_bench_add_shape (&shape, json);
+  for (guint i = 0; i < 2; i++) {
+    g_autoptr (SwarmService) service = make_service (&world, i, i == 0 ? 1 : tasks);
+    SwarmTx *tx = swarm_store_tx (world.bench.store);
+    swarm_message_clear_pointer (&service->endpoint);
+    swarm_tx_create (tx, service);
+    sim_bench_commit (&world.bench, tx);
+    holder = i == 0 ? service->object.id : holder;
+    run_until_quiet (&world, json, i == 0 ? "one has the port" : "all of another wait for it");
+  }
+  remove_service (&world, &holder);
+  run_until_quiet (&world, json, "they get it");
+  json_builder_end_object (json);
+  sim_bench_close (&world.bench);
+  return json_builder_get_root (json);
 }
 
 JsonNode *

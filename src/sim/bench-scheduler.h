@@ -28,3 +28,5 @@ JsonNode *sim_bench_store (guint n);
 JsonNode *sim_bench_events (guint nodes, guint tasks, guint services, guint large, guint parallelism);
 /* A leader whose @nodes all see the routing mesh: all register, then 200 of a service's @tasks tasks with a published port begin to run. */
 JsonNode *sim_bench_pictures (guint nodes, guint tasks);
+/* A service of so many @tasks waits for a port that another one has, which goes. */
+JsonNode *sim_bench_waiting (guint tasks);

@@ -2,7 +2,7 @@
 /* The speed of placement, as JSON. Without arguments the shapes that are compared with swarmkit's own benchmark; with arguments one shape:
  *   bench-scheduler NODES TASKS SERVICES [constraints] [preference] [strategy=NAME] [lost=N] [failures=N]
  *   bench-scheduler store N | pending TASKS | takeover NODES TASKS SERVICES | events NODES TASKS SERVICES LARGE PARALLELISM
- *   bench-scheduler pictures NODES TASKS */
+ *   bench-scheduler pictures NODES TASKS | waiting TASKS */
 #include "sim/bench-scheduler.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +52,8 @@ run_all (void)
   printf (",\n");
   print ("pictures", sim_bench_pictures (10000, 10000));
   printf (",\n");
+  print ("waiting", sim_bench_waiting (100000));
+  printf (",\n");
   print ("store", sim_bench_store (100000));
   printf ("\n}\n");
 }
@@ -83,6 +85,8 @@ main (int argc, char **argv)
                                        number (argc, argv, 5, 10000), number (argc, argv, 6, 100)));
   } else if (strcmp (argv[1], "pictures") == 0) {
     print ("pictures", sim_bench_pictures (number (argc, argv, 2, 10000), number (argc, argv, 3, 1000)));
+  } else if (strcmp (argv[1], "waiting") == 0) {
+    print ("waiting", sim_bench_waiting (number (argc, argv, 2, 100000)));
   } else {
     shape.nodes = (guint) atoi (argv[1]);
     shape.tasks = argc > 2 ? (guint) atoi (argv[2]) : 0;

@@ -177,18 +177,37 @@ made (const SwarmControlReply *reply, const GError *error, gpointer data)
 }
 
 static SwarmId
+create_network (World *world, SwarmNetworkSpec *spec)
+{
+  SwarmId id = SWARM_ID_NIL;
+  swarm_control_create_network (swarm_manager_control (world->brain->manager), spec, NULL, made, &id);
+  brain_run (world->brain, SECOND);
+  return id;
+}
+
+static SwarmId
 make_network_with (World *world, const char *name, const char *option)
 {
   g_autoptr (SwarmNetworkSpec) spec = swarm_network_spec_new ();
-  SwarmId id = SWARM_ID_NIL;
   spec->name = g_strdup (name);
   if (option != NULL) {
     spec->options = swarm_map_new ();
     g_hash_table_insert (spec->options, g_strdup (option), g_strdup (""));
   }
-  swarm_control_create_network (swarm_manager_control (world->brain->manager), spec, NULL, made, &id);
-  brain_run (world->brain, SECOND);
-  return id;
+  return create_network (world, spec);
+}
+
+static SwarmId
+make_large_network (World *world, const char *name)
+{
+  g_autoptr (SwarmNetworkSpec) spec = swarm_network_spec_new ();
+  SwarmIPAMConfig *config = swarm_ipam_config_new ();
+  spec->name = g_strdup (name);
+  config->subnet = g_strdup ("10.77.0.0/20");
+  spec->ipam = swarm_ipam_new ();
+  spec->ipam->config = swarm_messages_new ();
+  g_ptr_array_add (spec->ipam->config, config);
+  return create_network (world, spec);
 }
 
 static SwarmId
@@ -359,7 +378,120 @@ test_node_down (void)
   g_assert_true (row == NULL || row->down);
 }
 
+static void
+removed (const SwarmControlReply *reply, const GError *error, gpointer data)
+{
+  g_assert_no_error (error);
+}
+
+/* Without a mesh nodes know each other by what they share: as long as that is anything. */
+static void
+test_two_networks (void)
+{
+  g_autoptr (World) world = world_new ();
+  Brain *brain = world->brain;
+  const SwarmNetwork *ingress = swarm_store_get_by_name (brain->store, SWARM_KIND_NETWORK, "ingress");
+  swarm_control_remove_network (swarm_manager_control (brain->manager), &ingress->object.id, NULL, removed, NULL);
+  brain_run (brain, SECOND);
+  make_network (world, "back");
+  make_network (world, "front");
+  SwarmId b1 = create_in (world, "b1", "back", "n1", 1), b2 = create_in (world, "b2", "back", "n2", 1);
+  create_in (world, "b3", "back", "n3", 1);
+  SwarmId f1 = create_in (world, "f1", "front", "n1", 1);
+  create_in (world, "f2", "front", "n2", 1);
+  Picture *one = world->pictures[0], *two = world->pictures[1], *three = world->pictures[2];
+  const SwarmId *n1 = &brain_tame (brain, 0)->id, *n2 = &brain_tame (brain, 1)->id;
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_NODE), ==, NODES);
+  g_assert_null (((const SwarmPictureNode *) row_of (one, SWARM_KIND_NODE, n2))->ingress_address);
+  g_assert_nonnull (((const SwarmPictureNode *) row_of (one, SWARM_KIND_NODE, n1))->gateway); /* its own */
+  g_assert_null (((const SwarmPictureNode *) row_of (one, SWARM_KIND_NODE, n2))->gateway);
+  g_assert_true (brain_remove (brain, &b1, NULL));
+  brain_run (brain, 2 * SECOND);
+  g_assert_nonnull (row_of (one, SWARM_KIND_NODE, n2));
+  g_assert_nonnull (row_of (two, SWARM_KIND_NODE, n1));
+  g_assert_null (row_of (three, SWARM_KIND_NODE, n1));
+  g_assert_null (row_of (one, SWARM_KIND_SERVICE, &b2));
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_TASK), ==, 2);
+  g_assert_true (brain_remove (brain, &f1, NULL));
+  brain_run (brain, 2 * SECOND);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_NODE) + n_rows (one, SWARM_KIND_TASK) + n_rows (one, SWARM_KIND_NETWORK), ==, 0);
+  g_assert_null (row_of (two, SWARM_KIND_NODE, n1));
+}
+
+static guint
+n_networks (const GPtrArray *networks)
+{
+  return networks != NULL ? networks->len : 0;
+}
+
+/* What two see of a third's is the same only if they see the same of the networks that it is in. */
+static void
+test_halves (void)
+{
+  g_autoptr (World) world = world_new ();
+  make_network (world, "back");
+  make_network (world, "front");
+  SwarmServiceSpec *both = brain_spec ("both", 2);
+  attach (both, "back", NULL);
+  attach (both, "front", NULL);
+  both->task->placement = swarm_placement_new ();
+  both->task->placement->constraints = swarm_strings_new ();
+  g_ptr_array_add (both->task->placement->constraints, g_strdup ("node.hostname!=n3"));
+  brain_tame (world->brain, 1)->lazy = TRUE;
+  SwarmId id = create (world, both);
+  create_in (world, "a", "back", "n3", 1);
+  for (guint slot = 1; slot <= 2; slot++) { /* one changes alone */
+    const SwarmTask *task = newest_task (world->brain, &id, slot);
+    if (node_of_task (world->brain, task) == brain_tame (world->brain, 1))
+      tame_report (brain_tame (world->brain, 1), &task->object.id, SWARM_TASK_RUNNING, NULL);
+  }
+  brain_run (world->brain, SECOND);
+  for (guint i = 0; i < NODES; i++) {
+    const SwarmPictureService *service = row_of (world->pictures[i], SWARM_KIND_SERVICE, &id);
+    g_assert_cmpuint (n_networks (service->networks), ==, i < 2 ? 2 : 1);
+    for (guint slot = 1; slot <= 2; slot++) {
+      const SwarmTask *task = newest_task (world->brain, &id, slot);
+      const SwarmPictureTask *row = row_of (world->pictures[i], SWARM_KIND_TASK, &task->object.id);
+      gboolean own = swarm_id_equal (&task->node_id, &brain_tame (world->brain, i)->id);
+      g_assert_true (row->ready);
+      g_assert_cmpuint (n_networks (row->networks), ==, i < 2 ? 2 : 1);
+      g_assert_cmpstr (row->gateway_address, ==, own ? task->gateway_address : NULL);
+    }
+  }
+}
+
 /* ---- how it is told ---- */
+
+/* A node that ceases to see a large network forgets it in parts, and nothing else; what happens meanwhile it hears all the same. */
+static void
+test_leaves_large (void)
+{
+  g_autoptr (World) world = world_new ();
+  Brain *brain = world->brain;
+  Picture *one = world->pictures[0], *two = world->pictures[1];
+  make_large_network (world, "large");
+  SwarmId small = make_network (world, "small");
+  SwarmId many = create_in (world, "many", "large", "n2", 240), more = create_in (world, "more", "large", "n3", 240);
+  SwarmId own = create_in (world, "own", "large", "n1", 1), stays = create_in (world, "stays", "small", "n1", 2);
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_TASK), ==, 240 + 240 + 1 + 2);
+  guint wholes = one->wholes;
+  g_assert_true (brain_remove (brain, &own, NULL));
+  g_assert_true (brain_scale (brain, &stays, 3, NULL));
+  g_assert_true (brain_scale (brain, &many, 200, NULL));
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_TASK), ==, 3);
+  g_assert_cmpuint (n_rows (two, SWARM_KIND_TASK), ==, 200 + 240);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_SERVICE), ==, 1);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_NETWORK), ==, 1 + 1);
+  g_assert_nonnull (row_of (one, SWARM_KIND_NETWORK, &small));
+  g_assert_cmpuint (one->wholes, ==, wholes);
+  /* And comes back. */
+  own = create_in (world, "again", "large", "n1", 1);
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_TASK), ==, 200 + 240 + 1 + 3);
+  g_assert_nonnull (row_of (one, SWARM_KIND_SERVICE, &more));
+}
 
 static void
 test_parts (void)
@@ -569,6 +701,34 @@ test_keys (void)
   assert_keys (world, 0, 2, "");
 }
 
+/* A mesh that comes later changes nothing of it. */
+static void
+test_keys_before_mesh (void)
+{
+  g_autoptr (World) world = world_new ();
+  g_autoptr (SwarmNetworkSpec) spec = swarm_network_spec_new ();
+  const SwarmNetwork *ingress = swarm_store_get_by_name (world->brain->store, SWARM_KIND_NETWORK, "ingress");
+  swarm_control_remove_network (swarm_manager_control (world->brain->manager), &ingress->object.id, NULL, removed, NULL);
+  brain_run (world->brain, SECOND);
+  make_network_with (world, "safe", "encrypted");
+  create_in (world, "a", "safe", "n1", 1);
+  create_in (world, "b", "safe", "n2", 1);
+  spec->name = g_strdup ("mesh");
+  spec->ingress = TRUE;
+  create_network (world, spec);
+  for (guint i = 0; i < NODES; i++) {
+    add_key (brain_tame (world->brain, i), 0, (guint8) (i + 1));
+    g_assert_no_error (tame_describe (brain_tame (world->brain, i)));
+  }
+  brain_run (world->brain, SECOND);
+  g_assert_nonnull (((const SwarmPictureNode *) row_of (world->pictures[0], SWARM_KIND_NODE, &brain_tame (world->brain, 2)->id))->ingress_address);
+  assert_keys (world, 0, 1, "2");
+  assert_keys (world, 1, 0, "1");
+  assert_keys (world, 0, 0, "");
+  assert_keys (world, 0, 2, "");
+  assert_keys (world, 2, 0, "");
+}
+
 static void
 assert_refused (Tame *tame, const char *words)
 {
@@ -634,11 +794,15 @@ main (int argc, char **argv)
   g_test_add_func ("/picture/own-networks-only", test_own_networks_only);
   g_test_add_func ("/picture/mesh", test_mesh);
   g_test_add_func ("/picture/node-down", test_node_down);
+  g_test_add_func ("/picture/two-networks", test_two_networks);
+  g_test_add_func ("/picture/halves", test_halves);
+  g_test_add_func ("/picture/leaves-large", test_leaves_large);
   g_test_add_func ("/picture/parts", test_parts);
   g_test_add_func ("/picture/quiet", test_quiet);
   g_test_add_func ("/picture/refused", test_refused);
   g_test_add_func ("/picture/old-agent", test_old_agent);
   g_test_add_func ("/picture/keys", test_keys);
+  g_test_add_func ("/picture/keys-before-mesh", test_keys_before_mesh);
   g_test_add_func ("/picture/bad-keys", test_bad_keys);
   g_test_add_func ("/picture/encrypted-placement", test_encrypted_placement);
   g_test_add_func ("/picture/stops-last", test_stops_last);

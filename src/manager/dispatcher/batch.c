@@ -163,30 +163,36 @@ add_nets (SwarmBatches *self, Segment *segment, GArray *networks)
   g_array_unref (networks);
 }
 
+/* Of whoever meets a node in this network, its row differs for those who meet it in the mesh, or in an encrypted network too. */
+static void
+note_node (SwarmBatches *self, Segment *segment, const SwarmNewsItem *item)
+{
+  gboolean secret = swarm_rows_node_has_keys (swarm_store_get (self->store, SWARM_KIND_NODE, &item->id));
+  const GPtrArray *nets = swarm_concern_nets (self->concern, &item->id);
+  for (guint i = 0; nets != NULL && i < nets->len; i++) {
+    SwarmNet *net = g_ptr_array_index (nets, i);
+    if (item->gone || swarm_id_is_nil (&net->id) || (secret && swarm_rows_is_encrypted (self->store, &net->id)))
+      g_hash_table_add (segment->nets, net);
+  }
+  if (secret || !swarm_id_is_nil (swarm_news_network (segment->news)))
+    g_hash_table_add (segment->owners, g_memdup2 (&item->id, sizeof item->id));
+}
+
 /* Which other networks make a difference to its row, and who hears of it in another way than others. */
 static void
-note_nets (SwarmBatches *self, Segment *segment, SwarmKind kind, const SwarmId *id)
+note_nets (SwarmBatches *self, Segment *segment, const SwarmNewsItem *item)
 {
-  gpointer object = swarm_store_get (self->store, kind, id);
-  gboolean mesh = swarm_id_is_nil (swarm_news_network (segment->news));
-  if (kind == SWARM_KIND_NODE) {
-    gboolean secret = swarm_rows_node_has_keys (object);
-    const GPtrArray *nets = swarm_concern_nets (self->concern, id);
-    for (guint i = 0; nets != NULL && i < nets->len; i++) {
-      SwarmNet *net = g_ptr_array_index (nets, i);
-      if (swarm_id_is_nil (&net->id) || (secret && swarm_rows_is_encrypted (self->store, &net->id)))
-        g_hash_table_add (segment->nets, net);
-    }
-    if (!mesh || secret)
-      g_hash_table_add (segment->owners, g_memdup2 (id, sizeof *id));
-  } else if (kind == SWARM_KIND_NETWORK) {
-    add_net (self, segment, id);
-  } else if (kind == SWARM_KIND_SERVICE) {
+  gpointer object = swarm_store_get (self->store, item->kind, &item->id);
+  if (item->kind == SWARM_KIND_NODE) {
+    note_node (self, segment, item);
+  } else if (item->kind == SWARM_KIND_NETWORK) {
+    add_net (self, segment, &item->id);
+  } else if (item->kind == SWARM_KIND_SERVICE) {
     add_nets (self, segment, swarm_rows_service_nets (object));
   } else {
     const SwarmTask *task = object;
     add_nets (self, segment, swarm_rows_task_nets (task));
-    if (!mesh && task != NULL)
+    if (task != NULL && !swarm_id_is_nil (swarm_news_network (segment->news)))
       g_hash_table_add (segment->owners, g_memdup2 (&task->node_id, sizeof task->node_id));
   }
 }
@@ -207,11 +213,10 @@ segment_new (SwarmBatches *self, const SwarmReader *reader)
       break;
     segment->to = item->place;
     Key key = { item->kind, item->id, item->since <= reader->told, item->place };
-    /* One who reads all once more has heard of what went before, and need not be told of what he never knew. */
-    if (item->gone && (!key.known || item->place <= reader->told))
+    if (item->gone && !key.known)
       continue;
     g_array_append_val (segment->keys, key);
-    note_nets (self, segment, item->kind, &item->id);
+    note_nets (self, segment, item);
   }
   return segment;
 }

@@ -265,6 +265,7 @@ swarm_reader_new (SwarmNews *news, gpointer owner)
   self->owner = owner;
   self->link.data = self;
   self->taken = news->end;
+  self->lost = news->lost;
   mark_place (news, self->taken);
   g_queue_push_tail_link (&news->readers, &self->link);
   return self;
@@ -301,7 +302,9 @@ swarm_reader_is_behind (const SwarmReader *self)
 }
 
 gboolean
-swarm_reader_has_lost (const SwarmReader *self)
+swarm_reader_has_lost (SwarmReader *self)
 {
-  return self->told > 0 && self->news->lost > self->told;
+  gboolean lost = self->news->lost > self->lost && self->news->lost > self->told && self->told > 0;
+  self->lost = self->news->lost;
+  return lost;
 }

@@ -26,6 +26,7 @@ typedef struct {
   guint64 sent;  /* as far as that had gone when its last message was sent */
   guint64 told;  /* the highest place that it ever got to: it may know of what was there before */
   guint64 taken; /* and has confirmed; with swarm_reader_took() */
+  guint64 lost;  /* what the news had lost when that was looked at last */
   gboolean leaving; /* the network is not seen any more: it reads all once more, to hear that it is gone */
   GList link; /* in the news */
 } SwarmReader;
@@ -60,8 +61,8 @@ void swarm_reader_free (SwarmReader *self);
 /* All up to @place was confirmed. */
 void swarm_reader_took (SwarmReader *self, guint64 place);
 gboolean swarm_reader_is_behind (const SwarmReader *self);
-/* Something went that it was told of and will not hear of. */
-gboolean swarm_reader_has_lost (const SwarmReader *self);
+/* Something went that it was told of and will not hear of; says so once. */
+gboolean swarm_reader_has_lost (SwarmReader *self);
 
 /* Has a reader not yet taken the last change of @task? Then `taken` is called once it has. */
 gboolean swarm_news_awaits (SwarmNews *self, const SwarmId *task);

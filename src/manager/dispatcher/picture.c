@@ -91,8 +91,8 @@ static gboolean
 has_lost (SwarmPicture *self)
 {
   gboolean lost = FALSE;
-  for (guint i = 0; i < self->readers->len && !lost; i++)
-    lost = swarm_reader_has_lost (g_ptr_array_index (self->readers, i));
+  for (guint i = 0; i < self->readers->len; i++)
+    lost |= swarm_reader_has_lost (g_ptr_array_index (self->readers, i));
   return lost;
 }
 
@@ -111,7 +111,7 @@ add_own (SwarmPicture *self)
   }
 }
 
-/* Begins the whole: it reads all from the beginning on. What it does not see any more the node forgets with the whole. */
+/* Begins the whole: it reads all from the beginning on. A part of an earlier whole counts for the node, too: it still has to hear of what went. */
 static void
 begin_full (SwarmPicture *self)
 {
@@ -123,8 +123,7 @@ begin_full (SwarmPicture *self)
   for (guint i = 0; i < self->readers->len; i++) {
     SwarmReader *reader = g_ptr_array_index (self->readers, i);
     reader->leaving = TRUE;
-    reader->told = 0;
-    reader->at = swarm_news_end (reader->news);
+    reader->at = 0;
   }
   for (guint i = 0; nets != NULL && i < nets->len; i++) {
     SwarmNet *net = g_ptr_array_index (nets, i);
@@ -134,7 +133,6 @@ begin_full (SwarmPicture *self)
       g_ptr_array_add (self->readers, reader);
     }
     reader->leaving = FALSE;
-    reader->at = 0;
   }
   add_own (self);
 }
@@ -212,6 +210,7 @@ answered (GVariant *reply, const GError *error, gpointer data)
     g_autofree char *node = swarm_id_dup_string (&self->node);
     swarm_notice ("node %s did not take its picture of the networks, it will be sent whole: %s", node, error->message);
     self->full_due = TRUE;
+    self->full = FALSE;
     self->retry = swarm_clock_timer (swarm_pictures_leader (self->pictures)->clock, MIN (RETRY_FIRST_US << MIN (self->refusals, 10), RETRY_LAST_US),
                                      SWARM_PRIORITY_NORMAL, retry, self);
     self->refusals++;
@@ -222,7 +221,7 @@ answered (GVariant *reply, const GError *error, gpointer data)
     self->full = FALSE;
   if (!self->full)
     took_all (self);
-  if (self->full || is_behind (self))
+  if (self->full || self->full_due || is_behind (self))
     swarm_picture_look (self);
 }
 
@@ -240,7 +239,8 @@ swarm_picture_send (SwarmPicture *self)
   self->is_due = FALSE;
   if (self->sent != NULL || !swarm_concern_is_known (swarm_pictures_concern (self->pictures)) || !has_part (self))
     return;
-  if (self->full_due || has_lost (self))
+  self->full_due |= has_lost (self);
+  if (self->full_due && !self->full) /* else after the one that is under way, so that the node tells them apart */
     begin_full (self);
   g_autoptr (SwarmBatch) batch = fill (self);
   for (guint i = 0; i < self->readers->len; i++) {

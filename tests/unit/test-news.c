@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The list that all who see a network read: in order, each thing once, what left until all have taken it, and who has not taken what yet. */
+#include "manager/dispatcher/news.h"
+
+#define MANY 10000 /* of what is gone, as the list keeps it for those that are slow */
+
+typedef struct {
+  SwarmNews *news;
+  guint n_quiet;
+  SwarmId quiet; /* the last one */
+} World;
+
+static SwarmId
+some_id (guint n)
+{
+  return (SwarmId){ { (guint8) n, (guint8) (n >> 8), (guint8) (n >> 16), 1 } };
+}
+
+static void
+taken (const SwarmId *task, gpointer data)
+{
+  World *self = data;
+  self->n_quiet++;
+  self->quiet = *task;
+}
+
+static void
+open_world (World *self)
+{
+  *self = (World){ .news = swarm_news_new (&SWARM_ID_NIL, taken, self) };
+}
+
+static void
+put (World *self, guint n)
+{
+  SwarmId id = some_id (n);
+  swarm_news_put (self->news, SWARM_KIND_TASK, &id, NULL);
+}
+
+static void
+take_out (World *self, guint n)
+{
+  SwarmId id = some_id (n);
+  swarm_news_take_out (self->news, SWARM_KIND_TASK, &id);
+}
+
+static gboolean
+awaits (World *self, guint n)
+{
+  SwarmId id = some_id (n);
+  return swarm_news_awaits (self->news, &id);
+}
+
+/* "1 2 -3": what comes after @place; what is gone with a minus. */
+static char *
+list_after (World *self, guint64 place)
+{
+  GString *text = g_string_new (NULL);
+  for (const SwarmNewsItem *item = swarm_news_next (self->news, place); item != NULL; item = swarm_news_next (self->news, item->place))
+    g_string_append_printf (text, "%s%s%u", text->len > 0 ? " " : "", item->gone ? "-" : "", item->id.bytes[0]);
+  return g_string_free (text, FALSE);
+}
+
+static void
+assert_list (World *self, guint64 place, const char *wanted)
+{
+  g_autofree char *list = list_after (self, place);
+  g_assert_cmpstr (list, ==, wanted);
+}
+
+static void
+test_order (void)
+{
+  World world;
+  SwarmId one = some_id (1), node = some_id (77);
+  open_world (&world);
+  assert_list (&world, 0, "");
+  SwarmReader *slow = swarm_reader_new (world.news, NULL);
+  for (guint i = 1; i <= 4; i++)
+    put (&world, i);
+  assert_list (&world, 0, "1 2 3 4");
+  assert_list (&world, 2, "3 4");
+  put (&world, 2);
+  take_out (&world, 3);
+  take_out (&world, 3);
+  take_out (&world, 9);
+  assert_list (&world, 0, "1 4 2 -3");
+  assert_list (&world, 4, "2 -3");
+  g_assert_cmpuint (swarm_news_count (world.news, SWARM_KIND_TASK), ==, 3);
+  put (&world, 3);
+  assert_list (&world, 0, "1 4 2 3");
+  g_assert_cmpuint (swarm_news_count (world.news, SWARM_KIND_TASK), ==, 4);
+  swarm_news_put (world.news, SWARM_KIND_NODE, &one, NULL); /* another kind, the same id */
+  swarm_news_put (world.news, SWARM_KIND_TASK, &one, &node);
+  assert_list (&world, 0, "4 2 3 1 1");
+  g_assert_true (swarm_id_equal (&swarm_news_get (world.news, SWARM_KIND_TASK, &one)->node, &node));
+  g_assert_cmpuint (swarm_news_get (world.news, SWARM_KIND_TASK, &one)->since, ==, 1);
+  take_out (&world, 1);
+  g_assert_null (swarm_news_get (world.news, SWARM_KIND_TASK, &one));
+  g_assert_nonnull (swarm_news_get (world.news, SWARM_KIND_NODE, &one));
+  swarm_reader_free (slow);
+  swarm_news_unref (world.news);
+}
+
+static void
+test_gone (void)
+{
+  World world;
+  open_world (&world);
+  put (&world, 1);
+  take_out (&world, 1); /* nobody reads it */
+  assert_list (&world, 0, "");
+  put (&world, 1);
+  put (&world, 2);
+  SwarmReader *a = swarm_reader_new (world.news, NULL), *b = swarm_reader_new (world.news, NULL);
+  take_out (&world, 1);
+  swarm_reader_took (a, swarm_news_end (world.news));
+  assert_list (&world, 0, "2 -1");
+  swarm_reader_took (b, swarm_news_end (world.news));
+  assert_list (&world, 0, "2");
+  /* Who goes holds up nobody. */
+  take_out (&world, 2);
+  swarm_reader_took (a, swarm_news_end (world.news));
+  assert_list (&world, 0, "-2");
+  swarm_reader_free (b);
+  assert_list (&world, 0, "");
+  swarm_reader_free (a);
+  swarm_news_unref (world.news);
+}
+
+/* It does not grow without limit for one who is slow: he has to begin anew, and hears so once. */
+static void
+test_lost (void)
+{
+  World world;
+  open_world (&world);
+  put (&world, 1);
+  SwarmReader *slow = swarm_reader_new (world.news, NULL), *quick = swarm_reader_new (world.news, NULL);
+  slow->told = quick->told = 1;
+  for (guint i = 0; i < 3 * MANY; i++) {
+    put (&world, 10 + i);
+    take_out (&world, 10 + i);
+    quick->told = swarm_news_end (world.news);
+    swarm_reader_took (quick, quick->told);
+    if (i == MANY - 1)
+      g_assert_false (swarm_reader_has_lost (slow));
+  }
+  guint n = 0;
+  for (const SwarmNewsItem *item = swarm_news_next (world.news, 0); item != NULL; item = swarm_news_next (world.news, item->place))
+    n++;
+  g_assert_cmpuint (n, ==, 1 + MANY);
+  g_assert_false (swarm_reader_has_lost (quick));
+  g_assert_true (swarm_reader_has_lost (slow));
+  g_assert_false (swarm_reader_has_lost (slow));
+  SwarmReader *new = swarm_reader_new (world.news, NULL);
+  g_assert_false (swarm_reader_has_lost (new));
+  swarm_reader_free (new);
+  swarm_reader_free (slow);
+  swarm_reader_free (quick);
+  swarm_news_unref (world.news);
+}
+
+static void
+test_awaited (void)
+{
+  World world;
+  SwarmId one = some_id (1), two = some_id (2);
+  open_world (&world);
+  put (&world, 1);
+  put (&world, 2);
+  g_assert_false (awaits (&world, 1)); /* by nobody */
+  SwarmReader *a = swarm_reader_new (world.news, NULL), *b = swarm_reader_new (world.news, NULL);
+  g_assert_false (awaits (&world, 1)); /* of before they came */
+  put (&world, 1);
+  put (&world, 2);
+  g_assert_true (awaits (&world, 1) && awaits (&world, 1) && awaits (&world, 2));
+  g_assert_false (awaits (&world, 9));
+  swarm_reader_took (a, 4);
+  g_assert_cmpuint (world.n_quiet, ==, 0);
+  swarm_reader_took (b, 3);
+  g_assert_cmpuint (world.n_quiet, ==, 1);
+  g_assert_true (swarm_id_equal (&world.quiet, &one));
+  g_assert_false (awaits (&world, 1));
+  swarm_reader_took (b, 2); /* an older place than that means nothing */
+  g_assert_false (awaits (&world, 1));
+  g_assert_true (awaits (&world, 2));
+  swarm_reader_free (b);
+  g_assert_cmpuint (world.n_quiet, ==, 2);
+  g_assert_true (swarm_id_equal (&world.quiet, &two));
+  swarm_reader_free (a);
+  swarm_news_unref (world.news);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/news/order", test_order);
+  g_test_add_func ("/news/gone", test_gone);
+  g_test_add_func ("/news/lost", test_lost);
+  g_test_add_func ("/news/awaited", test_awaited);
+  return g_test_run ();
+}
