@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The tables of pictures. Numbers are on the wire and in workers' files: never change or reuse one. */
 #include "model/picture.h"
+#include "base/error.h"
 
 #define LEVEL 2
 #define ROW(num, json_name, Struct, member, KIND, ...) SWARM_FIELD (num, json_name, Struct, member, KIND, .since = LEVEL, __VA_ARGS__)
@@ -89,4 +90,45 @@ swarm_task_is_ready (const SwarmTask *task)
   const SwarmContainerStatus *container = task->status->container;
   return task->status->state == SWARM_TASK_RUNNING && task->desired_state <= SWARM_TASK_RUNNING
          && (container == NULL || container->health == NULL || g_strcmp0 (container->health->status, "unhealthy") != 0);
+}
+
+/* ---- lists in one piece ---- */
+
+void
+swarm_picture_pack (SwarmBuffer *list, SwarmKind kind, gconstpointer data, gsize length)
+{
+  guint8 byte = (guint8) kind;
+  swarm_buffer_append (list, &byte, 1);
+  swarm_buffer_append_varint (list, length);
+  swarm_buffer_append (list, data, length);
+}
+
+static gboolean
+read_varint (const guint8 **at, const guint8 *end, guint64 *ret)
+{
+  *ret = 0;
+  for (guint shift = 0; shift < 64 && *at < end; shift += 7) {
+    guint8 byte = *(*at)++;
+    *ret |= (guint64) (byte & 0x7f) << shift;
+    if ((byte & 0x80) == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+gboolean
+swarm_picture_unpack (const guint8 **at, const guint8 *end, guchar *kind, const guint8 **data, gsize *length, GError **error)
+{
+  guint64 size;
+  if (*at >= end)
+    return FALSE;
+  *kind = *(*at)++;
+  if (!read_varint (at, end, &size) || size > (guint64) (end - *at)) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "a list of rows is cut short");
+    return FALSE;
+  }
+  *data = *at;
+  *length = (gsize) size;
+  *at += size;
+  return TRUE;
 }

@@ -2,10 +2,11 @@
 /* What a node is told of its cluster's networks: one row per object, by the object's id, with only what concerns the node. The leader makes
  * rows from the store (manager/dispatcher/rows.c), the worker keeps them and gives them to the network plugin.
  *
- * On the wire (Worker.Networks, after Worker.Assign's pattern): session, sequence, full, rows that are new or changed (kind, storage form), rows
- * that went (kind, id; one that is not there is passed over). Sequence 0 and full: a part of the whole, more follows; 1 and full: its last
- * part; then changes without a gap. A node that had networks once gets the whole with each new session. Rows may name others that come later,
- * or that do not concern the node: such a name has no effect.
+ * On the wire (Worker.Networks, after Worker.Assign's pattern): session, sequence, full, rows that are new or changed (storage form), rows that
+ * went (id; one that is not there is passed over). Both lists are packed into one piece each (swarm_picture_pack()): what is the same for
+ * thousands of nodes must be no work for each of them. Sequence 0 and full: a part of the whole, more follows; 1 and full: its last part; then
+ * changes without a gap. A node that had networks once gets the whole with each new session. Rows may name others that come later, or that do
+ * not concern the node: such a name has no effect.
  *
  * A node sees a network while a task that is assigned to it, and not over, is in it; of that network it is told all services, tasks and
  * the nodes that see it. A node with an address in the ingress network is told all services with ports of the routing mesh, their
@@ -69,7 +70,7 @@ typedef struct {
   GArray *removed[_SWARM_KIND_MAX]; /* SwarmId */
 } SwarmPictureChange;
 
-#define SWARM_PICTURE_SIGNATURE "(aytba(yay)a(yay))"
+#define SWARM_PICTURE_SIGNATURE "(aytbayay)"
 /* More rows are refused, by a worker of whichever manager. */
 #define SWARM_PICTURE_ROWS_MAX 500000
 
@@ -79,3 +80,7 @@ const SwarmType *swarm_picture_type (SwarmKind kind);
 const SwarmId *swarm_picture_id (gconstpointer row);
 /* Is the task to get new connections, as far as its own state says? */
 gboolean swarm_task_is_ready (const SwarmTask *task);
+/* Appends one entry of a list: @kind (a byte), the length of @data (varint), @data. */
+void swarm_picture_pack (SwarmBuffer *list, SwarmKind kind, gconstpointer data, gsize length);
+/* The next entry from *@at on, which moves behind it. FALSE without @error: there is none. @data is borrowed; @kind may be any byte. */
+gboolean swarm_picture_unpack (const guint8 **at, const guint8 *end, guchar *kind, const guint8 **data, gsize *length, GError **error);

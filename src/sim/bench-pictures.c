@@ -15,7 +15,7 @@ typedef struct {
   GPtrArray *links;
   GQueue answers; /* of Answer */
   SwarmTimer *timer;
-  guint64 calls, rows;
+  guint64 calls, bytes; /* of pictures */
   GArray *starting; /* SwarmId of tasks */
 } World;
 
@@ -55,7 +55,7 @@ link_call (SwarmLink *link, const char *path, const char *iface, const char *mem
   if (strcmp (member, "Networks") == 0) {
     g_autoptr (GVariant) rows = g_variant_get_child_value (args, 3), removed = g_variant_get_child_value (args, 4);
     self->calls++;
-    self->rows += g_variant_n_children (rows) + g_variant_n_children (removed);
+    self->bytes += g_variant_n_children (rows) + g_variant_n_children (removed);
   }
   *answer = (Answer){ func, data };
   g_queue_push_tail (&self->answers, answer);
@@ -238,7 +238,7 @@ static void
 run_until_quiet (World *self, JsonBuilder *json, const char *name)
 {
   gint64 last = g_get_monotonic_time (), first = last, began = sim_bench_cpu_time ();
-  guint64 calls = self->calls, rows = self->rows;
+  guint64 calls = self->calls, bytes = self->bytes;
   double before = sim_bench_resident_mib ();
 
   while (g_get_monotonic_time () < last + QUIET_US) {
@@ -255,7 +255,7 @@ run_until_quiet (World *self, JsonBuilder *json, const char *name)
   sim_bench_add_number (json, "seconds", (double) (last - first) / G_USEC_PER_SEC);
   sim_bench_add_number (json, "cpu_seconds", (double) (sim_bench_cpu_time () - began) / G_USEC_PER_SEC);
   sim_bench_add_number (json, "calls", (double) (self->calls - calls));
-  sim_bench_add_number (json, "rows", (double) (self->rows - rows));
+  sim_bench_add_number (json, "mbytes", (double) (self->bytes - bytes) / 1e6);
   sim_bench_add_number (json, "resident_mib_before", before);
   sim_bench_add_number (json, "resident_mib", sim_bench_resident_mib ());
   sim_bench_add_turns (&self->bench, json, "turns");

@@ -124,12 +124,9 @@ kept (const GError *error, gpointer data)
 static void
 append_row (SwarmBuffer *out, SwarmKind kind, const Row *row)
 {
-  guint8 byte = (guint8) kind;
   gsize length;
   gconstpointer data = g_bytes_get_data (row->bytes, &length);
-  swarm_buffer_append (out, &byte, 1);
-  swarm_buffer_append_varint (out, length);
-  swarm_buffer_append (out, data, length);
+  swarm_picture_pack (out, kind, data, length);
 }
 
 static void
@@ -294,64 +291,106 @@ check_sequence (SwarmWorkerPicture *self, guint64 sequence, gboolean full, GErro
   return FALSE;
 }
 
-static gboolean
-read_id (GVariant *value, SwarmId *ret, GError **error)
+/* What a call brings, decoded before anything is done: all or nothing. */
+typedef struct {
+  GPtrArray *rows; /* Decoded */
+  GArray *removed; /* Removed */
+} Told;
+
+typedef struct {
+  guchar kind;
+  gpointer row;
+  GBytes *bytes;
+} Decoded;
+
+typedef struct {
+  guchar kind;
+  SwarmId id;
+} Removed;
+
+static void
+decoded_free (gpointer data)
 {
-  gsize length;
-  gconstpointer bytes = g_variant_get_fixed_array (value, &length, 1);
-  if (length == sizeof ret->bytes) {
-    memcpy (ret->bytes, bytes, length);
-    return TRUE;
-  }
-  g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "an id of %" G_GSIZE_FORMAT " bytes", length);
-  return FALSE;
+  Decoded *decoded = data;
+  swarm_message_unref (decoded->row);
+  g_bytes_unref (decoded->bytes);
+  g_free (decoded);
 }
 
-/* All or nothing: everything is decoded before anything is done. @decoded: row by row, NULL as first on error. */
-static gboolean
-decode_all (SwarmWorkerPicture *self, GVariant *rows, GVariant *removed, GPtrArray *decoded, GError **error)
+static void
+told_clear (Told *told)
 {
-  for (gsize i = 0; i < g_variant_n_children (rows); i++) {
-    g_autoptr (GVariant) value = NULL;
-    guchar kind;
-    g_variant_get_child (rows, i, "(y@ay)", &kind, &value);
-    g_autoptr (GBytes) bytes = g_variant_get_data_as_bytes (value);
+  g_ptr_array_unref (told->rows);
+  g_array_unref (told->removed);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Told, told_clear)
+
+static gboolean
+decode_rows (const guint8 *at, const guint8 *end, GPtrArray *rows, GError **error)
+{
+  const guint8 *data;
+  gsize length;
+  guchar kind;
+  GError *bad = NULL;
+  while (swarm_picture_unpack (&at, end, &kind, &data, &length, &bad)) {
+    g_autoptr (GBytes) bytes = g_bytes_new (data, length);
     gpointer row = decode_row (kind, bytes, error);
     if (row == NULL)
       return FALSE;
-    g_ptr_array_add (decoded, row);
+    Decoded *decoded = g_new (Decoded, 1);
+    *decoded = (Decoded){ kind, row, g_steal_pointer (&bytes) };
+    g_ptr_array_add (rows, decoded);
   }
-  for (gsize i = 0; i < g_variant_n_children (removed); i++) {
-    g_autoptr (GVariant) value = NULL;
-    guchar kind;
-    SwarmId id;
-    g_variant_get_child (removed, i, "(y@ay)", &kind, &value);
-    if (!is_kind (kind, error) || !read_id (value, &id, error))
+  if (bad != NULL)
+    g_propagate_error (error, bad);
+  return bad == NULL;
+}
+
+static gboolean
+decode_removed (GVariant *list, GArray *ids, GError **error)
+{
+  gsize size, length;
+  const guint8 *at = g_variant_get_fixed_array (list, &size, 1), *end = at + size, *data;
+  Removed removed;
+  GError *bad = NULL;
+  while (swarm_picture_unpack (&at, end, &removed.kind, &data, &length, &bad)) {
+    if (!is_kind (removed.kind, error))
       return FALSE;
+    if (length != sizeof removed.id.bytes) {
+      g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "an id of %" G_GSIZE_FORMAT " bytes", length);
+      return FALSE;
+    }
+    memcpy (removed.id.bytes, data, length);
+    g_array_append_val (ids, removed);
   }
-  if (self->n_rows + decoded->len <= SWARM_PICTURE_ROWS_MAX)
+  if (bad != NULL)
+    g_propagate_error (error, bad);
+  return bad == NULL;
+}
+
+static gboolean
+decode_all (SwarmWorkerPicture *self, GVariant *rows, GVariant *removed, Told *told, GError **error)
+{
+  gsize size;
+  const guint8 *at = g_variant_get_fixed_array (rows, &size, 1);
+  if (!decode_rows (at, at + size, told->rows, error) || !decode_removed (removed, told->removed, error))
+    return FALSE;
+  if (self->n_rows + told->rows->len <= SWARM_PICTURE_ROWS_MAX)
     return TRUE;
   g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "a node takes at most %d rows of networks", SWARM_PICTURE_ROWS_MAX);
   return FALSE;
 }
 
 static void
-apply (SwarmWorkerPicture *self, GVariant *rows, GVariant *removed, GPtrArray *decoded, SwarmPictureChange *change)
+apply (SwarmWorkerPicture *self, const Told *told, SwarmPictureChange *change)
 {
-  for (gsize i = 0; i < g_variant_n_children (removed); i++) {
-    g_autoptr (GVariant) value = NULL;
-    guchar kind;
-    SwarmId id;
-    g_variant_get_child (removed, i, "(y@ay)", &kind, &value);
-    if (read_id (value, &id, NULL))
-      take_away (self, kind, &id, change);
+  for (guint i = 0; i < told->removed->len; i++) {
+    const Removed *removed = &g_array_index (told->removed, Removed, i);
+    take_away (self, removed->kind, &removed->id, change);
   }
-  for (gsize i = 0; i < g_variant_n_children (rows); i++) {
-    g_autoptr (GVariant) value = NULL;
-    guchar kind;
-    g_variant_get_child (rows, i, "(y@ay)", &kind, &value);
-    g_autoptr (GBytes) bytes = g_variant_get_data_as_bytes (value);
-    put (self, kind, swarm_message_ref (g_ptr_array_index (decoded, i)), bytes, change);
+  for (guint i = 0; i < told->rows->len; i++) {
+    const Decoded *decoded = g_ptr_array_index (told->rows, i);
+    put (self, decoded->kind, swarm_message_ref (decoded->row), decoded->bytes, change);
   }
 }
 
@@ -359,15 +398,15 @@ gboolean
 swarm_worker_picture_take (SwarmWorkerPicture *self, GVariant *args, GError **error)
 {
   g_autoptr (GVariant) session = NULL, rows = NULL, removed = NULL;
-  g_autoptr (GPtrArray) decoded = g_ptr_array_new_with_free_func (swarm_message_unref);
+  g_auto (Told) told = { g_ptr_array_new_with_free_func (decoded_free), g_array_new (FALSE, FALSE, sizeof (Removed)) };
   guint64 sequence;
   gboolean full;
-  g_variant_get (args, "(@aytb@a(yay)@a(yay))", &session, &sequence, &full, &rows, &removed);
+  g_variant_get (args, "(@aytb@ay@ay)", &session, &sequence, &full, &rows, &removed);
   if (!swarm_worker_session_is (self->worker->session, session)) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "no such session");
     return FALSE;
   }
-  if (!check_sequence (self, sequence, full, error) || !decode_all (self, rows, removed, decoded, error))
+  if (!check_sequence (self, sequence, full, error) || !decode_all (self, rows, removed, &told, error))
     return FALSE;
   self->sequence = sequence;
   for (guint i = 0; full && i < G_N_ELEMENTS (kinds); i++) {
@@ -376,7 +415,7 @@ swarm_worker_picture_take (SwarmWorkerPicture *self, GVariant *args, GError **er
   }
   g_auto (SwarmPictureChange) change;
   change_init (&change);
-  apply (self, rows, removed, decoded, &change);
+  apply (self, &told, &change);
   for (guint i = 0; full && sequence == 1 && i < G_N_ELEMENTS (kinds); i++)
     take_away_others (self, kinds[i], &change);
   if (sequence == 1)
@@ -388,36 +427,16 @@ swarm_worker_picture_take (SwarmWorkerPicture *self, GVariant *args, GError **er
 /* ---- from the disk ---- */
 
 static gboolean
-read_varint (const guint8 **at, const guint8 *end, guint64 *ret)
-{
-  *ret = 0;
-  for (guint shift = 0; shift < 64 && *at < end; shift += 7) {
-    guint8 byte = *(*at)++;
-    *ret |= (guint64) (byte & 0x7f) << shift;
-    if ((byte & 0x80) == 0)
-      return TRUE;
-  }
-  return FALSE;
-}
-
-static gboolean
 load_rows (SwarmWorkerPicture *self, GBytes *body, SwarmPictureChange *change, GError **error)
 {
   gsize length;
-  const guint8 *start = g_bytes_get_data (body, &length), *at = start, *end = start + length;
-  while (at < end) {
-    guchar kind = *at++;
-    guint64 size;
-    if (!read_varint (&at, end, &size) || size > (guint64) (end - at)) {
-      g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED, "it is cut short");
-      return FALSE;
-    }
-    g_autoptr (GBytes) bytes = g_bytes_new (at, size);
-    gpointer row = decode_row (kind, bytes, error);
-    if (row == NULL)
-      return FALSE;
-    put (self, kind, row, bytes, change);
-    at += size;
+  const guint8 *at = g_bytes_get_data (body, &length);
+  g_autoptr (GPtrArray) rows = g_ptr_array_new_with_free_func (decoded_free);
+  if (!decode_rows (at, at + length, rows, error))
+    return FALSE;
+  for (guint i = 0; i < rows->len; i++) {
+    const Decoded *decoded = g_ptr_array_index (rows, i);
+    put (self, decoded->kind, swarm_message_ref (decoded->row), decoded->bytes, change);
   }
   return TRUE;
 }

@@ -28,27 +28,29 @@ rows_new (void)
 static void
 take_rows (GHashTable *const *into, GVariant *rows)
 {
-  for (gsize i = 0; i < g_variant_n_children (rows); i++) {
-    g_autoptr (GVariant) value = NULL;
-    guchar kind;
-    g_variant_get_child (rows, i, "(y@ay)", &kind, &value);
-    g_autoptr (GBytes) bytes = g_variant_get_data_as_bytes (value);
+  gsize size, length;
+  const guint8 *at = g_variant_get_fixed_array (rows, &size, 1), *end = at + size, *data;
+  guchar kind;
+  while (swarm_picture_unpack (&at, end, &kind, &data, &length, NULL)) {
+    g_autoptr (GBytes) bytes = g_bytes_new (data, length);
     gpointer row = swarm_message_decode (swarm_picture_type (kind), bytes, NULL);
     g_assert_nonnull (row);
     g_hash_table_replace (into[kind], g_memdup2 (swarm_picture_id (row), sizeof (SwarmId)), row);
   }
+  g_assert_true (at == end);
 }
 
 static void
 drop_rows (GHashTable *const *from, GVariant *removed)
 {
-  for (gsize i = 0; i < g_variant_n_children (removed); i++) {
-    g_autoptr (GVariant) value = NULL;
-    guchar kind;
-    gsize length;
-    g_variant_get_child (removed, i, "(y@ay)", &kind, &value);
-    g_hash_table_remove (from[kind], g_variant_get_fixed_array (value, &length, 1)); /* what went from two networks is told of twice */
+  gsize size, length;
+  const guint8 *at = g_variant_get_fixed_array (removed, &size, 1), *end = at + size, *data;
+  guchar kind;
+  while (swarm_picture_unpack (&at, end, &kind, &data, &length, NULL)) {
+    g_assert_cmpuint (length, ==, sizeof (SwarmId));
+    g_hash_table_remove (from[kind], data); /* what went from two networks is told of twice */
   }
+  g_assert_true (at == end);
 }
 
 static void
@@ -65,7 +67,7 @@ picture_take (Tame *tame, SwarmCall *call)
     return;
   }
   g_assert_true (g_variant_is_of_type (call->args, G_VARIANT_TYPE (SWARM_PICTURE_SIGNATURE)));
-  g_variant_get (call->args, "(@aytb@a(yay)@a(yay))", &session, &sequence, &full, &rows, &removed);
+  g_variant_get (call->args, "(@aytb@ay@ay)", &session, &sequence, &full, &rows, &removed);
   g_assert_true (full ? sequence <= 1 : sequence == self->sequence + 1);
   self->sequence = sequence;
   for (guint i = 0; full && self->stash[SWARM_KIND_NODE] == NULL && i < G_N_ELEMENTS (kinds); i++) {

@@ -32,14 +32,14 @@ bed_with_hook (guint64 seed)
   return bed;
 }
 
-static GVariant *
-network_row (guint number, const char *name)
+static void
+add_network_row (SwarmBuffer *rows, guint number, const char *name)
 {
   g_autoptr (SwarmPictureNetwork) row = swarm_picture_network_new ();
   row->id.bytes[0] = (guint8) number;
   row->name = g_strdup (name);
   g_autoptr (GBytes) bytes = swarm_message_encode (row);
-  return g_variant_new ("(y@ay)", (guchar) SWARM_KIND_NETWORK, g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE));
+  swarm_picture_pack (rows, SWARM_KIND_NETWORK, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
 }
 
 /* @first to @last are sent, @gone (0: none) is taken away. */
@@ -47,17 +47,18 @@ static void
 send (Bed *bed, guint64 sequence, gboolean full, guint first, guint last, const char *name, guint gone)
 {
   Manager *leader = leader_of (bed);
-  GVariantBuilder rows, removed;
-  g_variant_builder_init (&rows, G_VARIANT_TYPE ("a(yay)"));
-  g_variant_builder_init (&removed, G_VARIANT_TYPE ("a(yay)"));
+  SwarmBuffer rows = { 0 }, removed = { 0 };
   for (guint i = first; i <= last; i++)
-    g_variant_builder_add_value (&rows, network_row (i, name));
+    add_network_row (&rows, i, name);
   if (gone != 0) {
     SwarmId id = { { (guint8) gone } };
-    g_variant_builder_add (&removed, "(y@ay)", (guchar) SWARM_KIND_NETWORK, ay (id.bytes, 16));
+    swarm_picture_pack (&removed, SWARM_KIND_NETWORK, id.bytes, sizeof id.bytes);
   }
   swarm_link_call (leader->control, "org.swarmagent1.Worker", "Networks",
-                   g_variant_new ("(@aytba(yay)a(yay))", ay (leader->session, 16), sequence, full, &rows, &removed), 5 * SECOND, on_assigned, bed);
+                   g_variant_new ("(@aytb@ay@ay)", ay (leader->session, 16), sequence, full, ay (rows.data, rows.len), ay (removed.data, removed.len)),
+                   5 * SECOND, on_assigned, bed);
+  g_free (rows.data);
+  g_free (removed.data);
   sim_clock_run (bed->clock, SECOND);
 }
 
@@ -126,12 +127,26 @@ test_refused (void)
   send (bed, 2, FALSE, 2, 2, "a", 0);
   g_assert_error (bed->last_error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND);
   leader->session[0] ^= 1;
-  swarm_link_call (leader->control, "org.swarmagent1.Worker", "Networks",
-                   g_variant_new_parsed ("(%@ay, uint64 2, false, [(byte 200, [byte 1])], @a(yay) [])", ay (leader->session, 16)), 5 * SECOND, on_assigned, bed);
-  sim_clock_run (bed->clock, SECOND);
-  g_assert_cmpuint (bed->assign_errors, ==, 5);
-  g_assert_cmpstr (bed->last_error->message, ==, "200 is no kind of rows");
-  g_assert_cmpuint (n_networks (bed), ==, 1);
+  static const struct {
+    const char *rows, *removed, *error;
+  } bad[] = {
+    { "[byte 200, 1, 1]", "@ay []", "200 is no kind of rows" },
+    { "@ay []", "[byte 2, 3, 1, 1, 1]", "an id of 3 bytes" },
+    { "@ay []", "[byte 200, 1, 1]", "200 is no kind of rows" },
+    { "[byte 2, 3, 1]", "@ay []", "a list of rows is cut short" },
+    { "@ay []", "[byte 2, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1]", "a list of rows is cut short" },
+    { "@ay []", "[byte 2]", "a list of rows is cut short" },
+  };
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
+    g_autoptr (GVariant) rows = g_variant_ref_sink (g_variant_new_parsed (bad[i].rows));
+    g_autoptr (GVariant) gone = g_variant_ref_sink (g_variant_new_parsed (bad[i].removed));
+    swarm_link_call (leader->control, "org.swarmagent1.Worker", "Networks",
+                     g_variant_new ("(@aytb@ay@ay)", ay (leader->session, 16), (guint64) 2, FALSE, rows, gone), 5 * SECOND, on_assigned, bed);
+    sim_clock_run (bed->clock, SECOND);
+    g_assert_cmpuint (bed->assign_errors, ==, 5 + i);
+    g_assert_cmpstr (bed->last_error->message, ==, bad[i].error);
+    g_assert_cmpuint (n_networks (bed), ==, 1);
+  }
 }
 
 static void

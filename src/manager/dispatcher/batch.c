@@ -52,17 +52,21 @@ swarm_batch_unref (SwarmBatch *self)
 }
 
 typedef struct {
-  GVariantBuilder rows, removed;
+  SwarmBuffer rows, removed;
   guint n;
-  gsize bytes;
 } Making;
 
-static void
-making_init (Making *self)
+static gsize
+making_size (const Making *self)
 {
-  *self = (Making){ .n = 0 };
-  g_variant_builder_init (&self->rows, G_VARIANT_TYPE ("a(yay)"));
-  g_variant_builder_init (&self->removed, G_VARIANT_TYPE ("a(yay)"));
+  return self->rows.len + self->removed.len;
+}
+
+static GVariant *
+take_list (SwarmBuffer *list)
+{
+  g_autoptr (GBytes) bytes = g_bytes_new_take (list->data, list->len);
+  return g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE));
 }
 
 static SwarmBatch *
@@ -70,11 +74,10 @@ making_end (Making *self, guint64 to)
 {
   SwarmBatch *batch = g_new0 (SwarmBatch, 1);
   batch->ref_count = 1;
-  batch->rows = g_variant_ref_sink (g_variant_builder_end (&self->rows));
-  batch->removed = g_variant_ref_sink (g_variant_builder_end (&self->removed));
-  g_variant_get_data (batch->rows); /* from now on in one piece: smaller, and quick to copy */
   batch->n = self->n;
-  batch->bytes = self->bytes;
+  batch->bytes = making_size (self);
+  batch->rows = take_list (&self->rows);
+  batch->removed = take_list (&self->removed);
   batch->to = to;
   return batch;
 }
@@ -85,43 +88,39 @@ make_row (Making *self, const SwarmViewer *viewer, const Key *key)
   gpointer row = swarm_rows_row (viewer, key->kind, &key->id);
   if (row != NULL) {
     g_autoptr (GBytes) data = swarm_message_encode (row);
-    g_variant_builder_add (&self->rows, "(y@ay)", (guchar) key->kind, g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, data, TRUE));
-    self->bytes += g_bytes_get_size (data);
+    swarm_picture_pack (&self->rows, key->kind, g_bytes_get_data (data, NULL), g_bytes_get_size (data));
     self->n++;
     swarm_message_unref (row);
   } else if (key->known) {
-    g_variant_builder_add (&self->removed, "(y@ay)", (guchar) key->kind,
-                           g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, key->id.bytes, sizeof key->id.bytes, 1));
-    self->bytes += sizeof key->id.bytes;
+    swarm_picture_pack (&self->removed, key->kind, key->id.bytes, sizeof key->id.bytes);
     self->n++;
   }
+}
+
+static void
+append_list (SwarmBuffer *to, GVariant *list)
+{
+  gsize size;
+  gconstpointer data = g_variant_get_fixed_array (list, &size, 1);
+  swarm_buffer_append (to, data, size);
 }
 
 SwarmBatch *
 swarm_batch_join (const GPtrArray *batches)
 {
-  Making making;
-  guint64 to = 0;
+  Making making = { .n = 0 };
   if (batches->len == 1) {
     SwarmBatch *only = g_ptr_array_index (batches, 0);
     only->ref_count++;
     return only;
   }
-  making_init (&making);
   for (guint i = 0; i < batches->len; i++) {
     const SwarmBatch *batch = g_ptr_array_index (batches, i);
-    for (gsize k = 0; k < g_variant_n_children (batch->rows); k++) {
-      g_autoptr (GVariant) row = g_variant_get_child_value (batch->rows, k);
-      g_variant_builder_add_value (&making.rows, row);
-    }
-    for (gsize k = 0; k < g_variant_n_children (batch->removed); k++) {
-      g_autoptr (GVariant) removed = g_variant_get_child_value (batch->removed, k);
-      g_variant_builder_add_value (&making.removed, removed);
-    }
+    append_list (&making.rows, batch->rows);
+    append_list (&making.removed, batch->removed);
     making.n += batch->n;
-    making.bytes += batch->bytes;
   }
-  return making_end (&making, to);
+  return making_end (&making, 0);
 }
 
 /* ---- segments ---- */
@@ -284,10 +283,9 @@ same_nets (const GPtrArray *a, const GPtrArray *b)
 static SwarmBatch *
 make_batch (const Segment *segment, const SwarmViewer *viewer)
 {
-  Making making;
+  Making making = { .n = 0 };
   guint i = 0;
-  making_init (&making);
-  while (i < segment->keys->len && making.bytes < SWARM_BATCH_BYTES)
+  while (i < segment->keys->len && making_size (&making) < SWARM_BATCH_BYTES)
     make_row (&making, viewer, &g_array_index (segment->keys, Key, i++));
   return making_end (&making, i < segment->keys->len ? g_array_index (segment->keys, Key, i - 1).place : segment->to);
 }
@@ -331,8 +329,7 @@ swarm_batches_get_one (SwarmBatches *self, const SwarmId *node, SwarmKind kind, 
 {
   SwarmViewer viewer = { self->store, *node, swarm_concern_nets (self->concern, node) };
   Key key = { kind, *id, TRUE, 0 };
-  Making making;
-  making_init (&making);
+  Making making = { .n = 0 };
   make_row (&making, &viewer, &key);
   return making_end (&making, 0);
 }

@@ -11,8 +11,8 @@
 
 typedef struct {
   guint ref_count;
-  GVariant *rows;    /* a(yay): kind, storage form */
-  GVariant *removed; /* a(yay): kind, id */
+  GVariant *rows;    /* ay: a list (model/picture.h) */
+  GVariant *removed; /* the same */
   guint n;           /* of both */
   gsize bytes;
   guint64 to; /* the reader's next place */

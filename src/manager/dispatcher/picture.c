@@ -261,7 +261,7 @@ swarm_picture_send (SwarmPicture *self)
   self->sent->picture = self;
   GVariant *id = g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, self->session, TRUE);
   swarm_link_call (self->link, WORKER_INTERFACE, "Networks",
-                   g_variant_new ("(@aytb@a(yay)@a(yay))", id, self->sequence, self->full, batch->rows, batch->removed), TIMEOUT_US, answered, self->sent);
+                   g_variant_new ("(@aytb@ay@ay)", id, self->sequence, self->full, batch->rows, batch->removed), TIMEOUT_US, answered, self->sent);
 }
 
 /* ---- life ---- */
