@@ -522,6 +522,26 @@ test_parts (void)
   g_assert_nonnull (row_of (one, SWARM_KIND_NETWORK, &more));
 }
 
+/* A whole ends also where the last that happened is over and forgotten. */
+static void
+test_whole_after_removal (void)
+{
+  g_autoptr (World) world = world_new ();
+  Picture *one = world->pictures[0];
+  make_network (world, "back");
+  SwarmId a = create_in (world, "a", "back", "n1", 1), b = create_in (world, "b", "back", "n1", 1);
+  g_assert_true (brain_remove (world->brain, &b, NULL));
+  brain_run (world->brain, 5 * SECOND);
+  guint wholes = one->wholes;
+  tame_reconnect (world->brain, brain_tame (world->brain, 0));
+  g_assert_cmpuint (one->wholes, ==, wholes + 1);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_TASK), ==, 1);
+  g_assert_nonnull (row_of (one, SWARM_KIND_SERVICE, &a));
+  guint calls = one->calls;
+  brain_run (world->brain, 5 * SECOND);
+  g_assert_cmpuint (one->calls, ==, calls);
+}
+
 /* What changes nothing for a node is not told. */
 static void
 test_quiet (void)
@@ -800,6 +820,7 @@ main (int argc, char **argv)
   g_test_add_func ("/picture/halves", test_halves);
   g_test_add_func ("/picture/leaves-large", test_leaves_large);
   g_test_add_func ("/picture/parts", test_parts);
+  g_test_add_func ("/picture/whole-after-removal", test_whole_after_removal);
   g_test_add_func ("/picture/quiet", test_quiet);
   g_test_add_func ("/picture/refused", test_refused);
   g_test_add_func ("/picture/old-agent", test_old_agent);

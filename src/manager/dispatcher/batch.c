@@ -208,8 +208,10 @@ segment_new (SwarmBatches *self, const SwarmReader *reader)
   add_net (self, segment, swarm_news_network (reader->news));
   for (guint looks = 0; looks < LOOKS && segment->keys->len < SWARM_BATCH_ROWS; looks++) {
     const SwarmNewsItem *item = swarm_news_next (reader->news, segment->to);
-    if (item == NULL)
+    if (item == NULL) {
+      segment->to = swarm_news_end (reader->news); /* where something was that is forgotten */
       break;
+    }
     segment->to = item->place;
     Key key = { item->kind, item->id, item->since <= reader->told, item->place };
     if (item->gone && !key.known)
