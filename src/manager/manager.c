@@ -4,6 +4,7 @@
 #include "manager/ca-rotation.h"
 #include "base/error.h"
 #include "manager/leader.h"
+#include "manager/orchestrator/attachments.h"
 #include "manager/orchestrator/enforcer.h"
 #include "manager/orchestrator/orchestrator.h"
 #include "manager/orchestrator/orphans.h"
@@ -27,6 +28,7 @@ struct _SwarmManager {
   SwarmRoles *roles;
   SwarmCARotation *ca_rotation;
   SwarmReaper *reaper;
+  SwarmAttachments *attachments;
   /* The plan under way: */
   SwarmPlan *plan;
   SwarmPlanDone plan_done;
@@ -71,6 +73,7 @@ manager_begin (SwarmManager *self)
   self->roles = swarm_roles_new (&self->leader);
   self->ca_rotation = swarm_ca_rotation_new (&self->leader, &self->config.signer);
   self->reaper = swarm_reaper_new (&self->leader);
+  self->attachments = swarm_attachments_new (&self->leader);
 }
 
 static void
@@ -78,6 +81,7 @@ manager_end (SwarmManager *self)
 {
   /* First of all, so that no loop is called any more. */
   g_clear_pointer (&self->leader.runner, swarm_runner_free);
+  g_clear_pointer (&self->attachments, swarm_attachments_free);
   g_clear_pointer (&self->reaper, swarm_reaper_free);
   g_clear_pointer (&self->ca_rotation, swarm_ca_rotation_free);
   g_clear_pointer (&self->roles, swarm_roles_free);

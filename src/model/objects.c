@@ -265,6 +265,13 @@ static const SwarmField swarm_network_attachment_fields[] = {
 };
 TYPE (swarm_network_attachment, SwarmNetworkAttachment);
 
+static const SwarmField swarm_container_attachment_fields[] = {
+  SWARM_FIELD (1, "ContainerID", SwarmContainerAttachment, container_id, STRING, .since = SWARM_LEVEL_ATTACH),
+  SWARM_FIELD (2, "Name", SwarmContainerAttachment, name, STRING, .since = SWARM_LEVEL_ATTACH),
+  { 0 },
+};
+TYPE (swarm_container_attachment, SwarmContainerAttachment);
+
 static const SwarmField swarm_task_fields[] = {
   OBJECT_FIELDS (SwarmTask),
   SWARM_FIELD (5, "ServiceID", SwarmTask, service_id, ID),
@@ -287,6 +294,8 @@ static const SwarmField swarm_task_fields[] = {
   SWARM_FIELD (21, "Lingers", SwarmTask, lingers, BOOL),
   SWARM_FIELD (22, "NetworksAttachments", SwarmTask, networks, MESSAGES, .type = &swarm_network_attachment_type, .since = 2),
   SWARM_FIELD (23, "GatewayAddress", SwarmTask, gateway_address, STRING, .since = 2),
+  SWARM_FIELD (24, "NetworkAttachmentSpec", SwarmTask, attachment, MESSAGE, .type = &swarm_container_attachment_type,
+               .since = SWARM_LEVEL_ATTACH),
   { 0 },
 };
 TYPE (swarm_task, SwarmTask);

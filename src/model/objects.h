@@ -8,6 +8,8 @@
 /* What this program can read and write in the store (DESIGN "Versions"). Raise it with the first field, action or object kind of a release, and
  * say so in the rows (.since) or with swarm_tx_need_level(). */
 #define SWARM_FEATURE_LEVEL 2
+/* From which on containers that are no tasks may be in networks. */
+#define SWARM_LEVEL_ATTACH 2
 
 /* ---- cluster ---- */
 typedef struct {
@@ -289,10 +291,25 @@ typedef struct {
 } SwarmNetworkAttachment;
 SWARM_MESSAGE_DECLARE (SwarmNetworkAttachment, swarm_network_attachment)
 
+/* A container of a node's own, not of a service, that is in a network. */
+typedef struct {
+  SwarmMessage message;
+  char *container_id; /* 64 hexadecimal digits */
+  char *name;         /* of the container, and its name in the network */
+} SwarmContainerAttachment;
+SWARM_MESSAGE_DECLARE (SwarmContainerAttachment, swarm_container_attachment)
+/* Networks that one container can be in so. */
+#define SWARM_ATTACHMENTS_MAX 100
+/* What a container may be called, as podman has it. */
+gboolean swarm_container_name_is_valid (const char *name);
+gboolean swarm_container_id_is_valid (const char *id);
+/* How many digits of a container's id people use. */
+#define SWARM_CONTAINER_SHORT 12
+
 typedef struct {
   SwarmObject object;
   SwarmId service_id;
-  guint64 slot;
+  guint64 slot; /* of an attachment: its number among those of its container, from 1 */
   SwarmId node_id; /* nil: not assigned */
   char *service_name;
   GHashTable *service_labels;
@@ -310,10 +327,11 @@ typedef struct {
   guint64 failures;   /* of its slot in a row, each at once, that it is the restart of: the back-off follows from it */
   GPtrArray *networks;   /* SwarmNetworkAttachment */
   char *gateway_address; /* "10.0.7.3/24": its way out and in on its node, given when it has one; NULL: none */
+  SwarmContainerAttachment *attachment; /* no service's: it runs nothing, but keeps a container in its network. NULL: an ordinary task */
 } SwarmTask;
 SWARM_MESSAGE_DECLARE (SwarmTask, swarm_task)
 
-/* "my-web.1.<id>". Caller frees. */
+/* "my-web.1.<id>"; of an attachment: its container's. Caller frees. */
 char *swarm_task_name (const SwarmTask *task);
 /* Observed ≤ running and desired ≤ complete: it takes its slot, its resources and its host ports. */
 gboolean swarm_task_is_active (const SwarmTask *task);

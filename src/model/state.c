@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "model/objects.h"
 #include "base/clock.h"
+#include <string.h>
 
 static SwarmTaskState
 observed_state (const SwarmTask *task)
@@ -40,7 +41,8 @@ swarm_task_needs_overlay (const SwarmTask *task)
 gboolean
 swarm_task_lacks_gateway (const SwarmTask *task)
 {
-  return task->gateway_address == NULL && !swarm_id_is_nil (&task->node_id) && swarm_task_holds_addresses (task) && swarm_task_needs_overlay (task);
+  return task->gateway_address == NULL && task->attachment == NULL && !swarm_id_is_nil (&task->node_id) && swarm_task_holds_addresses (task)
+         && swarm_task_needs_overlay (task);
 }
 
 char *
@@ -49,9 +51,24 @@ swarm_task_name (const SwarmTask *task)
   const char *service = task->service_name != NULL ? task->service_name : "";
   SwarmIdString id = swarm_id_string (&task->object.id);
 
+  if (task->attachment != NULL)
+    return g_strdup (task->attachment->name != NULL ? task->attachment->name : "");
   if (task->slot == 0)
     return g_strdup_printf ("%s.%s.%s", service, swarm_id_string (&task->node_id).str, id.str);
   return g_strdup_printf ("%s.%" G_GUINT64_FORMAT ".%s", service, task->slot, id.str);
+}
+
+gboolean
+swarm_container_id_is_valid (const char *id)
+{
+  return id != NULL && strlen (id) == 64 && strspn (id, "0123456789abcdef") == 64;
+}
+
+gboolean
+swarm_container_name_is_valid (const char *name)
+{
+  return name != NULL && g_ascii_isalnum (name[0]) && strlen (name) <= 253
+         && strspn (name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == strlen (name);
 }
 
 static gboolean

@@ -125,6 +125,28 @@ look (SwarmAllocator *self, SwarmKind kind, gconstpointer object)
 }
 
 static gboolean
+mark_node (gpointer object, gpointer data)
+{
+  look_at_node (data, object);
+  return TRUE;
+}
+
+static void
+add_networked (SwarmAllocator *self, int by)
+{
+  self->n_networked += (guint) by;
+  if (by > 0 && self->n_networked == 1) /* the first one: nodes need something from now on */
+    swarm_store_foreach (self->leader->store, SWARM_KIND_NODE, mark_node, self);
+}
+
+/* A container in a network needs the data plane as a service does. */
+static gboolean
+is_attachment (const SwarmTask *task)
+{
+  return task != NULL && task->attachment != NULL && swarm_task_holds_addresses (task);
+}
+
+static gboolean
 first_look (gpointer object, gpointer data)
 {
   SwarmAllocator *self = data;
@@ -133,26 +155,25 @@ first_look (gpointer object, gpointer data)
   look (self, kind, object);
   if (kind == SWARM_KIND_SERVICE)
     self->n_networked += swarm_service_spec_is_networked (((const SwarmService *) object)->spec);
+  else if (kind == SWARM_KIND_TASK && is_attachment (object))
+    add_networked (self, 1);
   return TRUE;
 }
 
 /* ---- changes ---- */
 
+/* The first look has been at @object's kind and at @object: its changes count from now on. */
 static gboolean
-mark_node (gpointer object, gpointer data)
+is_counted (SwarmAllocator *self, guint phase, const SwarmObject *object)
 {
-  look_at_node (data, object);
-  return TRUE;
+  return self->phase > phase || (self->phase == phase && swarm_scan_is_past (&self->scan, &object->id));
 }
 
 static void
 count_networked (SwarmAllocator *self, const SwarmService *service, int by)
 {
-  if (service == NULL || !swarm_service_spec_is_networked (service->spec))
-    return;
-  self->n_networked += (guint) by;
-  if (by > 0 && self->n_networked == 1) /* the first one: nodes need something from now on */
-    swarm_store_foreach (self->leader->store, SWARM_KIND_NODE, mark_node, self);
+  if (service != NULL && swarm_service_spec_is_networked (service->spec))
+    add_networked (self, by);
 }
 
 static void
@@ -160,7 +181,7 @@ service_changed (SwarmAllocator *self, const SwarmEvent *event)
 {
   const SwarmService *service = event->object;
   const SwarmService *before = event->event == SWARM_EVENT_REMOVE ? service : event->previous;
-  if (self->phase > 1 || (self->phase == 1 && swarm_scan_is_past (&self->scan, &service->object.id))) {
+  if (is_counted (self, 1, &service->object)) {
     if (event->event != SWARM_EVENT_REMOVE)
       count_networked (self, service, 1);
     count_networked (self, before, -1);
@@ -198,6 +219,8 @@ task_changed (SwarmAllocator *self, const SwarmEvent *event)
   const SwarmTask *task = event->object;
   const SwarmTask *before = event->event == SWARM_EVENT_REMOVE ? task : event->previous;
   gboolean holds = event->event != SWARM_EVENT_REMOVE && swarm_task_holds_addresses (task);
+  if (task->attachment != NULL && is_counted (self, 3, &task->object))
+    add_networked (self, (int) (holds && is_attachment (task)) - (int) is_attachment (before));
   if (holds || before == NULL || (before->networks == NULL && before->gateway_address == NULL))
     return;
   for (guint i = 0; before->networks != NULL && i < before->networks->len; i++)
@@ -246,7 +269,7 @@ static gboolean
 is_nothing_to_us (const SwarmEvent *event)
 {
   const SwarmTask *task = event->object, *before = event->previous;
-  return event->kind == SWARM_KIND_TASK && event->event != SWARM_EVENT_CREATE && task->networks == NULL && task->gateway_address == NULL
+  return event->kind == SWARM_KIND_TASK && event->event != SWARM_EVENT_CREATE && task->attachment == NULL && task->networks == NULL && task->gateway_address == NULL
          && (before == NULL || (before->networks == NULL && before->gateway_address == NULL))
          && (task->endpoint == NULL || event->event == SWARM_EVENT_REMOVE || !swarm_task_lacks_gateway (task));
 }

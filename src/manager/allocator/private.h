@@ -22,7 +22,7 @@ struct _SwarmAllocator {
   GHashTable *unready;  /* service id in the Unready → Unready: services that have not all they need yet */
   GHashTable *roomy;    /* set of ids of what has something to give again */
   GHashTable *waking;   /* id → how many of those who wait for it are still to be woken */
-  guint n_networked;    /* services that need a data plane; while there are none, nodes get nothing */
+  guint n_networked;    /* services and attached containers that need a data plane; while there are none, nodes get nothing */
   gboolean pool_known;
   gboolean may_write; /* all managers know of networks */
   SwarmId ingress; /* the network of the routing mesh; nil: none */

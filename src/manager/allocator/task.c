@@ -89,7 +89,7 @@ do_new (SwarmAllocator *self, const SwarmTask *task, SwarmTx *tx)
 {
   const SwarmService *service = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, &task->service_id);
   const Unready *unready = g_hash_table_size (self->unready) > 0 ? g_hash_table_lookup (self->unready, &task->service_id) : NULL;
-  if (service == NULL)
+  if (service == NULL && task->attachment == NULL)
     return; /* removed meanwhile: so will be the task */
   if (unready != NULL) {
     wait_for (self, task, &task->service_id, unready->why, tx);
@@ -101,7 +101,7 @@ do_new (SwarmAllocator *self, const SwarmTask *task, SwarmTx *tx)
   guint mark = swarm_ledger_mark (self->ledger);
   SwarmId what;
   swarm_endpoint_spec_unref (copy->endpoint);
-  copy->endpoint = service->spec->endpoint != NULL ? swarm_endpoint_spec_ref (service->spec->endpoint) : NULL;
+  copy->endpoint = service != NULL && service->spec->endpoint != NULL ? swarm_endpoint_spec_ref (service->spec->endpoint) : NULL;
   if (!attach_all (self, copy, &what, &why)) {
     swarm_ledger_back_to (self->ledger, mark);
     wait_for (self, task, &what, why, tx);

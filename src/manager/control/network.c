@@ -173,8 +173,8 @@ coming_service (SwarmControl *self, const SwarmNetwork *network)
   return NULL;
 }
 
-static gboolean
-is_leaving (SwarmControl *self, const SwarmNetwork *network)
+gboolean
+swarm_control_network_leaves (SwarmControl *self, const SwarmNetwork *network)
 {
   GHashTableIter iter;
   gpointer key;
@@ -244,13 +244,13 @@ swarm_control_check_networks (SwarmControl *self, const SwarmServiceSpec *spec, 
     const SwarmNetwork *network = swarm_store_resolve (self->store, SWARM_KIND_NETWORK, config->target != NULL ? config->target : "", error);
     if (network == NULL || !check_attachment (network, spec, seen, error))
       return FALSE;
-    if (is_leaving (self, network)) {
+    if (swarm_control_network_leaves (self, network)) {
       g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "network %s not found", config->target);
       return FALSE;
     }
   }
   const SwarmNetwork *ingress = swarm_endpoint_spec_has_ingress (spec->endpoint) ? swarm_control_ingress_network (self) : NULL;
-  if (swarm_endpoint_spec_has_ingress (spec->endpoint) && (ingress == NULL || is_leaving (self, ingress)))
+  if (swarm_endpoint_spec_has_ingress (spec->endpoint) && (ingress == NULL || swarm_control_network_leaves (self, ingress)))
     return refuse (error, "service needs ingress network, but no ingress network is present");
   return TRUE;
 }

@@ -20,6 +20,7 @@ operation_land (SwarmOperation *self)
   swarm_message_clear_pointer (&self->named);
   self->leaving = SWARM_ID_NIL;
   self->ingress = FALSE;
+  self->container = NULL;
 }
 
 static void
@@ -28,6 +29,7 @@ operation_free (SwarmOperation *self)
   operation_land (self);
   swarm_control_unref (self->control);
   g_free (self->request_id);
+  g_free (self->reference);
   g_free (self->text);
   swarm_message_unref (self->spec);
   for (guint i = 0; i < G_N_ELEMENTS (self->objects); i++)

@@ -34,6 +34,8 @@ struct _SwarmOperation {
   gpointer data;
   /* Arguments and results; each operation uses some. */
   SwarmId id;
+  SwarmId node;
+  char *reference; /* to another object */
   guint64 version;
   guint64 number;
   gboolean flag;
@@ -47,6 +49,7 @@ struct _SwarmOperation {
   SwarmServiceSpec *named; /* owned: there will be a service with these networks */
   SwarmId leaving;         /* this network will be gone */
   gboolean ingress;        /* there will be an ingress network */
+  const char *container;   /* there will be another attachment of this container; borrowed of the arguments */
 };
 
 /* cluster.c: the first node of a cluster. */

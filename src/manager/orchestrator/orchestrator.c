@@ -281,6 +281,8 @@ mark_service (gpointer object, gpointer data)
 static void
 mark_task (SwarmOrchestrator *self, const SwarmTask *task)
 {
+  if (task->attachment != NULL)
+    return; /* no service's: attachments.c */
   SwarmSlotKey key = swarm_slot_key_of (task, g_hash_table_contains (self->everywhere, &task->service_id));
   if (!swarm_id_is_nil (&task->move_to) && task->desired_state <= SWARM_TASK_RUNNING)
     orchestrator_mark (self, &task->service_id); /* whether it is its turn the others tell */
@@ -290,7 +292,9 @@ mark_task (SwarmOrchestrator *self, const SwarmTask *task)
 static gboolean
 mark_service_of_task (gpointer object, gpointer data)
 {
-  orchestrator_mark (data, &((SwarmTask *) object)->service_id);
+  const SwarmTask *task = object;
+  if (task->attachment == NULL)
+    orchestrator_mark (data, &task->service_id);
   return TRUE;
 }
 

@@ -171,6 +171,8 @@ look_at_everything (SwarmReaper *self)
 static void
 mark_slot (SwarmReaper *self, const SwarmTask *task, gboolean first)
 {
+  if (task->attachment != NULL)
+    return; /* in no slot: attachments.c */
   const SwarmService *service = swarm_store_get (self->leader->store, SWARM_KIND_SERVICE, &task->service_id);
   /* Of a service that is gone nobody knows whether slot 0 is a job's first, or all that a global service had on thousands of nodes. */
   gboolean by_node = swarm_service_is_everywhere (service) || (service == NULL && task->slot == 0);

@@ -112,7 +112,7 @@ static SwarmNeeds *
 needs_of (SwarmScheduler *self, const SwarmTask *task)
 {
   const SwarmTask *last = self->confirmed.task;
-  if (last != NULL && last->spec_version == task->spec_version && swarm_id_equal (&last->service_id, &task->service_id))
+  if (last != NULL && task->attachment == NULL && last->attachment == NULL && last->spec_version == task->spec_version && swarm_id_equal (&last->service_id, &task->service_id))
     return &self->confirmed;
   swarm_needs_clear (&self->confirmed);
   swarm_needs_init (&self->confirmed, task);
