@@ -115,6 +115,9 @@ gboolean podman_exec_cancel (SwarmPluginInstance *self, SwarmPluginCall *call);
 void podman_exec_forget (gpointer exec);
 void podman_inspect_image (SwarmPluginInstance *self, const char *image, SwarmPluginCall *call);
 
+/* find.c */
+void podman_find (SwarmPluginInstance *self, const char *container, SwarmPluginCall *call);
+
 /* create.c */
 /* The container's ports are podman's to open. */
 gboolean podman_publishes (const SwarmPluginTask *task);

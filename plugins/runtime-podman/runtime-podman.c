@@ -264,6 +264,7 @@ static const SwarmRuntimeOps podman_ops = {
   .cancel = podman_cancel,
   .exec = podman_exec,
   .inspect_image = podman_inspect_image,
+  .find = podman_find,
 };
 
 SWARM_PLUGIN_DEFINE (RUNTIME, runtime_podman, "runtime-podman", "runs tasks with podman under systemd", "0.1", podman_ops);

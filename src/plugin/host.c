@@ -99,6 +99,7 @@ answer_copy (const SwarmPluginResult *result)
   answer->view.image = answer_string (answer, result->image);
   answer->view.network_mode = answer_string (answer, result->network_mode);
   answer->view.resolver = answer_string (answer, result->resolver);
+  answer->view.name = answer_string (answer, result->name);
   answer->view.output_length = result->output != NULL ? MIN (result->output_length, OUTPUT_MAX) : 0;
   answer->output = g_memdup2 (result->output, answer->view.output_length);
   answer->view.output = answer->output;

@@ -19,12 +19,27 @@ struct _SwarmNetworkHost {
   GPtrArray *keys; /* SwarmNetworkKey; NULL: none */
   SwarmNetworkStateFunc func;
   gpointer data;
+  SwarmNetworkExitFunc exit_func;
+  gpointer exit_data;
 };
 
 typedef struct {
   SwarmNetworkFunc func;
   gpointer data;
+  gboolean container; /* not a task's, but others' */
 } Asker;
+
+static void
+on_task_exit (gpointer owner, const SwarmPluginExit *event)
+{
+  SwarmNetworkHost *self = owner;
+  SwarmId id;
+
+  if (event->task_id == NULL || !swarm_id_parse (event->task_id, &id))
+    swarm_warning ("%s reports the end of something that is no task", swarm_network_host_name (self));
+  else if (self->exit_func != NULL)
+    self->exit_func (&id, event->exited_at, self->exit_data);
+}
 
 static void
 on_cancel (gpointer owner, SwarmPluginCall *call)
@@ -92,7 +107,7 @@ swarm_network_host_new (SwarmPlugin *plugin, const SwarmPluginHostConfig *config
   SwarmNetworkHost *self = g_new0 (SwarmNetworkHost, 1);
 
   self->ops = swarm_plugin_descriptor_of (plugin)->ops;
-  if (swarm_host_open (&self->head, plugin, config, self->ops->cancel != NULL ? on_cancel : NULL, NULL, on_state, error))
+  if (swarm_host_open (&self->head, plugin, config, self->ops->cancel != NULL ? on_cancel : NULL, on_task_exit, on_state, error))
     return self;
   swarm_network_host_free (self);
   return NULL;
@@ -121,7 +136,13 @@ static void
 on_done (const SwarmPluginResult *view, const GError *error, gpointer data)
 {
   g_autofree Asker *asker = data;
+  g_autoptr (GError) unknown = NULL;
 
+  if (asker->container && view != NULL && view->network_mode != NULL && *view->network_mode != '\0') { /* it took it for a task */
+    unknown = g_error_new (SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED, "this network plugin cannot attach containers");
+    asker->func (NULL, NULL, unknown, asker->data);
+    return;
+  }
   asker->func (view != NULL ? view->network_mode : NULL, view != NULL ? view->resolver : NULL, error, asker->data);
 }
 
@@ -142,7 +163,10 @@ swarm_network_host_attach (SwarmNetworkHost *self, const SwarmTask *task, const 
   g_autoptr (SwarmTaskView) view = swarm_task_view_new (task, node, hostname, NULL, NULL, FALSE);
   gint64 started = g_get_monotonic_time ();
   guint64 number;
-  SwarmPluginCall *call = swarm_host_call (self->head.host, "attach", view->task.id, timeout_us, on_done, asker_new (func, data), &number);
+  Asker *asker = asker_new (func, data);
+  SwarmPluginCall *call = swarm_host_call (self->head.host, "attach", view->task.id, timeout_us, on_done, asker, &number);
+
+  asker->container = view->task.container_id != NULL;
 
   self->ops->attach (self->head.instance, &view->task, call);
   swarm_host_timed (self->head.host, "attach", started);
@@ -178,6 +202,13 @@ swarm_network_host_picture (SwarmNetworkHost *self, const SwarmPluginPicture *pi
   self->ops->picture (self->head.instance, picture);
   swarm_host_timed (self->head.host, "picture", started);
   return TRUE;
+}
+
+void
+swarm_network_host_set_exit_func (SwarmNetworkHost *self, SwarmNetworkExitFunc func, gpointer data)
+{
+  self->exit_func = func;
+  self->exit_data = data;
 }
 
 void

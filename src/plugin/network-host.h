@@ -9,6 +9,8 @@ typedef struct _SwarmNetworkHost SwarmNetworkHost;
 /* @mode ("bridge", "none", "host", "ns:PATH") is what the runtime is told, and @resolver (may be NULL) the task's name server; both are NULL on error
  * and for detach. Called once, from the loop. */
 typedef void (*SwarmNetworkFunc) (const char *mode, const char *resolver, const GError *error, gpointer data);
+/* The process of a container that was attached ended. */
+typedef void (*SwarmNetworkExitFunc) (const SwarmId *task, gint64 exited_at, gpointer data);
 /* What the plugin can do changed: ask again. From within any call of the plugin. */
 typedef void (*SwarmNetworkStateFunc) (SwarmNetworkHost *self, gpointer data);
 
@@ -17,10 +19,14 @@ void swarm_network_host_free (SwarmNetworkHost *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmNetworkHost, swarm_network_host_free)
 const char *swarm_network_host_name (SwarmNetworkHost *self);
 
+/* Also of an attachment (@task->attachment): then its status tells the container's process, and @mode is NULL. */
 guint64 swarm_network_host_attach (SwarmNetworkHost *self, const SwarmTask *task, const SwarmId *node, const char *hostname,
                                    gint64 timeout_us, SwarmNetworkFunc func, gpointer data);
 guint64 swarm_network_host_detach (SwarmNetworkHost *self, const SwarmId *task, gint64 timeout_us, SwarmNetworkFunc func, gpointer data);
 void swarm_network_host_cancel (SwarmNetworkHost *self, guint64 call);
+
+/* One listener; NULL @func ends it. */
+void swarm_network_host_set_exit_func (SwarmNetworkHost *self, SwarmNetworkExitFunc func, gpointer data);
 
 /* How the networks are to be from now on, @picture borrowed for the call. FALSE: the plugin has no networks that span hosts. */
 gboolean swarm_network_host_picture (SwarmNetworkHost *self, const SwarmPluginPicture *picture);

@@ -128,6 +128,7 @@ on_done (const SwarmPluginResult *view, const GError *error, gpointer data)
     result.container_id = view->container_id;
     result.pid = view->pid;
     result.image = view->image;
+    result.name = view->name;
     result.exit_code = view->exit_code;
     result.output = output;
     result.health = health;
@@ -312,6 +313,32 @@ swarm_runtime_host_inspect_image (SwarmRuntimeHost *self, const char *image, gin
   else
     self->head.host->abi.finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_OK });
   swarm_host_timed (self->head.host, "inspect_image", started);
+  return number;
+}
+
+/* A plugin's words are not believed. */
+static void
+on_found (const SwarmPluginResult *view, const GError *error, gpointer data)
+{
+  g_autoptr (GError) broken = NULL;
+
+  if (view != NULL && !(swarm_container_id_is_valid (view->container_id) && swarm_container_name_is_valid (view->name)))
+    broken = g_error_new (SWARM_ERROR, SWARM_ERROR_FAILED, "the runtime found something that is no container");
+  on_done (broken == NULL ? view : NULL, broken != NULL ? broken : error, data);
+}
+
+guint64
+swarm_runtime_host_find (SwarmRuntimeHost *self, const char *container, gint64 timeout_us, SwarmRuntimeFunc func, gpointer data)
+{
+  guint64 number;
+  gint64 started = g_get_monotonic_time ();
+  SwarmPluginCall *call = swarm_host_call (self->head.host, "find", container, timeout_us, on_found, asker_new (func, data), &number);
+
+  if (self->ops->find != NULL)
+    self->ops->find (self->head.instance, container, call);
+  else
+    self->head.host->abi.finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_INVALID, .error = "this runtime cannot attach containers to networks" });
+  swarm_host_timed (self->head.host, "find", started);
   return number;
 }
 

@@ -216,7 +216,8 @@ typedef struct {
   size_t output_length;
   const SwarmPluginHealth *health; /* inspect_image; NULL: the image declares none */
   const char *resolver; /* attach: the task's name server; NULL: as the runtime has it without a network plugin */
-  uint64_t reserved[7];
+  const char *name; /* find: of the container */
+  uint64_t reserved[6];
 } SwarmPluginResult;
 
 /* A descriptor can be read or written (SwarmPluginReady, or-ed), or its other end is gone: then both. */
@@ -292,7 +293,7 @@ struct SwarmPluginHost {
 
   /* Answers @call; @result lives until this returns. A second answer is logged and dropped. */
   void (*finish) (SwarmPluginCall *call, const SwarmPluginResult *result);
-  /* Runtime: a started task ended by itself (not by stop). */
+  /* Runtime: a started task ended by itself (not by stop). Network: the process of a container that was attached (attach_pid) ended. */
   void (*task_exited) (SwarmPluginHost *host, const SwarmPluginExit *exit);
 
   /* From now on @func is told when @fd (not blocking, the plugin's own) is ready for @events (SwarmPluginReady, or-ed). Returns a number for
@@ -376,6 +377,11 @@ typedef struct {
   const char *const *dns; /* addresses of the servers for names that are not the cluster's: behind the resolver, when there is one; empty: the host's */
   const char *const *dns_search;
   const char *const *dns_options;
+
+  /* network attach only: not a task to run, but a container that others run and that is to be in @networks, beside what it has; @name is its name. */
+  const char *container_id; /* NULL: an ordinary task */
+  uint32_t attach_pid;      /* of its first process, in whose namespace the interfaces are to be; 0: an ordinary task */
+  uint32_t interface;       /* number of its first interface, of no other attachment of the container: "eth101", as a rule */
 } SwarmPluginTask;
 
 /* A command to run beside a task's first process, in its container. The arguments are as secret as the task's. */
@@ -386,7 +392,7 @@ typedef struct {
   size_t max_output; /* bytes; the rest is thrown away */
 } SwarmPluginCommand;
 
-/* All mandatory but cancel, exec and inspect_image. Operations on one task never overlap, but for exec; those on different tasks do. */
+/* All mandatory but cancel, exec, inspect_image and find. Operations on one task never overlap, but for exec; those on different tasks do. */
 typedef struct {
   /* Makes the instance; NULL: failed, with the reason in @error. */
   SwarmPluginInstance *(*init) (SwarmPluginHost *host, char *error, size_t error_length);
@@ -413,7 +419,10 @@ typedef struct {
   void (*exec) (SwarmPluginInstance *self, const SwarmPluginCommand *command, SwarmPluginCall *call);
   /* What @image, which is here, declares. NULL: images declare nothing. */
   void (*inspect_image) (SwarmPluginInstance *self, const char *image, SwarmPluginCall *call);
-  void (*later[6]) (void); /* reserved: NULL */
+  /* A container that is not a task's, by name or id or the beginning of its id: yields container_id, name, and pid (0: it does not run). NOT_FOUND;
+   * INVALID when it cannot be attached to a network: it has none of its own, or is a task's. NULL: containers cannot be attached here. */
+  void (*find) (SwarmPluginInstance *self, const char *container, SwarmPluginCall *call);
+  void (*later[5]) (void); /* reserved: NULL */
 } SwarmRuntimeOps;
 
 /* ---- scheduler ---- */
@@ -584,7 +593,8 @@ typedef struct {
   SwarmPluginInstance *(*init) (SwarmPluginHost *host, char *error, size_t error_length);
   /* What the host has of networks stays as it is: tasks run on. */
   void (*fini) (SwarmPluginInstance *self);
-  /* Before prepare: OK when the task's network is there. Yields network_mode for the runtime, and resolver. Also for a task that has it already. */
+  /* Before prepare: OK when the task's network is there. Yields network_mode for the runtime, and resolver. Also for a task that has it already.
+   * With attach_pid: OK when that container has it; then no network_mode. From then on task_exited tells when that process ends. */
   void (*attach) (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *call);
   /* After remove. Fine when not attached. */
   void (*detach) (SwarmPluginInstance *self, const char *task_id, SwarmPluginCall *call);

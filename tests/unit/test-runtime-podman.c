@@ -137,7 +137,7 @@ systemd_start (SwarmPluginServices *services, const char *name, GVariant *proper
   }
   if (g_str_has_prefix (name, "swarm-prepare-") || g_str_has_prefix (name, "swarm-task-"))
     put_file (self, name, "container-id", CONTAINER "\n");
-  if (self->output != NULL && (g_str_has_prefix (name, "swarm-exec-") || g_str_has_prefix (name, "swarm-inspect-")))
+  if (self->output != NULL && (g_str_has_prefix (name, "swarm-exec-") || g_str_has_prefix (name, "swarm-inspect-") || g_str_has_prefix (name, "swarm-find-")))
     put_output (self, properties);
   answer_later (name, g_str_has_prefix (name, "swarm-task-") ? SWARM_PLUGIN_UNIT_RUNNING : SWARM_PLUGIN_UNIT_ABSENT, NULL, func, data);
 }
@@ -220,6 +220,7 @@ typedef struct {
   int command_code; /* of exec */
   char *output;
   SwarmHealthcheck *health;
+  char *found; /* "id name pid" */
 } Bed;
 
 static void
@@ -236,6 +237,8 @@ on_done (const SwarmRuntimeResult *result, const GError *error, gpointer data)
     bed->output = g_strdup (result->output);
     swarm_message_unref (bed->health);
     bed->health = result->health != NULL ? swarm_healthcheck_ref (result->health) : NULL;
+    g_free (bed->found);
+    bed->found = result->name != NULL ? g_strdup_printf ("%s %s %u", result->container_id, result->name, result->pid) : NULL;
   }
   if (result != NULL && result->container_id != NULL) {
     g_free (bed->container);
@@ -836,6 +839,62 @@ test_inspect (void)
   swarm_log_set_level (LOG_INFO);
 }
 
+/* ---- containers that are no tasks ---- */
+
+static void
+find (Bed *bed, const char *reference, const char *output, const char *failure)
+{
+  bed->systemd.output = output;
+  bed->systemd.fails = failure != NULL ? "swarm-find-" : NULL;
+  bed->systemd.stderr_text = failure;
+  g_clear_pointer (&bed->found, g_free);
+  swarm_runtime_host_find (bed->host, reference, 60 * G_USEC_PER_SEC, on_done, bed);
+  finish_call (bed);
+}
+
+static void
+test_find (void)
+{
+  static const struct {
+    const char *output, *failure;
+    int code;
+    const char *text; /* of the error, or what was found */
+  } rows[] = {
+    { CONTAINER "|4711|bridge||probe\n", NULL, -1, CONTAINER " probe 4711" },
+    { CONTAINER "|0|slirp4netns|<no value>|probe\n", NULL, -1, CONTAINER " probe 0" },
+    { CONTAINER "|4711|host||probe\n", NULL, SWARM_ERROR_INVALID_ARGUMENT, "container probe has no network of its own, but the host's" },
+    { CONTAINER "|4711|container:ab|<no value>|probe\n", NULL, SWARM_ERROR_INVALID_ARGUMENT,
+      "container probe has no network of its own, but another's (container:ab)" },
+    { CONTAINER "|4711|ns:/proc/7/fd/3|abc|web.1.x\n", NULL, SWARM_ERROR_INVALID_ARGUMENT,
+      "container web.1.x is a task of the cluster: its networks are its service's" },
+    { "what\n", NULL, SWARM_ERROR_FAILED, "podman tells nothing of the container" },
+    { "short|4711|bridge||probe\n", NULL, SWARM_ERROR_FAILED, "the runtime found something that is no container" },
+    { CONTAINER "|4711|bridge||a b\n", NULL, SWARM_ERROR_FAILED, "the runtime found something that is no container" },
+    { NULL, "Error: inspecting object: no such container probe\n", SWARM_ERROR_NOT_FOUND, "No such container: probe" },
+    { NULL, "Error: no container with name or ID \"probe\" found: no such container\n", SWARM_ERROR_NOT_FOUND, "No such container: probe" },
+    { NULL, "Error: the database is locked\n", SWARM_ERROR_UNAVAILABLE, "the database is locked" },
+  };
+  g_autoptr (Bed) bed = bed_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    find (bed, "probe", rows[i].output, rows[i].failure);
+    if (rows[i].code >= 0) {
+      g_assert_error (bed->error, SWARM_ERROR, rows[i].code);
+      g_assert_cmpstr (bed->error->message, ==, rows[i].text);
+    } else {
+      g_assert_no_error (bed->error);
+      g_assert_cmpstr (bed->found, ==, rows[i].text);
+    }
+  }
+  g_autofree char *first = g_build_filename (bed->systemd.dir, "find-1", NULL);
+  g_assert_false (g_file_test (first, G_FILE_TEST_EXISTS));
+  g_string_truncate (bed->systemd.calls, 0);
+  find (bed, "--latest", NULL, NULL); /* never gets into a unit */
+  g_assert_error (bed->error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
+  g_assert_cmpstr (bed->systemd.calls->str, ==, "");
+  g_clear_pointer (&bed->found, g_free);
+}
+
 /* ---- an agent that comes back ---- */
 
 static void
@@ -892,5 +951,6 @@ main (int argc, char **argv)
   g_test_add_func ("/runtime-podman/exec", test_exec);
   g_test_add_func ("/runtime-podman/exec-cancel", test_exec_cancel);
   g_test_add_func ("/runtime-podman/inspect", test_inspect);
+  g_test_add_func ("/runtime-podman/find", test_find);
   return g_test_run ();
 }
