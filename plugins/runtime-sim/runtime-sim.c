@@ -33,6 +33,12 @@ typedef struct {
   guint64 timer;
 } SimContainer;
 
+/* A container that is no task. */
+typedef struct {
+  char *name;
+  guint32 pid;
+} SimPlain;
+
 struct SwarmPluginInstance {
   SwarmPluginHost *host;
   char *name;
@@ -53,6 +59,7 @@ typedef struct {
 
 static GHashTable *world; /* task id → SimContainer */
 static GHashTable *boots; /* host → boot id */
+static GHashTable *plains; /* id → SimPlain */
 static guint32 last_pid = 1000;
 static void (*planner) (const SwarmPluginTask *task, const char *host, RuntimeSimPlan *plan, gpointer data);
 static gpointer planner_data;
@@ -595,6 +602,54 @@ runtime_sim_reset (void)
 {
   g_clear_pointer (&world, g_hash_table_unref);
   g_clear_pointer (&boots, g_hash_table_unref);
+  g_clear_pointer (&plains, g_hash_table_unref);
+}
+
+/* ---- containers that are no tasks ---- */
+
+static void
+plain_free (gpointer data)
+{
+  SimPlain *plain = data;
+
+  g_free (plain->name);
+  g_free (plain);
+}
+
+void
+runtime_sim_put_plain (const char *id, const char *name, guint32 pid)
+{
+  SimPlain *plain = g_new0 (SimPlain, 1);
+
+  if (plains == NULL)
+    plains = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, plain_free);
+  plain->name = g_strdup (name);
+  plain->pid = pid;
+  g_hash_table_replace (plains, g_strdup (id), plain);
+}
+
+void
+runtime_sim_drop_plain (const char *id)
+{
+  if (plains != NULL)
+    g_hash_table_remove (plains, id);
+}
+
+static void
+find (SwarmPluginInstance *self, const char *container, SwarmPluginCall *call)
+{
+  SwarmPluginResult result = { .code = SWARM_PLUGIN_NOT_FOUND, .error = "No such container" };
+  GHashTableIter iter;
+  gpointer id, value;
+
+  if (plains != NULL)
+    g_hash_table_iter_init (&iter, plains);
+  while (plains != NULL && g_hash_table_iter_next (&iter, &id, &value)) {
+    const SimPlain *plain = value;
+    if (strcmp (plain->name, container) == 0 || g_str_has_prefix (id, container))
+      result = (SwarmPluginResult){ .code = SWARM_PLUGIN_OK, .container_id = id, .name = plain->name, .pid = plain->pid };
+  }
+  self->host->finish (call, &result);
 }
 
 static const SwarmRuntimeOps runtime_sim_ops = {
@@ -609,6 +664,7 @@ static const SwarmRuntimeOps runtime_sim_ops = {
   .cancel = cancel,
   .exec = exec_command,
   .inspect_image = inspect_image,
+  .find = find,
 };
 
 SWARM_PLUGIN_DEFINE (RUNTIME, runtime_sim, "runtime-sim", "pretends to run tasks, for tests", "0.1", runtime_sim_ops);

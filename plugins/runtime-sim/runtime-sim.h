@@ -51,5 +51,8 @@ void runtime_sim_power_off (const char *host);
 gboolean runtime_sim_find (const char *task_id, RuntimeSimTask *ret);
 /* A running container ends with @exit_code; FALSE: it does not run. */
 gboolean runtime_sim_kill (const char *task_id, int exit_code);
+/* Makes a container that is no task, or changes it; @pid 0: it does not run. Of whichever host. */
+void runtime_sim_put_plain (const char *id, const char *name, guint32 pid);
+void runtime_sim_drop_plain (const char *id);
 /* Forgets the whole world, between tests. No instance may live. */
 void runtime_sim_reset (void);

@@ -8,6 +8,7 @@
 
 #define LIST_LIMIT_US (120 * G_USEC_PER_SEC)
 #define LIST_RETRY_US (5 * G_USEC_PER_SEC)
+#define FIND_LIMIT_US (60 * G_USEC_PER_SEC)
 
 /* ---- records ---- */
 
@@ -198,6 +199,77 @@ adopt_one (SwarmWorker *worker, const SwarmRuntimeTask *found)
     swarm_worker_task_exited (task, found->exit_code, found->exited_at, NULL);
 }
 
+/* ---- containers that are no tasks, in networks ---- */
+
+static gboolean
+is_to_be_found (const SwarmWorkerTask *task)
+{
+  return swarm_worker_task_is_attachment (task) && !task->up && !swarm_task_state_is_terminal (task->status->state);
+}
+
+static void find_containers (gpointer data);
+
+static void
+adopt_attachment (SwarmWorkerTask *task, const SwarmRuntimeResult *found)
+{
+  SwarmRuntimeTask running = { .task = task->id, .running = TRUE, .pid = found->pid, .container_id = (char *) found->container_id };
+
+  adopt_running (task, &running);
+  task->health_settled = TRUE;
+}
+
+static void
+on_container_found (const SwarmRuntimeResult *result, const GError *error, gpointer data)
+{
+  SwarmWorkerOp op;
+  SwarmWorkerTask *task;
+  gboolean later = g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE) || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT);
+  gboolean gone = error == NULL ? result->pid == 0 : !later;
+
+  if (!swarm_worker_op_take (data, &op))
+    return;
+  op.worker->find_failed |= later;
+  task = swarm_worker_task_of (op.worker, &op.task);
+  if (task != NULL && gone)
+    swarm_worker_task_exited (task, 0, 0, NULL);
+  else if (task != NULL && error == NULL)
+    adopt_attachment (task, result);
+  else if (task != NULL)
+    swarm_warning ("Container %s, which is in a network, cannot be looked for: %s; trying again", task->network->attachment->name, error->message);
+  if (--op.worker->finding > 0)
+    return;
+  if (op.worker->find_failed)
+    op.worker->list_retry = swarm_clock_timer (op.worker->config.clock, LIST_RETRY_US, SWARM_PRIORITY_NORMAL, find_containers, op.worker);
+  else
+    find_containers (op.worker);
+}
+
+/* Then what runs is known. */
+static void
+find_containers (gpointer data)
+{
+  SwarmWorker *worker = data;
+  g_autoptr (GPtrArray) tasks = g_ptr_array_new ();
+  GHashTableIter iter;
+  gpointer task;
+
+  worker->list_retry = NULL;
+  g_hash_table_iter_init (&iter, worker->tasks);
+  while (g_hash_table_iter_next (&iter, NULL, &task)) {
+    if (is_to_be_found (task))
+      g_ptr_array_add (tasks, task);
+  }
+  worker->finding = tasks->len;
+  worker->find_failed = FALSE;
+  for (guint i = 0; i < tasks->len; i++) {
+    SwarmWorkerTask *one = tasks->pdata[i];
+    swarm_runtime_host_find (worker->config.runtime, one->network->attachment->container_id, FIND_LIMIT_US, on_container_found,
+                             swarm_worker_op_new (worker, &one->id, 0));
+  }
+  if (tasks->len == 0)
+    swarm_worker_adoption_done (worker);
+}
+
 static void list_units (gpointer data);
 
 static void
@@ -220,7 +292,7 @@ on_listed (GPtrArray *tasks, const GError *error, gpointer data)
   }
   if (tasks->len > 0)
     swarm_info ("Adopted %u tasks that run and %u that ended while the agent was away", running, tasks->len - running);
-  swarm_worker_adoption_done (op.worker);
+  find_containers (op.worker);
 }
 
 static void

@@ -42,6 +42,7 @@ swarm_worker_network_of (const SwarmWorkerTask *self)
     g_ptr_array_add (copy->networks, swarm_message_ref (g_ptr_array_index (task->networks, i)));
   }
   swarm_message_set_pointer (&copy->endpoint, task->endpoint);
+  swarm_message_set_pointer (&copy->attachment, task->attachment);
   if (task->spec->container != NULL && (task->spec->container->hostname != NULL || task->spec->container->dns != NULL))
     copy->spec = spec_with_names (task->spec->container);
   return copy;
@@ -68,9 +69,12 @@ swarm_worker_network_adopt (SwarmWorker *self)
   g_hash_table_iter_init (&iter, self->tasks);
   while (self->config.network != NULL && g_hash_table_iter_next (&iter, NULL, &value)) {
     SwarmWorkerTask *task = value;
-    if (task->up && task->network != NULL)
-      task->adopt_call = swarm_network_host_attach (self->config.network, task->network, &self->config.node, self->hostname, ATTACH_LIMIT_US,
-                                                    known_again, swarm_worker_op_new (self, &task->id, 0));
+    if (!task->up || task->network == NULL)
+      continue;
+    g_autoptr (SwarmTask) known = swarm_task_copy (task->network);
+    swarm_message_set_pointer (&known->status, task->status); /* of an attachment: the container's process */
+    task->adopt_call = swarm_network_host_attach (self->config.network, known, &self->config.node, self->hostname, ATTACH_LIMIT_US, known_again,
+                                                  swarm_worker_op_new (self, &task->id, 0));
   }
 }
 

@@ -84,6 +84,8 @@ struct _SwarmWorker {
   guint64 sequence; /* of the last assignment of this session */
   GHashTable *collected; /* ids of a full assignment that comes in parts */
   SwarmTimer *list_retry;
+  guint finding; /* containers of attachments that are looked for again */
+  gboolean find_failed; /* of some: later may do */
   SwarmTimer *drain_limit;
   void (*drain_func) (gpointer data);
   gpointer drain_data;
@@ -138,6 +140,8 @@ SwarmTaskState swarm_worker_task_state (const SwarmWorkerTask *self);
 void swarm_worker_task_acked (SwarmWorkerTask *self);
 /* The stored form with the local status. Caller unrefs. */
 SwarmTask *swarm_worker_task_view (const SwarmWorkerTask *self);
+/* It has no container of its own: it puts one that is no task into its network. */
+gboolean swarm_worker_task_is_attachment (const SwarmWorkerTask *self);
 /* A place became free. */
 void swarm_worker_task_next_waiting (SwarmWorker *self);
 

@@ -12,6 +12,7 @@
 #define STOP_LIMIT_US (60 * G_USEC_PER_SEC) /* on top of the grace period */
 #define GRACE_MAX_US (G_GINT64_CONSTANT (86400) * G_USEC_PER_SEC)
 #define NETWORK_LIMIT_US (30 * G_USEC_PER_SEC)
+#define FIND_LIMIT_US (30 * G_USEC_PER_SEC)
 #define RETRY_FIRST_US (500 * 1000)
 #define RETRY_LAST_US (30 * G_USEC_PER_SEC)
 #define PREPARE_ATTEMPTS 5
@@ -351,11 +352,95 @@ wants_health (const SwarmTask *task)
   return health != NULL && health->test != NULL && health->test->len > 0 && strcmp (health->test->pdata[0], "NONE") != 0;
 }
 
+/* ---- up, without a container of its own: it puts one that is no task into its network ---- */
+
+gboolean
+swarm_worker_task_is_attachment (const SwarmWorkerTask *self)
+{
+  const SwarmTask *task = self->task != NULL ? self->task : self->network;
+  return task != NULL && task->attachment != NULL;
+}
+
+static void set_container (SwarmWorkerTask *self, const SwarmRuntimeResult *result);
+
+static void
+on_found (const SwarmRuntimeResult *result, const GError *error, gpointer data)
+{
+  SwarmWorkerTask *self = task_of_answer (data, SWARM_STEP_PREPARE);
+  g_autoptr (GError) stopped = NULL;
+
+  if (self == NULL)
+    return;
+  if (error == NULL && result->pid == 0)
+    stopped = g_error_new (SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, "container %s is not running", result->name);
+  if (error != NULL || stopped != NULL) {
+    prepare_failed (self, error != NULL ? error : stopped);
+    return;
+  }
+  end_step (self);
+  forget_retry (self);
+  set_container (self, result);
+  self->prepared = TRUE;
+  if (self->status->state == SWARM_TASK_PREPARING)
+    swarm_worker_task_set (self, SWARM_TASK_READY, "prepared", NULL, 0);
+  go_on (self);
+}
+
+static void
+begin_find (SwarmWorkerTask *self)
+{
+  SwarmWorker *worker = self->worker;
+
+  if (worker->config.network == NULL)
+    fail (self, "this node has no network plugin");
+  else if (take_place (self, CLASS_PREPARE, SWARM_STEP_PREPARE))
+    self->call = swarm_runtime_host_find (worker->config.runtime, self->task->attachment->container_id, FIND_LIMIT_US, on_found, answer_to (self));
+}
+
+static void
+on_container_attached (const char *mode, const char *resolver, const GError *error, gpointer data)
+{
+  SwarmWorkerTask *self = task_of_answer (data, SWARM_STEP_ATTACH);
+
+  if (self == NULL)
+    return;
+  end_step (self);
+  if (error != NULL) {
+    if (!wants_down (self))
+      swarm_worker_task_set (self, SWARM_TASK_FAILED, NULL, error->message, 0);
+  } else {
+    self->up = self->health_settled = TRUE;
+    self->up_since = swarm_clock_boottime (self->worker->config.clock);
+    swarm_worker_task_set (self, SWARM_TASK_RUNNING, "started", NULL, 0);
+    if (self->ended)
+      swarm_worker_task_exited (self, self->exit_code, self->exited_at, self->exit_reason);
+  }
+  go_on (self);
+}
+
+static void
+begin_attach (SwarmWorkerTask *self)
+{
+  SwarmWorker *worker = self->worker;
+  g_autoptr (SwarmTask) view = NULL;
+
+  if (!take_place (self, CLASS_PREPARE, SWARM_STEP_ATTACH))
+    return;
+  self->touched = self->may_run = TRUE;
+  view = swarm_worker_task_view (self);
+  self->call = swarm_network_host_attach (worker->config.network, view, &worker->config.node, worker->hostname, NETWORK_LIMIT_US,
+                                          on_container_attached, answer_to (self));
+}
+
 static void
 begin_prepare (SwarmWorkerTask *self)
 {
   SwarmWorker *worker = self->worker;
 
+  if (swarm_worker_task_is_attachment (self)) {
+    begin_find (self);
+    return;
+  }
   if (wants_health (self->task) && !swarm_runtime_host_can_exec (worker->config.runtime)) {
     fail (self, "this node's runtime cannot run health commands");
     return;
@@ -453,6 +538,10 @@ begin_start (SwarmWorkerTask *self)
 {
   SwarmWorker *worker = self->worker;
 
+  if (swarm_worker_task_is_attachment (self)) {
+    begin_attach (self);
+    return;
+  }
   if (!is_known_unproven (self) || !take_place (self, CLASS_START, SWARM_STEP_START))
     return;
   self->may_run = TRUE;
@@ -559,6 +648,8 @@ grace_us (const SwarmWorkerTask *self)
   return CLAMP (grace, 0, GRACE_MAX_US);
 }
 
+static void begin_detach (SwarmWorkerTask *self);
+
 static void
 step_down (SwarmWorkerTask *self)
 {
@@ -567,6 +658,11 @@ step_down (SwarmWorkerTask *self)
   if (!self->may_run) {
     swarm_worker_task_set (self, SWARM_TASK_SHUTDOWN, "shutdown", NULL, 0);
     swarm_worker_task_step (self);
+    return;
+  }
+  if (swarm_worker_task_is_attachment (self)) { /* its container runs on, and must not have the address any more when others can get it */
+    if (take_place (self, CLASS_END, SWARM_STEP_DETACH))
+      begin_detach (self);
     return;
   }
   swarm_worker_health_end (self);
@@ -590,31 +686,40 @@ on_detached (const char *mode, const char *resolver, const GError *error, gpoint
   end_step (self);
   forget_retry (self);
   self->clean = TRUE;
-  if (!self->unassigned)
+  self->may_run = FALSE;
+  if (!is_over (self))
+    swarm_worker_task_set (self, SWARM_TASK_SHUTDOWN, "shutdown", NULL, 0);
+  else if (!self->unassigned)
     swarm_worker_keep (self);
   go_on (self);
+}
+
+static void
+begin_detach (SwarmWorkerTask *self)
+{
+  SwarmWorker *worker = self->worker;
+
+  swarm_worker_network_forget (self);
+  if (worker->config.network != NULL)
+    self->call = swarm_network_host_detach (worker->config.network, &self->id, NETWORK_LIMIT_US, on_detached, answer_to (self));
+  else
+    on_detached (NULL, NULL, NULL, answer_to (self));
 }
 
 static void
 on_removed (const SwarmRuntimeResult *result, const GError *error, gpointer data)
 {
   SwarmWorkerTask *self = task_of_answer (data, SWARM_STEP_REMOVE);
-  SwarmWorker *worker;
 
   if (self == NULL)
     return;
-  worker = self->worker;
   if (error != NULL) {
     end_failed (self, "removed", error);
     return;
   }
   self->may_run = FALSE;
   self->step = SWARM_STEP_DETACH;
-  swarm_worker_network_forget (self);
-  if (worker->config.network != NULL)
-    self->call = swarm_network_host_detach (worker->config.network, &self->id, NETWORK_LIMIT_US, on_detached, answer_to (self));
-  else
-    on_detached (NULL, NULL, NULL, answer_to (self));
+  begin_detach (self);
 }
 
 /* It is over: when the leader knows, nothing of it need stay; when the leader wants it gone, it is forgotten. */
@@ -627,7 +732,10 @@ step_over (SwarmWorkerTask *self)
   if (self->linger != NULL && !worker->draining)
     return;
   self->clean = self->clean || !self->touched;
-  if (!self->clean && (self->acked || may_go)) {
+  if (!self->clean && (self->acked || may_go) && swarm_worker_task_is_attachment (self)) {
+    if (take_place (self, CLASS_END, SWARM_STEP_DETACH))
+      begin_detach (self);
+  } else if (!self->clean && (self->acked || may_go)) {
     if (take_place (self, CLASS_END, SWARM_STEP_REMOVE))
       self->call = swarm_runtime_host_remove (worker->config.runtime, &self->id, STOP_LIMIT_US + grace_us (self), on_removed,
                                               answer_to (self));
@@ -681,9 +789,9 @@ swarm_worker_task_step (SwarmWorkerTask *self)
 void
 swarm_worker_task_exited (SwarmWorkerTask *self, int exit_code, gint64 exited_at, const char *reason)
 {
-  if (is_over (self) || self->step == SWARM_STEP_STOP)
+  if (is_over (self) || self->step == SWARM_STEP_STOP || self->step == SWARM_STEP_DETACH)
     return;
-  if (self->step == SWARM_STEP_START) { /* an exit before the start was answered */
+  if (self->step == SWARM_STEP_START || (self->step == SWARM_STEP_ATTACH && self->may_run)) { /* an exit before the start was answered */
     g_autofree char *old = self->exit_reason;
     self->ended = TRUE;
     self->exit_code = exit_code;

@@ -23,6 +23,15 @@ on_task_exited (const SwarmId *id, int exit_code, gint64 exited_at, const char *
     swarm_worker_task_exited (task, exit_code, exited_at, reason);
 }
 
+static void
+on_container_gone (const SwarmId *id, gint64 exited_at, gpointer data)
+{
+  SwarmWorkerTask *task = swarm_worker_task_of (data, id);
+
+  if (task != NULL && swarm_worker_task_is_attachment (task))
+    swarm_worker_task_exited (task, 0, exited_at, NULL);
+}
+
 SwarmWorker *
 swarm_worker_new (const SwarmWorkerConfig *config)
 {
@@ -43,6 +52,8 @@ swarm_worker_new (const SwarmWorkerConfig *config)
   self->session = swarm_worker_session_new (self);
   self->picture = swarm_worker_picture_new (self);
   swarm_runtime_host_set_exit_func (config->runtime, on_task_exited, self);
+  if (config->network != NULL)
+    swarm_network_host_set_exit_func (config->network, on_container_gone, self);
   return self;
 }
 
@@ -52,6 +63,8 @@ swarm_worker_free (SwarmWorker *self)
   if (self == NULL)
     return;
   swarm_runtime_host_set_exit_func (self->config.runtime, NULL, NULL);
+  if (self->config.network != NULL)
+    swarm_network_host_set_exit_func (self->config.network, NULL, NULL);
   swarm_worker_op_forget (self);
   swarm_clock_clear_timer (self->config.clock, &self->list_retry);
   swarm_clock_clear_timer (self->config.clock, &self->drain_limit);

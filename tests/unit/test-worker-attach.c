@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Attachments on their node: the container is found and put into its network, and taken out before its address is free. */
+#pragma GCC diagnostic ignored "-Wunused-function" /* the bed has more than is needed here */
+#include "worker-bed.h"
+
+#define ONE "1111111111111111111111111111111111111111111111111111111111111111"
+
+/* ---- a network plugin that notes what it is asked ---- */
+
+struct SwarmPluginInstance {
+  SwarmPluginHost *host;
+};
+
+static SwarmPluginInstance plugin;
+static GString *asked;         /* "attach one 4711 101, detach, …" */
+static const char *mode;       /* that it answers with; NULL: none */
+static const char *refusal;    /* NULL: it is fine */
+static gboolean gone_at_once;  /* the process ends before the answer is there */
+static SwarmPluginCall *held;  /* with @holds */
+static gboolean holds;
+
+static SwarmPluginInstance *
+note_init (SwarmPluginHost *host, char *error, size_t error_length)
+{
+  plugin.host = host;
+  return &plugin;
+}
+
+static void
+note_fini (SwarmPluginInstance *self)
+{
+}
+
+static void
+note_attach (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *call)
+{
+  SwarmPluginResult result = { .code = refusal != NULL ? SWARM_PLUGIN_FAILED : SWARM_PLUGIN_OK, .error = refusal, .network_mode = mode };
+
+  g_string_append_printf (asked, "attach %s %.2s %u %u, ", task->name, task->container_id, task->attach_pid, task->interface);
+  g_assert_cmpuint (task->n_networks, ==, 1);
+  if (holds) {
+    held = call;
+    return;
+  }
+  self->host->finish (call, &result);
+  if (gone_at_once)
+    self->host->task_exited (self->host, &(SwarmPluginExit){ .task_id = task->id });
+}
+
+static void
+note_detach (SwarmPluginInstance *self, const char *task_id, SwarmPluginCall *call)
+{
+  g_string_append (asked, "detach, ");
+  self->host->finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_OK });
+}
+
+static void
+note_cancel (SwarmPluginInstance *self, SwarmPluginCall *call)
+{
+  g_assert_true (call == held);
+  held = NULL;
+  g_string_append (asked, "cancel, ");
+  self->host->finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_CANCELLED, .error = "given up" });
+}
+
+static const SwarmNetworkOps note_ops = { .init = note_init, .fini = note_fini, .attach = note_attach, .detach = note_detach, .cancel = note_cancel };
+static const SwarmPluginDescriptor note_plugin = {
+  SWARM_PLUGIN_MAGIC, sizeof (SwarmPluginDescriptor), SWARM_PLUGIN_NETWORK, SWARM_PLUGIN_ABI_NETWORK, sizeof (SwarmNetworkOps),
+  sizeof (SwarmPluginHost), "network-note", "notes", "1", &note_ops,
+};
+
+/* ---- the bed ---- */
+
+static Bed *
+note_bed (guint64 seed)
+{
+  asked = g_string_new (NULL);
+  mode = refusal = NULL;
+  gone_at_once = holds = FALSE;
+  Bed *bed = bed_new (seed);
+  agent_kill (bed);
+  swarm_plugin_unref (bed->network_plugin);
+  bed->network_plugin = swarm_plugin_from_descriptor (&note_plugin, SWARM_PLUGIN_NETWORK, NULL);
+  g_assert_nonnull (bed->network_plugin);
+  agent_start (bed);
+  sim_clock_run (bed->clock, SECOND);
+  return bed;
+}
+
+static void
+note_free (Bed *bed)
+{
+  bed_free (bed);
+  g_string_free (asked, TRUE);
+}
+
+/* The leader has it as assigned to the worker, and tells it. */
+static SwarmId
+attach (Bed *bed)
+{
+  SwarmId id = add_task (bed, SWARM_TASK_RUNNING, NULL);
+  SwarmTask *task = g_hash_table_lookup (bed->tasks, &id);
+  SwarmNetworkAttachment *attachment = swarm_network_attachment_new ();
+
+  g_clear_pointer (&task->service_name, g_free);
+  swarm_container_spec_unref (g_steal_pointer (&task->spec->container));
+  task->attachment = swarm_container_attachment_new ();
+  task->attachment->container_id = g_strdup (ONE);
+  task->attachment->name = g_strdup ("one");
+  attachment->network = (SwarmId){ { 7 } };
+  attachment->addresses = swarm_strings_new ();
+  g_ptr_array_add (attachment->addresses, g_strdup ("10.0.1.7/24"));
+  task->networks = swarm_messages_new ();
+  g_ptr_array_add (task->networks, attachment);
+  tell (bed, &id);
+  sim_clock_run (bed->clock, SECOND);
+  return id;
+}
+
+static void
+tell_desired (Bed *bed, const SwarmId *id, SwarmTaskState desired)
+{
+  want (bed, id, desired);
+  sim_clock_run (bed->clock, 3 * SECOND);
+}
+
+static void
+gone (const SwarmId *id)
+{
+  SwarmIdString text = swarm_id_string (id);
+  plugin.host->task_exited (plugin.host, &(SwarmPluginExit){ .task_id = text.str });
+}
+
+static void
+test_life (void)
+{
+  Bed *bed = note_bed (1);
+  runtime_sim_put_plain (ONE, "one", 4711);
+  SwarmId id = attach (bed);
+  g_assert_cmpstr (bed->history->str, ==, "running ");
+  g_assert_cmpstr (asked->str, ==, "attach one 11 4711 101, ");
+  g_assert_cmpstr (status_of (bed, &id)->container->container_id, ==, ONE);
+  tell_desired (bed, &id, SWARM_TASK_SHUTDOWN);
+  g_assert_cmpstr (asked->str, ==, "attach one 11 4711 101, detach, ");
+  g_assert_cmpint (status_of (bed, &id)->state, ==, SWARM_TASK_SHUTDOWN);
+  g_assert_true (g_str_has_suffix (bed->history->str, "running shutdown "));
+  note_free (bed);
+}
+
+/* Its address must not be anyone's again while it is there: first out, then over. */
+static void
+test_order (void)
+{
+  Bed *bed = note_bed (2);
+  runtime_sim_put_plain (ONE, "one", 4711);
+  SwarmId id = attach (bed);
+  leader_of (bed)->refuses_status = TRUE; /* nothing is acknowledged any more */
+  tell_desired (bed, &id, SWARM_TASK_SHUTDOWN);
+  g_assert_true (g_str_has_suffix (asked->str, "detach, "));
+  note_free (bed);
+}
+
+static void
+test_refused (void)
+{
+  static const struct {
+    guint32 pid; /* 0: does not run; 1: there is none */
+    const char *mode, *refusal, *text;
+    SwarmTaskState state;
+    gboolean detached;
+  } rows[] = {
+    { 0, NULL, NULL, "container one is not running", SWARM_TASK_REJECTED, FALSE },
+    { 1, NULL, NULL, "No such container", SWARM_TASK_REJECTED, FALSE },
+    { 4711, NULL, "the cable is cut", "the cable is cut", SWARM_TASK_FAILED, TRUE },
+    { 4711, "ns:/proc/1/fd/3", NULL, "this network plugin cannot attach containers", SWARM_TASK_FAILED, TRUE },
+  };
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    Bed *bed = note_bed (10 + i);
+    if (rows[i].pid != 1)
+      runtime_sim_put_plain (ONE, "one", rows[i].pid);
+    mode = rows[i].mode;
+    refusal = rows[i].refusal;
+    SwarmId id = attach (bed);
+    sim_clock_run (bed->clock, 5 * SECOND);
+    g_assert_cmpint (status_of (bed, &id)->state, ==, rows[i].state);
+    g_assert_nonnull (strstr (status_of (bed, &id)->err, rows[i].text));
+    g_assert_cmpint (g_str_has_suffix (asked->str, "detach, "), ==, rows[i].detached);
+    note_free (bed);
+  }
+}
+
+/* The container ends, also before the answer is there. */
+static void
+test_ends (void)
+{
+  for (guint early = 0; early < 2; early++) {
+    Bed *bed = note_bed (20 + early);
+    runtime_sim_put_plain (ONE, "one", 4711);
+    gone_at_once = early;
+    SwarmId id = attach (bed);
+    if (!early)
+      gone (&id);
+    sim_clock_run (bed->clock, 5 * SECOND);
+    g_assert_cmpint (status_of (bed, &id)->state, ==, SWARM_TASK_COMPLETE);
+    g_assert_cmpstr (asked->str, ==, "attach one 11 4711 101, detach, ");
+    gone (&id); /* once more: no news */
+    note_free (bed);
+  }
+}
+
+static void
+test_cancelled (void)
+{
+  Bed *bed = note_bed (30);
+  runtime_sim_put_plain (ONE, "one", 4711);
+  holds = TRUE;
+  SwarmId id = attach (bed);
+  g_assert_cmpint (status_of (bed, &id)->state, ==, SWARM_TASK_STARTING);
+  tell_desired (bed, &id, SWARM_TASK_SHUTDOWN);
+  g_assert_cmpstr (asked->str, ==, "attach one 11 4711 101, cancel, detach, ");
+  g_assert_cmpint (status_of (bed, &id)->state, ==, SWARM_TASK_SHUTDOWN);
+  note_free (bed);
+}
+
+/* An agent that comes back finds the container where it was, or that it ended meanwhile. */
+static void
+test_agent_restart (void)
+{
+  Bed *bed = note_bed (40);
+  runtime_sim_put_plain (ONE, "one", 4711);
+  SwarmId id = attach (bed);
+  g_string_truncate (asked, 0);
+  agent_kill (bed);
+  agent_start (bed);
+  sim_clock_run (bed->clock, 5 * SECOND);
+  g_assert_cmpstr (asked->str, ==, "attach one 11 4711 101, ");
+  g_assert_cmpint (status_of (bed, &id)->state, ==, SWARM_TASK_RUNNING);
+  gone (&id); /* is heard of still */
+  sim_clock_run (bed->clock, 5 * SECOND);
+  g_assert_cmpint (status_of (bed, &id)->state, ==, SWARM_TASK_COMPLETE);
+
+  id = attach (bed);
+  agent_kill (bed);
+  runtime_sim_put_plain (ONE, "one", 0);
+  g_string_truncate (asked, 0);
+  agent_start (bed);
+  sim_clock_run (bed->clock, 5 * SECOND);
+  g_assert_cmpint (status_of (bed, &id)->state, ==, SWARM_TASK_COMPLETE);
+  g_assert_cmpstr (asked->str, ==, "detach, ");
+  note_free (bed);
+}
+
+static void
+test_host_restart (void)
+{
+  Bed *bed = note_bed (50);
+  runtime_sim_put_plain (ONE, "one", 4711);
+  SwarmId id = attach (bed);
+  host_reboot (bed);
+  sim_clock_run (bed->clock, 5 * SECOND);
+  g_assert_cmpint (status_of (bed, &id)->state, ==, SWARM_TASK_FAILED);
+  g_assert_true (g_str_has_suffix (asked->str, "detach, "));
+  note_free (bed);
+}
+
+/* The node leaves. */
+static void
+drained (gpointer data)
+{
+  *(gboolean *) data = TRUE;
+}
+
+static void
+test_leave (void)
+{
+  Bed *bed = note_bed (60);
+  gboolean done = FALSE;
+  runtime_sim_put_plain (ONE, "one", 4711);
+  attach (bed);
+  swarm_worker_drain (bed->worker, 60 * SECOND, drained, &done);
+  sim_clock_run (bed->clock, 5 * SECOND);
+  g_assert_true (done);
+  g_assert_true (g_str_has_suffix (asked->str, "detach, "));
+  note_free (bed);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/worker-attach/life", test_life);
+  g_test_add_func ("/worker-attach/order", test_order);
+  g_test_add_func ("/worker-attach/refused", test_refused);
+  g_test_add_func ("/worker-attach/ends", test_ends);
+  g_test_add_func ("/worker-attach/cancelled", test_cancelled);
+  g_test_add_func ("/worker-attach/agent-restart", test_agent_restart);
+  g_test_add_func ("/worker-attach/host-restart", test_host_restart);
+  g_test_add_func ("/worker-attach/leave", test_leave);
+  return g_test_run ();
+}
