@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define SERVERS_MAX 16 /* swarm-netd takes no more */
+#define SANDBOX_DIGITS 24 /* of a container's id: what fits into a SwarmNetdId, and no task's id is as short */
 
 gboolean
 overlay_address_is_none (const SwarmNetdAddress *address)
@@ -74,6 +75,7 @@ object_free (gpointer data)
   g_free (self->name);
   g_free (self->service);
   g_free (self->node);
+  g_free (self->sandbox);
   g_ptr_array_unref (self->attachments);
   g_array_unref (self->ports);
   g_array_unref (self->servers);
@@ -314,6 +316,8 @@ static gboolean
 objects_equal (const OverlayObject *a, const OverlayObject *b)
 {
   gsize from = G_STRUCT_OFFSET (OverlayObject, underlay), to = G_STRUCT_OFFSET (OverlayObject, attachments);
+  if (g_strcmp0 (a->sandbox, b->sandbox) != 0 || a->pid != b->pid || a->started != b->started || a->interface != b->interface)
+    return FALSE;
   return g_strcmp0 (a->name, b->name) == 0 && g_strcmp0 (a->service, b->service) == 0 && g_strcmp0 (a->node, b->node) == 0 && a->number == b->number &&
          a->flags == b->flags && a->vni == b->vni && a->mtu == b->mtu && a->overlay == b->overlay &&
          memcmp ((const char *) a + from, (const char *) b + from, to - from) == 0 && attachments_equal (a, b) && ports_equal (a, b);
@@ -491,6 +495,10 @@ overlay_model_put_local (OverlayModel *self, const SwarmPluginTask *task)
 {
   OverlayObject *object = object_new (OVERLAY_LOCAL, task->id);
   object->node = g_strdup (task->node_id); /* so that a change of this node is one of its tasks' places */
+  object->sandbox = task->container_id != NULL ? g_strndup (task->container_id, SANDBOX_DIGITS) : g_strdup (task->id);
+  object->pid = task->attach_pid;
+  object->started = task->attach_started;
+  object->interface = task->interface;
   add_attachments (object, task->networks, task->n_networks);
   overlay_address_parse (task->gateway_address, &object->gateway4, &object->gateway4_prefix);
   for (size_t i = 0; i < task->n_ports; i++)
@@ -505,6 +513,8 @@ overlay_model_imply_locals (OverlayModel *self, const SwarmPluginPicture *pictur
 {
   for (size_t i = 0; i < picture->n_tasks; i++) {
     const SwarmPluginNetTask *from = &picture->tasks[i];
+    if (from->service_id == NULL) /* a container that is no task: the agent knows which process it is, nobody else does */
+      continue;
     if (g_strcmp0 (from->node_id, self->self) != 0 || overlay_model_find (self, OVERLAY_LOCAL, from->id) != NULL)
       continue;
     SwarmPluginTask task = { .id = from->id, .node_id = from->node_id, .networks = from->networks, .n_networks = from->n_networks,

@@ -2,6 +2,7 @@
 /* Networks that span hosts, with swarm-netd. A task that is in none of them, and has no port of the routing mesh, is on podman's bridge as with
  * network-host. */
 #include "private.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@ struct SwarmPluginInstance {
   const char *mode; /* of the tasks that are no business of ours */
   OverlayModel *model;
   OverlayLink *link;
+  OverlayProcesses *processes;
   gboolean has_picture;
   gboolean full;        /* swarm-netd is to get everything */
   gboolean up;
@@ -20,7 +22,7 @@ struct SwarmPluginInstance {
   char *refused;        /* the last batch; NULL: it was not */
   uint64_t again;       /* the timer after a refusal */
   GHashTable *waiting;  /* task id → SwarmPluginCall */
-  GHashTable *ready;    /* task id → "ns:/proc/…" */
+  GHashTable *ready;    /* sandbox → "ns:/proc/…" */
   GHashTable *problems; /* object → text, as swarm-netd says */
   SwarmPluginNetworkKey keys[2]; /* of this host, as swarm-netd says */
   guint n_keys;
@@ -86,7 +88,8 @@ answer (SwarmPluginInstance *self, const char *id, SwarmPluginCode code, const c
 {
   SwarmPluginCall *call = g_hash_table_lookup (self->waiting, id);
   SwarmPluginResult result = { .code = code, .error = error };
-  if (code == SWARM_PLUGIN_OK) {
+  const OverlayObject *local = overlay_model_find (self->model, OVERLAY_LOCAL, id);
+  if (code == SWARM_PLUGIN_OK && local->pid == 0) {
     result.network_mode = g_hash_table_lookup (self->ready, id);
     result.resolver = RESOLVER;
   }
@@ -117,10 +120,11 @@ look_at_waiting (SwarmPluginInstance *self)
   while (g_hash_table_iter_next (&iter, &id, NULL))
     g_ptr_array_add (ids, g_strdup (id));
   for (guint i = 0; i < ids->len; i++) {
-    g_autofree char *problem = problem_of (self, ids->pdata[i]);
+    const OverlayObject *local = overlay_model_find (self->model, OVERLAY_LOCAL, ids->pdata[i]);
+    g_autofree char *problem = problem_of (self, local->sandbox);
     if (problem != NULL)
       answer (self, ids->pdata[i], SWARM_PLUGIN_FAILED, problem);
-    else if (g_hash_table_contains (self->ready, ids->pdata[i]))
+    else if (g_hash_table_contains (self->ready, local->sandbox))
       answer (self, ids->pdata[i], SWARM_PLUGIN_OK, NULL);
   }
 }
@@ -256,6 +260,31 @@ is_ours (const SwarmPluginTask *task)
   return task->gateway_address != NULL;
 }
 
+/* The agent answers for it that the process is still the one that it found: its number is passed on with its start. */
+static gboolean
+watch_container (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *call)
+{
+  if (overlay_processes_add (self->processes, task->id, task->attach_pid))
+    return TRUE;
+  int code = errno;
+  g_autofree char *text = code == ESRCH ? g_strdup_printf ("container %s is not running", task->name)
+                                        : g_strdup_printf ("the process of container %s cannot be watched: %s", task->name, g_strerror (code));
+  self->host->finish (call, &(SwarmPluginResult){ .code = code == ESRCH ? SWARM_PLUGIN_NOT_FOUND : SWARM_PLUGIN_FAILED, .error = text });
+  return FALSE;
+}
+
+static void
+container_gone (gpointer data, const char *id)
+{
+  SwarmPluginInstance *self = data;
+  g_autofree char *task_id = g_strdup (id);
+  if (g_hash_table_contains (self->waiting, id)) {
+    answer (self, id, SWARM_PLUGIN_NOT_FOUND, "the container has ended");
+    return;
+  }
+  self->host->task_exited (self->host, &(SwarmPluginExit){ .task_id = task_id, .exited_at = self->host->now (self->host) });
+}
+
 static void
 attach (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *call)
 {
@@ -267,11 +296,16 @@ attach (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall 
     self->host->finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_INVALID, .error = "not a task that can be attached" });
     return;
   }
-  forget_problems_of (self, task->id);
-  g_hash_table_insert (self->waiting, g_strdup (task->id), call);
+  if (task->container_id != NULL && !watch_container (self, task, call))
+    return;
   overlay_model_put_local (self->model, task);
+  const char *sandbox = overlay_model_find (self->model, OVERLAY_LOCAL, task->id)->sandbox;
+  forget_problems_of (self, sandbox);
+  g_hash_table_insert (self->waiting, g_strdup (task->id), call);
+  if (task->container_id != NULL) /* it may have been whole without this network */
+    g_hash_table_remove (self->ready, sandbox);
   go_on (self);
-  if (g_hash_table_contains (self->ready, task->id)) /* it has it already */
+  if (g_hash_table_contains (self->ready, sandbox)) /* it has it already */
     answer (self, task->id, SWARM_PLUGIN_OK, NULL);
 }
 
@@ -280,9 +314,12 @@ detach (SwarmPluginInstance *self, const char *task_id, SwarmPluginCall *call)
 {
   if (g_hash_table_contains (self->waiting, task_id))
     answer (self, task_id, SWARM_PLUGIN_CANCELLED, "the task is taken off its network");
+  const OverlayObject *local = overlay_model_find (self->model, OVERLAY_LOCAL, task_id);
+  g_autofree char *sandbox = g_strdup (local != NULL ? local->sandbox : task_id);
+  overlay_processes_remove (self->processes, task_id);
   overlay_model_remove_local (self->model, task_id);
-  g_hash_table_remove (self->ready, task_id);
-  forget_problems_of (self, task_id);
+  g_hash_table_remove (self->ready, sandbox);
+  forget_problems_of (self, sandbox);
   go_on (self);
   self->host->finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_OK });
 }
@@ -333,6 +370,7 @@ init (SwarmPluginHost *host, char *error, size_t error_length)
   self->host = host;
   self->mode = mode != NULL ? mode : "bridge";
   self->model = overlay_model_new ();
+  self->processes = overlay_processes_new (host, container_gone, self);
   self->waiting = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->ready = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->problems = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
@@ -344,6 +382,7 @@ static void
 fini (SwarmPluginInstance *self)
 {
   overlay_link_free (self->link);
+  overlay_processes_free (self->processes);
   if (self->again != 0)
     self->host->timer_cancel (self->host, self->again);
   overlay_model_free (self->model);

@@ -3,7 +3,7 @@
  *
  * overlay.c is the plugin's face: tasks come and go, waiting for their namespaces. objects.c keeps what the manager told (nodes, networks, services,
  * tasks) and the tasks that were attached here, and knows who mentions whom. render.c makes an object's rows. table.c knows which rows are wanted and which
- * swarm-netd has: the difference is the next batch. link.c is the socket. */
+ * swarm-netd has: the difference is the next batch. link.c is the socket. processes.c watches the containers that are no tasks. */
 #pragma once
 #include <glib.h>
 #include <swarm-netd-batch.h>
@@ -73,6 +73,10 @@ typedef struct {
   GArray *ports;          /* OverlayPort */
   GArray *servers;        /* local: SwarmNetdAddress, whom it asks for names that are not the cluster's */
   GPtrArray *rows;        /* OverlayRow: in the table */
+  char *sandbox;    /* local: its id or, of containers that are no tasks, one for all attachments of the container */
+  guint32 pid;      /* local: of such a container's first process; 0: it is a task */
+  guint64 started;
+  guint interface;  /* local: number of the first one */
   gboolean implied; /* local: known from the picture only */
   gboolean dirty;
 } OverlayObject;
@@ -94,7 +98,7 @@ void overlay_model_free (OverlayModel *self);
 void overlay_model_set_encrypts (OverlayModel *self, gboolean encrypts);
 OverlayObject *overlay_model_find (OverlayModel *self, OverlayKind kind, const char *id);
 void overlay_model_picture (OverlayModel *self, const SwarmPluginPicture *picture);
-/* The place of a task on this host: told by attach, with the ports that are the host's. */
+/* The place of a task on this host: told by attach, with the ports that are the host's; or that of a container that is none. */
 void overlay_model_put_local (OverlayModel *self, const SwarmPluginTask *task);
 /* The places of those of @picture's tasks on this node that nobody attached. For the first picture of an agent that starts. */
 void overlay_model_imply_locals (OverlayModel *self, const SwarmPluginPicture *picture);
@@ -114,6 +118,18 @@ gboolean overlay_address_is_v4 (const SwarmNetdAddress *address);
 GPtrArray *overlay_render (OverlayModel *model, OverlayObject *object);
 /* Why the task cannot have its networks on this host; NULL: nothing stands against it that is known. Caller frees. */
 char *overlay_obstacle (OverlayModel *model, const OverlayObject *local);
+
+/* ---- processes.c ---- */
+
+typedef struct OverlayProcesses OverlayProcesses;
+/* The process that was watched for @id ended. It is not watched any more. */
+typedef void (*OverlayProcessFunc) (gpointer data, const char *id);
+
+OverlayProcesses *overlay_processes_new (SwarmPluginHost *host, OverlayProcessFunc func, gpointer data);
+void overlay_processes_free (OverlayProcesses *self);
+/* From now on; instead of what was watched for @id. FALSE: there is no such process, or it cannot be watched (errno). */
+gboolean overlay_processes_add (OverlayProcesses *self, const char *id, guint32 pid);
+void overlay_processes_remove (OverlayProcesses *self, const char *id);
 
 /* ---- link.c ---- */
 

@@ -187,8 +187,11 @@ render_task (OverlayModel *model, const OverlayObject *task, GPtrArray *rows)
       row->address6 = at->v6;
       set_mac (row->mac, &at->v4, &at->v6);
     }
-    if (is_ready (model, task))
-      add_names (rows, network->vni, task->name, at);
+    if (!is_ready (model, task))
+      continue;
+    add_names (rows, network->vni, task->name, at);
+    for (guint k = 0; task->service == NULL && at->aliases != NULL && at->aliases[k] != NULL; k++) /* else they are its service's */
+      add_names (rows, network->vni, at->aliases[k], at);
   }
 }
 
@@ -349,7 +352,7 @@ add_resolvers (GPtrArray *rows, const OverlayObject *local)
 {
   for (guint i = 0; i < local->servers->len; i++) {
     SwarmNetdResolver *row = add (rows, SWARM_NETD_TYPE_RESOLVER, sizeof *row);
-    set_id (&row->sandbox, local->id);
+    set_id (&row->sandbox, local->sandbox);
     row->index = i;
     row->address = g_array_index (local->servers, SwarmNetdAddress, i);
   }
@@ -380,20 +383,23 @@ static void
 render_local (OverlayModel *model, const OverlayObject *local, GPtrArray *rows)
 {
   g_autofree char *obstacle = overlay_obstacle (model, local);
-  guint index = 0;
+  guint index = local->interface;
   if (obstacle != NULL)
     return;
   SwarmNetdSandbox *sandbox = add (rows, SWARM_NETD_TYPE_SANDBOX, sizeof *sandbox);
-  set_id (&sandbox->id, local->id);
+  set_id (&sandbox->id, local->sandbox);
+  sandbox->flags = local->pid != 0 ? SWARM_NETD_SANDBOX_ATTACH : 0;
+  sandbox->pid = local->pid;
+  sandbox->started = local->started;
   for (guint i = 0; i < local->attachments->len; i++) {
     const OverlayAttachment *at = g_ptr_array_index (local->attachments, i);
-    add_interface (rows, local->id, network_of (model, at->network)->vni, index++, at);
+    add_interface (rows, local->sandbox, network_of (model, at->network)->vni, index++, at);
   }
   add_resolvers (rows, local);
   if (!has_way_out (model, local))
     return;
   OverlayAttachment out = { .v4 = local->gateway4, .prefix4 = local->gateway4_prefix };
-  add_interface (rows, local->id, 0, index, &out);
+  add_interface (rows, local->sandbox, 0, index, &out);
   for (guint i = 0; i < local->ports->len; i++) { /* of mode host */
     const OverlayPort *port = &g_array_index (local->ports, OverlayPort, i);
     add_published (rows, port, 0);

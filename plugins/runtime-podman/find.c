@@ -5,9 +5,8 @@
 
 #define OUTPUT_MAX 8192
 
-/* What podman is asked for, in one line. */
-enum { ID, PID, MODE, TASK, NAME, N_WORDS };
-#define FORMAT "--format={{.Id}}|{{.State.Pid}}|{{.HostConfig.NetworkMode}}|{{index .Config.Labels \"com.docker.swarm.task.id\"}}|{{.Name}}"
+/* What swarm-podman tells, in one line. */
+enum { STARTED, ID, PID, MODE, TASK, NAME, N_WORDS };
 
 static void
 find_finish (PodmanOp *op, const SwarmPluginResult *result)
@@ -50,7 +49,8 @@ got_words (SwarmPluginCode code, const char *error, const char *content, size_t 
   if (why != NULL)
     find_fail (op, SWARM_PLUGIN_INVALID, why);
   else
-    find_finish (op, &(SwarmPluginResult){ .code = SWARM_PLUGIN_OK, .container_id = words[ID], .name = words[NAME], .pid = (guint32) pid });
+    find_finish (op, &(SwarmPluginResult){ .code = SWARM_PLUGIN_OK, .container_id = words[ID], .name = words[NAME], .pid = (guint32) pid,
+                                           .started = g_ascii_strtoull (words[STARTED], NULL, 10) });
 }
 
 /* podman's exit code is the same for all that goes wrong. */
@@ -87,7 +87,7 @@ find_run (SwarmPluginCode code, const char *error, const char *content, size_t l
 {
   PodmanOp *op = data;
   g_autofree char *name = g_strdup_printf ("swarm-%s.service", op->id);
-  const char *argv[] = { op->self->podman, "container", "inspect", FORMAT, op->image, NULL };
+  const char *argv[] = { SWARM_PODMAN_HELPER, "find", op->self->podman, op->image, NULL };
   if (code != SWARM_PLUGIN_OK)
     podman_op_fail (op, code, error);
   else

@@ -6,9 +6,11 @@
  *   swarm-podman stop PODMAN CONTAINER SECONDS      stops it unless it has ended
  *   swarm-podman exec CRUN DIR FILE CONTAINER MS BYTES   the command of FILE in a container, killed after so long; tells its end and so
  *                                                   much of its output
+ *   swarm-podman find PODMAN CONTAINER              who it is, and when its first process began (which the agent cannot see)
  *   swarm-podman sweep PODMAN                       removes containers of tasks that do not run (left by an earlier boot) */
 #include "helper.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -179,6 +181,38 @@ sweep (const char *podman)
   return run (argv) ? 0 : 125;
 }
 
+/* Field 22 of /proc/PID/stat; the second one, a name, may have anything in it. 0: there is no such process. */
+static guint64
+process_start (const char *pid)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%s/stat", pid), *text = NULL;
+  if (!g_file_get_contents (path, &text, NULL, NULL) || strrchr (text, ')') == NULL)
+    return 0;
+  g_auto (GStrv) words = g_strsplit (strrchr (text, ')'), " ", -1);
+  return g_strv_length (words) > 20 ? g_ascii_strtoull (words[20], NULL, 10) : 0;
+}
+
+static int
+find (const char *podman, const char *container)
+{
+  static const char format[] = "--format={{.State.Pid}}|{{.Id}}|{{.State.Pid}}|{{.HostConfig.NetworkMode}}|"
+                               "{{index .Config.Labels \"com.docker.swarm.task.id\"}}|{{.Name}}";
+  g_autoptr (GPtrArray) argv = podman_argv (podman);
+  g_autofree char *out = NULL;
+  int status;
+  const char *const words[] = { "container", "inspect", format, container, NULL };
+  for (guint i = 0; i < G_N_ELEMENTS (words); i++)
+    g_ptr_array_add (argv, (char *) words[i]);
+  if (!g_spawn_sync (NULL, (char **) argv->pdata, NULL, G_SPAWN_DEFAULT, NULL, NULL, &out, NULL, &status, NULL) || !g_spawn_check_wait_status (status, NULL))
+    return 125;
+  char *rest = strchr (out, '|');
+  if (rest == NULL)
+    return 125;
+  *rest++ = '\0';
+  printf ("%" G_GUINT64_FORMAT "|%s", process_start (out), rest);
+  return 0;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -190,10 +224,12 @@ main (int argc, char **argv)
     return start (argv[2], argv[3]);
   if (argc == 5 && strcmp (argv[1], "stop") == 0)
     return stop (argv[2], argv[3], argv[4]);
+  if (argc == 4 && strcmp (argv[1], "find") == 0)
+    return find (argv[2], argv[3]);
   if (argc == 3 && strcmp (argv[1], "sweep") == 0)
     return sweep (argv[2]);
   if (argc == 8 && strcmp (argv[1], "exec") == 0)
     return helper_exec (argv + 2);
-  g_printerr ("usage: swarm-podman pull|create PODMAN DIR | start PODMAN CONTAINER | stop PODMAN CONTAINER SECONDS | exec CRUN DIR FILE CONTAINER MS BYTES | sweep PODMAN\n");
+  g_printerr ("usage: swarm-podman pull|create PODMAN DIR | start PODMAN CONTAINER | stop PODMAN CONTAINER SECONDS | exec CRUN DIR FILE CONTAINER MS BYTES | find PODMAN CONTAINER | sweep PODMAN\n");
   return 2;
 }

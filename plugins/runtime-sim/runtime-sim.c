@@ -647,7 +647,8 @@ find (SwarmPluginInstance *self, const char *container, SwarmPluginCall *call)
   while (plains != NULL && g_hash_table_iter_next (&iter, &id, &value)) {
     const SimPlain *plain = value;
     if (strcmp (plain->name, container) == 0 || g_str_has_prefix (id, container))
-      result = (SwarmPluginResult){ .code = SWARM_PLUGIN_OK, .container_id = id, .name = plain->name, .pid = plain->pid };
+      result = (SwarmPluginResult){ .code = SWARM_PLUGIN_OK, .container_id = id, .name = plain->name, .pid = plain->pid,
+                                      .started = plain->pid * 10 };
   }
   self->host->finish (call, &result);
 }

@@ -156,21 +156,38 @@ asker_new (SwarmNetworkFunc func, gpointer data)
   return asker;
 }
 
+static guint64
+call_attach (SwarmNetworkHost *self, const SwarmTaskView *view, gint64 timeout_us, Asker *asker)
+{
+  gint64 started = g_get_monotonic_time ();
+  guint64 number;
+  SwarmPluginCall *call = swarm_host_call (self->head.host, "attach", view->task.id, timeout_us, on_done, asker, &number);
+
+  self->ops->attach (self->head.instance, &view->task, call);
+  swarm_host_timed (self->head.host, "attach", started);
+  return number;
+}
+
 guint64
 swarm_network_host_attach (SwarmNetworkHost *self, const SwarmTask *task, const SwarmId *node, const char *hostname,
                            gint64 timeout_us, SwarmNetworkFunc func, gpointer data)
 {
   g_autoptr (SwarmTaskView) view = swarm_task_view_new (task, node, hostname, NULL, NULL, FALSE);
-  gint64 started = g_get_monotonic_time ();
-  guint64 number;
+
+  return call_attach (self, view, timeout_us, asker_new (func, data));
+}
+
+guint64
+swarm_network_host_attach_container (SwarmNetworkHost *self, const SwarmTask *task, guint32 pid, guint64 started, const SwarmId *node,
+                                     const char *hostname, gint64 timeout_us, SwarmNetworkFunc func, gpointer data)
+{
+  g_autoptr (SwarmTaskView) view = swarm_task_view_new (task, node, hostname, NULL, NULL, FALSE);
   Asker *asker = asker_new (func, data);
-  SwarmPluginCall *call = swarm_host_call (self->head.host, "attach", view->task.id, timeout_us, on_done, asker, &number);
 
-  asker->container = view->task.container_id != NULL;
-
-  self->ops->attach (self->head.instance, &view->task, call);
-  swarm_host_timed (self->head.host, "attach", started);
-  return number;
+  asker->container = TRUE;
+  view->task.attach_pid = pid;
+  view->task.attach_started = started;
+  return call_attach (self, view, timeout_us, asker);
 }
 
 guint64

@@ -19,9 +19,11 @@ void swarm_network_host_free (SwarmNetworkHost *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmNetworkHost, swarm_network_host_free)
 const char *swarm_network_host_name (SwarmNetworkHost *self);
 
-/* Also of an attachment (@task->attachment): then its status tells the container's process, and @mode is NULL. */
 guint64 swarm_network_host_attach (SwarmNetworkHost *self, const SwarmTask *task, const SwarmId *node, const char *hostname,
                                    gint64 timeout_us, SwarmNetworkFunc func, gpointer data);
+/* Of an attachment (@task->attachment): the container's first process, as the runtime found it. @mode is NULL. */
+guint64 swarm_network_host_attach_container (SwarmNetworkHost *self, const SwarmTask *task, guint32 pid, guint64 started, const SwarmId *node,
+                                             const char *hostname, gint64 timeout_us, SwarmNetworkFunc func, gpointer data);
 guint64 swarm_network_host_detach (SwarmNetworkHost *self, const SwarmId *task, gint64 timeout_us, SwarmNetworkFunc func, gpointer data);
 void swarm_network_host_cancel (SwarmNetworkHost *self, guint64 call);
 

@@ -129,6 +129,7 @@ on_done (const SwarmPluginResult *view, const GError *error, gpointer data)
     result.pid = view->pid;
     result.image = view->image;
     result.name = view->name;
+    result.started = view->started;
     result.exit_code = view->exit_code;
     result.output = output;
     result.health = health;

@@ -14,6 +14,7 @@ typedef struct {
   int exit_code;     /* exec; stop: -1 when nobody can tell */
   const char *output; /* exec: valid UTF-8, never NULL */
   const char *name;  /* find */
+  guint64 started;   /* find: of the process, as the kernel counts */
   SwarmHealthcheck *health; /* inspect_image: NULL when the image declares none; its numbers are kept within the rules of specs */
 } SwarmRuntimeResult;
 
@@ -65,7 +66,7 @@ guint64 swarm_runtime_host_exec (SwarmRuntimeHost *self, const SwarmId *task, co
                                  SwarmRuntimeFunc func, gpointer data);
 /* result.health: what @image, which has been prepared here, declares. */
 guint64 swarm_runtime_host_inspect_image (SwarmRuntimeHost *self, const char *image, gint64 timeout_us, SwarmRuntimeFunc func, gpointer data);
-/* A container that is not a task's, by name or id: result.container_id, .name and .pid, 0 when it does not run. NOT_FOUND; INVALID_ARGUMENT: it cannot
+/* A container that is not a task's, by name or id: result.container_id, .name, .started and .pid, 0 when it does not run. NOT_FOUND; INVALID_ARGUMENT: it cannot
  * be in a network of its own. */
 guint64 swarm_runtime_host_find (SwarmRuntimeHost *self, const char *container, gint64 timeout_us, SwarmRuntimeFunc func, gpointer data);
 /* Asks the plugin to give up; the function is still called (with CANCELLED or what came of it), at the latest after five seconds. */

@@ -217,7 +217,8 @@ typedef struct {
   const SwarmPluginHealth *health; /* inspect_image; NULL: the image declares none */
   const char *resolver; /* attach: the task's name server; NULL: as the runtime has it without a network plugin */
   const char *name; /* find: of the container */
-  uint64_t reserved[6];
+  uint64_t started; /* find: when its first process began, as the kernel counts: field 22 of /proc/PID/stat */
+  uint64_t reserved[5];
 } SwarmPluginResult;
 
 /* A descriptor can be read or written (SwarmPluginReady, or-ed), or its other end is gone: then both. */
@@ -381,6 +382,7 @@ typedef struct {
   /* network attach only: not a task to run, but a container that others run and that is to be in @networks, beside what it has; @name is its name. */
   const char *container_id; /* NULL: an ordinary task */
   uint32_t attach_pid;      /* of its first process, in whose namespace the interfaces are to be; 0: an ordinary task */
+  uint64_t attach_started;  /* of that process, as find told: another process may get its number */
   uint32_t interface;       /* number of its first interface, of no other attachment of the container: "eth101", as a rule */
 } SwarmPluginTask;
 
@@ -419,7 +421,7 @@ typedef struct {
   void (*exec) (SwarmPluginInstance *self, const SwarmPluginCommand *command, SwarmPluginCall *call);
   /* What @image, which is here, declares. NULL: images declare nothing. */
   void (*inspect_image) (SwarmPluginInstance *self, const char *image, SwarmPluginCall *call);
-  /* A container that is not a task's, by name or id or the beginning of its id: yields container_id, name, and pid (0: it does not run). NOT_FOUND;
+  /* A container that is not a task's, by name or id or the beginning of its id: yields container_id, name, pid (0: it does not run) and started. NOT_FOUND;
    * INVALID when it cannot be attached to a network: it has none of its own, or is a task's. NULL: containers cannot be attached here. */
   void (*find) (SwarmPluginInstance *self, const char *container, SwarmPluginCall *call);
   void (*later[5]) (void); /* reserved: NULL */

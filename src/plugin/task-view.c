@@ -200,17 +200,6 @@ view_container (SwarmTaskView *self, const SwarmContainerSpec *container, GPtrAr
     task->registry_auth = container->pull_options->registry_auth;
 }
 
-/* A container that is to be in a network. */
-static void
-view_attachment (SwarmTaskView *self, const SwarmTask *task)
-{
-  const SwarmContainerStatus *container = task->status != NULL ? task->status->container : NULL;
-
-  self->task.container_id = task->attachment->container_id;
-  self->task.attach_pid = container != NULL ? (guint32) container->pid : 0;
-  self->task.interface = FIRST_INTERFACE + (guint32) task->slot;
-}
-
 SwarmTaskView *
 swarm_task_view_new (const SwarmTask *task, const SwarmId *node, const char *hostname, const char *network_mode, const char *resolver,
                      gboolean with_auth)
@@ -241,8 +230,10 @@ swarm_task_view_new (const SwarmTask *task, const SwarmId *node, const char *hos
   view_ports (self, task->endpoint);
   self->task.networks = swarm_attachments_view (self->keep, task->networks, &self->task.n_networks);
   self->task.gateway_address = task->gateway_address;
-  if (task->attachment != NULL)
-    view_attachment (self, task);
+  if (task->attachment != NULL) {
+    self->task.container_id = task->attachment->container_id;
+    self->task.interface = FIRST_INTERFACE + (guint32) task->slot;
+  }
   return self;
 }
 

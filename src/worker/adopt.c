@@ -215,6 +215,7 @@ adopt_attachment (SwarmWorkerTask *task, const SwarmRuntimeResult *found)
   SwarmRuntimeTask running = { .task = task->id, .running = TRUE, .pid = found->pid, .container_id = (char *) found->container_id };
 
   adopt_running (task, &running);
+  task->container_started = found->started;
   task->health_settled = TRUE;
 }
 

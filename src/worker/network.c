@@ -71,10 +71,12 @@ swarm_worker_network_adopt (SwarmWorker *self)
     SwarmWorkerTask *task = value;
     if (!task->up || task->network == NULL)
       continue;
-    g_autoptr (SwarmTask) known = swarm_task_copy (task->network);
-    swarm_message_set_pointer (&known->status, task->status); /* of an attachment: the container's process */
-    task->adopt_call = swarm_network_host_attach (self->config.network, known, &self->config.node, self->hostname, ATTACH_LIMIT_US, known_again,
-                                                  swarm_worker_op_new (self, &task->id, 0));
+    gpointer op = swarm_worker_op_new (self, &task->id, 0);
+    task->adopt_call = swarm_worker_task_is_attachment (task)
+                         ? swarm_network_host_attach_container (self->config.network, task->network, (guint32) task->status->container->pid,
+                                                                task->container_started, &self->config.node, self->hostname, ATTACH_LIMIT_US, known_again, op)
+                         : swarm_network_host_attach (self->config.network, task->network, &self->config.node, self->hostname, ATTACH_LIMIT_US,
+                                                      known_again, op);
   }
 }
 

@@ -44,6 +44,7 @@ struct _SwarmWorkerTask {
   SwarmTimer *linger; /* ended by itself: what is left of it is not in the way yet */
   char *network_mode;
   char *resolver; /* of the network plugin, with it */
+  guint64 container_started; /* of an attachment: when its container's process began */
   SwarmTask *network;  /* as it was written down: what the network plugin must know of it; NULL: nothing */
   guint64 adopt_call;  /* of the network plugin, which is told of it; 0: none */
   gboolean prepared;   /* by this agent */

@@ -380,6 +380,7 @@ on_found (const SwarmRuntimeResult *result, const GError *error, gpointer data)
   end_step (self);
   forget_retry (self);
   set_container (self, result);
+  self->container_started = result->started;
   self->prepared = TRUE;
   if (self->status->state == SWARM_TASK_PREPARING)
     swarm_worker_task_set (self, SWARM_TASK_READY, "prepared", NULL, 0);
@@ -422,14 +423,12 @@ static void
 begin_attach (SwarmWorkerTask *self)
 {
   SwarmWorker *worker = self->worker;
-  g_autoptr (SwarmTask) view = NULL;
 
   if (!take_place (self, CLASS_PREPARE, SWARM_STEP_ATTACH))
     return;
   self->touched = self->may_run = TRUE;
-  view = swarm_worker_task_view (self);
-  self->call = swarm_network_host_attach (worker->config.network, view, &worker->config.node, worker->hostname, NETWORK_LIMIT_US,
-                                          on_container_attached, answer_to (self));
+  self->call = swarm_network_host_attach_container (worker->config.network, self->task, (guint32) self->status->container->pid, self->container_started,
+                                                    &worker->config.node, worker->hostname, NETWORK_LIMIT_US, on_container_attached, answer_to (self));
 }
 
 static void

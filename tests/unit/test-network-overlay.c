@@ -9,6 +9,7 @@
 #include <glib/gstdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 extern const SwarmPluginDescriptor swarm_plugin_builtin_network_overlay;
@@ -356,7 +357,7 @@ test_picture (Bed *bed, gconstpointer data)
 static void
 on_attached (const char *mode, const char *resolver, const GError *error, gpointer data)
 {
-  g_string_append_printf (((Bed *) data)->said, "%s %s;", error != NULL ? error->message : mode, resolver != NULL ? resolver : "-");
+  g_string_append_printf (((Bed *) data)->said, "%s %s;", error != NULL ? error->message : mode != NULL ? mode : "-", resolver != NULL ? resolver : "-");
 }
 
 static SwarmTask *
@@ -423,6 +424,130 @@ test_attach (Bed *bed, gconstpointer data)
   swarm_network_host_attach (bed->host, task, &SWARM_ID_NIL, "n1", 60 * G_USEC_PER_SEC, on_attached, bed);
   assert_said (bed, refused);
   g_assert_nonnull (swarm_network_host_problems (bed->host)[0]);
+}
+
+/* ---- containers that are no tasks ---- */
+
+#define CONTAINER "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* In network @vni, as the container's attachment number @slot. */
+static SwarmTask *
+make_attachment (Bed *bed, guint slot, guint32 vni)
+{
+  SwarmId network = { { (guint8) vni } };
+  SwarmIdString id = swarm_id_string (&network);
+  g_autofree char *address = g_strdup_printf ("10.0.%u.9/24", slot);
+  SwarmPluginNetwork row = { .id = id.str, .name = "back", .driver = "overlay", .vni = vni };
+  SwarmTask *task = make_task (&network);
+  SwarmNetworkAttachment *attachment = task->networks->pdata[0];
+  swarm_network_host_picture (bed->host, &(SwarmPluginPicture){ .node_id = "n1", .data_port = 4789, .networks = &row, .n_networks = 1 });
+  task->object.id.bytes[15] = (guint8) slot;
+  task->slot = slot;
+  g_clear_pointer (&task->gateway_address, g_free);
+  g_ptr_array_set_size (attachment->addresses, 0);
+  g_ptr_array_add (attachment->addresses, g_strdup (address));
+  task->attachment = swarm_container_attachment_new ();
+  task->attachment->container_id = g_strdup (CONTAINER);
+  task->attachment->name = g_strdup ("probe");
+  return task;
+}
+
+static SwarmNetdId
+sandbox_id (void)
+{
+  SwarmNetdId id = { { 0 } };
+  memcpy (id.text, CONTAINER, 24);
+  return id;
+}
+
+static void
+note_interface (const SwarmNetdRow *row, gpointer data)
+{
+  const SwarmNetdInterface *interface = (const void *) row->data;
+  g_string_append_printf (data, "%.4s %u eth%u;", interface->sandbox.text, interface->vni, interface->index);
+}
+
+static void
+assert_interfaces (Bed *bed, const char *expected)
+{
+  SwarmNetdId id = sandbox_id ();
+  g_autoptr (GString) interfaces = g_string_new (NULL);
+  swarm_netd_tables_each (bed->tables, SWARM_NETD_TYPE_INTERFACE, &id, sizeof id, note_interface, interfaces);
+  g_assert_cmpstr (interfaces->str, ==, expected);
+}
+
+static void
+on_gone (const SwarmId *task, gint64 exited_at, gpointer data)
+{
+  g_assert_cmpint (exited_at, >, 0);
+  *(guint *) data |= 1u << task->bytes[15];
+}
+
+static pid_t
+child_new (void)
+{
+  pid_t pid = fork ();
+  if (pid == 0) {
+    pause ();
+    _exit (0);
+  }
+  g_assert_cmpint (pid, >, 0);
+  return pid;
+}
+
+/* All networks of a container are in its one namespace, beside what it has there; when it ends each of them is told. */
+static void
+test_container (Bed *bed, gconstpointer data)
+{
+  static const char *const probe_at[] = { "10.0.1.9/24", NULL }, *const probe_aliases[] = { "0123456789AB", NULL };
+  static const SwarmPluginAttachment probe_nets[] = { { "net", "overlay", probe_at, probe_aliases, { 0 } } };
+  static const SwarmPluginNetTask probe
+    = { .id = "probe", .name = "Probe", .node_id = "n1", .flags = SWARM_PLUGIN_TASK_READY, .networks = probe_nets, .n_networks = 1 };
+  pid_t pid = child_new ();
+  guint gone = 0;
+  SwarmPluginPicture with_probe = whole;
+  SwarmNetdId id = sandbox_id ();
+
+  with_probe.services = NULL;
+  with_probe.n_services = 0;
+  with_probe.tasks = &probe;
+  with_probe.n_tasks = 1;
+  swarm_network_host_picture (bed->host, &with_probe); /* which process it is the picture does not tell: it has no place here by that */
+  UNTIL (bed->batches == 1);
+  g_assert_cmpuint (count (bed, SWARM_NETD_TYPE_SANDBOX), ==, 0);
+  assert_names (bed, "0123456789ab 10.0.1.9;probe 10.0.1.9;");
+
+  g_autoptr (SwarmTask) one = make_attachment (bed, 1, 5001), two = make_attachment (bed, 2, 5002);
+  swarm_network_host_set_exit_func (bed->host, on_gone, &gone);
+  swarm_network_host_attach_container (bed->host, one, (guint32) pid, 77, &SWARM_ID_NIL, "n1", 60 * G_USEC_PER_SEC, on_attached, bed);
+  assert_said (bed, "- -;");
+  const SwarmNetdSandbox *sandbox = (const void *) swarm_netd_tables_find (bed->tables, SWARM_NETD_TYPE_SANDBOX, &id)->data;
+  g_assert_cmpuint (sandbox->flags, ==, SWARM_NETD_SANDBOX_ATTACH);
+  g_assert_cmpuint (sandbox->pid, ==, pid);
+  g_assert_cmpuint (sandbox->started, ==, 77);
+  assert_interfaces (bed, "0123 5001 eth101;");
+  swarm_network_host_attach_container (bed->host, two, (guint32) pid, 77, &SWARM_ID_NIL, "n1", 60 * G_USEC_PER_SEC, on_attached, bed);
+  assert_said (bed, "- -;");
+  g_assert_cmpuint (count (bed, SWARM_NETD_TYPE_SANDBOX), ==, 1);
+  assert_interfaces (bed, "0123 5001 eth101;0123 5002 eth102;");
+  swarm_network_host_detach (bed->host, &one->object.id, 60 * G_USEC_PER_SEC, on_attached, bed);
+  assert_said (bed, "- -;");
+  UNTIL (count (bed, SWARM_NETD_TYPE_INTERFACE) == 1);
+  assert_interfaces (bed, "0123 5002 eth102;");
+  g_assert_cmpuint (count (bed, SWARM_NETD_TYPE_SANDBOX), ==, 1);
+  swarm_network_host_attach_container (bed->host, one, (guint32) pid, 77, &SWARM_ID_NIL, "n1", 60 * G_USEC_PER_SEC, on_attached, bed);
+  assert_said (bed, "- -;");
+
+  g_assert_cmpuint (gone, ==, 0);
+  kill (pid, SIGKILL);
+  UNTIL (gone == (1 << 1 | 1 << 2));
+  swarm_network_host_detach (bed->host, &one->object.id, 60 * G_USEC_PER_SEC, on_attached, bed);
+  swarm_network_host_detach (bed->host, &two->object.id, 60 * G_USEC_PER_SEC, on_attached, bed);
+  assert_said (bed, "- -;- -;");
+  UNTIL (count (bed, SWARM_NETD_TYPE_SANDBOX) == 0);
+  waitpid (pid, NULL, 0);
+  swarm_network_host_attach_container (bed->host, one, (guint32) pid, 77, &SWARM_ID_NIL, "n1", 60 * G_USEC_PER_SEC, on_attached, bed);
+  assert_said (bed, "container probe is not running -;");
 }
 
 /* ---- encrypted networks ---- */
@@ -775,6 +900,7 @@ main (int argc, char **argv)
 #define ADD(path, func) g_test_add ("/network-overlay/" path, Bed, NULL, set_up, func, tear_down)
   ADD ("picture", test_picture);
   ADD ("attach", test_attach);
+  ADD ("container", test_container);
   ADD ("no-wireguard", test_no_wireguard);
   ADD ("encrypted", test_encrypted);
   ADD ("ready-later", test_ready_later);

@@ -220,7 +220,7 @@ typedef struct {
   int command_code; /* of exec */
   char *output;
   SwarmHealthcheck *health;
-  char *found; /* "id name pid" */
+  char *found; /* "id name pid started" */
 } Bed;
 
 static void
@@ -238,7 +238,7 @@ on_done (const SwarmRuntimeResult *result, const GError *error, gpointer data)
     swarm_message_unref (bed->health);
     bed->health = result->health != NULL ? swarm_healthcheck_ref (result->health) : NULL;
     g_free (bed->found);
-    bed->found = result->name != NULL ? g_strdup_printf ("%s %s %u", result->container_id, result->name, result->pid) : NULL;
+    bed->found = result->name != NULL ? g_strdup_printf ("%s %s %u %" G_GUINT64_FORMAT, result->container_id, result->name, result->pid, result->started) : NULL;
   }
   if (result != NULL && result->container_id != NULL) {
     g_free (bed->container);
@@ -860,16 +860,16 @@ test_find (void)
     int code;
     const char *text; /* of the error, or what was found */
   } rows[] = {
-    { CONTAINER "|4711|bridge||probe\n", NULL, -1, CONTAINER " probe 4711" },
-    { CONTAINER "|0|slirp4netns|<no value>|probe\n", NULL, -1, CONTAINER " probe 0" },
-    { CONTAINER "|4711|host||probe\n", NULL, SWARM_ERROR_INVALID_ARGUMENT, "container probe has no network of its own, but the host's" },
-    { CONTAINER "|4711|container:ab|<no value>|probe\n", NULL, SWARM_ERROR_INVALID_ARGUMENT,
+    { "99|" CONTAINER "|4711|bridge||probe\n", NULL, -1, CONTAINER " probe 4711 99" },
+    { "99|" CONTAINER "|0|slirp4netns|<no value>|probe\n", NULL, -1, CONTAINER " probe 0 99" },
+    { "99|" CONTAINER "|4711|host||probe\n", NULL, SWARM_ERROR_INVALID_ARGUMENT, "container probe has no network of its own, but the host's" },
+    { "99|" CONTAINER "|4711|container:ab|<no value>|probe\n", NULL, SWARM_ERROR_INVALID_ARGUMENT,
       "container probe has no network of its own, but another's (container:ab)" },
-    { CONTAINER "|4711|ns:/proc/7/fd/3|abc|web.1.x\n", NULL, SWARM_ERROR_INVALID_ARGUMENT,
+    { "99|" CONTAINER "|4711|ns:/proc/7/fd/3|abc|web.1.x\n", NULL, SWARM_ERROR_INVALID_ARGUMENT,
       "container web.1.x is a task of the cluster: its networks are its service's" },
     { "what\n", NULL, SWARM_ERROR_FAILED, "podman tells nothing of the container" },
-    { "short|4711|bridge||probe\n", NULL, SWARM_ERROR_FAILED, "the runtime found something that is no container" },
-    { CONTAINER "|4711|bridge||a b\n", NULL, SWARM_ERROR_FAILED, "the runtime found something that is no container" },
+    { "99|short|4711|bridge||probe\n", NULL, SWARM_ERROR_FAILED, "the runtime found something that is no container" },
+    { "99|" CONTAINER "|4711|bridge||a b\n", NULL, SWARM_ERROR_FAILED, "the runtime found something that is no container" },
     { NULL, "Error: inspecting object: no such container probe\n", SWARM_ERROR_NOT_FOUND, "No such container: probe" },
     { NULL, "Error: no container with name or ID \"probe\" found: no such container\n", SWARM_ERROR_NOT_FOUND, "No such container: probe" },
     { NULL, "Error: the database is locked\n", SWARM_ERROR_UNAVAILABLE, "the database is locked" },

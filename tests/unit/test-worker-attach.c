@@ -38,6 +38,7 @@ note_attach (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPlugin
 
   g_string_append_printf (asked, "attach %s %.2s %u %u, ", task->name, task->container_id, task->attach_pid, task->interface);
   g_assert_cmpuint (task->n_networks, ==, 1);
+  g_assert_cmpuint (task->attach_started, ==, 47110);
   if (holds) {
     held = call;
     return;
