@@ -3,7 +3,6 @@
  * they are gathered behind one that the agent's loop watches. */
 #include "private.h"
 #include <errno.h>
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -33,13 +32,6 @@ process_free (gpointer data)
   g_free (process);
 }
 
-static gboolean
-has_ended (int fd)
-{
-  struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-  return poll (&poll_fd, 1, 0) > 0;
-}
-
 /* What is told may take others away: each is looked for again. */
 static void
 on_event (int fd, uint32_t ready, void *data)
@@ -53,7 +45,7 @@ on_event (int fd, uint32_t ready, void *data)
   for (guint i = 0; i < ids->len; i++) {
     const char *id = ids->pdata[i];
     const Process *process = g_hash_table_lookup (self->by_id, id);
-    if (process == NULL || !has_ended (process->fd))
+    if (process == NULL)
       continue;
     g_hash_table_remove (self->by_id, id);
     self->func (self->data, id);

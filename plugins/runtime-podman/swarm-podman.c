@@ -203,7 +203,8 @@ find (const char *podman, const char *container)
   const char *const words[] = { "container", "inspect", format, container, NULL };
   for (guint i = 0; i < G_N_ELEMENTS (words); i++)
     g_ptr_array_add (argv, (char *) words[i]);
-  if (!g_spawn_sync (NULL, (char **) argv->pdata, NULL, G_SPAWN_DEFAULT, NULL, NULL, &out, NULL, &status, NULL) || !g_spawn_check_wait_status (status, NULL))
+  if (!g_spawn_sync (NULL, (char **) argv->pdata, NULL, G_SPAWN_DEFAULT, NULL, NULL, &out, NULL, &status, NULL)
+      || !g_spawn_check_wait_status (status, NULL))
     return 125;
   char *rest = strchr (out, '|');
   if (rest == NULL)

@@ -53,6 +53,8 @@ typedef struct {
   /* Wall clock µs of the moment up to which this manager knows the cluster, while it knows no leader; 0: it answers with what is current. */
   gint64 (*stale_since) (gpointer agent);
   void (*stream_logs) (gpointer agent, SwarmInvocation *invocation);
+  /* A container of this host that is no task into a network, or out of it. */
+  void (*attach_network) (gpointer agent, const char *container, const char *network, gboolean out, SwarmInvocation *invocation);
 } SwarmApiHooks;
 
 struct _SwarmApi {

@@ -32,6 +32,27 @@ manager_leave (SwarmInvocation *invocation, gpointer object, GVariant *args)
   self->hooks->leave (self->agent, force, invocation);
 }
 
+static void
+attach_network (SwarmInvocation *invocation, GVariant *args, gboolean out)
+{
+  SwarmApi *self = swarm_api_of (invocation);
+  const char *container, *network;
+  g_variant_get (args, "(&s&s)", &container, &network);
+  self->hooks->attach_network (self->agent, container, network, out, invocation);
+}
+
+static void
+manager_attach_network (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  attach_network (invocation, args, FALSE);
+}
+
+static void
+manager_detach_network (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  attach_network (invocation, args, TRUE);
+}
+
 static gboolean
 count_manager (gpointer object, gpointer data)
 {
@@ -396,6 +417,15 @@ new_network_details (gpointer object, GVariant *args, GHashTable *details)
     g_hash_table_replace (details, g_strdup ("network"), g_strdup (name));
 }
 
+static void
+attach_details (gpointer object, GVariant *args, GHashTable *details)
+{
+  const char *container, *network;
+  g_variant_get (args, "(&s&s)", &container, &network);
+  g_hash_table_replace (details, g_strdup ("container"), g_strdup (container));
+  g_hash_table_replace (details, g_strdup ("network"), g_strdup (network));
+}
+
 static const SwarmBusMethod manager_methods[] = {
   { "Init", "a{sv}:options", "s:node_id", manager_init, SWARM_ACTION_MANAGE_CLUSTER, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL,
     .doc = "Starts a new cluster with this host as its first manager. Options: AdvertiseAddr s, ListenAddr s, Availability s "
@@ -440,6 +470,12 @@ static const SwarmBusMethod manager_methods[] = {
            "Gateway), Options a{ss} (encrypted, mtu), Labels a{ss}. Options: RequestId s (a repeated request is done once)." },
   { "ListNetworks", "a{sv}:filters s:cursor u:limit", "aa{sv}:networks s:next", manager_list_networks, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
     .doc = "Networks as Network.Inspect gives them, by pages as ListTasks. Filters: driver, id, label, name, scope, type (builtin, custom)." },
+  { "AttachNetwork", "s:container s:network", "s:task_id as:addresses", manager_attach_network, SWARM_ACTION_ATTACH_NETWORK, SWARM_ROLES_BUS_ONLY,
+    SWARM_METHOD_LOCAL, attach_details,
+    "Puts a running container of this host that is no task (its name or id) into an attachable network, and answers when it is there; on managers and "
+    "workers alike. It is in it under its name until it ends, is taken out, or the node leaves. The task stands for it in lists of tasks." },
+  { "DetachNetwork", "s:container s:network", NULL, manager_detach_network, SWARM_ACTION_ATTACH_NETWORK, SWARM_ROLES_BUS_ONLY, SWARM_METHOD_LOCAL,
+    attach_details, "Takes a container of this host out of a network that AttachNetwork put it into." },
   { "Resolve", "s:kind s:reference", "s:id o:path", manager_resolve, SWARM_ACTION_READ, SWARM_ROLES_MANAGER,
     .doc = "Finds a node, service, task or network by id, by name, or by the beginning of its id; node self is this host." },
   { NULL },

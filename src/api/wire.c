@@ -138,6 +138,68 @@ dispatcher_describe (SwarmInvocation *invocation, gpointer object, GVariant *arg
     swarm_dispatcher_describe (dispatcher, peer_of (invocation), session, description, dispatcher_done, invocation);
 }
 
+/* FALSE: answered. */
+static gboolean
+may_attach (SwarmInvocation *invocation, GVariant *args)
+{
+  SwarmDispatcher *dispatcher = dispatcher_of (invocation);
+  g_autoptr (GError) error = NULL;
+  if (dispatcher == NULL)
+    return FALSE;
+  g_autoptr (GBytes) session = bytes_child (args, 0);
+  if (swarm_dispatcher_check_session (dispatcher, peer_of (invocation), session, &error))
+    return TRUE;
+  swarm_invocation_fail (invocation, error);
+  return FALSE;
+}
+
+static void
+attached (const SwarmControlReply *reply, const GError *error, gpointer data)
+{
+  SwarmInvocation *invocation = data;
+  if (error != NULL)
+    swarm_invocation_fail (invocation, error);
+  else
+    swarm_invocation_return (invocation, g_variant_new ("(@ay)", g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, reply->id.bytes,
+                                                                                         sizeof reply->id.bytes, 1)));
+}
+
+static void
+dispatcher_attach (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  const char *container, *name, *network;
+  if (!may_attach (invocation, args))
+    return;
+  g_variant_get (args, "(@ay&s&s&s)", NULL, &container, &name, &network);
+  swarm_control_attach (swarm_manager_control (swarm_api_of (invocation)->manager), &peer_of (invocation)->node, container, name, network, NULL, attached,
+                        invocation);
+}
+
+static void
+detached (const SwarmControlReply *reply, const GError *error, gpointer data)
+{
+  SwarmInvocation *invocation = data;
+  if (error != NULL)
+    swarm_invocation_fail (invocation, error);
+  else
+    swarm_invocation_return (invocation, g_variant_new ("(s)", reply->text != NULL ? reply->text : ""));
+}
+
+static void
+dispatcher_detach (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  g_autoptr (GVariant) id = g_variant_get_child_value (args, 1);
+  SwarmId task;
+  if (!may_attach (invocation, args))
+    return;
+  if (g_variant_n_children (id) != sizeof task.bytes) {
+    swarm_invocation_fail_literal (invocation, SWARM_ERROR_INVALID_ARGUMENT, "that is no id");
+    return;
+  }
+  memcpy (task.bytes, g_variant_get_data (id), sizeof task.bytes);
+  swarm_control_detach (swarm_manager_control (swarm_api_of (invocation)->manager), &peer_of (invocation)->node, &task, NULL, detached, invocation);
+}
+
 static const SwarmBusMethod dispatcher_methods[] = {
   { "Register", "ay:description s:addr ay:resume_session", "ay:session x:heartbeat_period_ns a(ays):managers ay:leader", dispatcher_register,
     SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER, .doc = "Opens the calling node's session; an empty session: this manager does not lead." },
@@ -147,6 +209,10 @@ static const SwarmBusMethod dispatcher_methods[] = {
     .doc = "What the node says of itself has changed (NodeDescription); answers after it is stored." },
   { "UpdateTaskStatus", "ay:session a(ayay):updates", "a(ays):refused", dispatcher_update_status, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER,
     .doc = "Reports states of the node's own tasks; answers after they are stored, with those that were not taken and why." },
+  { "Attach", "ay:session s:container_id s:name s:network", "ay:task", dispatcher_attach, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER,
+    SWARM_METHOD_WRITE, .doc = "Puts a container of the calling node that is no task into an attachable network; the task that stands for it comes as others do." },
+  { "Detach", "ay:session ay:task", "s:text", dispatcher_detach, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER, SWARM_METHOD_WRITE,
+    .doc = "Takes it out again; tells why it had not got there yet, if so." },
   { "Goodbye", "ay:session b:host_shutdown", NULL, dispatcher_goodbye, SWARM_ACTION_WIRE_ONLY, SWARM_ROLES_MEMBER,
     .doc = "The agent stops on purpose." },
   { NULL },

@@ -13,6 +13,7 @@ static const char *const action_names[_SWARM_ACTION_MAX] = {
   [SWARM_ACTION_PROMOTE_NODE] = "org.swarmagent1.promote-node",
   [SWARM_ACTION_DEMOTE_NODE] = "org.swarmagent1.demote-node",
   [SWARM_ACTION_MANAGE_SERVICES] = "org.swarmagent1.manage-services",
+  [SWARM_ACTION_ATTACH_NETWORK] = "org.swarmagent1.attach-network",
 };
 
 const char *

@@ -19,6 +19,7 @@ typedef enum {
   SWARM_ACTION_PROMOTE_NODE,
   SWARM_ACTION_DEMOTE_NODE,
   SWARM_ACTION_MANAGE_SERVICES,
+  SWARM_ACTION_ATTACH_NETWORK,
   SWARM_ACTION_WIRE_ONLY, /* not on the bus at all: Dispatcher, CA, Consensus, Relay */
   _SWARM_ACTION_MAX,
 } SwarmAction;

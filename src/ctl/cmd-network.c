@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* network create, inspect, ls, rm. */
+/* network attach, create, detach, inspect, ls, rm. */
 #include "base/error.h"
 #include "ctl/client.h"
 #include "ctl/format.h"
@@ -207,6 +207,37 @@ gboolean
 ctl_cmd_network_inspect (CtlContext *context, GError **error)
 {
   return ctl_inspect_run (context, "network", ctl_pretty_network, error);
+}
+
+/* ---- attach, detach ---- */
+
+static GVariant *
+call_for_container (CtlContext *context, const char *member, GError **error)
+{
+  GPtrArray *args = ctl_args_positional (context->args);
+  return ctl_call_write (context, CTL_PATH, CTL_MANAGER_IFACE, member, g_variant_new ("(ss)", args->pdata[0], args->pdata[1]), FALSE, error);
+}
+
+gboolean
+ctl_cmd_network_attach (CtlContext *context, GError **error)
+{
+  g_autoptr (GVariant) reply = call_for_container (context, "AttachNetwork", error);
+  g_autofree const char **addresses = NULL;
+
+  if (reply == NULL)
+    return FALSE;
+  g_variant_get (reply, "(&s^a&s)", NULL, &addresses);
+  for (guint i = 0; addresses[i] != NULL; i++)
+    printf ("%s\n", addresses[i]);
+  return TRUE;
+}
+
+gboolean
+ctl_cmd_network_detach (CtlContext *context, GError **error)
+{
+  g_autoptr (GVariant) reply = call_for_container (context, "DetachNetwork", error);
+
+  return reply != NULL;
 }
 
 /* ---- rm ---- */

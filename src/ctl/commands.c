@@ -314,11 +314,16 @@ const CtlCommand ctl_commands[] = {
     .examples = "update --task-history-limit 2\tkeep fewer of the tasks that have ended\n"
                 "update --strategy binpack\tfill one machine before the next" },
 
+  { "network attach", NULL, "CONTAINER NETWORK", 2, 2, N_ ("Put a container of this host into an attachable network"), NULL, NULL,
+    .run = ctl_cmd_network_attach,
+    .examples = "network attach debug back\tthe podman container debug reaches services by it, and they reach it; prints its addresses" },
   { "network create", NULL, "[OPTIONS] NETWORK", 1, 1, N_ ("Create a network"), network_create_tables, network_create_unsupported,
     .run = ctl_cmd_network_create,
     .examples = "network create back\ta network for services, over all nodes\n"
                 "network create --subnet 10.20.0.0/24 --internal data\twith addresses of your own, and no way out\n"
                 "network create --opt encrypted secret\tbetween hosts inside WireGuard, or not at all" },
+  { "network detach", NULL, "CONTAINER NETWORK", 2, 2, N_ ("Take a container of this host out of a network"), NULL, NULL,
+    .run = ctl_cmd_network_detach, .examples = "network detach debug back\tthe container runs on without it" },
   { "network inspect", NULL, "[OPTIONS] NETWORK [NETWORK...]", 1, -1, N_ ("Display detailed information on one or more networks"), inspect_tables, NULL,
     .objects = "network", .run = ctl_cmd_network_inspect, .examples = "network inspect back\tits subnets among others" },
   { "network ls", "list", "[OPTIONS]", 0, 0, N_ ("List networks"), network_ls_tables, NULL, .run = ctl_cmd_network_ls,

@@ -383,6 +383,46 @@ hook_local_task (gpointer agent, const SwarmId *id)
   return self->worker != NULL ? swarm_worker_find_task (self->worker, id) : NULL;
 }
 
+/* ---- containers that are no tasks ---- */
+
+static void
+attached (const SwarmTask *task, const GError *error, gpointer data)
+{
+  g_autoptr (GVariantBuilder) addresses = g_variant_builder_new (G_VARIANT_TYPE ("as"));
+  if (error != NULL) {
+    swarm_invocation_fail (data, error);
+    return;
+  }
+  const SwarmNetworkAttachment *attachment = task->networks != NULL && task->networks->len > 0 ? task->networks->pdata[0] : NULL;
+  for (guint i = 0; attachment != NULL && attachment->addresses != NULL && i < attachment->addresses->len; i++)
+    g_variant_builder_add (addresses, "s", attachment->addresses->pdata[i]);
+  swarm_invocation_return (data, g_variant_new ("(sas)", swarm_id_string (&task->object.id).str, addresses));
+}
+
+static void
+detached (const SwarmTask *task, const GError *error, gpointer data)
+{
+  if (error != NULL)
+    swarm_invocation_fail (data, error);
+  else
+    swarm_invocation_return (data, NULL);
+}
+
+static void
+hook_attach_network (gpointer agent, const char *container, const char *network, gboolean out, SwarmInvocation *invocation)
+{
+  SwarmAgent *self = agent;
+  if (self->membership == NULL)
+    swarm_invocation_fail_literal (invocation, SWARM_ERROR_NOT_MANAGER, "This node is not part of a swarm");
+  else if (self->worker == NULL)
+    swarm_invocation_fail_literal (invocation, SWARM_ERROR_UNAVAILABLE,
+                                   self->plugin_error != NULL ? self->plugin_error : "this node's tasks are not looked after now");
+  else if (out)
+    swarm_worker_detach (self->worker, container, network, detached, invocation);
+  else
+    swarm_worker_attach (self->worker, container, network, attached, invocation);
+}
+
 const SwarmApiHooks *
 swarm_agent_hooks (void)
 {
@@ -405,6 +445,7 @@ swarm_agent_hooks (void)
     .relay = swarm_agent_relay_hook,
     .stale_since = hook_stale_since,
     .stream_logs = swarm_agent_stream_logs,
+    .attach_network = hook_attach_network,
   };
   return &hooks;
 }

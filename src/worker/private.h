@@ -8,6 +8,7 @@
  *   adopt.c    what an agent finds when it starts
  *   record.c   what is kept on disk of a task
  *   picture.c  what is known of the cluster's networks
+ *   containers.c  calls that put containers that are no tasks into networks
  *   network.c  what the network plugin is told of the tasks that were adopted
  *   op.c       answers that may come after the worker is gone */
 #pragma once
@@ -19,6 +20,7 @@ typedef struct _SwarmWorkerReports SwarmWorkerReports;
 typedef struct _SwarmWorkerTask SwarmWorkerTask;
 typedef struct _SwarmWorkerHealth SwarmWorkerHealth;
 typedef struct _SwarmWorkerPicture SwarmWorkerPicture;
+typedef struct _SwarmWorkerContainers SwarmWorkerContainers;
 
 /* What a task waits for. */
 typedef enum {
@@ -80,6 +82,7 @@ struct _SwarmWorker {
   SwarmWorkerSession *session;
   SwarmWorkerReports *reports;
   SwarmWorkerPicture *picture;
+  SwarmWorkerContainers *containers;
   GQueue waiting[3]; /* tasks that wait for a place, by class of step */
   guint under_way[3];
   guint64 sequence; /* of the last assignment of this session */
@@ -173,6 +176,13 @@ void swarm_worker_network_adopt (SwarmWorker *self);
 /* The task is taken off its network. */
 void swarm_worker_network_forget (SwarmWorkerTask *self);
 
+/* ---- containers.c ---- */
+SwarmWorkerContainers *swarm_worker_containers_new (SwarmWorker *worker);
+/* Answers who waits. */
+void swarm_worker_containers_free (SwarmWorkerContainers *self);
+/* The task's state changed, or (NULL) tasks went. */
+void swarm_worker_containers_look (SwarmWorkerContainers *self);
+
 /* ---- picture.c ---- */
 SwarmWorkerPicture *swarm_worker_picture_new (SwarmWorker *worker);
 void swarm_worker_picture_free (SwarmWorkerPicture *self);
@@ -205,5 +215,7 @@ gboolean swarm_worker_session_is (SwarmWorkerSession *self, GVariant *session);
 void swarm_worker_session_leader_is (SwarmWorkerSession *self, const SwarmId *leader);
 /* The leader does not know the session any more. */
 void swarm_worker_session_is_stale (SwarmWorkerSession *self);
+/* Calls the leader's Dispatcher.@member with the session and @args (a tuple, sunk). FALSE: there is no session, @func is not called. */
+gboolean swarm_worker_session_call (SwarmWorkerSession *self, const char *member, GVariant *args, gint64 timeout_us, SwarmReplyFunc func, gpointer data);
 void swarm_worker_session_describe (SwarmWorkerSession *self);
 void swarm_worker_session_goodbye (SwarmWorkerSession *self, gboolean host_shutdown, void (*func) (gpointer data), gpointer data);

@@ -670,6 +670,24 @@ swarm_worker_session_describe (SwarmWorkerSession *self)
                    REGISTER_LIMIT_US, on_described, swarm_worker_op_new (self->worker, NULL, self->generation));
 }
 
+gboolean
+swarm_worker_session_call (SwarmWorkerSession *self, const char *member, GVariant *args, gint64 timeout_us, SwarmReplyFunc func, gpointer data)
+{
+  g_autoptr (GVariant) rest = g_variant_ref_sink (args);
+  GVariantBuilder builder;
+
+  if (self->state != SWARM_SESSION_REGISTERED || self->over)
+    return FALSE;
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_TUPLE);
+  g_variant_builder_add_value (&builder, g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, self->session, TRUE));
+  for (gsize i = 0; i < g_variant_n_children (rest); i++) {
+    g_autoptr (GVariant) child = g_variant_get_child_value (rest, i);
+    g_variant_builder_add_value (&builder, child);
+  }
+  swarm_link_call (self->link, DISPATCHER, member, g_variant_builder_end (&builder), timeout_us, func, data);
+  return TRUE;
+}
+
 static void
 goodbye_over (SwarmWorkerSession *self)
 {

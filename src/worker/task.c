@@ -207,6 +207,8 @@ swarm_worker_task_set (SwarmWorkerTask *self, SwarmTaskState state, const char *
                swarm_id_string (&self->id).str, swarm_task_state_to_string (state), short_err != NULL ? ": " : "",
                short_err != NULL ? short_err : "");
   swarm_worker_reports_add (worker->reports, self, state == SWARM_TASK_RUNNING || is_over (self));
+  if (swarm_worker_task_is_attachment (self))
+    swarm_worker_containers_look (worker->containers);
   if (worker->config.task_changed != NULL) {
     g_autoptr (SwarmTask) view = swarm_worker_task_view (self);
     worker->config.task_changed (view, worker->config.data);

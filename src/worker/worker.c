@@ -51,6 +51,7 @@ swarm_worker_new (const SwarmWorkerConfig *config)
   self->reports = swarm_worker_reports_new (self);
   self->session = swarm_worker_session_new (self);
   self->picture = swarm_worker_picture_new (self);
+  self->containers = swarm_worker_containers_new (self);
   swarm_runtime_host_set_exit_func (config->runtime, on_task_exited, self);
   if (config->network != NULL)
     swarm_network_host_set_exit_func (config->network, on_container_gone, self);
@@ -65,6 +66,7 @@ swarm_worker_free (SwarmWorker *self)
   swarm_runtime_host_set_exit_func (self->config.runtime, NULL, NULL);
   if (self->config.network != NULL)
     swarm_network_host_set_exit_func (self->config.network, NULL, NULL);
+  swarm_worker_containers_free (self->containers);
   swarm_worker_op_forget (self);
   swarm_clock_clear_timer (self->config.clock, &self->list_retry);
   swarm_clock_clear_timer (self->config.clock, &self->drain_limit);
@@ -201,6 +203,7 @@ drain_is_empty (gpointer data)
 void
 swarm_worker_task_gone (SwarmWorker *self)
 {
+  swarm_worker_containers_look (self->containers);
   if (!self->draining || g_hash_table_size (self->tasks) > 0)
     return;
   /* In a turn of its own: the caller may free the worker then. */

@@ -91,6 +91,14 @@ void swarm_worker_goodbye (SwarmWorker *self, gboolean host_shutdown, void (*fun
  * kept on disk stays, for the caller to wipe. */
 void swarm_worker_drain (SwarmWorker *self, gint64 timeout_us, void (*func) (gpointer data), gpointer data);
 
+/* @task (borrowed) with its addresses; NULL when @error is set. */
+typedef void (*SwarmWorkerAttachFunc) (const SwarmTask *task, const GError *error, gpointer data);
+/* Puts a container of this host that is no task (its name or id) into an attachable network (its name or id), and answers when it is there. Docker's
+ * words; what came to nothing leaves nothing. @func once, at the latest when the worker is freed. */
+void swarm_worker_attach (SwarmWorker *self, const char *container, const char *network, SwarmWorkerAttachFunc func, gpointer data);
+/* Takes it out again; answers when it is out. NOT_FOUND: it is not in there. */
+void swarm_worker_detach (SwarmWorker *self, const char *container, const char *network, SwarmWorkerAttachFunc func, gpointer data);
+
 /* An incoming call on a link that the worker dialled, or that the daemon routes here: org.swarmagent1.Worker. */
 void swarm_worker_handle_call (SwarmWorker *self, SwarmCall *call);
 

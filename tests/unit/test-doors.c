@@ -27,7 +27,8 @@ test_worker (void)
   g_autofree char *rows = rows_for (SWARM_ROLES_WORKER);
 
   g_assert_cmpstr (rows, ==,
-                   "Dispatcher.Register\nDispatcher.Heartbeat\nDispatcher.Describe\nDispatcher.UpdateTaskStatus\nDispatcher.Goodbye\n"
+                   "Dispatcher.Register\nDispatcher.Heartbeat\nDispatcher.Describe\nDispatcher.UpdateTaskStatus\nDispatcher.Attach\n"
+                   "Dispatcher.Detach\nDispatcher.Goodbye\n"
                    "CA.GetRootCA\nCA.Renew\nCA.Withdraw\n");
 }
 

@@ -95,9 +95,9 @@ note_free (Bed *bed)
   g_string_free (asked, TRUE);
 }
 
-/* The leader has it as assigned to the worker, and tells it. */
+/* The leader has it as assigned to the worker. */
 static SwarmId
-attach (Bed *bed)
+make (Bed *bed)
 {
   SwarmId id = add_task (bed, SWARM_TASK_RUNNING, NULL);
   SwarmTask *task = g_hash_table_lookup (bed->tasks, &id);
@@ -113,6 +113,14 @@ attach (Bed *bed)
   g_ptr_array_add (attachment->addresses, g_strdup ("10.0.1.7/24"));
   task->networks = swarm_messages_new ();
   g_ptr_array_add (task->networks, attachment);
+  return id;
+}
+
+/* And tells it. */
+static SwarmId
+attach (Bed *bed)
+{
+  SwarmId id = make (bed);
   tell (bed, &id);
   sim_clock_run (bed->clock, SECOND);
   return id;
@@ -285,6 +293,139 @@ test_leave (void)
   note_free (bed);
 }
 
+/* ---- the calls that begin it ---- */
+
+static SwarmId made;           /* by the leader for the last Attach */
+static gboolean never_assigns; /* its allocator has no address */
+static const char *denial;
+
+static gboolean
+answer_dispatcher (Manager *manager, SwarmCall *call)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) session = NULL;
+  const char *id, *name, *network;
+  if (strcmp (call->member, "Attach") == 0) {
+    g_variant_get (call->args, "(@ay&s&s&s)", &session, &id, &name, &network);
+    g_assert_cmpmem (g_variant_get_data (session), g_variant_get_size (session), manager->session, 16);
+    g_assert_cmpstr (id, ==, ONE);
+    g_assert_cmpstr (name, ==, "one");
+    if (denial != NULL) {
+      error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED, denial);
+      swarm_call_fail (call, error);
+      return TRUE;
+    }
+    made = make (manager->bed);
+    swarm_call_return (call, g_variant_new ("(@ay)", ay (made.bytes, 16)));
+    if (!never_assigns)
+      tell (manager->bed, &made);
+    return TRUE;
+  }
+  if (strcmp (call->member, "Detach") != 0)
+    return FALSE;
+  g_string_append (asked, "DETACH, ");
+  swarm_call_return (call, g_variant_new ("(s)", never_assigns ? "no address" : ""));
+  if (!never_assigns)
+    want (manager->bed, &made, SWARM_TASK_SHUTDOWN);
+  return TRUE;
+}
+
+static void
+note_answer (const SwarmTask *task, const GError *error, gpointer data)
+{
+  g_assert_cmpstr (*(char **) data, ==, NULL); /* once */
+  *(char **) data = g_strdup (error != NULL ? error->message : task != NULL ? "in" : "out");
+}
+
+static char *
+do_attach (Bed *bed, const char *container, const char *network)
+{
+  char *answer = NULL;
+  swarm_worker_attach (bed->worker, container, network, note_answer, &answer);
+  sim_clock_run (bed->clock, 40 * SECOND);
+  return answer;
+}
+
+static char *
+do_detach (Bed *bed, const char *container, const char *network)
+{
+  char *answer = NULL;
+  swarm_worker_detach (bed->worker, container, network, note_answer, &answer);
+  sim_clock_run (bed->clock, 40 * SECOND);
+  return answer;
+}
+
+#define ASSERT_ANSWER(call, text) \
+  do { \
+    g_autofree char *answer_ = call; \
+    g_assert_cmpstr (answer_, ==, text); \
+  } while (0)
+
+static Bed *
+calls_bed (guint64 seed)
+{
+  bed_dispatcher_call = answer_dispatcher;
+  never_assigns = FALSE;
+  denial = NULL;
+  return note_bed (seed);
+}
+
+static void
+test_calls (void)
+{
+  Bed *bed = calls_bed (70);
+  SwarmId net = { { 7 } };
+  SwarmIdString net_id = swarm_id_string (&net);
+  ASSERT_ANSWER (do_attach (bed, "one", "back"), "Could not attach to network back: No such container");
+  runtime_sim_put_plain (ONE, "one", 0);
+  ASSERT_ANSWER (do_attach (bed, "one", "back"), "Could not attach to network back: container one is not running");
+  runtime_sim_put_plain (ONE, "one", 4711);
+  denial = "network back not manually attachable";
+  ASSERT_ANSWER (do_attach (bed, "one", "back"),
+                 "Could not attach to network back: rpc error: code = PermissionDenied desc = network back not manually attachable");
+  denial = NULL;
+  ASSERT_ANSWER (do_attach (bed, "1111", "back"), "in");
+  g_assert_cmpstr (asked->str, ==, "attach one 11 4711 101, ");
+  ASSERT_ANSWER (do_detach (bed, "one", "front"), "container one is not connected to network front");
+  ASSERT_ANSWER (do_detach (bed, "one", net_id.str), "out");
+  g_assert_cmpstr (asked->str, ==, "attach one 11 4711 101, DETACH, detach, ");
+  g_autofree char *again = do_detach (bed, "one", net_id.str);
+  g_assert_true (g_str_has_prefix (again, "container one is not connected to network "));
+  note_free (bed);
+}
+
+/* What does not get there in time is taken back, and the leader says why. */
+static void
+test_late (void)
+{
+  Bed *bed = calls_bed (71);
+  runtime_sim_put_plain (ONE, "one", 4711);
+  never_assigns = TRUE;
+  ASSERT_ANSWER (do_attach (bed, "one", "back"),
+                 "Could not attach to network back: attaching to network failed, make sure your network options are correct and check manager logs: no address");
+  g_assert_cmpstr (asked->str, ==, "DETACH, ");
+  note_free (bed);
+}
+
+/* Who waits is answered when the agent stops; without a session nothing begins. */
+static void
+test_no_leader (void)
+{
+  Bed *bed = calls_bed (72);
+  char *answer = NULL;
+  runtime_sim_put_plain (ONE, "one", 4711);
+  never_assigns = TRUE;
+  swarm_worker_attach (bed->worker, "one", "back", note_answer, &answer);
+  sim_clock_run (bed->clock, SECOND);
+  g_assert_null (answer);
+  agent_kill (bed);
+  ASSERT_ANSWER (answer, "Could not attach to network back: the agent stops");
+  manager_crash (&bed->managers[0], TRUE);
+  agent_start (bed);
+  ASSERT_ANSWER (do_attach (bed, "one", "back"), "Could not attach to network back: this node has no session with the leader; try again later");
+  note_free (bed);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -297,5 +438,8 @@ main (int argc, char **argv)
   g_test_add_func ("/worker-attach/agent-restart", test_agent_restart);
   g_test_add_func ("/worker-attach/host-restart", test_host_restart);
   g_test_add_func ("/worker-attach/leave", test_leave);
+  g_test_add_func ("/worker-attach/calls", test_calls);
+  g_test_add_func ("/worker-attach/late", test_late);
+  g_test_add_func ("/worker-attach/no-leader", test_no_leader);
   return g_test_run ();
 }

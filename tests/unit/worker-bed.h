@@ -67,6 +67,8 @@ struct _Bed {
 
 /* Of the agents started from now on. */
 static void (*bed_picture_changed) (const SwarmPictureChange *change, gpointer data);
+/* Answers what a worker calls beside the usual; FALSE: it does not. */
+static gboolean (*bed_dispatcher_call) (Manager *manager, SwarmCall *call);
 
 static const char *
 runtime_config (const char *plugin, const char *key, gpointer data)
@@ -290,7 +292,7 @@ manager_call (SwarmLink *link, SwarmCall *call, gpointer data)
   else if (strcmp (call->member, "Describe") == 0) {
     take_description (self, call->args, 1);
     swarm_call_return (call, NULL);
-  } else {
+  } else if (bed_dispatcher_call == NULL || !bed_dispatcher_call (self, call)) {
     g_assert_cmpstr (call->member, ==, "Goodbye");
     self->goodbyes++;
     swarm_call_return (call, NULL);

@@ -247,6 +247,12 @@ swarm_dispatcher_register (SwarmDispatcher *self, SwarmLink *link, const SwarmNo
   swarm_ticket_settle (ticket, NULL);
 }
 
+gboolean
+swarm_dispatcher_check_session (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, GError **error)
+{
+  return dispatcher_find (self, &peer->node, session, error) != NULL;
+}
+
 gint64
 swarm_dispatcher_heartbeat (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, gint64 time_us, GError **error)
 {

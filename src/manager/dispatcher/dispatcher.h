@@ -29,6 +29,8 @@ typedef void (*SwarmDispatcherDone) (const GError *error, gpointer data);
  * UNAVAILABLE (more than 3 registrations in 8 s), NOT_FOUND (the node was removed). */
 void swarm_dispatcher_register (SwarmDispatcher *self, SwarmLink *link, const SwarmNodeDescription *description, const char *addr,
                                 SwarmRegisteredFunc done, gpointer data);
+/* @session is the one that @peer has now: NOT_FOUND when it is not. */
+gboolean swarm_dispatcher_check_session (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, GError **error);
 /* Returns the period until the next beat in ns; -1 with NOT_FOUND: register again. @peer: who sent it. @time_us: what its clock showed,
  * 0: it does not say. */
 gint64 swarm_dispatcher_heartbeat (SwarmDispatcher *self, const SwarmPeer *peer, GBytes *session, gint64 time_us, GError **error);

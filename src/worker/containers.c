@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Calls that put containers that are no tasks into networks: the runtime finds the container, the leader makes an attachment (a task) of it,
+ * which comes here as any task does; the call is answered when that runs. */
+#include "base/error.h"
+#include "base/log.h"
+#include "worker/private.h"
+#include <string.h>
+
+#define FIND_LIMIT_US (30 * G_USEC_PER_SEC)
+#define LEADER_LIMIT_US (10 * G_USEC_PER_SEC)
+#define THERE_LIMIT_US (20 * G_USEC_PER_SEC) /* docker's */
+#define JOINS_MAX 256
+
+typedef struct {
+  SwarmWorkerContainers *owner;
+  guint64 number;
+  gboolean out; /* of the network */
+  char *container; /* as it was called */
+  char *network;
+  SwarmId task; /* nil: the leader has not answered yet */
+  SwarmTimer *limit;
+  SwarmWorkerAttachFunc func;
+  gpointer data;
+} Join;
+
+struct _SwarmWorkerContainers {
+  SwarmWorker *worker;
+  GHashTable *joins; /* number in the Join → Join */
+  guint64 last;
+};
+
+static void
+join_free (gpointer data)
+{
+  Join *join = data;
+
+  swarm_clock_clear_timer (join->owner->worker->config.clock, &join->limit);
+  g_free (join->container);
+  g_free (join->network);
+  g_free (join);
+}
+
+/* ---- answers ---- */
+
+static void
+finish (Join *join, const SwarmTask *task, const GError *error)
+{
+  g_autoptr (GError) told = NULL;
+
+  g_hash_table_steal (join->owner->joins, &join->number);
+  if (error != NULL && !join->out) /* as docker says it */
+    told = g_error_new (error->domain, error->code, "Could not attach to network %s: %s", join->network, error->message);
+  join->func (told == NULL && error == NULL ? task : NULL, told != NULL ? told : error, join->data);
+  join_free (join);
+}
+
+static void
+finish_with (Join *join, int code, const char *text)
+{
+  g_autoptr (GError) error = g_error_new_literal (SWARM_ERROR, code, text);
+
+  finish (join, NULL, error);
+}
+
+static void
+no_session (Join *join)
+{
+  finish_with (join, SWARM_ERROR_UNAVAILABLE, "this node has no session with the leader; try again later");
+}
+
+/* Of an answer; NULL: nobody waits for it any more. */
+static Join *
+join_of (gpointer data)
+{
+  SwarmWorkerOp op;
+
+  return swarm_worker_op_take (data, &op) ? g_hash_table_lookup (op.worker->containers->joins, &op.tag) : NULL;
+}
+
+static gpointer
+answer_to (Join *join)
+{
+  return swarm_worker_op_new (join->owner->worker, NULL, join->number);
+}
+
+/* ---- what becomes of it ---- */
+
+static void
+look_at (Join *join)
+{
+  SwarmWorkerTask *task = swarm_worker_task_of (join->owner->worker, &join->task);
+  SwarmTaskState state = task != NULL ? swarm_worker_task_state (task) : SWARM_TASK_NEW;
+  g_autoptr (SwarmTask) view = NULL;
+
+  if (join->out) {
+    if (task == NULL || swarm_task_state_is_terminal (state))
+      finish (join, NULL, NULL);
+  } else if (task != NULL && swarm_task_state_is_terminal (state)) {
+    const char *why = task->status->err;
+    finish_with (join, SWARM_ERROR_FAILED_PRECONDITION, why != NULL && *why != '\0' ? why : "the container has ended");
+  } else if (state == SWARM_TASK_RUNNING) {
+    view = swarm_worker_task_view (task);
+    finish (join, view, NULL);
+  }
+}
+
+void
+swarm_worker_containers_look (SwarmWorkerContainers *self)
+{
+  g_autoptr (GList) joins = g_hash_table_get_values (self->joins);
+
+  for (GList *at = joins; at != NULL; at = at->next) {
+    if (!swarm_id_is_nil (&((Join *) at->data)->task))
+      look_at (at->data);
+  }
+}
+
+/* The leader has taken it back, and may know what it waited for. */
+static void
+on_taken_back (GVariant *reply, const GError *error, gpointer data)
+{
+  Join *join = join_of (data);
+  const char *why = "";
+
+  if (join == NULL)
+    return;
+  if (reply != NULL && g_variant_is_of_type (reply, G_VARIANT_TYPE ("(s)")))
+    g_variant_get (reply, "(&s)", &why);
+  g_autofree char *text = g_strdup_printf ("attaching to network failed, make sure your network options are correct and check manager logs: %s",
+                                           *why != '\0' ? why : "context deadline exceeded");
+  finish_with (join, SWARM_ERROR_TIMED_OUT, text);
+}
+
+static GVariant *
+id_args (const SwarmId *id)
+{
+  return g_variant_new ("(@ay)", g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, id->bytes, sizeof id->bytes, 1));
+}
+
+static void
+takes_too_long (gpointer data)
+{
+  Join *join = data;
+  SwarmWorkerSession *session = join->owner->worker->session;
+
+  join->limit = NULL;
+  if (join->out)
+    finish_with (join, SWARM_ERROR_TIMED_OUT, "the container was not taken out of the network in time; that goes on");
+  else if (!swarm_worker_session_call (session, "Detach", id_args (&join->task), LEADER_LIMIT_US, on_taken_back, answer_to (join)))
+    finish_with (join, SWARM_ERROR_TIMED_OUT, "context deadline exceeded");
+}
+
+static void
+wait_for_task (Join *join)
+{
+  join->limit = swarm_clock_timer (join->owner->worker->config.clock, THERE_LIMIT_US, SWARM_PRIORITY_NORMAL, takes_too_long, join);
+  look_at (join);
+}
+
+/* ---- in ---- */
+
+static void
+on_made (GVariant *reply, const GError *error, gpointer data)
+{
+  Join *join = join_of (data);
+  g_autoptr (GError) refused = NULL;
+  g_autoptr (GVariant) id = NULL;
+
+  if (join == NULL)
+    return;
+  if (error != NULL) {
+    refused = g_error_copy (error);
+    if (g_error_matches (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED))
+      g_prefix_error (&refused, "rpc error: code = PermissionDenied desc = ");
+    finish (join, NULL, refused);
+    return;
+  }
+  if (g_variant_is_of_type (reply, G_VARIANT_TYPE ("(ay)")))
+    g_variant_get (reply, "(@ay)", &id);
+  if (id == NULL || g_variant_n_children (id) != sizeof join->task.bytes) {
+    finish_with (join, SWARM_ERROR_FAILED, "the leader's answer cannot be read");
+    return;
+  }
+  memcpy (join->task.bytes, g_variant_get_data (id), sizeof join->task.bytes);
+  wait_for_task (join);
+}
+
+static void
+on_container (const SwarmRuntimeResult *result, const GError *error, gpointer data)
+{
+  Join *join = join_of (data);
+
+  if (join == NULL)
+    return;
+  if (error != NULL) {
+    finish (join, NULL, error);
+    return;
+  }
+  if (result->pid == 0) {
+    g_autofree char *text = g_strdup_printf ("container %s is not running", result->name);
+    finish_with (join, SWARM_ERROR_FAILED_PRECONDITION, text);
+    return;
+  }
+  GVariant *args = g_variant_new ("(sss)", result->container_id, result->name, join->network);
+  if (!swarm_worker_session_call (join->owner->worker->session, "Attach", args, LEADER_LIMIT_US, on_made, answer_to (join)))
+    no_session (join);
+}
+
+/* ---- out ---- */
+
+static gboolean
+is_called (const SwarmContainerAttachment *container, const char *reference)
+{
+  return g_strcmp0 (container->name, reference) == 0 || (strlen (reference) >= 3 && g_str_has_prefix (container->container_id, reference));
+}
+
+static gboolean
+is_in (SwarmWorker *worker, const SwarmTask *task, const char *reference)
+{
+  const SwarmNetworkAttachment *attachment = task->networks != NULL && task->networks->len > 0 ? task->networks->pdata[0] : NULL;
+  g_autoptr (SwarmPictureNetwork) network
+    = attachment != NULL ? swarm_worker_picture_get (worker, SWARM_KIND_NETWORK, &attachment->network) : NULL;
+
+  if (attachment == NULL)
+    return FALSE;
+  return (network != NULL && g_strcmp0 (network->name, reference) == 0)
+         || (strlen (reference) >= 3 && g_str_has_prefix (swarm_id_string (&attachment->network).str, reference));
+}
+
+static SwarmWorkerTask *
+find_attachment (SwarmWorker *worker, const char *container, const char *network)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, worker->tasks);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    const SwarmWorkerTask *task = value;
+    const SwarmTask *known = task->task != NULL ? task->task : task->network;
+    if (known != NULL && known->attachment != NULL && !swarm_task_state_is_terminal (task->status->state) && is_called (known->attachment, container)
+        && is_in (worker, known, network))
+      return value;
+  }
+  return NULL;
+}
+
+static void
+on_wanted_out (GVariant *reply, const GError *error, gpointer data)
+{
+  Join *join = join_of (data);
+
+  if (join == NULL)
+    return;
+  if (error != NULL)
+    finish (join, NULL, error);
+  else
+    wait_for_task (join);
+}
+
+/* ---- the door ---- */
+
+static Join *
+join_new (SwarmWorker *worker, const char *container, const char *network, gboolean out, SwarmWorkerAttachFunc func, gpointer data)
+{
+  SwarmWorkerContainers *self = worker->containers;
+  Join *join = g_new0 (Join, 1);
+
+  join->owner = self;
+  join->number = ++self->last;
+  join->out = out;
+  join->container = g_strdup (container);
+  join->network = g_strdup (network);
+  join->func = func;
+  join->data = data;
+  g_hash_table_insert (self->joins, &join->number, join);
+  if (g_hash_table_size (self->joins) <= JOINS_MAX)
+    return join;
+  finish_with (join, SWARM_ERROR_LIMIT_EXCEEDED, "too many containers are being attached; try again later");
+  return NULL;
+}
+
+void
+swarm_worker_attach (SwarmWorker *self, const char *container, const char *network, SwarmWorkerAttachFunc func, gpointer data)
+{
+  Join *join = join_new (self, container, network, FALSE, func, data);
+
+  if (join != NULL)
+    swarm_runtime_host_find (self->config.runtime, container, FIND_LIMIT_US, on_container, answer_to (join));
+}
+
+void
+swarm_worker_detach (SwarmWorker *self, const char *container, const char *network, SwarmWorkerAttachFunc func, gpointer data)
+{
+  Join *join = join_new (self, container, network, TRUE, func, data);
+  SwarmWorkerTask *task = join != NULL ? find_attachment (self, container, network) : NULL;
+
+  if (join == NULL)
+    return;
+  if (task == NULL) {
+    g_autofree char *text = g_strdup_printf ("container %s is not connected to network %s", container, network);
+    finish_with (join, SWARM_ERROR_NOT_FOUND, text);
+    return;
+  }
+  join->task = task->id;
+  if (!swarm_worker_session_call (self->session, "Detach", id_args (&task->id), LEADER_LIMIT_US, on_wanted_out, answer_to (join)))
+    no_session (join);
+}
+
+/* ---- life ---- */
+
+SwarmWorkerContainers *
+swarm_worker_containers_new (SwarmWorker *worker)
+{
+  SwarmWorkerContainers *self = g_new0 (SwarmWorkerContainers, 1);
+
+  self->worker = worker;
+  self->joins = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, join_free);
+  return self;
+}
+
+void
+swarm_worker_containers_free (SwarmWorkerContainers *self)
+{
+  g_autoptr (GList) joins = g_hash_table_get_values (self->joins);
+
+  for (GList *at = joins; at != NULL; at = at->next)
+    finish_with (at->data, SWARM_ERROR_UNAVAILABLE, "the agent stops");
+  g_hash_table_unref (self->joins);
+  g_free (self);
+}
