@@ -524,6 +524,19 @@ overlay_model_imply_locals (OverlayModel *self, const SwarmPluginPicture *pictur
   }
 }
 
+gboolean
+overlay_model_has_former (OverlayModel *self, const SwarmPluginTask *task)
+{
+  GHashTableIter iter;
+  OverlayObject *local;
+  g_hash_table_iter_init (&iter, self->by_id[OVERLAY_LOCAL]);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &local))
+    if (local->pid != 0 && strcmp (local->id, task->id) != 0 && strncmp (local->sandbox, task->container_id, SANDBOX_DIGITS) == 0
+        && (local->pid != task->attach_pid || local->started != task->attach_started))
+      return TRUE;
+  return FALSE;
+}
+
 void
 overlay_model_remove_local (OverlayModel *self, const char *id)
 {

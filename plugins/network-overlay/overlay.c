@@ -260,6 +260,14 @@ is_ours (const SwarmPluginTask *task)
   return task->gateway_address != NULL;
 }
 
+/* swarm-netd refuses the whole batch for one row that is not right. */
+static gboolean
+is_container (const SwarmPluginTask *task)
+{
+  return strspn (task->container_id, "0123456789abcdef") == 64 && task->attach_pid != 0 && task->attach_started != 0
+         && task->interface + task->n_networks <= 256;
+}
+
 /* The agent answers for it that the process is still the one that it found: its number is passed on with its start. */
 static gboolean
 watch_container (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *call)
@@ -294,6 +302,14 @@ attach (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall 
   }
   if (strlen (task->id) >= sizeof (SwarmNetdId) || g_hash_table_contains (self->waiting, task->id)) {
     self->host->finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_INVALID, .error = "not a task that can be attached" });
+    return;
+  }
+  if (task->container_id != NULL && !is_container (task)) {
+    self->host->finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_INVALID, .error = "not a container that can be attached" });
+    return;
+  }
+  if (task->container_id != NULL && overlay_model_has_former (self->model, task)) {
+    self->host->finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_UNAVAILABLE, .error = "the container was restarted, and its former networks are being taken off; try again" });
     return;
   }
   if (task->container_id != NULL && !watch_container (self, task, call))

@@ -102,6 +102,8 @@ void overlay_model_picture (OverlayModel *self, const SwarmPluginPicture *pictur
 void overlay_model_put_local (OverlayModel *self, const SwarmPluginTask *task);
 /* The places of those of @picture's tasks on this node that nobody attached. For the first picture of an agent that starts. */
 void overlay_model_imply_locals (OverlayModel *self, const SwarmPluginPicture *picture);
+/* Places of the task's container are known from before it was restarted. */
+gboolean overlay_model_has_former (OverlayModel *self, const SwarmPluginTask *task);
 void overlay_model_remove_local (OverlayModel *self, const char *id);
 /* Brings the table up to date. */
 void overlay_model_render (OverlayModel *self);

@@ -45,12 +45,13 @@ got_words (SwarmPluginCode code, const char *error, const char *content, size_t 
     find_fail (op, SWARM_PLUGIN_FAILED, code != SWARM_PLUGIN_OK ? error : "podman tells nothing of the container");
     return;
   }
+  guint64 started = g_ascii_strtoull (words[STARTED], NULL, 10);
   g_autofree char *why = obstacle (words);
   if (why != NULL)
     find_fail (op, SWARM_PLUGIN_INVALID, why);
   else
-    find_finish (op, &(SwarmPluginResult){ .code = SWARM_PLUGIN_OK, .container_id = words[ID], .name = words[NAME], .pid = (guint32) pid,
-                                           .started = g_ascii_strtoull (words[STARTED], NULL, 10) });
+    find_finish (op, &(SwarmPluginResult){ .code = SWARM_PLUGIN_OK, .container_id = words[ID], .name = words[NAME], 
+                                           .pid = started != 0 ? (guint32) pid : 0, .started = started });
 }
 
 /* podman's exit code is the same for all that goes wrong. */

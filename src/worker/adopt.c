@@ -53,6 +53,7 @@ swarm_worker_keep (SwarmWorkerTask *task)
   record->status = swarm_task_status_ref (task->status);
   record->clean = task->clean;
   record->unproven = task->unproven;
+  record->container_started = task->container_started;
   record->network = task->clean ? NULL : swarm_worker_network_of (task);
   bytes = swarm_worker_record_to_bytes (record);
   name = swarm_worker_record_name (&task->id);
@@ -88,6 +89,7 @@ take_record (SwarmWorker *worker, const SwarmWorkerRecord *record)
   task->unproven = record->unproven;
   task->network = record->network != NULL ? swarm_task_ref (record->network) : NULL;
   task->touched = !record->clean;
+  task->container_started = record->container_started;
   if (swarm_task_state_is_terminal (task->status->state))
     swarm_worker_reports_add (worker->reports, task, FALSE);
   else if (g_strcmp0 (record->boot_id, worker->boot_id) != 0)
@@ -231,6 +233,8 @@ on_container_found (const SwarmRuntimeResult *result, const GError *error, gpoin
     return;
   op.worker->find_failed |= later;
   task = swarm_worker_task_of (op.worker, &op.task);
+  if (task != NULL && error == NULL && task->container_started != 0 && task->container_started != result->started)
+    gone = TRUE; /* that it was put into the network for; it was started again since */
   if (task != NULL && gone)
     swarm_worker_task_exited (task, 0, 0, NULL);
   else if (task != NULL && error == NULL)

@@ -13,6 +13,7 @@ static const SwarmField swarm_worker_record_fields[] = {
   SWARM_FIELD (4, "Clean", SwarmWorkerRecord, clean, BOOL, .doc = "Nothing of it is left in the runtime."),
   SWARM_FIELD (5, "Unproven", SwarmWorkerRecord, unproven, BOOL, .doc = "Its health command has not said yes yet."),
   SWARM_FIELD (6, "Network", SwarmWorkerRecord, network, MESSAGE, .type = &swarm_task_type, .doc = "What the network plugin must know of it."),
+  SWARM_FIELD (7, "ContainerStarted", SwarmWorkerRecord, container_started, UINT, .doc = "Of an attachment: when its container's process began."),
   { 0 },
 };
 const SwarmType swarm_worker_record_type = { "SwarmWorkerRecord", sizeof (SwarmWorkerRecord), swarm_worker_record_fields, NULL };

@@ -11,6 +11,7 @@ typedef struct {
   gboolean clean;          /* nothing of it is left in the runtime */
   gboolean unproven;       /* it has a health command that has not said yes yet */
   SwarmTask *network;      /* only what the network plugin must know of it; NULL: nothing */
+  guint64 container_started; /* of an attachment that was made: when its container's process began, as the kernel counts */
 } SwarmWorkerRecord;
 SWARM_MESSAGE_DECLARE (SwarmWorkerRecord, swarm_worker_record)
 

@@ -414,6 +414,7 @@ on_container_attached (const char *mode, const char *resolver, const GError *err
   } else {
     self->up = self->health_settled = TRUE;
     self->up_since = swarm_clock_boottime (self->worker->config.clock);
+    swarm_worker_keep (self); /* an agent that comes back must know for which process */
     swarm_worker_task_set (self, SWARM_TASK_RUNNING, "started", NULL, 0);
     if (self->ended)
       swarm_worker_task_exited (self, self->exit_code, self->exited_at, self->exit_reason);

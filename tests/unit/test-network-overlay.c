@@ -538,6 +538,15 @@ test_container (Bed *bed, gconstpointer data)
   swarm_network_host_attach_container (bed->host, one, (guint32) pid, 77, &SWARM_ID_NIL, "n1", 60 * G_USEC_PER_SEC, on_attached, bed);
   assert_said (bed, "- -;");
 
+  /* A row that swarm-netd would refuse never gets there; nor do two processes of one container. */
+  g_autoptr (SwarmTask) three = make_attachment (bed, 3, 5003), bad = make_attachment (bed, 200, 5004);
+  swarm_network_host_attach_container (bed->host, three, (guint32) getpid (), 78, &SWARM_ID_NIL, "n1", 60 * G_USEC_PER_SEC, on_attached, bed);
+  assert_said (bed, "the container was restarted, and its former networks are being taken off; try again -;");
+  swarm_network_host_attach_container (bed->host, three, (guint32) pid, 0, &SWARM_ID_NIL, "n1", 60 * G_USEC_PER_SEC, on_attached, bed);
+  assert_said (bed, "not a container that can be attached -;");
+  swarm_network_host_attach_container (bed->host, bad, (guint32) pid, 77, &SWARM_ID_NIL, "n1", 60 * G_USEC_PER_SEC, on_attached, bed);
+  assert_said (bed, "not a container that can be attached -;");
+
   g_assert_cmpuint (gone, ==, 0);
   kill (pid, SIGKILL);
   UNTIL (gone == (1 << 1 | 1 << 2));

@@ -861,6 +861,7 @@ test_find (void)
     const char *text; /* of the error, or what was found */
   } rows[] = {
     { "99|" CONTAINER "|4711|bridge||probe\n", NULL, -1, CONTAINER " probe 4711 99" },
+    { "0|" CONTAINER "|4711|bridge||probe\n", NULL, -1, CONTAINER " probe 0 0" }, /* it has just ended */
     { "99|" CONTAINER "|0|slirp4netns|<no value>|probe\n", NULL, -1, CONTAINER " probe 0 99" },
     { "99|" CONTAINER "|4711|host||probe\n", NULL, SWARM_ERROR_INVALID_ARGUMENT, "container probe has no network of its own, but the host's" },
     { "99|" CONTAINER "|4711|container:ab|<no value>|probe\n", NULL, SWARM_ERROR_INVALID_ARGUMENT,

@@ -256,6 +256,15 @@ test_agent_restart (void)
   sim_clock_run (bed->clock, 5 * SECOND);
   g_assert_cmpint (status_of (bed, &id)->state, ==, SWARM_TASK_COMPLETE);
   g_assert_cmpstr (asked->str, ==, "detach, ");
+
+  runtime_sim_put_plain (ONE, "one", 4711);
+  id = attach (bed);
+  agent_kill (bed);
+  runtime_sim_put_plain (ONE, "one", 4712); /* the container was started again: it is another process's network */
+  agent_start (bed);
+  sim_clock_run (bed->clock, 5 * SECOND);
+  g_assert_cmpint (status_of (bed, &id)->state, ==, SWARM_TASK_COMPLETE);
+  g_assert_true (g_str_has_suffix (asked->str, "attach one 11 4711 101, detach, "));
   note_free (bed);
 }
 
