@@ -36,9 +36,12 @@ char *
 ctl_task_slot_name (JsonObject *task, const CtlNames *names, gboolean no_resolve)
 {
   g_autofree char *service = service_name (task, names, no_resolve);
+  const char *container = ctl_json_string (task, "NetworkAttachmentSpec.Name"); /* no service's, but a container in a network */
   gint64 slot = ctl_json_int (task, "Slot");
   gboolean job = names != NULL && names->jobs != NULL && g_hash_table_contains (names->jobs, ctl_json_string (task, "ServiceID"));
 
+  if (*container != 0)
+    return g_strdup (container);
   if (slot != 0 || job)
     return g_strdup_printf ("%s.%" G_GINT64_FORMAT, service, slot);
   return g_strdup_printf ("%s.%s", service, ctl_json_string (task, "NodeID"));

@@ -253,10 +253,13 @@ test_ps (void)
   g_autofree char *soon = ps_text (PS_TASK ("1", "ready", "'RestartFailures':2,'NotBefore':'2026-01-02T03:04:44Z'"), NULL);
   g_autofree char *over = ps_text (PS_TASK ("1", "running", "'RestartFailures':5,'NotBefore':'2026-01-02T03:04:44Z'"), NULL);
   g_autofree char *node = ps_text (PS_TASK ("0", "running", "'X':0"), NULL);
+  g_autofree char *container = ps_text ("[{'ID':'a','Name':'my.probe','Slot':1,'NodeID':'n','NetworkAttachmentSpec':{'Name':'my.probe'},"
+                                        "'DesiredState':'running','Status':{'State':'running','Timestamp':'2026-01-02T03:04:00Z'}}]", NULL);
   g_autofree char *job = NULL;
 
   g_assert_nonnull (strstr (waits, "\"restarting in 40s after 5 failures\""));
   g_assert_nonnull (strstr (rejected, "\"No such image\", again in 40s"));
+  g_assert_nonnull (strstr (container, "my.probe "));
   g_assert_null (strstr (soon, "restarting"));
   g_assert_null (strstr (over, "restarting"));
   /* the first task of a job has slot 0, a task of a global service has none */
