@@ -339,6 +339,47 @@ test_own_networks_only (void)
   g_assert_null (row_of (two, SWARM_KIND_NETWORK, &front));
 }
 
+/* A container that is no task: others in its network are told, by its name; it is its node's reason to see the network. */
+static void
+test_container (void)
+{
+  g_autoptr (World) world = world_new ();
+  BrainOutcome out = { 0 };
+  SwarmId back = make_network (world, "back"), id = SWARM_ID_NIL;
+  SwarmNetwork *copy = swarm_network_copy (swarm_store_get (world->brain->store, SWARM_KIND_NETWORK, &back));
+  SwarmNetworkSpec *spec = swarm_network_spec_copy (copy->spec);
+  swarm_network_spec_unref (copy->spec);
+  copy->spec = spec;
+  spec->attachable = TRUE;
+  g_autoptr (SwarmTx) tx = swarm_store_tx (world->brain->store);
+  swarm_tx_update (tx, copy);
+  swarm_message_unref (copy);
+  swarm_tx_commit (g_steal_pointer (&tx), NULL, NULL, NULL);
+  brain_run (world->brain, SECOND);
+  SwarmId a = create_in (world, "a", "back", "n1", 1);
+  Picture *one = world->pictures[0], *two = world->pictures[1], *three = world->pictures[2];
+  g_assert_null (row_of (two, SWARM_KIND_NETWORK, &back));
+  swarm_control_attach (swarm_manager_control (world->brain->manager), &brain_tame (world->brain, 1)->id,
+                        "1111111111111111111111111111111111111111111111111111111111111111", "Probe", "back", NULL, made, &id);
+  brain_run (world->brain, 2 * SECOND);
+  const SwarmPictureTask *row = row_of (one, SWARM_KIND_TASK, &id);
+  g_assert_cmpstr (row->name, ==, "Probe");
+  g_assert_true (swarm_id_is_nil (&row->service));
+  g_assert_true (row->ready);
+  g_assert_true (swarm_id_equal (&row->node, &brain_tame (world->brain, 1)->id));
+  g_assert_nonnull (address_in (row->networks, &back));
+  g_assert_nonnull (row_of (two, SWARM_KIND_NETWORK, &back));
+  g_assert_nonnull (row_of (two, SWARM_KIND_SERVICE, &a));
+  g_assert_null (((const SwarmPictureTask *) row_of (two, SWARM_KIND_TASK, &id))->gateway_address);
+  g_assert_null (row_of (three, SWARM_KIND_TASK, &id));
+  swarm_control_detach (swarm_manager_control (world->brain->manager), &brain_tame (world->brain, 1)->id, &id, NULL, brain_outcome, &out);
+  brain_run (world->brain, 3 * SECOND);
+  g_assert_no_error (out.error);
+  g_free (out.text);
+  g_assert_null (row_of (one, SWARM_KIND_TASK, &id));
+  g_assert_null (row_of (two, SWARM_KIND_NETWORK, &back));
+}
+
 static void
 test_mesh (void)
 {
@@ -814,6 +855,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/picture/nothing", test_nothing);
   g_test_add_func ("/picture/own-networks-only", test_own_networks_only);
+  g_test_add_func ("/picture/container", test_container);
   g_test_add_func ("/picture/mesh", test_mesh);
   g_test_add_func ("/picture/node-down", test_node_down);
   g_test_add_func ("/picture/two-networks", test_two_networks);
