@@ -221,11 +221,24 @@ fill_whole (SwarmWorkerPicture *self, SwarmPictureChange *whole)
   }
 }
 
+/* Tasks of this node that get no new connections any more. */
+static void
+look_at_own (SwarmWorkerPicture *self, const SwarmPictureChange *change)
+{
+  for (guint i = 0; i < change->rows[SWARM_KIND_TASK]->len; i++) {
+    const SwarmPictureTask *row = g_ptr_array_index (change->rows[SWARM_KIND_TASK], i);
+    SwarmWorkerTask *task = row->ready ? NULL : swarm_worker_task_of (self->worker, &row->id);
+    if (task != NULL)
+      swarm_worker_task_is_out (task);
+  }
+}
+
 static void
 hand_over (SwarmWorkerPicture *self, const SwarmPictureChange *change)
 {
   const SwarmWorkerConfig *config = &self->worker->config;
   self->given = TRUE;
+  look_at_own (self, change);
   if (config->picture_changed != NULL)
     config->picture_changed (change, config->data);
   if (config->network == NULL)

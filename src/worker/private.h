@@ -58,6 +58,8 @@ struct _SwarmWorkerTask {
   SwarmHealthcheck *image_health; /* that its image declares (empty: none); NULL: not known yet */
   gboolean unproven;   /* it has one that has not said yes yet: not running in the cluster's eyes */
   gboolean unhealthy;  /* it goes because of it */
+  SwarmTimer *leaving; /* but not before this: others may still send it new connections */
+  gboolean is_out;     /* this node was told that it gets none */
   gboolean touched;    /* network or runtime may have something of it */
   gboolean clean;      /* nothing of it is left in the runtime */
   gboolean unassigned; /* the leader wants it gone */
@@ -133,8 +135,10 @@ void swarm_worker_task_assign (SwarmWorkerTask *self, SwarmTask *task);
 void swarm_worker_task_step (SwarmWorkerTask *self);
 /* The runtime says that it ended. */
 void swarm_worker_task_exited (SwarmWorkerTask *self, int exit_code, gint64 exited_at, const char *reason);
-/* The health command has said no too often: it is stopped, and has failed. */
+/* The health command has said no too often: it is stopped, when others know, and has failed. */
 void swarm_worker_task_unhealthy (SwarmWorkerTask *self);
+/* The leader has told all nodes, as it did this one, that it gets no new connections. */
+void swarm_worker_task_is_out (SwarmWorkerTask *self);
 /* What its container's status says of its health. @output may be NULL. */
 void swarm_worker_task_set_health (SwarmWorkerTask *self, const char *status, guint failing_streak, const char *output);
 /* The one setter of the observed state: stamps, keeps, reports. */

@@ -18,6 +18,8 @@
 #define PREPARE_ATTEMPTS 5
 #define TEXT_MAX 1024
 #define EXIT_KILLED 137
+#define LEAVING_US G_USEC_PER_SEC /* what is unhealthy leaves names and balancing before it is stopped, if that takes no longer; as the leader waits for what is to stop */
+#define OUT_US (300 * 1000) /* when it has left them here: others were told in the same moment */
 #define LINGER_US G_USEC_PER_SEC /* what ended by itself is removed after its replacement had the machine for itself */
 
 /* How many steps of a class may be under way. Pulls must not hold up starts, nor starts stops. */
@@ -151,6 +153,7 @@ swarm_worker_task_free (gpointer data)
   swarm_worker_health_end (self);
   swarm_clock_clear_timer (self->worker->config.clock, &self->retry);
   swarm_clock_clear_timer (self->worker->config.clock, &self->linger);
+  swarm_clock_clear_timer (self->worker->config.clock, &self->leaving);
   swarm_message_unref (self->task);
   swarm_message_unref (self->status);
   swarm_message_unref (self->image_health);
@@ -779,7 +782,7 @@ swarm_worker_task_step (SwarmWorkerTask *self)
     return;
   if (is_over (self))
     step_over (self);
-  else if (wants_down (self) || self->unhealthy)
+  else if (wants_down (self) || (self->unhealthy && self->leaving == NULL))
     step_down (self);
   else if (self->task != NULL) {
     swarm_worker_health_watch (self);
@@ -802,17 +805,48 @@ swarm_worker_task_exited (SwarmWorkerTask *self, int exit_code, gint64 exited_at
     return;
   }
   swarm_worker_health_end (self);
+  swarm_clock_clear_timer (self->worker->config.clock, &self->leaving);
   if (self->linger == NULL)
     self->linger = swarm_clock_timer (self->worker->config.clock, LINGER_US, SWARM_PRIORITY_IDLE, linger_over, self);
   set_exit (self, exit_code, exited_at, reason);
   swarm_worker_task_step (self);
 }
 
+static void
+leaving_over (gpointer data)
+{
+  SwarmWorkerTask *self = data;
+
+  self->leaving = NULL;
+  go_on (self);
+}
+
+static void
+leave_within (SwarmWorkerTask *self, gint64 delay_us)
+{
+  swarm_clock_clear_timer (self->worker->config.clock, &self->leaving);
+  self->leaving = swarm_clock_timer (self->worker->config.clock, delay_us, SWARM_PRIORITY_NORMAL, leaving_over, self);
+}
+
 void
 swarm_worker_task_unhealthy (SwarmWorkerTask *self)
 {
+  swarm_worker_health_end (self);
   self->unhealthy = TRUE;
+  if (self->status->state == SWARM_TASK_RUNNING && self->task != NULL && swarm_task_needs_overlay (self->task)) {
+    swarm_worker_reports_add (self->worker->reports, self, TRUE);
+    leave_within (self, LEAVING_US);
+  }
   go_on (self);
+}
+
+void
+swarm_worker_task_is_out (SwarmWorkerTask *self)
+{
+  if (self->leaving == NULL || self->is_out)
+    return;
+  self->is_out = TRUE;
+  leave_within (self, OUT_US);
 }
 
 /* ---- what the leader says ---- */

@@ -115,6 +115,111 @@ test_unhealthy (void)
   g_assert_cmpuint (count_of (&id).running, ==, 0);
 }
 
+/* A row of the task in the picture of the networks. */
+static void
+send_row (Bed *bed, const SwarmId *id, guint64 sequence, gboolean ready)
+{
+  Manager *leader = leader_of (bed);
+  g_autoptr (SwarmPictureTask) row = swarm_picture_task_new ();
+  SwarmBuffer rows = { 0 };
+  row->id = *id;
+  row->node = bed->node;
+  row->ready = ready;
+  g_autoptr (GBytes) bytes = swarm_message_encode (row);
+  swarm_picture_pack (&rows, SWARM_KIND_TASK, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
+  swarm_link_call (leader->control, "org.swarmagent1.Worker", "Networks",
+                   g_variant_new ("(@aytb@ay@ay)", ay (leader->session, 16), sequence, sequence == 1, ay (rows.data, rows.len), ay ("", 0)), 5 * SECOND,
+                   on_assigned, bed);
+  g_free (rows.data);
+}
+
+static SwarmId
+add_sick_in_network (Bed *bed)
+{
+  SwarmId id = add_task (bed, SWARM_TASK_RUNNING, "sim.sick-after-ms=15000", NULL);
+  SwarmTask *task = g_hash_table_lookup (bed->tasks, &id);
+  SwarmNetworkAttachment *attachment = swarm_network_attachment_new ();
+  swarm_string_set (&attachment->driver, SWARM_DRIVER_OVERLAY);
+  task->networks = swarm_messages_new ();
+  g_ptr_array_add (task->networks, attachment);
+  set_test (health_of (bed, &id), "CMD-SHELL", "check it", NULL);
+  health_of (bed, &id)->interval = 10 * SECOND * NS;
+  health_of (bed, &id)->retries = 1;
+  sim_clock_run (bed->clock, 18 * SECOND);
+  g_assert_cmpint (state_of (bed, &id), ==, SWARM_TASK_RUNNING);
+  send_row (bed, &id, 1, TRUE);
+  return id;
+}
+
+/* Until it is reported; the leader has it in @health. */
+static void
+run_until_sick (Bed *bed, const SwarmId *id)
+{
+  guint left = 400;
+  while (g_strcmp0 (status_of (bed, id)->container->health->status, "unhealthy") != 0 && --left > 0)
+    sim_clock_run (bed->clock, SECOND / 100);
+  g_assert_cmpuint (left, >, 0);
+  g_assert_cmpint (state_of (bed, id), ==, SWARM_TASK_RUNNING);
+  g_assert_cmpuint (count_of (id).running, ==, 1);
+}
+
+/* Others may send it connections: the leader hears that it is unhealthy, and has a second to tell them. */
+static void
+test_leaves_first (void)
+{
+  g_autoptr (Bed) bed = bed_new (9);
+  SwarmId id = add_sick_in_network (bed);
+  run_until_sick (bed, &id);
+  sim_clock_run (bed->clock, SECOND * 8 / 10);
+  g_assert_cmpuint (count_of (&id).running, ==, 1);
+  sim_clock_run (bed->clock, SECOND * 3 / 10);
+  g_assert_cmpuint (count_of (&id).running, ==, 0);
+  sim_clock_run (bed->clock, SECOND);
+  g_assert_cmpint (state_of (bed, &id), ==, SWARM_TASK_FAILED);
+  g_assert_cmpstr (status_of (bed, &id)->err, ==, "task: non-zero exit (143): dockerexec: unhealthy container");
+}
+
+/* Less when this node itself is told; telling it again makes it no longer. */
+static void
+test_leaves_as_told (void)
+{
+  g_autoptr (Bed) bed = bed_new (10);
+  SwarmId id = add_sick_in_network (bed);
+  run_until_sick (bed, &id);
+  send_row (bed, &id, 2, FALSE);
+  sim_clock_run (bed->clock, SECOND * 2 / 10);
+  g_assert_cmpuint (count_of (&id).running, ==, 1);
+  send_row (bed, &id, 3, TRUE);
+  send_row (bed, &id, 4, FALSE);
+  sim_clock_run (bed->clock, SECOND * 2 / 10);
+  g_assert_cmpuint (count_of (&id).running, ==, 0);
+}
+
+/* And not at all when it is to stop anyhow, which the leader says when others know. */
+static void
+test_leaves_at_once (void)
+{
+  g_autoptr (Bed) bed = bed_new (11);
+  SwarmId id = add_sick_in_network (bed);
+  run_until_sick (bed, &id);
+  want (bed, &id, SWARM_TASK_SHUTDOWN);
+  sim_clock_run (bed->clock, SECOND / 10);
+  g_assert_cmpuint (count_of (&id).running, ==, 0);
+}
+
+static void
+test_ends_while_leaving (void)
+{
+  g_autoptr (Bed) bed = bed_new (12);
+  SwarmId id = add_sick_in_network (bed);
+  run_until_sick (bed, &id);
+  SwarmIdString text = swarm_id_string (&id);
+  runtime_sim_kill (text.str, 1);
+  sim_clock_run (bed->clock, SECOND / 2);
+  g_assert_cmpint (state_of (bed, &id), ==, SWARM_TASK_FAILED);
+  sim_clock_run (bed->clock, 10 * SECOND);
+}
+
 /* One that never says yes fails from "starting"; what fails within the start period does not count, and there it is asked more often. */
 static void
 test_start_period (void)
@@ -288,6 +393,10 @@ main (int argc, char **argv)
   g_test_add_func ("/worker-health/resolve", test_resolve);
   g_test_add_func ("/worker-health/gates-running", test_gates_running);
   g_test_add_func ("/worker-health/unhealthy", test_unhealthy);
+  g_test_add_func ("/worker-health/leaves-first", test_leaves_first);
+  g_test_add_func ("/worker-health/leaves-as-told", test_leaves_as_told);
+  g_test_add_func ("/worker-health/leaves-at-once", test_leaves_at_once);
+  g_test_add_func ("/worker-health/ends-while-leaving", test_ends_while_leaving);
   g_test_add_func ("/worker-health/start-period", test_start_period);
   g_test_add_func ("/worker-health/streak-and-timeout", test_streak_and_timeout);
   g_test_add_func ("/worker-health/image", test_image);
