@@ -64,6 +64,8 @@ static const CtlOption cluster_options[] = {
   { "cert-grace", 0, CTL_DURATION, N_ ("Time after its end in which a node that was away may still renew its certificate (ns|us|ms|s|m|h)"),
     .fallback = "2160h0m0s" },
   { "dispatcher-heartbeat", 0, CTL_DURATION, N_ ("Dispatcher heartbeat period (ns|us|ms|s|m|h)"), .fallback = "1s" },
+  { "max-snapshots", 0, CTL_UINT, N_ ("Number of additional Raft snapshots to retain (only 0: none)"), .fallback = "0",
+    .check = ctl_check_max_snapshots },
   { "node-down-grace", 0, CTL_DURATION,
     N_ ("Tasks of a node that is down for its silence move only after so long (ns|us|ms|s|m|h)"), .fallback = "0s" },
   { "snapshot-interval", 0, CTL_UINT, N_ ("Number of log entries between Raft snapshots"), .fallback = "10000" },
@@ -87,7 +89,6 @@ static const CtlOption *const init_tables[] = { init_options, keys_options, exte
 static const char *const init_unsupported[] = {
   "data-path-addr",
   "data-path-port",
-  "max-snapshots",
   NULL,
 };
 
@@ -137,7 +138,6 @@ static const CtlOption leave_options[] = {
 static const CtlOption *const leave_tables[] = { leave_options, NULL };
 
 static const CtlOption *const swarm_update_tables[] = { keys_options, external_ca_options, cluster_options, NULL };
-static const char *const swarm_update_unsupported[] = { "max-snapshots", NULL };
 
 static const CtlOption ca_options[] = {
   { "ca-cert", 0, CTL_STRING, N_ ("Path to the PEM-formatted root CA certificate to use for the new cluster"), .word = "file" },
@@ -310,7 +310,7 @@ const CtlCommand ctl_commands[] = {
   { "unlock-key", NULL, "[OPTIONS]", 0, 0, N_ ("Manage the unlock key"), unlock_key_tables, NULL, .run = ctl_cmd_unlock_key,
     .examples = "unlock-key -q\tthe key alone\n"
                 "unlock-key --rotate\ta new key for all managers" },
-  { "update", NULL, "[OPTIONS]", 0, 0, N_ ("Update the swarm"), swarm_update_tables, swarm_update_unsupported, .run = ctl_cmd_update,
+  { "update", NULL, "[OPTIONS]", 0, 0, N_ ("Update the swarm"), swarm_update_tables, NULL, .run = ctl_cmd_update,
     .examples = "update --task-history-limit 2\tkeep fewer of the tasks that have ended\n"
                 "update --strategy binpack\tfill one machine before the next" },
 

@@ -380,6 +380,17 @@ ctl_check_role (const char *text, GError **error)
 }
 
 gboolean
+ctl_check_max_snapshots (const char *text, GError **error)
+{
+  guint64 number;
+
+  if (ctl_value_uint (text, &number, error) && number == 0)
+    return TRUE;
+  g_clear_error (error);
+  return ctl_invalid (error, _ ("no old snapshots are kept: to go back to an earlier state, run 'swarmctl backup FILE' from time to time"));
+}
+
+gboolean
 ctl_check_restart_condition (const char *text, GError **error)
 {
   SwarmRestartCondition condition;

@@ -30,6 +30,8 @@ gboolean ctl_check_sysctl (const char *text, GError **error);
 gboolean ctl_check_filter (const char *text, GError **error);
 gboolean ctl_check_availability (const char *text, GError **error);
 gboolean ctl_check_role (const char *text, GError **error);
+/* How many old snapshots are kept: none. */
+gboolean ctl_check_max_snapshots (const char *text, GError **error);
 gboolean ctl_check_restart_condition (const char *text, GError **error);
 gboolean ctl_check_format (const char *text, GError **error);
 gboolean ctl_check_inspect_format (const char *text, GError **error);

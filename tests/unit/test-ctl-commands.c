@@ -171,12 +171,14 @@ test_interspersed (void)
 {
   g_autoptr (CtlArgs) args = parse ("node update", "n1 --availability drain -H root@n2", NULL);
   g_autoptr (CtlArgs) mapping = parse ("service create", "--host db:10.0.0.1 nginx", NULL);
+  g_autoptr (CtlArgs) usual = parse ("update", "--max-snapshots 0", NULL);
 
   g_assert_cmpuint (ctl_args_positional (args)->len, ==, 1);
   g_assert_cmpstr (ctl_args_string (args, "availability"), ==, "drain");
   g_assert_cmpstr (ctl_args_host (args), ==, "root@n2");
   g_assert_cmpstr (ctl_args_string (mapping, "host"), ==, "db:10.0.0.1");
   g_assert_null (ctl_args_host (mapping));
+  g_assert_nonnull (usual);
 }
 
 static void
@@ -196,6 +198,10 @@ test_parse_errors (void)
     { "service create", "-t nginx", "option --tty is not supported yet" },
     { "service update", "--secret-add x web", "option --secret-add is not supported yet" },
     { "init", "--external-ca x", "invalid argument \"x\" for \"--external-ca\" flag: invalid field 'x' must be a key=value pair" },
+    { "init", "--max-snapshots 3",
+      "invalid argument \"3\" for \"--max-snapshots\" flag: no old snapshots are kept: to go back to an earlier state, run 'swarmctl backup FILE' from time to time" },
+    { "update", "--max-snapshots 3",
+      "invalid argument \"3\" for \"--max-snapshots\" flag: no old snapshots are kept: to go back to an earlier state, run 'swarmctl backup FILE' from time to time" },
     { "node ls", "--=x", "bad flag syntax: --=x" },
     { "service create", "--detach=foo x",
       "invalid argument \"foo\" for \"-d, --detach\" flag: \"foo\" is neither true nor false" },
