@@ -92,20 +92,36 @@ node_plan_drain (SwarmInvocation *invocation, gpointer object, GVariant *args)
     swarm_invocation_fail (invocation, error);
 }
 
+/* What both methods below have: labels to set and to remove, and perhaps an availability. */
 static void
-node_update_labels (SwarmInvocation *invocation, gpointer object, GVariant *args)
+update_node (SwarmInvocation *invocation, gpointer object, const char *availability, GVariantIter *labels, GVariantIter *keys)
 {
   g_autoptr (GHashTable) set = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   g_autoptr (GPtrArray) remove = g_ptr_array_new_with_free_func (g_free);
-  g_autoptr (GVariantIter) labels = NULL, keys = NULL;
   char *key, *value;
-  g_variant_get (args, "(a{ss}as)", &labels, &keys);
   while (g_variant_iter_next (labels, "{ss}", &key, &value))
     g_hash_table_replace (set, key, value);
   while (g_variant_iter_next (keys, "s", &key))
     g_ptr_array_add (remove, key);
-  swarm_control_update_labels (control_of (invocation), &SWARM_OBJECT (object)->id, set, remove, request_id (invocation),
-                               swarm_api_done, invocation);
+  swarm_control_update_node (control_of (invocation), &SWARM_OBJECT (object)->id, availability, set, remove, request_id (invocation),
+                             swarm_api_done, invocation);
+}
+
+static void
+node_update (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  g_autoptr (GVariantIter) labels = NULL, keys = NULL;
+  const char *availability;
+  g_variant_get (args, "(&sa{ss}as)", &availability, &labels, &keys);
+  update_node (invocation, object, *availability != '\0' ? availability : NULL, labels, keys);
+}
+
+static void
+node_update_labels (SwarmInvocation *invocation, gpointer object, GVariant *args)
+{
+  g_autoptr (GVariantIter) labels = NULL, keys = NULL;
+  g_variant_get (args, "(a{ss}as)", &labels, &keys);
+  update_node (invocation, object, NULL, labels, keys);
 }
 
 static void
@@ -208,6 +224,8 @@ static const SwarmBusMethod node_methods[] = {
     node_details, "What this availability would do now; nothing is written. Steps as Manager.PlanService gives them." },
   { "PlanDrain", "a{sv}:options", "aa{sv}:steps b:truncated", node_plan_drain, SWARM_ACTION_READ, SWARM_ROLES_MANAGER, 0, node_details,
     "What Drain with these options would do now; nothing is written. Steps as Manager.PlanService gives them." },
+  { "Update", "s:availability a{ss}:set as:remove", NULL, node_update, SWARM_ACTION_MANAGE_NODES, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE,
+    node_details, "SetAvailability (\"\": stays as it is) and UpdateLabels in one write: all of it or nothing." },
   { "UpdateLabels", "a{ss}:set as:remove", NULL, node_update_labels, SWARM_ACTION_MANAGE_NODES, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE,
     node_details, "Sets and removes labels of the node." },
   { "Remove", "b:force", NULL, node_remove, SWARM_ACTION_MANAGE_NODES, SWARM_ROLES_MANAGER, SWARM_METHOD_WRITE, node_details,

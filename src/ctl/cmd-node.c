@@ -289,17 +289,20 @@ check_labels (CtlContext *context, const char *path, GError **error)
   return TRUE;
 }
 
+/* Availability and labels, in one write. */
 static gboolean
-update_labels (CtlContext *context, const char *path, GError **error)
+update_spec (CtlContext *context, const char *path, GError **error)
 {
+  const char *text = ctl_args_given (context->args, "availability") ? ctl_args_string (context->args, "availability") : "";
+  g_autofree char *availability = g_ascii_strdown (text, -1);
   GPtrArray *add = ctl_args_list (context->args, "label-add");
   GPtrArray *remove = ctl_args_list (context->args, "label-rm");
   g_autoptr (GVariant) reply = NULL;
 
-  if (add->len == 0 && remove->len == 0)
+  if (*availability == 0 && add->len == 0 && remove->len == 0)
     return TRUE;
-  reply = ctl_call_write (context, path, CTL_NODE_IFACE, "UpdateLabels",
-                          g_variant_new ("(@a{ss}@as)", label_map (add),
+  reply = ctl_call_write (context, path, CTL_NODE_IFACE, "Update",
+                          g_variant_new ("(s@a{ss}@as)", availability, label_map (add),
                                          g_variant_new_strv ((const char *const *)remove->pdata, (gssize)remove->len)),
                           FALSE, error);
   return reply != NULL;
@@ -312,20 +315,13 @@ ctl_cmd_node_update (CtlContext *context, GError **error)
   g_autofree char *path = ctl_resolve (context, "node", reference, NULL, error);
   gboolean changed;
 
-  /* What is most likely to be refused comes first, so that nothing of it is done. */
+  /* A role is a write of its own, with a polkit action of its own. What is most likely to be refused comes first, so that nothing is done. */
   if (path == NULL || !check_labels (context, path, error))
     return FALSE;
   if (ctl_args_given (context->args, "role")
       && !set_role (context, path, ctl_args_string (context->args, "role"), &changed, error))
     return FALSE;
-  if (ctl_args_given (context->args, "availability")) {
-    g_autofree char *availability = g_ascii_strdown (ctl_args_string (context->args, "availability"), -1);
-    g_autoptr (GVariant) reply = ctl_call_write (context, path, CTL_NODE_IFACE, "SetAvailability",
-                                                 g_variant_new ("(s)", availability), FALSE, error);
-    if (reply == NULL)
-      return FALSE;
-  }
-  if (!update_labels (context, path, error))
+  if (!update_spec (context, path, error))
     return FALSE;
   printf ("%s\n", reference);
   return TRUE;

@@ -241,6 +241,51 @@ test_labels (void)
   g_assert_cmpuint (node->node_changes, ==, 3);
 }
 
+typedef struct {
+  guint answers;
+  char *refusal;
+} Answer;
+
+static void
+take_answer (const SwarmControlReply *reply, const GError *error, gpointer data)
+{
+  Answer *answer = data;
+  answer->answers++;
+  if (error != NULL)
+    answer->refusal = g_strdup (error->message);
+}
+
+/* Availability and labels in one write: all of it or nothing. */
+static void
+test_update_node (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  SwarmControl *control = swarm_manager_control (brain->manager);
+  g_autoptr (GHashTable) set = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GPtrArray) remove = g_ptr_array_new ();
+  Answer refused = { 0 }, done = { 0 };
+  g_hash_table_insert (set, (gpointer) "zone", (gpointer) "a");
+  g_ptr_array_add (remove, (gpointer) "nowhere");
+  brain_run (brain, 10 * MS);
+  guint64 before = swarm_store_index (brain->store);
+  swarm_control_update_node (control, &node->id, "drain", set, remove, NULL, take_answer, &refused);
+  brain_run (brain, 10 * MS);
+  g_assert_cmpuint (refused.answers, ==, 1);
+  g_assert_cmpstr (refused.refusal, ==, "key nowhere doesn't exist in node's labels");
+  g_assert_cmpint (tame_node (node)->spec->availability, ==, SWARM_AVAILABILITY_ACTIVE);
+  g_assert_null (tame_node (node)->spec->labels);
+  g_assert_cmpuint (swarm_store_index (brain->store), ==, before);
+  swarm_control_update_node (control, &node->id, "drain", set, NULL, NULL, take_answer, &done);
+  brain_run (brain, 10 * MS);
+  g_assert_cmpuint (done.answers, ==, 1);
+  g_assert_null (done.refusal);
+  g_assert_cmpint (tame_node (node)->spec->availability, ==, SWARM_AVAILABILITY_DRAIN);
+  g_assert_cmpstr (g_hash_table_lookup (tame_node (node)->spec->labels, "zone"), ==, "a");
+  g_assert_cmpuint (swarm_store_index (brain->store), ==, before + 1);
+  g_free (refused.refusal);
+}
+
 static void
 test_remove_node (void)
 {
@@ -608,6 +653,7 @@ main (int argc, char **argv)
   g_test_add_func ("/control/request-id", test_request_id);
   g_test_add_func ("/control/availability", test_availability);
   g_test_add_func ("/control/labels", test_labels);
+  g_test_add_func ("/control/update-node", test_update_node);
   g_test_add_func ("/control/remove-node", test_remove_node);
   g_test_add_func ("/control/roles", test_roles);
   g_test_add_func ("/control/standbys", test_standbys);

@@ -157,7 +157,7 @@ handle (SwarmInvocation *invocation, gpointer object, GVariant *args)
     swarm_invocation_fail_literal (invocation, SWARM_ERROR_OUT_OF_SEQUENCE, "update out of sequence");
     return;
   }
-  if (g_str_equal (member, "Update") && g_str_has_suffix (path, "/cluster")) {
+  if (g_str_equal (member, "Update") && strstr (path, "/service/") == NULL) {
     swarm_invocation_return (invocation, NULL);
     return;
   }
@@ -197,8 +197,7 @@ static const SwarmBusMethod node_methods[] = {
   METHOD ("Inspect", NULL, "a{sv}:node"),
   METHOD ("Promote", NULL, NULL),
   METHOD ("Demote", NULL, NULL),
-  METHOD ("SetAvailability", "s:availability", NULL),
-  METHOD ("UpdateLabels", "a{ss}:set as:remove", NULL),
+  METHOD ("Update", "s:availability a{ss}:set as:remove", NULL),
   METHOD ("Remove", "b:force", NULL),
   { NULL },
 };
@@ -505,7 +504,7 @@ test_nodes (Fixture *fixture, gconstpointer data)
   check (fixture, "node promote n1", 0, "Node n1 promoted to a manager in the swarm.\n", "");
   expect_call ("Promote()\n");
   check (fixture, "node update --availability drain --label-add x=1 --label-rm zone n1", 0, "n1\n", "");
-  expect_call ("SetAvailability('drain',)\nUpdateLabels({'x': '1'}, ['zone'])\n");
+  expect_call ("Update('drain', {'x': '1'}, ['zone'])\n");
   /* What is refused leaves all as it was. */
   check (fixture, "node update --availability drain --label-rm other n1", 1, "", "key other doesn't exist in node's labels\n");
   expect_call ("");

@@ -124,6 +124,9 @@ typedef struct {
 void swarm_control_service_status (SwarmControl *self, const SwarmService *service, SwarmServiceStatus *ret);
 
 /* ---- nodes (control/node.c) ---- */
+/* Availability (NULL: stays) and labels (as below) in one write. */
+void swarm_control_update_node (SwarmControl *self, const SwarmId *id, const char *availability, GHashTable *set, GPtrArray *remove,
+                                const char *request_id, SwarmControlFunc done, gpointer data);
 /* @availability: `invalid availability "x", only active, pause and drain are supported`. */
 void swarm_control_set_availability (SwarmControl *self, const SwarmId *id, const char *availability, const char *request_id,
                                      SwarmControlFunc done, gpointer data);

@@ -32,34 +32,20 @@ change_node (SwarmTx *tx, const SwarmNode *node, SwarmNodeSpec *spec)
 /* ---- availability, labels ---- */
 
 static gboolean
-fill_availability (SwarmOperation *self, SwarmTx *tx, GError **error)
+apply_availability (SwarmNodeSpec *spec, const char *text, GError **error)
 {
   SwarmAvailability availability;
-  const SwarmNode *node = find_node (self, error);
-  if (node == NULL)
-    return FALSE;
-  if (!swarm_availability_from_string (self->text, &availability)) {
+  if (!swarm_availability_from_string (text, &availability)) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT,
-                 "invalid availability \"%s\", only active, pause and drain are supported", self->text);
+                 "invalid availability \"%s\", only active, pause and drain are supported", text);
     return FALSE;
   }
-  SwarmNodeSpec *spec = swarm_node_spec_copy (node->spec);
-  spec->availability = availability;
-  if (availability != node->spec->availability) {
+  if (availability != spec->availability) {
     spec->drain_order = SWARM_DRAIN_UPDATE_ORDER;
     spec->drain_deadline = 0;
   }
-  change_node (tx, node, spec);
+  spec->availability = availability;
   return TRUE;
-}
-
-void
-swarm_control_set_availability (SwarmControl *self, const SwarmId *id, const char *availability, const char *request_id,
-                                SwarmControlFunc done, gpointer data)
-{
-  SwarmOperation *operation = swarm_operation_new (self, fill_availability, id, request_id, done, data);
-  operation->text = g_strdup (availability);
-  swarm_operation_run (operation);
 }
 
 static gboolean
@@ -112,12 +98,14 @@ apply_labels (GHashTable *labels, GHashTable *set, GPtrArray *remove, GError **e
 }
 
 static gboolean
-fill_labels (SwarmOperation *self, SwarmTx *tx, GError **error)
+fill_update (SwarmOperation *self, SwarmTx *tx, GError **error)
 {
   const SwarmNode *node = find_node (self, error);
   if (node == NULL)
     return FALSE;
   g_autoptr (SwarmNodeSpec) spec = swarm_node_spec_copy (node->spec);
+  if (self->text != NULL && !apply_availability (spec, self->text, error))
+    return FALSE;
   if (spec->labels == NULL)
     spec->labels = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   if (!apply_labels (spec->labels, self->set, self->remove, error))
@@ -135,12 +123,13 @@ dup_string (gconstpointer text, gpointer data)
 }
 
 void
-swarm_control_update_labels (SwarmControl *self, const SwarmId *id, GHashTable *set, GPtrArray *remove, const char *request_id,
-                             SwarmControlFunc done, gpointer data)
+swarm_control_update_node (SwarmControl *self, const SwarmId *id, const char *availability, GHashTable *set, GPtrArray *remove,
+                           const char *request_id, SwarmControlFunc done, gpointer data)
 {
-  SwarmOperation *operation = swarm_operation_new (self, fill_labels, id, request_id, done, data);
+  SwarmOperation *operation = swarm_operation_new (self, fill_update, id, request_id, done, data);
   GHashTableIter iter;
   gpointer key, value;
+  operation->text = g_strdup (availability);
   if (set != NULL) {
     operation->set = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
     g_hash_table_iter_init (&iter, set);
@@ -152,6 +141,20 @@ swarm_control_update_labels (SwarmControl *self, const SwarmId *id, GHashTable *
     g_ptr_array_set_free_func (operation->remove, g_free);
   }
   swarm_operation_run (operation);
+}
+
+void
+swarm_control_set_availability (SwarmControl *self, const SwarmId *id, const char *availability, const char *request_id,
+                                SwarmControlFunc done, gpointer data)
+{
+  swarm_control_update_node (self, id, availability, NULL, NULL, request_id, done, data);
+}
+
+void
+swarm_control_update_labels (SwarmControl *self, const SwarmId *id, GHashTable *set, GPtrArray *remove, const char *request_id,
+                             SwarmControlFunc done, gpointer data)
+{
+  swarm_control_update_node (self, id, NULL, set, remove, request_id, done, data);
 }
 
 /* ---- role ---- */
