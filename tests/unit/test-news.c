@@ -191,6 +191,26 @@ test_awaited (void)
   swarm_news_unref (world.news);
 }
 
+/* Nor for one who never takes anything: what is waited for on his account is forgotten with what is gone. */
+static void
+test_awaited_for_ever (void)
+{
+  World world;
+  open_world (&world);
+  SwarmReader *deaf = swarm_reader_new (world.news, NULL);
+  for (guint i = 0; i < 3 * MANY; i++) {
+    put (&world, i);
+    g_assert_true (awaits (&world, i));
+    take_out (&world, i);
+  }
+  g_assert_true (awaits (&world, 3 * MANY - 1));
+  swarm_reader_free (deaf);
+  g_assert_cmpuint (world.n_quiet, >, 0);
+  g_assert_cmpuint (world.n_quiet, <=, MANY + 2);
+  g_assert_cmpuint (swarm_news_count (world.news, SWARM_KIND_TASK), ==, 0);
+  swarm_news_unref (world.news);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -199,5 +219,6 @@ main (int argc, char **argv)
   g_test_add_func ("/news/gone", test_gone);
   g_test_add_func ("/news/lost", test_lost);
   g_test_add_func ("/news/awaited", test_awaited);
+  g_test_add_func ("/news/awaited-for-ever", test_awaited_for_ever);
   return g_test_run ();
 }

@@ -102,6 +102,14 @@ least (SwarmNews *self)
   return first != NULL ? ((const Mark *) g_tree_node_key (first))->place : G_MAXUINT64;
 }
 
+/* Who never confirms is not waited for without end. */
+static void
+forget_awaited (SwarmNews *self, guint64 place)
+{
+  for (GTreeNode *first; (first = g_tree_node_first (self->awaited)) != NULL && ((const Mark *) g_tree_node_key (first))->place <= place;)
+    g_tree_remove (self->awaited, g_tree_node_key (first));
+}
+
 static void
 forget_gone (SwarmNews *self)
 {
@@ -111,8 +119,10 @@ forget_gone (SwarmNews *self)
     guint n_there = g_hash_table_size (self->items) - self->gone.length;
     if (item->place > taken && self->gone.length <= MAX (GONE_MAX, n_there))
       return;
-    if (item->place > taken)
+    if (item->place > taken) {
       self->lost = item->place;
+      forget_awaited (self, self->lost);
+    }
     g_queue_unlink (&self->gone, &item->link);
     g_tree_remove (self->order, item);
     g_hash_table_remove (self->items, item);

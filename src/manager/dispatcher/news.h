@@ -64,5 +64,5 @@ gboolean swarm_reader_is_behind (const SwarmReader *self);
 /* Something went that it was told of and will not hear of; says so once. */
 gboolean swarm_reader_has_lost (SwarmReader *self);
 
-/* Has a reader not yet taken the last change of @task? Then `taken` is called once it has. */
+/* Has a reader not yet taken the last change of @task? Then `taken` is called once it has, unless the news has lost so much meanwhile. */
 gboolean swarm_news_awaits (SwarmNews *self, const SwarmId *task);

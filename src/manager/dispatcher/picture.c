@@ -71,6 +71,8 @@ swarm_picture_seen (SwarmPicture *self, SwarmNet *net)
 void
 swarm_picture_own (SwarmPicture *self, const SwarmId *task)
 {
+  if (!self->begun)
+    return; /* the whole has it */
   for (guint i = 0; i < self->own->len; i++) {
     if (swarm_id_equal (&g_array_index (self->own, SwarmId, i), task))
       return;
