@@ -183,6 +183,33 @@ test_slots (void)
   g_clear_error (&outs[1].error);
 }
 
+/* What a node may write into the store has an end, also when it asks for all at once. */
+static void
+test_most_of_a_node (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1"), *other = brain_node (brain, "n2");
+  g_autofree BrainOutcome *outs = g_new0 (BrainOutcome, 1001);
+  GError *error;
+  SwarmId id;
+
+  network (brain, "back", TRUE, "10.99.0.0/16");
+  for (guint i = 0; i < 1001; i++) {
+    g_autofree char *container = g_strdup_printf ("%064x", i);
+    swarm_control_attach (swarm_manager_control (brain->manager), &node->id, container, "c", "back", NULL, brain_outcome, &outs[i]);
+  }
+  brain_run (brain, 10 * SECOND);
+  for (guint i = 0; i < 1000; i++)
+    g_assert_no_error (outs[i].error);
+  ASSERT_TEXT (outs[1000].error, SWARM_ERROR_LIMIT_EXCEEDED, "this node's containers are in networks 1000 times, which is the most");
+  error = attach (brain, node, ONE, "c", "back", NULL);
+  ASSERT_TEXT (error, SWARM_ERROR_LIMIT_EXCEEDED, "this node's containers are in networks 1000 times, which is the most");
+  g_assert_no_error (attach (brain, other, ONE, "c", "back", &id));
+  g_assert_no_error (detach (brain, node, &outs[7].id, NULL));
+  brain_run (brain, 2 * SECOND);
+  g_assert_no_error (attach (brain, node, TWO, "c", "back", &id));
+}
+
 /* It ends by itself, with its node, and with what gave it no address; its address is free then. */
 static void
 test_ends (void)
@@ -256,6 +283,7 @@ main (int argc, char **argv)
   g_test_add_func ("/attach/life", test_life);
   g_test_add_func ("/attach/texts", test_texts);
   g_test_add_func ("/attach/slots", test_slots);
+  g_test_add_func ("/attach/most-of-a-node", test_most_of_a_node);
   g_test_add_func ("/attach/ends", test_ends);
   g_test_add_func ("/attach/new-leader", test_new_leader);
   return g_test_run ();

@@ -5,12 +5,15 @@
 #include "manager/control/operation.h"
 #include <string.h>
 
+/* Of one node: what it asks for is written into the cluster's store. */
+#define NODE_MAX 1000
+
 /* ---- attach ---- */
 
 static gboolean
-is_of (const SwarmTask *task, const char *container_id)
+is_there (const SwarmTask *task)
 {
-  return task->attachment != NULL && swarm_task_holds_addresses (task) && g_strcmp0 (task->attachment->container_id, container_id) == 0;
+  return task->attachment != NULL && swarm_task_holds_addresses (task);
 }
 
 static gboolean
@@ -20,15 +23,32 @@ is_in (const SwarmTask *task, const SwarmNetwork *network)
   return strcmp (config->target, swarm_id_string (&network->object.id).str) == 0;
 }
 
+/* How many more @node will have. */
+static guint
+n_coming (SwarmControl *self, const SwarmId *node)
+{
+  guint n = 0;
+  GHashTableIter iter;
+  gpointer key;
+  g_hash_table_iter_init (&iter, self->flying);
+  while (g_hash_table_iter_next (&iter, &key, NULL)) {
+    const SwarmOperation *operation = key;
+    n += operation->container != NULL && swarm_id_equal (&operation->node, node);
+  }
+  return n;
+}
+
 /* The lowest number that no attachment of the container has: its interface there is called by it, as long as it lives. 0: refused. */
 static guint64
 take_slot (SwarmControl *self, const SwarmId *node, const SwarmContainerAttachment *container, const SwarmNetwork *network, GError **error)
 {
   g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_node (self->store, node);
   gboolean taken[SWARM_ATTACHMENTS_MAX + 1] = { TRUE };
+  guint n = n_coming (self, node);
   for (guint i = 0; i < tasks->len; i++) {
     const SwarmTask *task = g_ptr_array_index (tasks, i);
-    if (!is_of (task, container->container_id))
+    n += is_there (task);
+    if (!is_there (task) || g_strcmp0 (task->attachment->container_id, container->container_id) != 0)
       continue;
     if (is_in (task, network)) {
       g_set_error (error, SWARM_ERROR, SWARM_ERROR_ALREADY_EXISTS, "endpoint with name %s already exists in network %s", container->name,
@@ -36,6 +56,10 @@ take_slot (SwarmControl *self, const SwarmId *node, const SwarmContainerAttachme
       return 0;
     }
     taken[MIN (task->slot, SWARM_ATTACHMENTS_MAX)] = TRUE;
+  }
+  if (n >= NODE_MAX) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "this node's containers are in networks %d times, which is the most", NODE_MAX);
+    return 0;
   }
   for (guint slot = 1; slot <= SWARM_ATTACHMENTS_MAX; slot++)
     if (!taken[slot])

@@ -83,7 +83,7 @@ void swarm_control_remove_network (SwarmControl *self, const SwarmId *id, const 
 
 /* ---- containers in networks (control/attach.c) ---- */
 /* Puts @node's own container into @network (a name or id): reply->id is the task that stands for it, which ends when the node says so. ACCESS_DENIED
- * with swarm's text when the network is not attachable, ALREADY_EXISTS when the container is in it, UNAVAILABLE: try again. */
+ * with swarm's text when the network is not attachable, ALREADY_EXISTS when the container is in it, LIMIT_EXCEEDED, UNAVAILABLE: try again. */
 void swarm_control_attach (SwarmControl *self, const SwarmId *node, const char *container_id, const char *name, const char *network,
                            const char *request_id, SwarmControlFunc done, gpointer data);
 /* Takes it out again; the task vanishes in the background. reply->text: why it has not got there yet, or NULL. NOT_FOUND: @node has no such. */
