@@ -14,7 +14,11 @@ typedef struct {
   SimRun *run;
   gboolean open;  /* between its beginning and its end */
   gboolean done;
+  gboolean later; /* it will be looked at what is settled */
 } SimWatch;
+
+/* What is settled is looked for so long after a change: hosts hear of it by then. */
+#define SETTLE_US (100 * 1000)
 
 void
 sim_watch_free (gpointer data)
@@ -364,6 +368,15 @@ glance (gpointer data)
 }
 
 static void
+look_later (gpointer data)
+{
+  SimWatch *watch = data;
+  watch->later = FALSE;
+  if (watch->open && !watch->run->over)
+    look_once (watch);
+}
+
+static void
 watch_begins (gpointer data)
 {
   SimWatch *watch = data;
@@ -414,7 +427,12 @@ sim_expect_look (SimRun *self)
 {
   for (guint i = 0; i < self->watches->len; i++) {
     SimWatch *watch = g_ptr_array_index (self->watches, i);
-    if (watch->open)
+    if (!watch->open || watch->later)
+      continue;
+    watch->later = watch->expect->settled;
+    if (watch->later)
+      swarm_clock_timer (self->cluster->world.clock, SETTLE_US, SWARM_PRIORITY_IDLE, look_later, watch);
+    else
       look_once (watch);
   }
 }
