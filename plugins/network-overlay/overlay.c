@@ -21,6 +21,8 @@ struct SwarmPluginInstance {
   char *reason;         /* why nothing is possible; NULL: all is well */
   char *refused;        /* the last batch; NULL: it was not */
   uint64_t again;       /* the timer after a refusal */
+  guint64 sent;         /* batches */
+  GArray *settling;     /* Settling */
   GHashTable *waiting;  /* task id → SwarmPluginCall */
   GHashTable *ready;    /* sandbox → "ns:/proc/…" */
   GHashTable *problems; /* object → text, as swarm-netd says */
@@ -28,6 +30,12 @@ struct SwarmPluginInstance {
   guint n_keys;
   gboolean state_changed;
 };
+
+/* The host waits until a batch is in the kernel, or a later one. */
+typedef struct {
+  SwarmPluginCall *call;
+  guint64 batch; /* by @sent */
+} Settling;
 
 /* ---- what is possible ---- */
 
@@ -142,6 +150,61 @@ go_on (SwarmPluginInstance *self)
     return;
   overlay_link_send (self->link, records, self->full);
   self->full = FALSE;
+  self->sent++;
+}
+
+/* ---- who waits for what is wanted to be so ---- */
+
+static gboolean
+is_pending (SwarmPluginInstance *self)
+{
+  return (self->full && self->has_picture) || overlay_table_is_dirty (self->model->table);
+}
+
+static gboolean
+is_settled (SwarmPluginInstance *self)
+{
+  return overlay_link_is_idle (self->link) && self->refused == NULL && !is_pending (self);
+}
+
+/* Batches up to @batch are in the kernel. */
+static void
+look_at_settling (SwarmPluginInstance *self, guint64 batch)
+{
+  gboolean all = is_settled (self);
+  for (guint i = self->settling->len; i-- > 0;) {
+    Settling waits = g_array_index (self->settling, Settling, i);
+    if (!all && waits.batch > batch)
+      continue;
+    g_array_remove_index (self->settling, i);
+    self->host->finish (waits.call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_OK });
+  }
+}
+
+static void
+settle (SwarmPluginInstance *self, SwarmPluginCall *call)
+{
+  Settling waits = { call, self->sent + is_pending (self) };
+  if (is_settled (self))
+    self->host->finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_OK });
+  else if (self->reason != NULL) /* it has been away for long */
+    self->host->finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_UNAVAILABLE, .error = self->reason });
+  else
+    g_array_append_val (self->settling, waits);
+}
+
+static gboolean
+cancel_settle (SwarmPluginInstance *self, SwarmPluginCall *call)
+{
+  for (guint i = 0; i < self->settling->len; i++) {
+    if (g_array_index (self->settling, Settling, i).call != call)
+      continue;
+    g_autofree char *text = self->refused != NULL ? g_strdup_printf ("swarm-netd refuses what is wanted of it: %s", self->refused) : NULL;
+    g_array_remove_index (self->settling, i);
+    self->host->finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_CANCELLED, .error = text != NULL ? text : "swarm-netd has not done it yet" });
+    return TRUE;
+  }
+  return FALSE;
 }
 
 static void
@@ -244,7 +307,10 @@ on_acked (gpointer data, const char *refused)
     self->host->log (self->host, 3, NULL, text);
     self->again = self->host->timer (self->host, REFUSED_AGAIN_US, refusal_over, self);
   }
+  guint64 batch = self->sent;
   go_on (self);
+  if (refused == NULL)
+    look_at_settling (self, batch);
 }
 
 static const OverlayLinkOps link_ops = { on_state, on_acked, on_begin, on_end, on_problem, on_ready };
@@ -360,6 +426,8 @@ cancel (SwarmPluginInstance *self, SwarmPluginCall *call)
 {
   GHashTableIter iter;
   gpointer id, waiting;
+  if (cancel_settle (self, call))
+    return;
   g_hash_table_iter_init (&iter, self->waiting);
   while (g_hash_table_iter_next (&iter, &id, &waiting)) {
     if (waiting != call)
@@ -390,6 +458,7 @@ init (SwarmPluginHost *host, char *error, size_t error_length)
   self->waiting = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->ready = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->problems = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->settling = g_array_new (FALSE, FALSE, sizeof (Settling));
   self->link = overlay_link_new (host, path != NULL ? path : SWARM_NETD_SOCKET, &link_ops, self);
   return self;
 }
@@ -405,13 +474,14 @@ fini (SwarmPluginInstance *self)
   g_hash_table_unref (self->waiting);
   g_hash_table_unref (self->ready);
   g_hash_table_unref (self->problems);
+  g_array_unref (self->settling);
   g_free (self->reason);
   g_free (self->refused);
   g_free (self);
 }
 
 static const SwarmNetworkOps overlay_ops = {
-  .init = init, .fini = fini, .attach = attach, .detach = detach, .picture = picture, .cancel = cancel,
+  .init = init, .fini = fini, .attach = attach, .detach = detach, .picture = picture, .cancel = cancel, .settle = settle,
 };
 
 SWARM_PLUGIN_DEFINE (NETWORK, network_overlay, "network-overlay", "networks that span hosts, with swarm-netd", "1.0", overlay_ops);

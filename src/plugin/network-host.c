@@ -221,6 +221,18 @@ swarm_network_host_picture (SwarmNetworkHost *self, const SwarmPluginPicture *pi
   return TRUE;
 }
 
+gboolean
+swarm_network_host_settle (SwarmNetworkHost *self, gint64 timeout_us, SwarmNetworkFunc func, gpointer data)
+{
+  gint64 started = g_get_monotonic_time ();
+
+  if (self->ops->settle == NULL)
+    return FALSE;
+  self->ops->settle (self->head.instance, swarm_host_call (self->head.host, "settle", NULL, timeout_us, on_done, asker_new (func, data), NULL));
+  swarm_host_timed (self->head.host, "settle", started);
+  return TRUE;
+}
+
 void
 swarm_network_host_set_exit_func (SwarmNetworkHost *self, SwarmNetworkExitFunc func, gpointer data)
 {

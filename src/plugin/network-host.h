@@ -7,7 +7,7 @@
 typedef struct _SwarmNetworkHost SwarmNetworkHost;
 
 /* @mode ("bridge", "none", "host", "ns:PATH") is what the runtime is told, and @resolver (may be NULL) the task's name server; both are NULL on error
- * and for detach. Called once, from the loop. */
+ * and for detach and settle. Called once, from the loop. */
 typedef void (*SwarmNetworkFunc) (const char *mode, const char *resolver, const GError *error, gpointer data);
 /* The process of a container that was attached ended. */
 typedef void (*SwarmNetworkExitFunc) (const SwarmId *task, gint64 exited_at, gpointer data);
@@ -32,6 +32,8 @@ void swarm_network_host_set_exit_func (SwarmNetworkHost *self, SwarmNetworkExitF
 
 /* How the networks are to be from now on, @picture borrowed for the call. FALSE: the plugin has no networks that span hosts. */
 gboolean swarm_network_host_picture (SwarmNetworkHost *self, const SwarmPluginPicture *picture);
+/* Asks to be told when all pictures and detaches so far are in force. FALSE: the plugin has nothing to say to that, and @func is not called. */
+gboolean swarm_network_host_settle (SwarmNetworkHost *self, gint64 timeout_us, SwarmNetworkFunc func, gpointer data);
 /* One listener; NULL @func ends it. */
 void swarm_network_host_on_state (SwarmNetworkHost *self, SwarmNetworkStateFunc func, gpointer data);
 /* Tasks here can be in networks of @driver, as far as the plugin has said so. */

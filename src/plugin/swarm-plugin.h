@@ -590,7 +590,7 @@ typedef struct {
   uint64_t reserved[4];
 } SwarmPluginPicture;
 
-/* All mandatory but picture and cancel. Operations on one task never overlap. */
+/* All mandatory but picture, cancel and settle. Operations on one task never overlap. */
 typedef struct {
   SwarmPluginInstance *(*init) (SwarmPluginHost *host, char *error, size_t error_length);
   /* What the host has of networks stays as it is: tasks run on. */
@@ -598,14 +598,17 @@ typedef struct {
   /* Before prepare: OK when the task's network is there. Yields network_mode for the runtime, and resolver. Also for a task that has it already.
    * With attach_pid: OK when that container has it; then no network_mode. From then on task_exited tells when that process ends. */
   void (*attach) (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *call);
-  /* After remove. Fine when not attached. */
+  /* After remove. Fine when not attached. OK may come before it is done: settle tells when. */
   void (*detach) (SwarmPluginInstance *self, const char *task_id, SwarmPluginCall *call);
   /* How the networks are to be from now on. The plugin brings it about, tries again what fails, and says by network_state what is not possible. An agent
    * that starts has no picture until a manager sends one: what the host has goes on. NULL: the plugin has no networks that span hosts. */
   void (*picture) (SwarmPluginInstance *self, const SwarmPluginPicture *picture);
-  /* The host lost interest in an attach: answer @call soon, with CANCELLED unless it is done. May be NULL. */
+  /* The host lost interest in an attach or a settle: answer @call soon, with CANCELLED unless it is done. May be NULL. */
   void (*cancel) (SwarmPluginInstance *self, SwarmPluginCall *call);
-  void (*later[6]) (void); /* reserved: NULL */
+  /* OK when all that picture and detach asked for before this call is in force on this host: new connections go where they are to go. What was asked for
+   * later is not waited for. The host waits for a second or so. NULL: they are in force when they return. */
+  void (*settle) (SwarmPluginInstance *self, SwarmPluginCall *call);
+  void (*later[5]) (void); /* reserved: NULL */
 } SwarmNetworkOps;
 
 #ifdef __cplusplus
