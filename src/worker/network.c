@@ -4,6 +4,7 @@
 #include "worker/private.h"
 
 #define ATTACH_LIMIT_US (60 * G_USEC_PER_SEC)
+#define SETTLE_LIMIT_US (1 * G_USEC_PER_SEC) /* as long as the leader holds back the stop of a task */
 
 static gboolean
 has_any (const SwarmTask *task)
@@ -86,4 +87,22 @@ swarm_worker_network_forget (SwarmWorkerTask *self)
   if (self->adopt_call != 0)
     swarm_network_host_cancel (self->worker->config.network, self->adopt_call);
   self->adopt_call = 0;
+}
+
+gboolean
+swarm_worker_network_settle (SwarmWorker *self, SwarmNetworkFunc func, gpointer op)
+{
+  SwarmWorkerOp unused;
+  if (self->config.network != NULL && swarm_network_host_settle (self->config.network, SETTLE_LIMIT_US, func, op))
+    return TRUE;
+  swarm_worker_op_take (op, &unused);
+  return FALSE;
+}
+
+void
+swarm_worker_network_settled (SwarmWorker *self, const GError *error)
+{
+  if (error != NULL && !self->network_late)
+    swarm_notice ("What is wanted of the networks takes longer than it should, and is not waited for: %s", error->message);
+  self->network_late = error != NULL;
 }

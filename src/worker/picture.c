@@ -11,6 +11,7 @@
 #define FILE_NEW FILE_NAME ".new"
 #define MAGIC "SWP1"
 #define KEEP_AFTER_US (2 * G_USEC_PER_SEC)
+#define CALLS_MAX 16 /* that wait for the network plugin: one of a session is under way at a time */
 
 static const SwarmKind kinds[] = { SWARM_KIND_NODE, SWARM_KIND_NETWORK, SWARM_KIND_SERVICE, SWARM_KIND_TASK };
 
@@ -29,6 +30,8 @@ struct _SwarmWorkerPicture {
   gboolean kept;  /* there was one on the disk */
   SwarmTimer *keep_timer;
   gboolean disk_failed; /* said once */
+  GHashTable *calls;    /* number → SwarmCall: answered when what they brought is in force */
+  guint64 last_call;
 };
 
 static void
@@ -44,6 +47,7 @@ swarm_worker_picture_new (SwarmWorker *worker)
 {
   SwarmWorkerPicture *self = g_new0 (SwarmWorkerPicture, 1);
   self->worker = worker;
+  self->calls = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
     self->rows[kinds[i]] = g_hash_table_new_full (swarm_id_hash, swarm_id_equal, NULL, row_free);
   return self;
@@ -59,6 +63,13 @@ drop_collected (SwarmWorkerPicture *self)
 void
 swarm_worker_picture_free (SwarmWorkerPicture *self)
 {
+  g_autoptr (GError) error = g_error_new (SWARM_ERROR, SWARM_ERROR_CANCELLED, "this node's worker ends");
+  GHashTableIter iter;
+  gpointer call;
+  g_hash_table_iter_init (&iter, self->calls);
+  while (g_hash_table_iter_next (&iter, NULL, &call))
+    swarm_call_fail (call, error);
+  g_hash_table_unref (self->calls);
   swarm_clock_clear_timer (self->worker->config.clock, &self->keep_timer);
   drop_collected (self);
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
@@ -407,14 +418,39 @@ apply (SwarmWorkerPicture *self, const Told *told, SwarmPictureChange *change)
   }
 }
 
+static void
+settled (const char *mode, const char *resolver, const GError *error, gpointer data)
+{
+  SwarmWorkerOp op;
+  if (!swarm_worker_op_take (data, &op))
+    return;
+  SwarmCall *call = g_hash_table_lookup (op.worker->picture->calls, &op.tag);
+  g_hash_table_remove (op.worker->picture->calls, &op.tag);
+  swarm_worker_network_settled (op.worker, error);
+  swarm_call_return (call, NULL);
+}
+
+/* What the leader waits for is that nothing new goes to a task that it is about to stop. */
+static void
+answer (SwarmWorkerPicture *self, SwarmCall *call)
+{
+  guint64 number = ++self->last_call;
+  gboolean waits = self->given && g_hash_table_size (self->calls) < CALLS_MAX
+                   && swarm_worker_network_settle (self->worker, settled, swarm_worker_op_new (self->worker, NULL, number));
+  if (waits)
+    g_hash_table_insert (self->calls, g_memdup2 (&number, sizeof number), call);
+  else
+    swarm_call_return (call, NULL);
+}
+
 gboolean
-swarm_worker_picture_take (SwarmWorkerPicture *self, GVariant *args, GError **error)
+swarm_worker_picture_take (SwarmWorkerPicture *self, SwarmCall *call, GError **error)
 {
   g_autoptr (GVariant) session = NULL, rows = NULL, removed = NULL;
   g_auto (Told) told = { g_ptr_array_new_with_free_func (decoded_free), g_array_new (FALSE, FALSE, sizeof (Removed)) };
   guint64 sequence;
   gboolean full;
-  g_variant_get (args, "(@aytb@ay@ay)", &session, &sequence, &full, &rows, &removed);
+  g_variant_get (call->args, "(@aytb@ay@ay)", &session, &sequence, &full, &rows, &removed);
   if (!swarm_worker_session_is (self->worker->session, session)) {
     g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND, "no such session");
     return FALSE;
@@ -434,6 +470,7 @@ swarm_worker_picture_take (SwarmWorkerPicture *self, GVariant *args, GError **er
   if (sequence == 1)
     drop_collected (self);
   give (self, &change, sequence >= 1);
+  answer (self, call);
   return TRUE;
 }
 

@@ -96,6 +96,7 @@ struct _SwarmWorker {
   void (*drain_func) (gpointer data);
   gpointer drain_data;
   gboolean disk_failed; /* said once */
+  gboolean network_late; /* said once */
   GHashTable *image_asks;   /* number of a question under way → image */
   GHashTable *image_health; /* image by digest → SwarmHealthcheck, that it declares (empty: none) */
 };
@@ -179,6 +180,10 @@ SwarmTask *swarm_worker_network_of (const SwarmWorkerTask *self);
 void swarm_worker_network_adopt (SwarmWorker *self);
 /* The task is taken off its network. */
 void swarm_worker_network_forget (SwarmWorkerTask *self);
+/* @func is called when all that the network plugin was told is in force, or after a second anyway; it passes @error on to
+ * swarm_worker_network_settled(). FALSE: there is nothing to wait for, and @func is not called. @op: of swarm_worker_op_new(), taken. */
+gboolean swarm_worker_network_settle (SwarmWorker *self, SwarmNetworkFunc func, gpointer op);
+void swarm_worker_network_settled (SwarmWorker *self, const GError *error);
 
 /* ---- containers.c ---- */
 SwarmWorkerContainers *swarm_worker_containers_new (SwarmWorker *worker);
@@ -195,8 +200,8 @@ void swarm_worker_picture_load (SwarmWorkerPicture *self);
 /* From now on it is given on: what is kept at once. */
 void swarm_worker_picture_start (SwarmWorkerPicture *self);
 void swarm_worker_picture_session_began (SwarmWorkerPicture *self);
-/* Worker.Networks. All of it, or nothing and an error. */
-gboolean swarm_worker_picture_take (SwarmWorkerPicture *self, GVariant *args, GError **error);
+/* Worker.Networks. All of it, and @call is answered when it is in force; or nothing, and an error. */
+gboolean swarm_worker_picture_take (SwarmWorkerPicture *self, SwarmCall *call, GError **error);
 
 /* ---- report.c ---- */
 SwarmWorkerReports *swarm_worker_reports_new (SwarmWorker *worker);

@@ -677,17 +677,10 @@ step_down (SwarmWorkerTask *self)
     swarm_runtime_host_stop (worker->config.runtime, &self->id, STOP_LIMIT_US + grace_us (self), on_stopped, answer_to (self));
 }
 
+/* Its addresses may be given to others. */
 static void
-on_detached (const char *mode, const char *resolver, const GError *error, gpointer data)
+detached (SwarmWorkerTask *self)
 {
-  SwarmWorkerTask *self = task_of_answer (data, SWARM_STEP_DETACH);
-
-  if (self == NULL)
-    return;
-  if (error != NULL) {
-    end_failed (self, "taken off its network", error);
-    return;
-  }
   end_step (self);
   forget_retry (self);
   self->clean = TRUE;
@@ -697,6 +690,30 @@ on_detached (const char *mode, const char *resolver, const GError *error, gpoint
   else if (!self->unassigned)
     swarm_worker_keep (self);
   go_on (self);
+}
+
+static void
+on_settled (const char *mode, const char *resolver, const GError *error, gpointer data)
+{
+  SwarmWorkerTask *self = task_of_answer (data, SWARM_STEP_DETACH);
+
+  if (self == NULL)
+    return;
+  swarm_worker_network_settled (self->worker, error);
+  detached (self);
+}
+
+static void
+on_detached (const char *mode, const char *resolver, const GError *error, gpointer data)
+{
+  SwarmWorkerTask *self = task_of_answer (data, SWARM_STEP_DETACH);
+
+  if (self == NULL)
+    return;
+  if (error != NULL)
+    end_failed (self, "taken off its network", error);
+  else if (!swarm_worker_network_settle (self->worker, on_settled, answer_to (self)))
+    detached (self);
 }
 
 static void

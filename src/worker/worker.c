@@ -414,8 +414,8 @@ take_assign (SwarmWorker *self, SwarmCall *call, GError **error)
 static gboolean
 take_networks (SwarmWorker *self, SwarmCall *call, GError **error)
 {
-  if (!self->draining && !swarm_worker_picture_take (self->picture, call->args, error))
-    return FALSE;
+  if (!self->draining)
+    return swarm_worker_picture_take (self->picture, call, error);
   swarm_call_return (call, NULL);
   return TRUE;
 }

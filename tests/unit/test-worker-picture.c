@@ -178,6 +178,198 @@ test_kept (void)
   g_assert_cmpuint (n_networks (bed), ==, 0);
 }
 
+/* ---- when it is in force ---- */
+
+struct SwarmPluginInstance {
+  SwarmPluginHost *host;
+};
+
+static SwarmPluginInstance slow;
+static GPtrArray *settling; /* SwarmPluginCall */
+static guint pictures;
+
+static SwarmPluginInstance *
+slow_init (SwarmPluginHost *host, char *error, size_t error_length)
+{
+  slow.host = host;
+  return &slow;
+}
+
+static void
+slow_fini (SwarmPluginInstance *self)
+{
+  g_ptr_array_set_size (settling, 0);
+}
+
+static void
+slow_none (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPluginCall *call)
+{
+  self->host->finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_OK });
+}
+
+static void
+slow_detach (SwarmPluginInstance *self, const char *task, SwarmPluginCall *call)
+{
+  self->host->finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_OK });
+}
+
+static void
+slow_picture (SwarmPluginInstance *self, const SwarmPluginPicture *picture)
+{
+  pictures++;
+}
+
+static void
+slow_settle (SwarmPluginInstance *self, SwarmPluginCall *call)
+{
+  g_ptr_array_add (settling, call);
+}
+
+static void
+slow_cancel (SwarmPluginInstance *self, SwarmPluginCall *call)
+{
+  g_assert_true (g_ptr_array_remove (settling, call));
+  self->host->finish (call, &(SwarmPluginResult){ .code = SWARM_PLUGIN_CANCELLED, .error = "not yet" });
+}
+
+static const SwarmNetworkOps slow_ops = {
+  .init = slow_init, .fini = slow_fini, .attach = slow_none, .detach = slow_detach, .picture = slow_picture, .cancel = slow_cancel, .settle = slow_settle,
+};
+static const SwarmPluginDescriptor slow_plugin = {
+  SWARM_PLUGIN_MAGIC, sizeof (SwarmPluginDescriptor), SWARM_PLUGIN_NETWORK, SWARM_PLUGIN_ABI_NETWORK, sizeof (SwarmNetworkOps),
+  sizeof (SwarmPluginHost), "network-slow", "takes its time", "1", &slow_ops,
+};
+
+static void
+slow_done (void)
+{
+  slow.host->finish (g_ptr_array_steal_index (settling, 0), &(SwarmPluginResult){ .code = SWARM_PLUGIN_OK });
+}
+
+static Bed *
+slow_bed (guint64 seed)
+{
+  Bed *bed = bed_with_hook (seed);
+  settling = g_ptr_array_new ();
+  pictures = 0;
+  agent_kill (bed);
+  swarm_plugin_unref (bed->network_plugin);
+  bed->network_plugin = swarm_plugin_from_descriptor (&slow_plugin, SWARM_PLUGIN_NETWORK, NULL);
+  agent_start (bed);
+  sim_clock_run (bed->clock, SECOND);
+  return bed;
+}
+
+static void
+on_answer (GVariant *reply, const GError *error, gpointer data)
+{
+  g_assert_no_error (error);
+  ++*(guint *) data;
+}
+
+/* Sends a change, or the first whole, and counts the answer. */
+static void
+call_networks (Bed *bed, guint64 sequence, guint number, guint *answers)
+{
+  Manager *leader = leader_of (bed);
+  SwarmBuffer rows = { 0 };
+  add_network_row (&rows, number, "a");
+  swarm_link_call (leader->control, "org.swarmagent1.Worker", "Networks",
+                   g_variant_new ("(@aytb@ay@ay)", ay (leader->session, 16), sequence, sequence <= 1, ay (rows.data, rows.len), ay ("", 0)), 30 * SECOND,
+                   on_answer, answers);
+  g_free (rows.data);
+}
+
+static void
+call_and_run (Bed *bed, guint64 sequence, guint number, guint *answers)
+{
+  call_networks (bed, sequence, number, answers);
+  sim_clock_run (bed->clock, SECOND / 10);
+}
+
+/* The leader hears that the picture was taken when the plugin has brought it about, or after a second. */
+static void
+test_settles (void)
+{
+  Bed *bed = slow_bed (4);
+  guint answers = 0;
+  call_and_run (bed, 0, 1, &answers); /* nothing was given yet that could be waited for */
+  g_assert_cmpuint (answers, ==, 1);
+  call_and_run (bed, 1, 2, &answers);
+  g_assert_cmpuint (pictures, ==, 1);
+  g_assert_cmpuint (settling->len, ==, 1);
+  sim_clock_run (bed->clock, SECOND * 8 / 10);
+  g_assert_cmpuint (answers, ==, 1);
+  slow_done ();
+  sim_clock_run (bed->clock, SECOND / 10);
+  g_assert_cmpuint (answers, ==, 2);
+  call_and_run (bed, 2, 3, &answers);
+  g_assert_cmpuint (answers, ==, 2);
+  sim_clock_run (bed->clock, SECOND);
+  g_assert_cmpuint (answers, ==, 3);
+  g_assert_cmpuint (settling->len, ==, 0);
+  for (guint i = 0; i < 20; i++) /* more than are waited for */
+    call_networks (bed, 3 + i, 4 + i, &answers);
+  sim_clock_run (bed->clock, SECOND / 10);
+  g_assert_cmpuint (settling->len, ==, 16);
+  g_assert_cmpuint (answers, ==, 7);
+  sim_clock_run (bed->clock, 2 * SECOND);
+  g_assert_cmpuint (answers, ==, 23);
+  bed_free (bed);
+  g_ptr_array_unref (settling);
+}
+
+static void
+on_failure (GVariant *reply, const GError *error, gpointer data)
+{
+  ++*(guint *) data;
+}
+
+/* The agent ends, and the caller's connection with it: nobody waits for ever, nothing is left. */
+static void
+test_ends_while_settling (void)
+{
+  Bed *bed = slow_bed (5);
+  Manager *leader = leader_of (bed);
+  guint answers = 0;
+  swarm_link_call (leader->control, "org.swarmagent1.Worker", "Networks",
+                   g_variant_new ("(@aytb@ay@ay)", ay (leader->session, 16), (guint64) 1, TRUE, ay ("", 0), ay ("", 0)), 30 * SECOND, on_failure, &answers);
+  sim_clock_run (bed->clock, SECOND / 10);
+  g_assert_cmpuint (settling->len, ==, 1);
+  g_assert_cmpuint (answers, ==, 0);
+  agent_kill (bed);
+  sim_clock_run (bed->clock, SECOND);
+  g_assert_cmpuint (answers, ==, 1);
+  bed_free (bed);
+  g_ptr_array_unref (settling);
+}
+
+/* A task's addresses are free when it is off its network. */
+static void
+test_detach_settles (void)
+{
+  Bed *bed = slow_bed (6);
+  SwarmId id = add_task (bed, SWARM_TASK_RUNNING, NULL);
+  tell (bed, &id);
+  sim_clock_run (bed->clock, 3 * SECOND);
+  g_assert_cmpint (status_of (bed, &id)->state, ==, SWARM_TASK_RUNNING);
+  want (bed, &id, SWARM_TASK_SHUTDOWN);
+  sim_clock_run (bed->clock, SECOND * 8 / 10);
+  unassign (bed, &id);
+  SwarmWorkerStatus status;
+  for (guint i = 0; settling->len == 0 && i < 30; i++)
+    sim_clock_run (bed->clock, SECOND / 10);
+  g_assert_cmpuint (settling->len, ==, 1);
+  swarm_worker_get_status (bed->worker, &status);
+  g_assert_cmpuint (status.tasks, ==, 1);
+  slow_done ();
+  sim_clock_run (bed->clock, SECOND / 10);
+  swarm_worker_get_status (bed->worker, &status);
+  g_assert_cmpuint (status.tasks, ==, 0);
+  bed_free (bed);
+  g_ptr_array_unref (settling);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -185,5 +377,8 @@ main (int argc, char **argv)
   g_test_add_func ("/worker-picture/told", test_told);
   g_test_add_func ("/worker-picture/refused", test_refused);
   g_test_add_func ("/worker-picture/kept", test_kept);
+  g_test_add_func ("/worker-picture/settles", test_settles);
+  g_test_add_func ("/worker-picture/ends-while-settling", test_ends_while_settling);
+  g_test_add_func ("/worker-picture/detach-settles", test_detach_settles);
   return g_test_run ();
 }
