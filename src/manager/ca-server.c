@@ -303,7 +303,7 @@ find_external (SwarmCAServer *self, const SwarmExternalCA **ret, GError **error)
   *ret = self->signer.sign != NULL && cluster->spec->ca_config != NULL ? swarm_control_external_ca (cluster->spec->ca_config, cert, root->cert) : NULL;
   if (*ret != NULL)
     return TRUE;
-  g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE,
+  g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION,
                        "nobody can sign certificates: the root's key is not here, and the cluster's configuration names no external CA for it");
   return FALSE;
 }

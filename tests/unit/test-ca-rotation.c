@@ -583,7 +583,7 @@ test_external (void)
   g_assert_null (configure (brain, config));
   swarm_ca_server_issue (ca, csr, token, "", NULL, issued, &answer);
   brain_run (brain, 20 * MS);
-  g_assert_error (answer.error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE);
+  g_assert_error (answer.error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION);
   g_assert_nonnull (strstr (answer.error->message, "nobody can sign certificates"));
 
   SwarmExternalSigner hook = { fake_sign, NULL, &signer };
