@@ -316,8 +316,8 @@ const CtlCommand ctl_commands[] = {
 
   { "network attach", NULL, "CONTAINER NETWORK", 2, 2, N_ ("Put a container of this host into an attachable network"), NULL, NULL,
     .run = ctl_cmd_network_attach,
-    .examples = "network attach debug back\tthe podman container debug reaches services by it, and they reach it by its name (it finds theirs when it was "
-                "run with --dns 127.0.0.11); prints its addresses" },
+    .examples = "network attach debug back\tthe podman container debug and the services there find each other by name; other names it asks whom it "
+                "asked before (its resolv.conf needs an IPv4 server for that); prints its addresses" },
   { "network create", NULL, "[OPTIONS] NETWORK", 1, 1, N_ ("Create a network"), network_create_tables, network_create_unsupported,
     .run = ctl_cmd_network_create,
     .examples = "network create back\ta network for services, over all nodes\n"

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "netd/forward.h"
 #include "netd/dns.h"
+#include "netd/netns.h"
+#include "netd/servers.h"
 #include <errno.h>
 #include <glib-unix.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define PATIENCE 2 /* seconds */
-#define SERVERS_MAX 3
 
 struct _SwarmNetdForward {
-  SwarmNetdAddress servers[SERVERS_MAX];
+  SwarmNetdAddress servers[SWARM_NETD_SERVERS_MAX];
   guint n;
   guint at; /* the server that is being asked */
   gboolean tcp;
+  int netns; /* -1: the host's */
   int fd;
   guint source;
   guint timeout;
@@ -128,6 +129,23 @@ on_stream (gint fd, GIOCondition condition, gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+/* In a namespace that is not ours the mark says that it is not one of the questions which are led to us (vip.c). */
+static int
+open_socket (SwarmNetdForward *self, int family)
+{
+  guint32 mark = SWARM_NETD_FORWARD_MARK;
+  if (self->netns >= 0 && !swarm_netd_netns_enter (self->netns, NULL))
+    return -1;
+  int fd = socket (family, (self->tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (self->netns < 0)
+    return fd;
+  swarm_netd_netns_leave ();
+  if (fd < 0 || setsockopt (fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) == 0)
+    return fd;
+  close (fd); /* it would come back to us */
+  return -1;
+}
+
 static gboolean
 dial (SwarmNetdForward *self)
 {
@@ -137,7 +155,7 @@ dial (SwarmNetdForward *self)
   gboolean is_v4 = swarm_netd_address_is_v4 (server);
   memcpy (&v4.sin_addr, server->bytes + 12, 4);
   memcpy (&v6.sin6_addr, server->bytes, 16);
-  self->fd = socket (is_v4 ? AF_INET : AF_INET6, (self->tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  self->fd = open_socket (self, is_v4 ? AF_INET : AF_INET6);
   if (self->fd < 0)
     return FALSE;
   int r = connect (self->fd, is_v4 ? (struct sockaddr *) &v4 : (struct sockaddr *) &v6, is_v4 ? sizeof v4 : sizeof v6);
@@ -171,14 +189,15 @@ ask_next (SwarmNetdForward *self)
 }
 
 SwarmNetdForward *
-swarm_netd_forward_new (const SwarmNetdAddress *servers, guint n, const guint8 *query, gsize length, gboolean tcp, SwarmNetdForwardFunc func,
-                        gpointer data)
+swarm_netd_forward_new (int netns, const SwarmNetdAddress *servers, guint n, const guint8 *query, gsize length, gboolean tcp,
+                        SwarmNetdForwardFunc func, gpointer data)
 {
   SwarmNetdForward *self = g_new0 (SwarmNetdForward, 1);
   guint8 before[2] = { length >> 8, length };
-  self->n = MIN (n, SERVERS_MAX);
+  self->n = MIN (n, SWARM_NETD_SERVERS_MAX);
   memcpy (self->servers, servers, self->n * sizeof *servers);
   self->tcp = tcp;
+  self->netns = netns;
   self->fd = -1;
   self->query = g_byte_array_new ();
   self->answer = g_byte_array_new ();
@@ -189,41 +208,4 @@ swarm_netd_forward_new (const SwarmNetdAddress *servers, guint n, const guint8 *
   self->data = data;
   ask_next (self);
   return self;
-}
-
-/* ---- the host's servers ---- */
-
-static void
-read_servers (GArray *servers)
-{
-  g_autofree char *text = NULL;
-  g_array_set_size (servers, 0);
-  if (!g_file_get_contents ("/etc/resolv.conf", &text, NULL, NULL))
-    return;
-  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
-  for (guint i = 0; lines[i] != NULL && servers->len < SERVERS_MAX; i++) {
-    SwarmNetdAddress address;
-    char *at = g_strstrip (lines[i]);
-    if (!g_str_has_prefix (at, "nameserver") || !g_ascii_isspace (at[10]))
-      continue;
-    at = g_strstrip (at + 10);
-    at[strcspn (at, " \t%#;")] = '\0';
-    if (swarm_netd_address_parse (at, &address))
-      g_array_append_val (servers, address);
-  }
-}
-
-void
-swarm_netd_host_servers (GArray *servers)
-{
-  static GArray *kept;
-  static struct timespec changed;
-  struct stat st;
-  if (kept == NULL)
-    kept = g_array_new (FALSE, FALSE, sizeof (SwarmNetdAddress));
-  if (stat ("/etc/resolv.conf", &st) == 0 && (st.st_mtim.tv_sec != changed.tv_sec || st.st_mtim.tv_nsec != changed.tv_nsec)) {
-    changed = st.st_mtim;
-    read_servers (kept);
-  }
-  g_array_append_vals (servers, kept->data, kept->len);
 }

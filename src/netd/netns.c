@@ -135,6 +135,17 @@ swarm_netd_netns_open_pid (guint32 pid, guint64 started, GError **error)
   return -1;
 }
 
+int
+swarm_netd_process_root (guint32 pid, guint64 started)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%u", pid);
+  int proc = open (path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int root = proc >= 0 && start_of (proc) == started ? openat (proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+  if (proc >= 0)
+    close (proc);
+  return root;
+}
+
 gboolean
 swarm_netd_sysctl (const char *path, const char *value)
 {

@@ -13,6 +13,8 @@ int swarm_netd_netns_new (GError **error);
 int swarm_netd_netns_open_pid (guint32 pid, guint64 started, GError **error);
 /* When the process began: field 22 of its /proc/PID/stat. 0: there is none. */
 guint64 swarm_netd_process_start (guint32 pid);
+/* The root directory of that process; -1: it is gone. Caller closes. */
+int swarm_netd_process_root (guint32 pid, guint64 started);
 /* From here on sockets are made in @fd's namespace and /proc/sys/net is its own, until leave. Not nested. */
 gboolean swarm_netd_netns_enter (int fd, GError **error);
 void swarm_netd_netns_leave (void);

@@ -30,6 +30,7 @@ typedef struct {
   SwarmNetdResponder *responder;
   int kept[2]; /* the sockets of an earlier responder, for the one that is made; -1: none */
   GArray *vnis; /* guint32: its networks, by their interfaces' index */
+  GArray *servers; /* SwarmNetdAddress: of an attached one, those that its own resolv.conf names; questions to them are led to us */
   gboolean way_out; /* it has an interface on the gateway bridge */
   guint stored[2]; /* descriptors that systemd keeps: of its namespace, of its responder */
   gboolean stale; /* its nftables table is to be loaded anew */

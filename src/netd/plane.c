@@ -75,6 +75,7 @@ swarm_netd_plane_add_box (SwarmNetdPlane *self, const char *sandbox, int netns)
   box->kept[0] = box->kept[1] = -1;
   box->netns = netns;
   box->vnis = g_array_new (FALSE, FALSE, sizeof (guint32));
+  box->servers = g_array_new (FALSE, FALSE, sizeof (SwarmNetdAddress));
   g_hash_table_replace (self->boxes, box->id, box);
   return box;
 }

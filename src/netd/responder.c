@@ -108,7 +108,7 @@ static gboolean
 forward (SwarmNetdResponder *self, const guint8 *query, gsize length, const struct sockaddr_in *client, Stream *stream)
 {
   g_autoptr (GArray) servers = g_array_new (FALSE, FALSE, sizeof (SwarmNetdAddress));
-  self->ops->servers (self->data, servers);
+  int netns = self->ops->servers (self->data, servers);
   if (servers->len == 0 || self->asked->len >= FORWARDS_MAX || length > QUESTION_MAX)
     return FALSE;
   Asked *asked = g_new0 (Asked, 1);
@@ -120,7 +120,7 @@ forward (SwarmNetdResponder *self, const guint8 *query, gsize length, const stru
   if (client != NULL)
     asked->client = *client;
   g_ptr_array_add (self->asked, asked);
-  asked->forward = swarm_netd_forward_new ((void *) servers->data, servers->len, query, length, stream != NULL, on_forwarded, asked);
+  asked->forward = swarm_netd_forward_new (netns, (void *) servers->data, servers->len, query, length, stream != NULL, on_forwarded, asked);
   return TRUE;
 }
 

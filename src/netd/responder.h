@@ -11,8 +11,8 @@ typedef struct _SwarmNetdResponder SwarmNetdResponder;
 typedef struct {
   /* The addresses of @name (appended to @addresses); FALSE: no such name here. */
   gboolean (*find) (gpointer data, const char *name, GArray *addresses);
-  /* The servers to ask for other names, in their order (appended to @servers); none: such names do not exist. */
-  void (*servers) (gpointer data, GArray *servers);
+  /* The servers to ask for other names, in their order (appended to @servers); none: such names do not exist. The namespace to ask them from; -1: the host's. */
+  int (*servers) (gpointer data, GArray *servers);
 } SwarmNetdResponderOps;
 
 /* In the namespace of @netns. @udp, @tcp: the sockets of an earlier one there, taken; -1: new ones are made. */

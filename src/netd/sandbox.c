@@ -3,8 +3,8 @@
 #include "netd/plane-private.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "netd/forward.h"
 #include "netd/netns.h"
+#include "netd/servers.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,6 +20,7 @@ swarm_netd_box_free (gpointer data)
     if (box->kept[i] >= 0)
       close (box->kept[i]);
   g_array_unref (box->vnis);
+  g_array_unref (box->servers);
   g_clear_pointer (&box->nft, swarm_netd_nft_free);
   g_clear_pointer (&box->netlink, swarm_netd_netlink_free);
   if (box->netns >= 0)
@@ -155,16 +156,41 @@ note_resolver (const SwarmNetdRow *row, gpointer data)
   g_array_append_val ((GArray *) data, ((const SwarmNetdResolver *) row->data)->address);
 }
 
+static gboolean
+is_loopback (const SwarmNetdAddress *address)
+{
+  static const SwarmNetdAddress v6 = { .bytes[15] = 1 };
+  return swarm_netd_address_is_v4 (address) ? address->bytes[12] == 127 : memcmp (address, &v6, sizeof v6) == 0;
+}
+
+/* A container goes on asking those whom it asked before, from where it is: servers may know it by its address (podman's own networks have such), or be
+ * reached by it alone. One that has none is as the host; what listens on the host's loopback is not there. */
+static int
+find_servers_of_container (SwarmNetdBox *box, GArray *servers)
+{
+  g_array_append_vals (servers, box->servers->data, box->servers->len);
+  if (servers->len > 0)
+    return box->netns;
+  swarm_netd_host_servers (servers);
+  for (guint i = servers->len; i > 0; i--)
+    if (is_loopback (&g_array_index (servers, SwarmNetdAddress, i - 1)))
+      g_array_remove_index (servers, i - 1);
+  return box->netns;
+}
+
 /* Who has no way out has none by questions either. */
-static void
+static int
 find_servers (gpointer data, GArray *servers)
 {
   SwarmNetdBox *box = data;
+  if (box->attached)
+    return find_servers_of_container (box, servers);
   if (!box->way_out)
-    return;
+    return -1;
   swarm_netd_tables_each (box->plane->tables, SWARM_NETD_TYPE_RESOLVER, box->id, sizeof box->id, note_resolver, servers);
   if (servers->len == 0)
     swarm_netd_host_servers (servers);
+  return -1;
 }
 
 static const SwarmNetdResponderOps responder_ops = { find_name, find_servers };
@@ -271,6 +297,24 @@ open_box (SwarmNetdBox *box, GError **error)
   return TRUE;
 }
 
+/* Whom the container asks for names, as far as it is not us. */
+static void
+find_own_servers (SwarmNetdBox *box, const SwarmNetdSandbox *sandbox)
+{
+  g_autoptr (GArray) servers = g_array_new (FALSE, FALSE, sizeof (SwarmNetdAddress));
+  SwarmNetdAddress us;
+  swarm_netd_address_parse ("127.0.0.11", &us);
+  swarm_netd_process_servers (sandbox->pid, sandbox->started, servers);
+  for (guint i = servers->len; i > 0; i--)
+    if (memcmp (&g_array_index (servers, SwarmNetdAddress, i - 1), &us, sizeof us) == 0)
+      g_array_remove_index (servers, i - 1);
+  if (servers->len == box->servers->len && (servers->len == 0 || memcmp (servers->data, box->servers->data, servers->len * sizeof us) == 0))
+    return;
+  g_array_set_size (box->servers, 0);
+  g_array_append_vals (box->servers, servers->data, servers->len);
+  box->stale = TRUE;
+}
+
 gboolean
 swarm_netd_sandbox_put (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox, GError **error)
 {
@@ -285,6 +329,8 @@ swarm_netd_sandbox_put (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox, G
   }
   box->attached = attached;
   box->touched = TRUE;
+  if (attached)
+    find_own_servers (box, sandbox);
   return open_box (box, error);
 }
 

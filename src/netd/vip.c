@@ -2,6 +2,7 @@
 /* Services' virtual addresses, in each task's own namespace, where replies come by again. What a box has is kept here per service, so that a
  * change costs what it changes. */
 #include "netd/plane-private.h"
+#include "netd/forward.h"
 #include "netd/slot-text.h"
 #include <stddef.h>
 #include <string.h>
@@ -124,21 +125,53 @@ take_changes (SwarmNetdPlane *self)
 
 /* ---- to the boxes ---- */
 
+static void
+append_to_us (GString *out, const char *family, const char *address, guint names)
+{
+  const char *const protocols[] = { "udp", "tcp" };
+  for (guint i = 0; i < G_N_ELEMENTS (protocols); i++)
+    g_string_append_printf (out, "  %s daddr %s meta mark != 0x%x %s dport 53 dnat ip to 127.0.0.11:%u;\n", family, address, SWARM_NETD_FORWARD_MARK,
+                            protocols[i], names);
+}
+
+/* What a container that is attached asks its own servers comes to us first, and from us, marked, to them. We have no IPv6 address there: with a server of each
+ * family those of IPv6 refuse, and its libc asks the next one. */
+static void
+append_servers (GString *out, const SwarmNetdBox *box, gboolean v6)
+{
+  gboolean has_v4 = FALSE;
+  for (guint i = 0; i < box->servers->len; i++) {
+    const SwarmNetdAddress *address = &g_array_index (box->servers, SwarmNetdAddress, i);
+    gboolean is_v4 = swarm_netd_address_is_v4 (address);
+    has_v4 |= is_v4;
+    if (is_v4 && !v6)
+      append_to_us (out, "ip", swarm_netd_address_text (address).str, swarm_netd_responder_port (box->responder));
+  }
+  for (guint i = 0; v6 && has_v4 && i < box->servers->len; i++) {
+    const SwarmNetdAddress *address = &g_array_index (box->servers, SwarmNetdAddress, i);
+    if (!swarm_netd_address_is_v4 (address))
+      g_string_append_printf (out, "  ip6 daddr %s meta mark != 0x%x udp dport 53 reject;\n", swarm_netd_address_text (address).str, SWARM_NETD_FORWARD_MARK);
+  }
+}
+
 /* Order: ours come first in output, then the task's own rules. What is not translated and yet a service's address has no backend. */
 static void
-append_table (GString *out, guint names)
+append_table (GString *out, const SwarmNetdBox *box)
 {
   g_string_append (out, "add table inet swarm\ndelete table inet swarm\ntable inet swarm {\n");
   swarm_netd_slot_text_tables (out, "ip daddr", "ip6 daddr", "ipv4_addr", "ipv6_addr", FALSE);
   g_string_append_printf (out,
                           " chain nat_out { type nat hook output priority -100;\n"
-                          "  ip daddr 127.0.0.11 udp dport 53 dnat ip to 127.0.0.11:%1$u; ip daddr 127.0.0.11 tcp dport 53 dnat ip to 127.0.0.11:%1$u;\n"
-                          "  ip daddr vmap @vip4; ip6 daddr vmap @vip6; }\n",
-                          names);
+                          "  ip daddr 127.0.0.11 udp dport 53 dnat ip to 127.0.0.11:%1$u; ip daddr 127.0.0.11 tcp dport 53 dnat ip to 127.0.0.11:%1$u;\n",
+                          swarm_netd_responder_port (box->responder));
+  append_servers (out, box, FALSE);
   g_string_append (out,
+                   "  ip daddr vmap @vip4; ip6 daddr vmap @vip6; }\n"
                    " set all4 { type ipv4_addr; }\n"
                    " set all6 { type ipv6_addr; }\n"
-                   " chain out { type filter hook output priority 0;\n"
+                   " chain out { type filter hook output priority 0;\n");
+  append_servers (out, box, TRUE);
+  g_string_append (out,
                    "  ip daddr @all4 meta l4proto tcp reject with tcp reset; ip daddr @all4 reject with icmp port-unreachable;\n"
                    "  ip6 daddr @all6 meta l4proto tcp reject with tcp reset; ip6 daddr @all6 reject with icmpv6 port-unreachable; }\n"
                    "}\n");
@@ -151,7 +184,7 @@ load (SwarmNetdPlane *self, SwarmNetdBox *box, GError **error)
   g_autoptr (GString) out = g_string_new (NULL);
   GHashTableIter iter;
   Vip *vip;
-  append_table (out, swarm_netd_responder_port (box->responder));
+  append_table (out, box);
   g_hash_table_iter_init (&iter, self->vips);
   while (g_hash_table_iter_next (&iter, (gpointer *) &vip, NULL))
     if (swarm_netd_box_is_in (box, vip->key.vni))

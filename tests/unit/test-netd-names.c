@@ -5,11 +5,14 @@
 #include "netd/names.h"
 #include "netd/netns.h"
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* A query for @name; its length. */
@@ -129,11 +132,12 @@ test_index (void)
 
 /* ---- in namespaces ---- */
 
-/* A socket in @netns for 127.0.0.11 (connected) or everything (bound) at port 53. */
+/* A socket in @netns for @client_of (connected) or everything (bound, with NULL) at port 53. */
 static int
-dns_socket (int netns, int type, gboolean server)
+dns_socket (int netns, int type, const char *client_of)
 {
-  struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons (53), .sin_addr = { server ? 0 : htonl (0x7f00000b) } };
+  gboolean server = client_of == NULL;
+  struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons (53), .sin_addr = { server ? 0 : inet_addr (client_of) } };
   struct timeval limit = { .tv_sec = bed_patience };
   g_assert_true (swarm_netd_netns_enter (netns, NULL));
   int fd = socket (AF_INET, type | SOCK_CLOEXEC, 0);
@@ -147,11 +151,11 @@ dns_socket (int netns, int type, gboolean server)
 }
 
 static char *
-resolve (int netns, const char *name, guint16 type, gboolean tcp)
+resolve (int netns, const char *server, const char *name, guint16 type, gboolean tcp)
 {
   guint8 message[514], answer[65537];
   gsize n = query (message + 2, name, type, FALSE);
-  int fd = dns_socket (netns, tcp ? SOCK_STREAM : SOCK_DGRAM, FALSE);
+  int fd = dns_socket (netns, tcp ? SOCK_STREAM : SOCK_DGRAM, server);
   message[0] = n >> 8, message[1] = n;
   g_assert_cmpint (tcp ? send (fd, message, n + 2, 0) : send (fd, message + 2, n, 0), >, 0);
   ssize_t length = 0, more;
@@ -166,20 +170,28 @@ resolve (int netns, const char *name, guint16 type, gboolean tcp)
 }
 
 static void
-assert_resolves (int netns, const char *name, guint16 type, const char *expected)
+assert_resolves_by (int netns, const char *server, const char *name, guint16 type, const char *expected)
 {
   for (gboolean tcp = FALSE; tcp <= TRUE; tcp++) {
-    g_autofree char *answer = resolve (netns, name, type, tcp);
+    g_autofree char *answer = resolve (netns, server, name, type, tcp);
     if (strcmp (answer, expected) != 0)
-      g_error ("%s type %u by %s: \"%s\", not \"%s\"", name, type, tcp ? "tcp" : "udp", answer, expected);
+      g_error ("%s type %u by %s at %s: \"%s\", not \"%s\"", name, type, tcp ? "tcp" : "udp", server, answer, expected);
   }
+}
+
+#define US "127.0.0.11"
+
+static void
+assert_resolves (int netns, const char *name, guint16 type, const char *expected)
+{
+  assert_resolves_by (netns, US, name, type, expected);
 }
 
 /* The world's DNS on the wire: everything is at 192.0.2.1. */
 static GPid
 serve_world (int netns)
 {
-  int udp = dns_socket (netns, SOCK_DGRAM, TRUE), tcp = dns_socket (netns, SOCK_STREAM, TRUE);
+  int udp = dns_socket (netns, SOCK_DGRAM, NULL), tcp = dns_socket (netns, SOCK_STREAM, NULL);
   GPid pid = fork ();
   SwarmNetdAddress address = addr ("192.0.2.1");
   while (pid == 0) {
@@ -250,7 +262,7 @@ test_in_tasks (void)
   assert_resolves (closed, "my-web", SWARM_NETD_DNS_A, "3");
   assert_resolves (closed, "example.org", SWARM_NETD_DNS_A, "3"); /* no way out, not by names either */
 
-  int own = dns_socket (open, SOCK_DGRAM, TRUE); /* a task that binds port 53 */
+  int own = dns_socket (open, SOCK_DGRAM, NULL); /* a task that binds port 53 */
   assert_resolves (open, "my-web", SWARM_NETD_DNS_A, "0 10.88.16.2");
   close (own);
   edit_name (out, TRUE, 4097, "tasks.my-web", "10.88.16.22");
@@ -259,7 +271,7 @@ test_in_tasks (void)
   /* A question that comes while netd is away waits for the next one; without the agent. */
   guint8 message[512], answer[512];
   gsize n = query (message, "my-web", SWARM_NETD_DNS_A, FALSE);
-  int waiting = dns_socket (open, SOCK_DGRAM, FALSE);
+  int waiting = dns_socket (open, SOCK_DGRAM, US);
   bed_kill (bed, 1);
   g_assert_cmpint (send (waiting, message, n, 0), ==, n);
   bed_start (bed, 1);
@@ -271,6 +283,107 @@ test_in_tasks (void)
   bed_free (bed);
 }
 
+/* A container of the host's own: its resolv.conf is in a root of its own, as @file puts it there (a shell command in that root). */
+static GPid
+a_container (const char *root, const char *file)
+{
+  int ready[2];
+  char byte;
+  g_autofree char *command = g_strdup_printf ("mkdir -p %1$s/etc && cd %1$s/etc && rm -f resolv.conf && %2$s", root, file);
+  g_assert_cmpint (system (command), ==, 0);
+  g_assert_cmpint (pipe (ready), ==, 0);
+  GPid pid = fork ();
+  if (pid == 0) {
+    prctl (PR_SET_PDEATHSIG, SIGKILL);
+    if (unshare (CLONE_NEWNET) < 0 || system ("ip link set lo up") != 0 || chroot (root) != 0 || write (ready[1], "", 1) != 1)
+      _exit (1);
+    pause ();
+  }
+  close (ready[1]);
+  g_assert_cmpint (read (ready[0], &byte, 1), ==, 1);
+  close (ready[0]);
+  return pid;
+}
+
+/* It gets a way to the world of its own, which the host does not have; and it is attached to network 4097. */
+static int
+attach (Bed *bed, GByteArray *out, GPid pid)
+{
+  SwarmNetdSandbox sandbox = { ident ("container"), SWARM_NETD_SANDBOX_ATTACH, pid, swarm_netd_process_start (pid) };
+  g_autofree char *path = g_strdup_printf ("/proc/%d/ns/net", pid);
+  g_autofree char *wire = g_strdup_printf ("ip link add wan%d type veth peer name eth0 netns %d && ip addr add 172.30.0.1/24 dev wan%d && ip link set wan%d up", pid, pid, pid, pid);
+  int netns = open (path, O_RDONLY | O_CLOEXEC);
+  g_free (bed_shell (bed->fabric, wire));
+  g_free (bed_shell (netns, "ip addr add 172.30.0.2/24 dev eth0 && ip link set eth0 up"));
+  row (out, SWARM_NETD_TYPE_SANDBOX, FALSE, &sandbox, sizeof sandbox);
+  put_interface (out, "container", 4097, 101, "10.88.16.31", NULL);
+  g_autofree char *errors = bed_send (bed, 1, out, 0);
+  g_assert_cmpstr (errors, ==, "");
+  return netns;
+}
+
+static void
+end_container (Bed *bed, GByteArray *out, GPid pid, int netns)
+{
+  SwarmNetdSandbox sandbox = { .id = ident ("container") };
+  SwarmNetdInterface interface = { .sandbox = ident ("container"), .vni = 4097 };
+  g_autofree char *unwire = g_strdup_printf ("ip link delete wan%d", pid);
+  row (out, SWARM_NETD_TYPE_SANDBOX, TRUE, &sandbox, sizeof sandbox);
+  row (out, SWARM_NETD_TYPE_INTERFACE, TRUE, &interface, sizeof interface);
+  g_free (bed_send (bed, 1, out, 0));
+  assert_resolves_by (netns, "172.30.0.1", "my-web", SWARM_NETD_DNS_A, "0 192.0.2.1"); /* and thus nothing of it is left */
+  g_free (bed_shell (bed->fabric, unwire));
+  close (netns);
+  kill (pid, SIGKILL);
+  waitpid (pid, NULL, 0);
+}
+
+/* A container that is attached finds the cluster's names at the servers which it asks anyway; and all others there, asked from where it is. */
+static void
+test_attached (void)
+{
+  Bed *bed = bed_new ();
+  if (bed == NULL)
+    return;
+  g_autoptr (GByteArray) out = g_byte_array_new ();
+  g_autofree char *root = g_dir_make_tmp ("swarm-test-XXXXXX", NULL);
+  put_two_tasks (out);
+  g_free (bed_send (bed, 1, out, SWARM_NETD_FULL));
+  GPid world = serve_world (bed->fabric);
+  g_array_append_val (bed->children, world);
+
+  GPid pid = a_container (root, "printf 'search x\\nnameserver fd00::99\\nnameserver 127.0.0.11\\nnameserver 172.30.0.1\\n' > resolv.conf");
+  int netns = attach (bed, out, pid);
+  assert_resolves_by (netns, "172.30.0.1", "my-web", SWARM_NETD_DNS_A, "0 10.88.16.2");
+  assert_resolves_by (netns, "172.30.0.1", "example.org", SWARM_NETD_DNS_A, "0 192.0.2.1");
+  assert_resolves_by (netns, "172.30.0.1", "db", SWARM_NETD_DNS_A, "0 192.0.2.1");
+  assert_resolves (netns, "my-web", SWARM_NETD_DNS_A, "0 10.88.16.2");
+  assert_resolves (netns, "example.org", SWARM_NETD_DNS_A, "0 192.0.2.1");
+  bed_kill (bed, 1);
+  bed_start (bed, 1);
+  assert_resolves_by (netns, "172.30.0.1", "my-web", SWARM_NETD_DNS_A, "0 10.88.16.2");
+  assert_resolves_by (netns, "172.30.0.1", "example.org", SWARM_NETD_DNS_A, "0 192.0.2.1");
+  end_container (bed, out, pid, netns);
+
+  /* Its file is its own: a link leads into its own root, and what is no file is left alone. */
+  pid = a_container (root, "mkdir -p ../run/it ../usr && ln -sfn /etc/../run ../usr/run && ln -s ../../usr/run/it/there resolv.conf && echo 'nameserver 172.30.0.1' > ../run/it/there");
+  netns = attach (bed, out, pid);
+  assert_resolves_by (netns, "172.30.0.1", "my-web", SWARM_NETD_DNS_A, "0 10.88.16.2");
+  end_container (bed, out, pid, netns);
+  pid = a_container (root, "ln -s resolv.conf resolv.conf");
+  netns = attach (bed, out, pid);
+  assert_resolves_by (netns, "172.30.0.1", "my-web", SWARM_NETD_DNS_A, "0 192.0.2.1");
+  end_container (bed, out, pid, netns);
+  pid = a_container (root, "mkfifo resolv.conf");
+  netns = attach (bed, out, pid);
+  assert_resolves_by (netns, "172.30.0.1", "my-web", SWARM_NETD_DNS_A, "0 192.0.2.1");
+  assert_resolves (netns, "my-web", SWARM_NETD_DNS_A, "0 10.88.16.2");
+  end_container (bed, out, pid, netns);
+  bed_free (bed);
+  g_autofree char *remove = g_strdup_printf ("rm -r %s", root);
+  g_assert_cmpint (system (remove), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -278,5 +391,6 @@ main (int argc, char **argv)
   g_test_add_func ("/netd/names/format", test_format);
   g_test_add_func ("/netd/names/index", test_index);
   g_test_add_func ("/netd/names/in-tasks", test_in_tasks);
+  g_test_add_func ("/netd/names/attached", test_attached);
   return g_test_run ();
 }
