@@ -14,6 +14,27 @@ add_plugin (SwarmEngineDescription *engine, const char *type, const char *name)
   g_ptr_array_add (engine->plugins, plugin);
 }
 
+#define PROBLEMS_MAX 8 /* told: who wants all of them asks the host's journal */
+
+static GPtrArray *
+describe_problems (SwarmNetworkHost *network)
+{
+  const char *const *problems = swarm_network_host_problems (network);
+  const char *reason = swarm_network_host_reason (network);
+  GPtrArray *lines = swarm_strings_new ();
+  guint n = g_strv_length ((char **) problems);
+
+  if (reason != NULL)
+    g_ptr_array_add (lines, g_strdup (reason));
+  for (guint i = 0; i < MIN (n, PROBLEMS_MAX); i++)
+    g_ptr_array_add (lines, g_strdup (problems[i]));
+  if (n > PROBLEMS_MAX)
+    g_ptr_array_add (lines, g_strdup_printf ("and %u more", n - PROBLEMS_MAX));
+  if (lines->len == 0)
+    g_clear_pointer (&lines, g_ptr_array_unref);
+  return lines;
+}
+
 SwarmNodeDescription *
 swarm_describe_node (const char *hostname, GHashTable *labels, GPtrArray *things, SwarmNetworkHost *network)
 {
@@ -44,6 +65,8 @@ swarm_describe_node (const char *hostname, GHashTable *labels, GPtrArray *things
     add_plugin (self->engine, "Network", SWARM_DRIVER_OVERLAY_ENCRYPTED);
   if (network != NULL && swarm_network_host_keys (network) != NULL)
     self->network_keys = g_ptr_array_ref (swarm_network_host_keys (network));
+  if (network != NULL)
+    self->network_problems = describe_problems (network);
   self->feature_level = SWARM_FEATURE_LEVEL;
   if (g_hash_table_size (labels) > 0)
     self->engine->labels = g_hash_table_ref (labels);

@@ -127,6 +127,7 @@ static const SwarmField swarm_node_description_fields[] = {
   SWARM_FIELD (6, "TLSInfo", SwarmNodeDescription, tls, MESSAGE, .type = &swarm_node_tls_type),
   SWARM_FIELD (7, "Clock", SwarmNodeDescription, clock, ENUM, .enumeration = &swarm_clock_state_enum),
   SWARM_FIELD (8, "NetworkKeys", SwarmNodeDescription, network_keys, MESSAGES, .type = &swarm_network_key_type, .validate = swarm_rule_network_keys, .since = 2),
+  SWARM_FIELD (9, "NetworkProblems", SwarmNodeDescription, network_problems, STRINGS, .since = 2),
   { 0 },
 };
 TYPE (swarm_node_description, SwarmNodeDescription);

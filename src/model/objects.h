@@ -118,6 +118,7 @@ typedef struct {
   SwarmNodeTLS *tls;
   SwarmClockState clock;
   GPtrArray *network_keys; /* SwarmNetworkKey, at most SWARM_NETWORK_KEYS_MAX; NULL: it is in no encrypted network */
+  GPtrArray *network_problems; /* what of networks and ports this host cannot have, for people: "port 22/tcp: this host itself listens on that port" */
 } SwarmNodeDescription;
 SWARM_MESSAGE_DECLARE (SwarmNodeDescription, swarm_node_description)
 

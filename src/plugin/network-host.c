@@ -78,6 +78,12 @@ take_keys (SwarmNetworkHost *self, const SwarmPluginNetworkState *state)
   return keys->len > 0 ? g_steal_pointer (&keys) : NULL;
 }
 
+static int
+by_text (gconstpointer a, gconstpointer b, gpointer unused)
+{
+  return strcmp (*(char *const *) a, *(char *const *) b);
+}
+
 static void
 on_state (gpointer owner, const SwarmPluginNetworkState *state)
 {
@@ -95,6 +101,8 @@ on_state (gpointer owner, const SwarmPluginNetworkState *state)
   }
   g_strfreev (self->problems);
   self->problems = g_strv_builder_end (problems);
+  /* In one order: what is no news must not look like news. */
+  g_qsort_with_data (self->problems, (int) g_strv_length (self->problems), sizeof (char *), by_text, NULL);
   g_clear_pointer (&self->keys, g_ptr_array_unref);
   self->keys = take_keys (self, state);
   if (self->func != NULL)
