@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What a scenario expects, looked at after each change of the store; also in between where all that follows from a change must have been done. */
+/* What a scenario expects, looked at after each change of the store; a little later where all that follows from a change must have been done. */
 #include "base/error.h"
 #include "runtime-sim.h"
 #include "sim/sim-run-private.h"
 #include <string.h>
-
-/* Not in step with what the machines do every second. */
-#define GLANCE_US (730 * G_TIME_SPAN_MILLISECOND)
 
 /* An expectation that is looked at from time to time. */
 typedef struct {
@@ -356,17 +353,6 @@ look_once (SimWatch *watch)
     judge (watch, wrong);
 }
 
-/* When the store is the last thing to change, what it brings about has still to come: pictures are behind at each of its changes. */
-static void
-glance (gpointer data)
-{
-  SimWatch *watch = data;
-  if (watch->open)
-    look_once (watch);
-  if (watch->open)
-    swarm_clock_timer (watch->run->cluster->world.clock, GLANCE_US, SWARM_PRIORITY_IDLE, glance, watch);
-}
-
 static void
 look_later (gpointer data)
 {
@@ -381,10 +367,7 @@ watch_begins (gpointer data)
 {
   SimWatch *watch = data;
   watch->open = TRUE;
-  if (watch->expect->settled && watch->expect->within > 0)
-    glance (watch);
-  else
-    look_once (watch);
+  look_once (watch);
 }
 
 static void
