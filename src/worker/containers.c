@@ -18,6 +18,7 @@ typedef struct {
   char *container; /* as it was called */
   char *network;
   SwarmId task; /* nil: the leader has not answered yet */
+  gboolean taken_back; /* it took too long: whatever becomes of it now, it does not stay */
   SwarmTimer *limit;
   SwarmWorkerAttachFunc func;
   gpointer data;
@@ -110,8 +111,9 @@ swarm_worker_containers_look (SwarmWorkerContainers *self)
   g_autoptr (GList) joins = g_hash_table_get_values (self->joins);
 
   for (GList *at = joins; at != NULL; at = at->next) {
-    if (!swarm_id_is_nil (&((Join *) at->data)->task))
-      look_at (at->data);
+    Join *join = at->data;
+    if (!swarm_id_is_nil (&join->task) && !join->taken_back)
+      look_at (join);
   }
 }
 
@@ -144,6 +146,7 @@ takes_too_long (gpointer data)
   SwarmWorkerSession *session = join->owner->worker->session;
 
   join->limit = NULL;
+  join->taken_back = !join->out;
   if (join->out)
     finish_with (join, SWARM_ERROR_TIMED_OUT, "the container was not taken out of the network in time; that goes on");
   else if (!swarm_worker_session_call (session, "Detach", id_args (&join->task), LEADER_LIMIT_US, on_taken_back, answer_to (join)))

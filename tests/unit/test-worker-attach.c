@@ -306,6 +306,7 @@ test_leave (void)
 
 static SwarmId made;           /* by the leader for the last Attach */
 static gboolean never_assigns; /* its allocator has no address */
+static gboolean gets_there;    /* just when the leader takes it back */
 static const char *denial;
 
 static gboolean
@@ -333,6 +334,8 @@ answer_dispatcher (Manager *manager, SwarmCall *call)
   if (strcmp (call->member, "Detach") != 0)
     return FALSE;
   g_string_append (asked, "DETACH, ");
+  if (gets_there)
+    plugin.host->finish (g_steal_pointer (&held), &(SwarmPluginResult){ .code = SWARM_PLUGIN_OK });
   swarm_call_return (call, g_variant_new ("(s)", never_assigns ? "no address" : ""));
   if (!never_assigns)
     want (manager->bed, &made, SWARM_TASK_SHUTDOWN);
@@ -374,7 +377,7 @@ static Bed *
 calls_bed (guint64 seed)
 {
   bed_dispatcher_call = answer_dispatcher;
-  never_assigns = FALSE;
+  never_assigns = gets_there = FALSE;
   denial = NULL;
   return note_bed (seed);
 }
@@ -416,6 +419,19 @@ test_late (void)
   note_free (bed);
 }
 
+/* Nor does it count when it gets there while it is taken back. */
+static void
+test_too_late (void)
+{
+  Bed *bed = calls_bed (73);
+  runtime_sim_put_plain (ONE, "one", 4711);
+  holds = gets_there = TRUE;
+  ASSERT_ANSWER (do_attach (bed, "one", "back"), "Could not attach to network back: attaching to network failed, make sure your network options are "
+                                                 "correct and check manager logs: context deadline exceeded");
+  g_assert_cmpstr (asked->str, ==, "attach one 11 4711 101, DETACH, detach, ");
+  note_free (bed);
+}
+
 /* Who waits is answered when the agent stops; without a session nothing begins. */
 static void
 test_no_leader (void)
@@ -449,6 +465,7 @@ main (int argc, char **argv)
   g_test_add_func ("/worker-attach/leave", test_leave);
   g_test_add_func ("/worker-attach/calls", test_calls);
   g_test_add_func ("/worker-attach/late", test_late);
+  g_test_add_func ("/worker-attach/too-late", test_too_late);
   g_test_add_func ("/worker-attach/no-leader", test_no_leader);
   return g_test_run ();
 }
