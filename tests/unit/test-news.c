@@ -90,11 +90,16 @@ test_order (void)
   put (&world, 3);
   assert_list (&world, 0, "1 4 2 3");
   g_assert_cmpuint (swarm_news_count (world.news, SWARM_KIND_TASK), ==, 4);
+  take_out (&world, 1);
+  swarm_reader_took (slow, swarm_news_end (world.news)); /* what came back is not forgotten with what went */
+  assert_list (&world, 0, "4 2 3");
+  put (&world, 1);
+  assert_list (&world, 0, "4 2 3 1");
   swarm_news_put (world.news, SWARM_KIND_NODE, &one, NULL); /* another kind, the same id */
   swarm_news_put (world.news, SWARM_KIND_TASK, &one, &node);
   assert_list (&world, 0, "4 2 3 1 1");
   g_assert_true (swarm_id_equal (&swarm_news_get (world.news, SWARM_KIND_TASK, &one)->node, &node));
-  g_assert_cmpuint (swarm_news_get (world.news, SWARM_KIND_TASK, &one)->since, ==, 1);
+  g_assert_cmpuint (swarm_news_get (world.news, SWARM_KIND_TASK, &one)->since, ==, 9);
   take_out (&world, 1);
   g_assert_null (swarm_news_get (world.news, SWARM_KIND_TASK, &one));
   g_assert_nonnull (swarm_news_get (world.news, SWARM_KIND_NODE, &one));
@@ -160,6 +165,62 @@ test_lost (void)
   swarm_news_unref (world.news);
 }
 
+/* Of a large network so much may be gone as is there. */
+static void
+test_lost_of_many (void)
+{
+  World world;
+  open_world (&world);
+  for (guint i = 0; i < 3 * MANY; i++)
+    put (&world, i);
+  SwarmReader *slow = swarm_reader_new (world.news, NULL);
+  slow->told = swarm_news_end (world.news);
+  for (guint i = 0; i < 3 * MANY / 2; i++)
+    take_out (&world, i);
+  g_assert_false (swarm_reader_has_lost (slow));
+  take_out (&world, 3 * MANY / 2);
+  g_assert_true (swarm_reader_has_lost (slow));
+  swarm_reader_free (slow);
+  swarm_news_unref (world.news);
+}
+
+/* What went before one came, and who was told of nothing: nothing is lost. */
+static void
+test_not_lost (void)
+{
+  World world;
+  open_world (&world);
+  for (guint i = 1; i <= 3; i++)
+    put (&world, i);
+  SwarmReader *slow = swarm_reader_new (world.news, NULL);
+  take_out (&world, 2);
+  put (&world, 3);
+  SwarmReader *late = swarm_reader_new (world.news, NULL);
+  late->at = late->told = 1;
+  swarm_reader_took (slow, swarm_news_end (world.news));
+  assert_list (&world, 0, "1 3");
+  g_assert_false (swarm_reader_has_lost (late));
+  SwarmReader *new = swarm_reader_new (world.news, NULL);
+  for (guint i = 10; i <= 20 + MANY; i++) {
+    put (&world, i);
+    take_out (&world, i);
+  }
+  g_assert_true (swarm_reader_has_lost (late));
+  g_assert_false (swarm_reader_has_lost (new)); /* it has been told of nothing yet */
+  /* One who is told of some now hears of what is lost from now on. */
+  new->at = new->told = swarm_news_end (world.news);
+  g_assert_false (swarm_reader_has_lost (new));
+  /* Nor has one who came later. */
+  SwarmReader *newest = swarm_reader_new (world.news, NULL);
+  newest->at = newest->told = 1;
+  g_assert_false (swarm_reader_has_lost (newest));
+  swarm_reader_free (newest);
+  swarm_reader_free (new);
+  swarm_reader_free (late);
+  swarm_reader_free (slow);
+  swarm_news_unref (world.news);
+}
+
 static void
 test_awaited (void)
 {
@@ -218,6 +279,8 @@ main (int argc, char **argv)
   g_test_add_func ("/news/order", test_order);
   g_test_add_func ("/news/gone", test_gone);
   g_test_add_func ("/news/lost", test_lost);
+  g_test_add_func ("/news/lost-of-many", test_lost_of_many);
+  g_test_add_func ("/news/not-lost", test_not_lost);
   g_test_add_func ("/news/awaited", test_awaited);
   g_test_add_func ("/news/awaited-for-ever", test_awaited_for_ever);
   return g_test_run ();

@@ -598,6 +598,12 @@ test_quiet (void)
   g_assert_true (brain_scale (world->brain, &b, 4, NULL));
   brain_run (world->brain, 5 * SECOND);
   g_assert_cmpuint (world->pictures[0]->calls, ==, calls);
+  /* Nor what a node says of itself that has nothing to do with networks. */
+  static const char *const drivers[] = { "overlay", NULL };
+  brain_tame (world->brain, 1)->network_drivers = drivers;
+  g_assert_no_error (tame_describe (brain_tame (world->brain, 1)));
+  brain_run (world->brain, 5 * SECOND);
+  g_assert_cmpuint (world->pictures[0]->calls, ==, calls);
 }
 
 static void
