@@ -93,37 +93,36 @@ put_ingress (SwarmNetdPlane *self, const SwarmNetdNode *own, GError **error)
          swarm_netd_fdb_put (self->netlink, link.index, return_mac, NULL, error);
 }
 
+/* Else the host may be cut off from its own network. What is in place stays, whatever the host got since. */
+static gboolean
+may_be_here (SwarmNetdPlane *self, const char *what, const SwarmNetdAddress *v4, guint prefix4, const SwarmNetdAddress *v6, guint prefix6, GError **error)
+{
+  return swarm_netd_overlap_check (self, what, v4, prefix4, error) && swarm_netd_overlap_check (self, what, v6, prefix6, error);
+}
+
 gboolean
 swarm_netd_host_put (SwarmNetdPlane *self, GError **error)
 {
   const SwarmNetdNode *own = swarm_netd_plane_own (self);
   guint index, mtu = swarm_netd_network_mtu (self, NULL, error);
-  if (mtu == 0 || !swarm_netd_bridge_put (self->netlink, SWARM_NETD_GATEWAY, mtu, NULL, &index, error))
+  if (mtu == 0 ||
+      !may_be_here (self, "the subnet of this host's tasks", &own->gateway4, own->gateway4_prefix, &own->gateway6, own->gateway6_prefix, error) ||
+      !swarm_netd_bridge_put (self->netlink, SWARM_NETD_GATEWAY, mtu, NULL, &index, error))
     return FALSE;
   set_up_forwarding (self, own);
   return put_addresses (self, index, &own->gateway4, own->gateway4_prefix, &own->gateway6, own->gateway6_prefix, error) &&
+         may_be_here (self, "the network of published ports", &own->ingress4, own->ingress4_prefix, &own->ingress6, own->ingress6_prefix, error) &&
          put_ingress (self, own, error);
 }
 
 /* ---- the other hosts ---- */
-
-/* @address with the bits behind @prefix zero. */
-static SwarmNetdAddress
-subnet (const SwarmNetdAddress *address, guint prefix)
-{
-  SwarmNetdAddress out = *address;
-  guint bits = prefix + (swarm_netd_address_is_v4 (address) ? 96 : 0);
-  for (guint i = 0; i < 16; i++)
-    out.bytes[i] &= i * 8 + 8 <= bits ? 0xff : i * 8 >= bits ? 0 : (guint8) (0xff << (8 - bits % 8));
-  return out;
-}
 
 typedef gboolean (*RouteFunc) (SwarmNetdNetlink *self, const SwarmNetdRoute *route, GError **error);
 
 static gboolean
 each_route (SwarmNetdPlane *self, const SwarmNetdNode *node, guint index, RouteFunc func, GError **error)
 {
-  SwarmNetdAddress to4 = subnet (&node->gateway4, node->gateway4_prefix), to6 = subnet (&node->gateway6, node->gateway6_prefix);
+  SwarmNetdAddress to4 = swarm_netd_subnet (&node->gateway4, node->gateway4_prefix), to6 = swarm_netd_subnet (&node->gateway6, node->gateway6_prefix);
   SwarmNetdRoute v4 = { &to4, node->gateway4_prefix, &node->ingress4, index, 0, AF_INET };
   SwarmNetdRoute v6 = { &to6, node->gateway6_prefix, &node->ingress6, index, 0, AF_INET6 };
   return (swarm_netd_address_is_none (&node->gateway4) || swarm_netd_address_is_none (&node->ingress4) || func (self->netlink, &v4, error)) &&
@@ -153,7 +152,8 @@ swarm_netd_node_put (SwarmNetdPlane *self, const SwarmNetdNode *node, GError **e
   guint index = ingress_index (self);
   if (index == 0 || !is_member (node) || node->node == swarm_netd_plane_own (self)->node)
     return TRUE;
-  return as_endpoint (self, node, swarm_netd_endpoint_put, error) && each_route (self, node, index, swarm_netd_route_put, error);
+  return may_be_here (self, "the subnet of its tasks", &node->gateway4, node->gateway4_prefix, &node->gateway6, node->gateway6_prefix, error) &&
+         as_endpoint (self, node, swarm_netd_endpoint_put, error) && each_route (self, node, index, swarm_netd_route_put, error);
 }
 
 gboolean

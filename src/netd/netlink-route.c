@@ -66,6 +66,49 @@ swarm_netd_route_delete (SwarmNetdNetlink *self, const SwarmNetdRoute *route, GE
   return swarm_netd_netlink_send (self, ESRCH, "remove the route", error);
 }
 
+typedef struct {
+  SwarmNetdWayFunc func;
+  gpointer data;
+} EachWay;
+
+static int
+each_way (const struct nlmsghdr *message, void *data)
+{
+  EachWay *each = data;
+  const struct rtmsg *head = mnl_nlmsg_get_payload (message);
+  const struct nlattr *attribute;
+  SwarmNetdWay way = { .prefix = head->rtm_dst_len, .protocol = head->rtm_protocol, .own = head->rtm_type == RTN_LOCAL };
+  guint32 table = head->rtm_table;
+  if (message->nlmsg_type != RTM_NEWROUTE || (head->rtm_flags & RTM_F_CLONED) != 0)
+    return MNL_CB_OK;
+  mnl_attr_for_each (attribute, message, sizeof *head) {
+    if (mnl_attr_get_type (attribute) == RTA_DST)
+      swarm_netd_netlink_get_address (attribute, &way.to);
+    else if (mnl_attr_get_type (attribute) == RTA_OIF)
+      way.index = mnl_attr_get_u32 (attribute);
+    else if (mnl_attr_get_type (attribute) == RTA_TABLE)
+      table = mnl_attr_get_u32 (attribute);
+  }
+  if (way.own ? table == RT_TABLE_LOCAL : head->rtm_type == RTN_UNICAST && table == RT_TABLE_MAIN)
+    each->func (&way, each->data);
+  return MNL_CB_OK;
+}
+
+gboolean
+swarm_netd_way_each (SwarmNetdNetlink *self, SwarmNetdWayFunc func, gpointer data, GError **error)
+{
+  static const int families[] = { AF_INET, AF_INET6 };
+  EachWay each = { func, data };
+  for (guint i = 0; i < G_N_ELEMENTS (families); i++) {
+    struct rtmsg *head;
+    swarm_netd_netlink_begin (self, RTM_GETROUTE, NLM_F_DUMP, sizeof *head, &head);
+    head->rtm_family = families[i];
+    if (!swarm_netd_netlink_dump (self, each_way, &each, "list the routes", error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
 gboolean
 swarm_netd_rule_put (SwarmNetdNetlink *self, int family, guint priority, const char *iif, guint32 mark, guint32 mask, guint table, GError **error)
 {

@@ -83,6 +83,17 @@ gboolean swarm_netd_route_put (SwarmNetdNetlink *self, const SwarmNetdRoute *rou
 gboolean swarm_netd_route_put_from (SwarmNetdNetlink *self, const SwarmNetdRoute *route, const SwarmNetdAddress *from, GError **error);
 gboolean swarm_netd_route_delete (SwarmNetdNetlink *self, const SwarmNetdRoute *route, GError **error);
 
+/* One of this namespace's routes to somewhere (main table), or an address of its own. */
+typedef struct {
+  SwarmNetdAddress to; /* all zero with prefix 0: default */
+  guint8 prefix;
+  guint8 protocol; /* who made it */
+  gboolean own;    /* an address of its own */
+  guint index;     /* of its link; 0: several, or none */
+} SwarmNetdWay;
+typedef void (*SwarmNetdWayFunc) (const SwarmNetdWay *way, gpointer data);
+gboolean swarm_netd_way_each (SwarmNetdNetlink *self, SwarmNetdWayFunc func, gpointer data, GError **error);
+
 /* Packets that came in by @iif and whose mark is @mark under @mask look into @table. */
 gboolean swarm_netd_rule_put (SwarmNetdNetlink *self, int family, guint priority, const char *iif, guint32 mark, guint32 mask, guint table,
                               GError **error);

@@ -57,6 +57,7 @@ struct _SwarmNetdPlane {
   guint unkept; /* sandboxes for which there was no room */
   GHashTable *holders; /* number of a namespace → pid of one who lives there (sandbox.c); NULL: not looked yet by this apply */
   GHashTable *closed[2]; /* IPv4, IPv6: links between which the host forwards only because of us (guard.c); NULL: not looked yet */
+  GArray *ways; /* SwarmNetdWay: the host's own (overlap.c); NULL: not looked yet by this apply */
   gboolean mesh_stale; /* the host's nftables table is to be loaded anew */
   GPtrArray *problems;
   GArray *ready;
@@ -88,6 +89,17 @@ typedef struct {
 } SwarmNetdLinkName;
 SwarmNetdLinkName swarm_netd_bridge_name (guint32 vni);
 SwarmNetdLinkName swarm_netd_vxlan_name (guint32 vni);
+
+/* A name as ours are and the kind that goes with it. */
+gboolean swarm_netd_plane_is_ours (const SwarmNetdLink *link);
+
+/* ---- overlap.c ---- */
+/* FALSE: the host itself reaches a part of the subnet of @address elsewhere. @what it is, for people. Fine with an address that is none. */
+gboolean swarm_netd_overlap_check (SwarmNetdPlane *self, const char *what, const SwarmNetdAddress *address, guint prefix, GError **error);
+/* The host's ways are looked up anew by the next apply. */
+void swarm_netd_overlap_forget (SwarmNetdPlane *self);
+/* @address with the bits behind @prefix zero. */
+SwarmNetdAddress swarm_netd_subnet (const SwarmNetdAddress *address, guint prefix);
 
 /* ---- host.c ---- */
 /* The gateway bridge and this host's place in the ingress network. */

@@ -59,6 +59,7 @@ swarm_netd_plane_free (SwarmNetdPlane *self)
   g_ptr_array_unref (self->problems);
   g_array_unref (self->ready);
   swarm_netd_sandbox_forget_holders (self);
+  swarm_netd_overlap_forget (self);
   g_clear_pointer (&self->closed[0], g_hash_table_unref);
   g_clear_pointer (&self->closed[1], g_hash_table_unref);
   g_clear_pointer (&self->nft, swarm_netd_nft_free);
@@ -333,6 +334,7 @@ begin (SwarmNetdPlane *self)
   g_ptr_array_set_size (self->problems, 0);
   g_array_set_size (self->ready, 0);
   swarm_netd_sandbox_forget_holders (self);
+  swarm_netd_overlap_forget (self);
   g_hash_table_iter_init (&iter, self->boxes);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &box))
     box->touched = box->failed = FALSE;
@@ -473,9 +475,9 @@ want_interface (const SwarmNetdRow *row, gpointer data)
   g_hash_table_add (((Sweep *) data)->names, g_strdup (swarm_netd_veth_name ((const void *) row->data).str));
 }
 
-/* A name as ours are and the kind that goes with it: a bridge "swbond0" or a VLAN "swv10" is somebody else's. */
-static gboolean
-is_ours (const SwarmNetdLink *link)
+/* A bridge "swbond0" or a VLAN "swv10" is somebody else's. */
+gboolean
+swarm_netd_plane_is_ours (const SwarmNetdLink *link)
 {
   const char *rest = link->name + MIN (strlen (link->name), 3);
   gboolean number = *rest != '\0' && rest[strspn (rest, "0123456789")] == '\0';
@@ -490,7 +492,7 @@ static void
 note_other (const SwarmNetdLink *link, gpointer data)
 {
   Sweep *sweep = data;
-  if (is_ours (link) && !g_hash_table_contains (sweep->names, link->name))
+  if (swarm_netd_plane_is_ours (link) && !g_hash_table_contains (sweep->names, link->name))
     g_ptr_array_add (sweep->others, g_strdup (link->name));
 }
 

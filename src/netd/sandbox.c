@@ -384,6 +384,15 @@ fail (GError **error, const char *text)
   return FALSE;
 }
 
+/* Asked before it is made only: what is in use stays, whatever the host got since. */
+static gboolean
+may_be_here (SwarmNetdPlane *self, const SwarmNetdInterface *interface, GError **error)
+{
+  const char *what = interface->vni != 0 ? "the network's subnet" : "the subnet of this host's tasks";
+  return swarm_netd_overlap_check (self, what, &interface->address4, interface->prefix4, error) &&
+         swarm_netd_overlap_check (self, what, &interface->address6, interface->prefix6, error);
+}
+
 /* The bridge that the interface is in, and its MTU. */
 static gboolean
 get_bridge (SwarmNetdPlane *self, const SwarmNetdInterface *interface, SwarmNetdLink *bridge, GError **error)
@@ -391,7 +400,7 @@ get_bridge (SwarmNetdPlane *self, const SwarmNetdInterface *interface, SwarmNetd
   SwarmNetdLinkName name = swarm_netd_bridge_name (interface->vni);
   if (!swarm_netd_link_get (self->netlink, interface->vni == 0 ? SWARM_NETD_GATEWAY : name.str, bridge, error))
     return FALSE;
-  return bridge->index != 0 || fail (error, "its network has no link");
+  return bridge->index != 0 || (may_be_here (self, interface, error) && fail (error, "its network has no link"));
 }
 
 /* The pair of links; made only when one end is missing, for that would cut connections. */
@@ -405,6 +414,8 @@ put_pair (SwarmNetdPlane *self, SwarmNetdBox *box, const SwarmNetdInterface *int
   if (here.index != 0 && there.index != 0 && strcmp (here.kind, "veth") == 0 && memcmp (there.mac, interface->mac, 6) == 0)
     return swarm_netd_link_set (self->netlink, here.index, bridge->mtu, bridge->index, NULL, error) &&
            swarm_netd_port_isolate (self->netlink, here.index, interface->vni == 0, error);
+  if (!may_be_here (self, interface, error))
+    return FALSE;
   if (there.index != 0 && box->attached)
     return fail (error, "the container has another link of that name");
   if (there.index != 0 && !swarm_netd_link_delete (box->netlink, inside, error))
