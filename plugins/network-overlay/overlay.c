@@ -118,6 +118,43 @@ problem_of (SwarmPluginInstance *self, const char *id)
   return NULL;
 }
 
+/* "port 8080/tcp", as swarm-netd calls it. */
+static char *
+port_name (const OverlayPort *port)
+{
+  return g_strdup_printf ("port %u/%s", port->published, port->protocol == 6 ? "tcp" : port->protocol == 17 ? "udp" : "sctp");
+}
+
+/* What stands against a port that the task must have here: one of the host's, for it alone; or of sctp, which it could not serve. Others of the mesh it has by
+ * other hosts. NULL: nothing. */
+static char *
+problem_of_ports (SwarmPluginInstance *self, const OverlayObject *local)
+{
+  const OverlayObject *task = overlay_model_find (self->model, OVERLAY_TASK, local->id);
+  const OverlayObject *service = task != NULL && task->service != NULL ? overlay_model_find (self->model, OVERLAY_SERVICE, task->service) : NULL;
+  const GArray *lists[] = { local->ports, service != NULL ? service->ports : NULL };
+  for (guint k = 0; k < G_N_ELEMENTS (lists); k++)
+    for (guint i = 0; lists[k] != NULL && i < lists[k]->len; i++) {
+      const OverlayPort *port = &g_array_index (lists[k], OverlayPort, i);
+      g_autofree char *name = port_name (port);
+      const char *text = g_hash_table_lookup (self->problems, name);
+      if (text != NULL && (k == 0 || port->protocol == 132))
+        return g_strdup_printf ("%s: %s", name, text);
+    }
+  return NULL;
+}
+
+/* swarm-netd says nothing more of them when they are gone. */
+static void
+forget_problems_of_ports (SwarmPluginInstance *self, const OverlayObject *local)
+{
+  for (guint i = 0; i < local->ports->len; i++) {
+    g_autofree char *name = port_name (&g_array_index (local->ports, OverlayPort, i));
+    if (g_hash_table_remove (self->problems, name))
+      self->state_changed = TRUE;
+  }
+}
+
 static void
 look_at_waiting (SwarmPluginInstance *self)
 {
@@ -129,10 +166,13 @@ look_at_waiting (SwarmPluginInstance *self)
     g_ptr_array_add (ids, g_strdup (id));
   for (guint i = 0; i < ids->len; i++) {
     const OverlayObject *local = overlay_model_find (self->model, OVERLAY_LOCAL, ids->pdata[i]);
+    gboolean ready = g_hash_table_contains (self->ready, local->sandbox);
     g_autofree char *problem = problem_of (self, local->sandbox);
+    if (problem == NULL && ready)
+      problem = problem_of_ports (self, local);
     if (problem != NULL)
       answer (self, ids->pdata[i], SWARM_PLUGIN_FAILED, problem);
-    else if (g_hash_table_contains (self->ready, local->sandbox))
+    else if (ready)
       answer (self, ids->pdata[i], SWARM_PLUGIN_OK, NULL);
   }
 }
@@ -398,6 +438,8 @@ detach (SwarmPluginInstance *self, const char *task_id, SwarmPluginCall *call)
     answer (self, task_id, SWARM_PLUGIN_CANCELLED, "the task is taken off its network");
   const OverlayObject *local = overlay_model_find (self->model, OVERLAY_LOCAL, task_id);
   g_autofree char *sandbox = g_strdup (local != NULL ? local->sandbox : task_id);
+  if (local != NULL)
+    forget_problems_of_ports (self, local);
   overlay_processes_remove (self->processes, task_id);
   overlay_model_remove_local (self->model, task_id);
   g_hash_table_remove (self->ready, sandbox);

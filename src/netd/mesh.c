@@ -7,8 +7,11 @@
 #include "base/error.h"
 #include "netd/listening.h"
 #include "netd/slot-text.h"
+#include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define KEY_SIZE offsetof (SwarmNetdPort, flags)
 #define ZONE 0x5000 /* conntrack zones: one per entry host, else the same client port by two of them collides */
@@ -89,14 +92,27 @@ append_change (GString *out, const SwarmNetdPort *port, const Published *before,
   swarm_netd_slot_text_change (out, 6, key, before != NULL ? before->slots6 : NULL, after != NULL ? after->slots6 : NULL);
 }
 
-/* What @row asks for; without slots when the port is the host's own. */
+/* Asking makes the kernel look for its module. */
+static gboolean
+kernel_has (guint8 protocol)
+{
+  int fd = protocol == IPPROTO_SCTP ? socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_SCTP) : -1;
+  if (fd >= 0)
+    close (fd);
+  return protocol != IPPROTO_SCTP || fd >= 0;
+}
+
+/* What @row asks for; without slots when the port is the host's own, or nobody could serve it here. */
 static Published *
 published_new (SwarmNetdPlane *self, const SwarmNetdRow *row, const Published *has, SwarmNetdListening *listening)
 {
   Published *published = g_new0 (Published, 1);
   published->key = *(const SwarmNetdPort *) row->data;
-  if (swarm_netd_listening_has (listening, published->key.protocol, published->key.port)) {
-    swarm_netd_plane_problem (self, row, g_error_new (SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, "this host itself listens on that port"));
+  const char *obstacle = swarm_netd_listening_has (listening, published->key.protocol, published->key.port) ? "this host itself listens on that port"
+                         : !kernel_has (published->key.protocol) ? "this host's kernel has no sctp"
+                                                                 : NULL;
+  if (obstacle != NULL) {
+    swarm_netd_plane_problem (self, row, g_error_new_literal (SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, obstacle));
     return published;
   }
   published->slots4 = wanted (self, &published->key, TRUE, has != NULL ? has->slots4 : NULL);

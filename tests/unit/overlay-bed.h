@@ -32,6 +32,7 @@ typedef struct {
   guint changes; /* rows that the last batch changed, but for those of this host's tasks */
   const char *refuse;  /* the next one, so */
   const char *problem; /* with a task's sandbox: it does not become ready */
+  const char *port_problem; /* "port 80/tcp": with it */
   gboolean late; /* no sandbox is ready at once */
   gboolean silent;
   gboolean holds; /* answers to batches */
@@ -116,6 +117,8 @@ take_batch (Bed *bed)
     g_autofree char *object = g_strdup_printf ("sandbox %s", bed->problem);
     add_error (records, object, "no namespaces left");
   } else if (!bed->late) {
+    if (bed->port_problem != NULL)
+      add_error (records, bed->port_problem, "taken");
     swarm_netd_tables_each (bed->tables, SWARM_NETD_TYPE_SANDBOX, NULL, 0, add_ready, records);
   }
   add_keys (bed, records);

@@ -433,6 +433,27 @@ test_own_port (Fixture *f, gconstpointer data)
   g_assert_cmpstr (answer, ==, "web-1 10.88.0.100");
 }
 
+/* A kernel without sctp says so of its ports, and of no others. */
+static void
+test_sctp (Fixture *f, gconstpointer data)
+{
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 132);
+  if (f->bed == NULL)
+    return;
+  edit_port (f->out, FALSE, 132, 8080, 0);
+  edit_port_backend (f->out, FALSE, 132, 8080, "10.88.101.11", 80, 0);
+  edit_published (f, FALSE, 1, 0);
+  edit_port (f->out, FALSE, 6, 8080, 0);
+  edit_port (f->out, FALSE, 17, 5353, 0);
+  g_autofree char *errors = bed_send (f->bed, 3, f->out, 0);
+  g_assert_cmpstr (errors, ==, fd < 0 ? "port 8080/sctp: this host's kernel has no sctp\n" : "");
+  g_autofree char *list = bed_shell (f->bed->hosts[3].netns, "nft list map inet swarm vip4");
+  g_assert_true ((strstr (list, "sctp . 8080") != NULL) == (fd >= 0));
+  bed_assert_answer (f->bed->fabric, "10.88.0.3", 8080, SOCK_STREAM, "web-1 10.88.0.100");
+  if (fd >= 0)
+    close (fd);
+}
+
 /* What is ours, and what is left of it when nothing is wanted. */
 static void
 test_nothing_left (Fixture *f, gconstpointer data)
@@ -466,6 +487,7 @@ main (int argc, char **argv)
   ADD ("drain", test_drain);
   ADD ("mesh", test_mesh);
   ADD ("own-port", test_own_port);
+  ADD ("sctp", test_sctp);
   ADD ("restart", test_restart);
   ADD ("stop", test_stop);
   ADD ("mending", test_mending);

@@ -115,6 +115,56 @@ test_attach (Bed *bed, gconstpointer data)
   g_assert_nonnull (swarm_network_host_problems (bed->host)[0]);
 }
 
+static void
+add_host_port (SwarmTask *task, guint published)
+{
+  SwarmPortConfig *port = swarm_port_config_new ();
+  port->target_port = 80;
+  port->published_port = published;
+  port->publish_mode = SWARM_PUBLISH_HOST;
+  task->endpoint = swarm_endpoint_spec_new ();
+  task->endpoint->ports = swarm_messages_new ();
+  g_ptr_array_add (task->endpoint->ports, port);
+}
+
+/* A port that a task was to have of this host alone, or one of sctp that it cannot serve, is told as its error; others of the mesh it has by other hosts. */
+static void
+test_ports (Bed *bed, gconstpointer data)
+{
+  SwarmId network = { { 9 } };
+  SwarmIdString id = swarm_id_string (&network);
+  g_autoptr (SwarmTask) task = make_task (&network);
+  SwarmIdString task_id = swarm_id_string (&task->object.id);
+  SwarmPluginNetwork row = { .id = id.str, .name = "back", .driver = "overlay", .vni = 4099 };
+  SwarmPluginMeshPort ports[] = { { 0, 80, 8080 }, { 2, 81, 8081 } };
+  SwarmPluginService service = { .id = "back-end", .name = "back-end", .ports = ports, .n_ports = 2 };
+  SwarmPluginNetTask place = { .id = task_id.str, .service_id = "back-end", .node_id = "n1" };
+  SwarmPluginPicture change = { .node_id = "n1", .data_port = 4789, .networks = &row, .n_networks = 1, .services = &service, .n_services = 1,
+                                .tasks = &place, .n_tasks = 1 };
+  static const struct {
+    const char *port, *said;
+  } cases[] = { { "port 8080/tcp", "ns:/proc/1/fd/7 127.0.0.11;" },
+                { "port 8081/sctp", "port 8081/sctp: taken -;" },
+                { "port 9090/tcp", "port 9090/tcp: taken -;" },
+                { NULL, "ns:/proc/1/fd/7 127.0.0.11;" } };
+  add_host_port (task, 9090);
+  UNTIL (swarm_network_host_supports (bed->host, "overlay"));
+  swarm_network_host_picture (bed->host, &whole);
+  swarm_network_host_picture (bed->host, &change);
+  UNTIL (count (bed, SWARM_NETD_TYPE_NETWORK) == 3);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    bed->port_problem = cases[i].port;
+    swarm_network_host_attach (bed->host, task, &SWARM_ID_NIL, "n1", 60 * G_USEC_PER_SEC, on_attached, bed);
+    assert_said (bed, cases[i].said);
+    bed->port_problem = NULL;
+    swarm_network_host_detach (bed->host, &task->object.id, 60 * G_USEC_PER_SEC, on_attached, bed);
+    UNTIL (count (bed, SWARM_NETD_TYPE_SANDBOX) == 1 && bed->said->len > 0);
+    g_string_set_size (bed->said, 0);
+    if (i == 1)
+      report (bed); /* all is well */
+  }
+}
+
 /* ---- containers that are no tasks ---- */
 
 #define CONTAINER "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -598,6 +648,7 @@ main (int argc, char **argv)
 #define ADD(path, func) g_test_add ("/network-overlay/" path, Bed, NULL, set_up, func, tear_down)
   ADD ("picture", test_picture);
   ADD ("attach", test_attach);
+  ADD ("ports", test_ports);
   ADD ("container", test_container);
   ADD ("no-wireguard", test_no_wireguard);
   ADD ("encrypted", test_encrypted);
