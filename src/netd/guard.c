@@ -36,12 +36,20 @@ closed (SwarmNetdPlane *self, gboolean v6)
   return self->closed[v6];
 }
 
+/* No link, or one of ours: "swp1" is a switch's. */
 static gboolean
-is_own (const char *link)
+is_none_or_own (const char *name)
 {
-  g_autofree char *bridge = g_build_filename ("/sys/class/net", link, "bridge", NULL);
-  return strcmp (link, "all") == 0 || strcmp (link, "default") == 0 || strcmp (link, "lo") == 0 || strpbrk (link, "\"*\\") != NULL ||
-         g_str_has_prefix (link, "sw") || g_file_test (bridge, G_FILE_TEST_EXISTS);
+  gboolean number = strlen (name) > 3 && name[3 + strspn (name + 3, "0123456789")] == '\0';
+  return strcmp (name, "all") == 0 || strcmp (name, "default") == 0 || strcmp (name, "lo") == 0 || strcmp (name, SWARM_NETD_GATEWAY) == 0 ||
+         g_str_has_prefix (name, "swv") || (number && (g_str_has_prefix (name, "swb") || g_str_has_prefix (name, "swx")));
+}
+
+static gboolean
+is_left_alone (const char *name)
+{
+  g_autofree char *bridge = g_build_filename ("/sys/class/net", name, "bridge", NULL);
+  return is_none_or_own (name) || strpbrk (name, "\"*\\") != NULL || g_file_test (bridge, G_FILE_TEST_EXISTS);
 }
 
 void
@@ -55,12 +63,41 @@ swarm_netd_guard_forward (SwarmNetdPlane *self, gboolean v6)
   g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
   while (dir != NULL && (link = g_dir_read_name (dir)) != NULL) {
     g_autofree char *own = g_strdup_printf ("%s/conf/%s/forwarding", families[v6].family, link);
-    if (!is_own (link) && is_off (own))
+    if (!is_left_alone (link) && is_off (own))
       g_hash_table_add (links, g_strdup (link));
   }
   swarm_notice ("This host forwards for its tasks now (%s); between its other links it does as little as before", families[v6].family);
   self->mesh_stale = TRUE;
   swarm_netd_sysctl (families[v6].forwarding, "1");
+}
+
+/* Another link that may count on it: one that was not there when it was off, or a bridge of guests or containers. */
+static gboolean
+others_use_it (SwarmNetdPlane *self, gboolean v6)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/sys/net/%s/conf", families[v6].family);
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  const char *link;
+  while (dir != NULL && (link = g_dir_read_name (dir)) != NULL) {
+    if (!is_none_or_own (link) && !g_hash_table_contains (closed (self, v6), link))
+      return TRUE;
+  }
+  return dir == NULL;
+}
+
+void
+swarm_netd_guard_give_back (SwarmNetdPlane *self)
+{
+  for (guint v6 = 0; v6 < G_N_ELEMENTS (families); v6++) {
+    gboolean by_us = g_hash_table_size (closed (self, v6)) > 0 && !is_off (families[v6].forwarding);
+    if (by_us && others_use_it (self, v6)) {
+      swarm_notice ("This host forwards on (%s): it has links now that may count on it", families[v6].family);
+    } else if (by_us) {
+      swarm_notice ("This host forwards no more (%s), as before it had tasks", families[v6].family);
+      swarm_netd_sysctl (families[v6].forwarding, "0");
+    }
+    g_clear_pointer (&self->closed[v6], g_hash_table_unref);
+  }
 }
 
 static void

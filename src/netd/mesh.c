@@ -218,8 +218,10 @@ load (SwarmNetdPlane *self, GError **error)
   g_autoptr (GString) out = g_string_new (NULL);
   GHashTableIter iter;
   Published *published;
-  if (swarm_netd_plane_host (self) == NULL)
+  if (swarm_netd_plane_host (self) == NULL) {
+    swarm_netd_guard_give_back (self);
     return swarm_netd_nft_run (self->nft, "add table inet swarm\ndelete table inet swarm\nadd table bridge swarm\ndelete table bridge swarm\n", error);
+  }
   append_table (self, out);
   g_hash_table_iter_init (&iter, self->ports);
   while (g_hash_table_iter_next (&iter, (gpointer *) &published, NULL))

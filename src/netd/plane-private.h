@@ -166,5 +166,7 @@ GHashTable *swarm_netd_mesh_table_new (void);
 /* ---- guard.c ---- */
 /* Makes the host forward; not between those of its links that did not before. */
 void swarm_netd_guard_forward (SwarmNetdPlane *self, gboolean v6);
+/* Nothing is wanted any more, before our table goes: it forwards no more if it did so because of us only. */
+void swarm_netd_guard_give_back (SwarmNetdPlane *self);
 /* What may pass the ingress bridge @in and the gateway bridge @gate: chains of the host's table. */
 void swarm_netd_guard_append (SwarmNetdPlane *self, GString *out, const char *in, const char *gate);

@@ -227,6 +227,56 @@ test_router (Fixture *f, gconstpointer data)
   close (inside);
 }
 
+static void
+assert_forwards (Fixture *f, const char *expected)
+{
+  g_autofree char *forwards = bed_shell (f->bed->hosts[1].netns, "cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding");
+  g_assert_cmpstr (forwards, ==, expected);
+}
+
+static void
+begin (Fixture *f)
+{
+  bed_begin (f->out, 1);
+  g_autofree char *errors = bed_send (f->bed, 1, f->out, SWARM_NETD_FULL);
+  g_assert_cmpstr (errors, ==, "");
+  assert_forwards (f, "1\n1\n");
+}
+
+static void
+end (Fixture *f)
+{
+  g_autofree char *errors = bed_send (f->bed, 1, f->out, SWARM_NETD_FULL);
+  g_assert_cmpstr (errors, ==, "");
+}
+
+/* When nothing is wanted any more the host forwards no more, if that was its tasks' doing and nobody else is there who may count on it. */
+static void
+test_give_back (Fixture *f, gconstpointer data)
+{
+  if (f->bed == NULL)
+    return;
+  int host = f->bed->hosts[1].netns;
+  assert_forwards (f, "1\n1\n");
+  end (f);
+  assert_forwards (f, "0\n0\n");
+  begin (f);
+  bed_kill (f->bed, 1);
+  bed_start (f->bed, 1);
+  end (f);
+  assert_forwards (f, "0\n0\n");
+  begin (f);
+  shell (host, "ip link add guests type bridge");
+  end (f);
+  assert_forwards (f, "1\n1\n");
+  begin (f); /* it forwarded before: it does after it */
+  end (f);
+  shell (host, "ip link del guests");
+  begin (f);
+  end (f);
+  assert_forwards (f, "1\n1\n");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -238,5 +288,6 @@ main (int argc, char **argv)
   ADD ("foreign-source", test_foreign_source);
   ADD ("vxlan-by-task", test_vxlan_by_task);
   ADD ("router", test_router);
+  ADD ("give-back", test_give_back);
   return g_test_run ();
 }
