@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The tasks' part of the network that an agent must know again when it starts: the network plugin, which starts with it, hears of all that runs. */
+#include "base/error.h"
 #include "base/log.h"
 #include "worker/private.h"
 
@@ -49,6 +50,13 @@ swarm_worker_network_of (const SwarmWorkerTask *self)
   return copy;
 }
 
+static gboolean
+may_pass (const GError *error)
+{
+  return g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE) || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT)
+         || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_CANCELLED);
+}
+
 static void
 known_again (const char *mode, const char *resolver, const GError *error, gpointer data)
 {
@@ -58,7 +66,11 @@ known_again (const char *mode, const char *resolver, const GError *error, gpoint
   SwarmWorkerTask *task = swarm_worker_task_of (op.worker, &op.task);
   if (task != NULL)
     task->adopt_call = 0;
-  if (error != NULL && task != NULL && task->up)
+  if (error == NULL || task == NULL || !task->up)
+    return;
+  if (swarm_worker_task_is_attachment (task) && !may_pass (error)) /* it is for nothing but this */
+    swarm_worker_task_exited (task, -1, 0, error->message);
+  else
     swarm_warning ("The network of task %s, which runs, is not as it should be: %s", swarm_id_string (&op.task).str, error->message);
 }
 

@@ -268,6 +268,35 @@ test_agent_restart (void)
   note_free (bed);
 }
 
+/* An agent that is killed before it was there does not take it for there: it goes on with it, or takes out what may have got there. */
+static void
+test_killed_on_the_way (void)
+{
+  for (guint i = 0; i < 3; i++) {
+    Bed *bed = note_bed (80 + i);
+    runtime_sim_put_plain (ONE, "one", 4711);
+    holds = TRUE;
+    SwarmId id = attach (bed);
+    g_assert_cmpint (status_of (bed, &id)->state, ==, SWARM_TASK_STARTING);
+    g_string_truncate (asked, 0);
+    agent_kill (bed);
+    holds = FALSE;
+    refusal = i == 1 ? "the cable is cut" : NULL;
+    if (i == 2) {
+      leader_of (bed)->refuses_status = TRUE;
+      want (bed, &id, SWARM_TASK_SHUTDOWN);
+    }
+    agent_start (bed);
+    sim_clock_run (bed->clock, 5 * SECOND);
+    g_assert_cmpstr (asked->str, ==, i == 0 ? "attach one 11 4711 101, " : "attach one 11 4711 101, detach, ");
+    if (i < 2)
+      g_assert_cmpint (status_of (bed, &id)->state, ==, i == 0 ? SWARM_TASK_RUNNING : SWARM_TASK_FAILED);
+    if (i == 1)
+      g_assert_cmpstr (status_of (bed, &id)->err, ==, "task: the cable is cut");
+    note_free (bed);
+  }
+}
+
 static void
 test_host_restart (void)
 {
@@ -461,6 +490,7 @@ main (int argc, char **argv)
   g_test_add_func ("/worker-attach/ends", test_ends);
   g_test_add_func ("/worker-attach/cancelled", test_cancelled);
   g_test_add_func ("/worker-attach/agent-restart", test_agent_restart);
+  g_test_add_func ("/worker-attach/killed-on-the-way", test_killed_on_the_way);
   g_test_add_func ("/worker-attach/host-restart", test_host_restart);
   g_test_add_func ("/worker-attach/leave", test_leave);
   g_test_add_func ("/worker-attach/calls", test_calls);
