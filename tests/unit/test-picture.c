@@ -339,6 +339,39 @@ test_own_networks_only (void)
   g_assert_null (row_of (two, SWARM_KIND_NETWORK, &front));
 }
 
+/* As if it had been made so. */
+static void
+change_network (World *world, const SwarmId *id, gboolean attachable, gboolean internal)
+{
+  g_autoptr (SwarmNetwork) copy = swarm_network_copy (swarm_store_get (world->brain->store, SWARM_KIND_NETWORK, id));
+  SwarmNetworkSpec *spec = swarm_network_spec_copy (copy->spec);
+  swarm_network_spec_unref (copy->spec);
+  copy->spec = spec;
+  spec->attachable = attachable;
+  spec->internal = internal;
+  g_autoptr (SwarmTx) tx = swarm_store_tx (world->brain->store);
+  swarm_tx_update (tx, copy);
+  swarm_tx_commit (g_steal_pointer (&tx), NULL, NULL, NULL);
+  brain_run (world->brain, SECOND);
+}
+
+/* A network that changes, its own or that of the mesh, is told anew. */
+static void
+test_network_changes (void)
+{
+  g_autoptr (World) world = world_new ();
+  SwarmId back = make_network (world, "back"), ingress;
+  create_in (world, "a", "back", "n1", 1);
+  ingress = ((const SwarmNetwork *) swarm_store_get_by_name (world->brain->store, SWARM_KIND_NETWORK, "ingress"))->object.id;
+  const SwarmId *networks[] = { &back, &ingress };
+  for (guint i = 0; i < G_N_ELEMENTS (networks); i++) {
+    g_assert_false (((const SwarmPictureNetwork *) row_of (world->pictures[0], SWARM_KIND_NETWORK, networks[i]))->internal);
+    change_network (world, networks[i], FALSE, TRUE);
+    g_assert_true (((const SwarmPictureNetwork *) row_of (world->pictures[0], SWARM_KIND_NETWORK, networks[i]))->internal);
+  }
+  g_assert_null (row_of (world->pictures[1], SWARM_KIND_NETWORK, &back));
+}
+
 /* A container that is no task: others in its network are told, by its name; it is its node's reason to see the network. */
 static void
 test_container (void)
@@ -346,16 +379,7 @@ test_container (void)
   g_autoptr (World) world = world_new ();
   BrainOutcome out = { 0 };
   SwarmId back = make_network (world, "back"), id = SWARM_ID_NIL;
-  SwarmNetwork *copy = swarm_network_copy (swarm_store_get (world->brain->store, SWARM_KIND_NETWORK, &back));
-  SwarmNetworkSpec *spec = swarm_network_spec_copy (copy->spec);
-  swarm_network_spec_unref (copy->spec);
-  copy->spec = spec;
-  spec->attachable = TRUE;
-  g_autoptr (SwarmTx) tx = swarm_store_tx (world->brain->store);
-  swarm_tx_update (tx, copy);
-  swarm_message_unref (copy);
-  swarm_tx_commit (g_steal_pointer (&tx), NULL, NULL, NULL);
-  brain_run (world->brain, SECOND);
+  change_network (world, &back, TRUE, FALSE);
   SwarmId a = create_in (world, "a", "back", "n1", 1);
   Picture *one = world->pictures[0], *two = world->pictures[1], *three = world->pictures[2];
   g_assert_null (row_of (two, SWARM_KIND_NETWORK, &back));
@@ -459,6 +483,57 @@ test_two_networks (void)
   brain_run (brain, 2 * SECOND);
   g_assert_cmpuint (n_rows (one, SWARM_KIND_NODE) + n_rows (one, SWARM_KIND_TASK) + n_rows (one, SWARM_KIND_NETWORK), ==, 0);
   g_assert_null (row_of (two, SWARM_KIND_NODE, n1));
+}
+
+static void
+add_key (Tame *tame, guint64 slot, guint8 byte)
+{
+  guint8 bytes[SWARM_NETWORK_KEY_SIZE] = { byte };
+  SwarmNetworkKey *key = swarm_network_key_new ();
+  key->slot = slot;
+  key->newest = TRUE;
+  key->key = g_bytes_new (bytes, sizeof bytes);
+  if (tame->keys == NULL)
+    tame->keys = swarm_messages_new ();
+  g_ptr_array_add (tame->keys, key);
+}
+
+/* Without the mesh nodes know each other by what they share alone; what a node is told of itself is more, also where its row changes alone. */
+static void
+test_mesh_ends (void)
+{
+  g_autoptr (World) world = world_new ();
+  Brain *brain = world->brain;
+  Picture *one = world->pictures[0], *three = world->pictures[2];
+  const SwarmId *n1 = &brain_tame (brain, 0)->id;
+  make_network (world, "back");
+  create_in (world, "a", "back", "n1", 1);
+  create_in (world, "b", "back", "n2", 1);
+  SwarmId ingress = ((const SwarmNetwork *) swarm_store_get_by_name (brain->store, SWARM_KIND_NETWORK, "ingress"))->object.id;
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_NODE), ==, NODES + 1);
+  g_assert_cmpuint (n_rows (three, SWARM_KIND_NODE), ==, NODES + 1);
+  swarm_control_remove_network (swarm_manager_control (brain->manager), &ingress, NULL, removed, NULL);
+  brain_run (brain, 2 * SECOND);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_NODE), ==, 2);
+  g_assert_null (row_of (one, SWARM_KIND_NETWORK, &ingress));
+  g_assert_cmpuint (n_rows (three, SWARM_KIND_NODE) + n_rows (three, SWARM_KIND_NETWORK), ==, 0);
+  add_key (brain_tame (brain, 0), 0, 1);
+  g_assert_no_error (tame_describe (brain_tame (brain, 0)));
+  brain_run (brain, 2 * SECOND);
+  g_ptr_array_set_size (brain_tame (brain, 0)->keys, 0);
+  g_assert_no_error (tame_describe (brain_tame (brain, 0)));
+  brain_run (brain, 2 * SECOND);
+  g_assert_cmpstr (((const SwarmPictureNode *) row_of (one, SWARM_KIND_NODE, n1))->gateway, ==, tame_node (brain_tame (brain, 0))->network->gateway);
+  g_assert_null (((const SwarmPictureNode *) row_of (world->pictures[1], SWARM_KIND_NODE, n1))->gateway);
+  /* And begins again. */
+  g_autoptr (SwarmNetworkSpec) spec = swarm_network_spec_new ();
+  spec->name = g_strdup ("mesh");
+  spec->ingress = TRUE;
+  create_network (world, spec);
+  brain_run (brain, 2 * SECOND);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_NODE), ==, NODES + 1);
+  g_assert_cmpuint (n_rows (three, SWARM_KIND_NODE), ==, NODES + 1);
+  g_assert_cmpuint (n_rows (three, SWARM_KIND_NETWORK), ==, 1);
 }
 
 static guint
@@ -694,19 +769,6 @@ test_stops_in_the_end (void)
 
 /* ---- keys of encrypted networks ---- */
 
-static void
-add_key (Tame *tame, guint64 slot, guint8 byte)
-{
-  guint8 bytes[SWARM_NETWORK_KEY_SIZE] = { byte };
-  SwarmNetworkKey *key = swarm_network_key_new ();
-  key->slot = slot;
-  key->newest = TRUE;
-  key->key = g_bytes_new (bytes, sizeof bytes);
-  if (tame->keys == NULL)
-    tame->keys = swarm_messages_new ();
-  g_ptr_array_add (tame->keys, key);
-}
-
 /* "1 2": the first bytes of the keys that @one knows of @other. */
 static char *
 keys_known (World *world, guint one, guint other)
@@ -865,6 +927,8 @@ main (int argc, char **argv)
   g_test_add_func ("/picture/mesh", test_mesh);
   g_test_add_func ("/picture/node-down", test_node_down);
   g_test_add_func ("/picture/two-networks", test_two_networks);
+  g_test_add_func ("/picture/network-changes", test_network_changes);
+  g_test_add_func ("/picture/mesh-ends", test_mesh_ends);
   g_test_add_func ("/picture/halves", test_halves);
   g_test_add_func ("/picture/leaves-large", test_leaves_large);
   g_test_add_func ("/picture/parts", test_parts);
