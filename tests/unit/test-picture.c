@@ -611,6 +611,61 @@ test_leaves_large (void)
   g_assert_nonnull (row_of (one, SWARM_KIND_SERVICE, &more));
 }
 
+/* Whom a node meets elsewhere too, without a mesh, stays known to it in each of those parts. */
+static void
+test_leaves_large_alone (void)
+{
+  g_autoptr (World) world = world_new ();
+  Brain *brain = world->brain;
+  Picture *one = world->pictures[0];
+  const SwarmNetwork *ingress = swarm_store_get_by_name (brain->store, SWARM_KIND_NETWORK, "ingress");
+  swarm_control_remove_network (swarm_manager_control (brain->manager), &ingress->object.id, NULL, removed, NULL);
+  brain_run (brain, SECOND);
+  make_large_network (world, "large");
+  make_network (world, "small");
+  create_in (world, "many", "large", "n2", 240);
+  create_in (world, "more", "large", "n3", 240);
+  SwarmId own = create_in (world, "own", "large", "n1", 1);
+  create_in (world, "stays", "small", "n1", 1);
+  create_in (world, "other", "small", "n2", 1);
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_NODE), ==, 3);
+  g_assert_true (brain_remove (brain, &own, NULL));
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_TASK), ==, 2);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_NODE), ==, 2);
+  g_assert_null (row_of (one, SWARM_KIND_NODE, &brain_tame (brain, 2)->id));
+}
+
+/* Two read a list from its beginning in one turn: one to hear what is gone, the other for the first time. */
+static void
+test_leaves_and_comes (void)
+{
+  g_autoptr (World) world = world_new ();
+  Picture *one = world->pictures[0], *three = world->pictures[2];
+  SwarmId back = make_network (world, "back"), a = create_in (world, "a", "back", "n1", 1);
+  create_in (world, "b", "back", "n2", 1);
+  one->slow = three->slow = TRUE;
+  SwarmServiceSpec *spec = brain_spec ("web", 1);
+  publish (spec, 80);
+  create (world, spec);
+  g_assert_cmpuint (one->waiting->len, ==, 1);
+  g_assert_cmpuint (three->waiting->len, ==, 1);
+  g_assert_true (brain_remove (world->brain, &a, NULL));
+  SwarmId c = create_in (world, "c", "back", "n3", 1);
+  brain_run (world->brain, 2 * SECOND);
+  one->slow = three->slow = FALSE;
+  picture_answer (three);
+  picture_answer (one);
+  brain_run (world->brain, SECOND);
+  g_assert_null (row_of (one, SWARM_KIND_NETWORK, &back));
+  g_assert_null (row_of (one, SWARM_KIND_SERVICE, &a));
+  g_assert_null (row_of (one, SWARM_KIND_SERVICE, &c));
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_SERVICE), ==, 1);
+  g_assert_nonnull (row_of (three, SWARM_KIND_NETWORK, &back));
+  g_assert_nonnull (row_of (three, SWARM_KIND_SERVICE, &c));
+}
+
 static void
 test_parts (void)
 {
@@ -931,6 +986,8 @@ main (int argc, char **argv)
   g_test_add_func ("/picture/mesh-ends", test_mesh_ends);
   g_test_add_func ("/picture/halves", test_halves);
   g_test_add_func ("/picture/leaves-large", test_leaves_large);
+  g_test_add_func ("/picture/leaves-large-alone", test_leaves_large_alone);
+  g_test_add_func ("/picture/leaves-and-comes", test_leaves_and_comes);
   g_test_add_func ("/picture/parts", test_parts);
   g_test_add_func ("/picture/whole-after-removal", test_whole_after_removal);
   g_test_add_func ("/picture/quiet", test_quiet);
