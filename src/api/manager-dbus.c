@@ -386,7 +386,7 @@ static const SwarmBusProperty manager_properties[] = {
   { "NodeAddr", "s", get_node_addr, FALSE, "The address that this node advertises." },
   { "LocalNodeState", "s", get_local_state, FALSE, "inactive, pending, active, error or locked." },
   { "ControlAvailable", "b", get_control_available, FALSE, "Whether this node is a manager." },
-  { "Error", "s", get_error, FALSE, "Why the state is error; else empty." },
+  { "Error", "s", get_error, FALSE, "Why the state is error, or what a pending node waits for; else empty." },
   { "StaleSince", "x", get_stale_since, FALSE,
     "While this manager knows of no leader, its answers are what it knew then (us since 1970); 0: they are current." },
   { NULL },

@@ -21,6 +21,7 @@ static const char *const error_names[_SWARM_ERROR_MAX] = {
   [SWARM_ERROR_LIMIT_EXCEEDED] = PREFIX "LimitExceeded",
   [SWARM_ERROR_LOCKED] = PREFIX "Locked",
   [SWARM_ERROR_CANCELLED] = PREFIX "Cancelled",
+  [SWARM_ERROR_TRY_AGAIN] = PREFIX "TryAgain",
 };
 
 /* What the bus itself answers, and the nearest of our codes. */

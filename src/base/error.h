@@ -23,6 +23,7 @@ typedef enum {
   SWARM_ERROR_LIMIT_EXCEEDED,   /* a bound was hit: size, count, rate */
   SWARM_ERROR_LOCKED,           /* the manager's state is sealed */
   SWARM_ERROR_CANCELLED,
+  SWARM_ERROR_TRY_AGAIN,        /* nothing was done, for want of something else that may be back in a moment */
   _SWARM_ERROR_MAX,
 } SwarmError;
 

@@ -15,6 +15,10 @@
 
 #define CALL_TIMEOUT_US (10 * G_USEC_PER_SEC)
 #define JOIN_ANSWER_S 20
+/* An external CA that is away: tries at growing distances, for less than what a caller waits for the answer. */
+#define JOIN_TRIES_US (15 * G_USEC_PER_SEC)
+#define JOIN_PAUSE_MS 250
+#define JOIN_LONGEST_PAUSE_MS 4000
 #define WITHDRAW_TIMEOUT_US (5 * G_USEC_PER_SEC)
 #define LEAVE_DRAIN_US (20 * G_USEC_PER_SEC)
 
@@ -26,6 +30,9 @@ struct _SwarmAgentJob {
   SwarmInvocation *invocation; /* NULL: from the command line, or answered already */
   gboolean from_command_line;
   guint timeout;
+  guint next_try;      /* source: asks for the certificate again */
+  guint tries;         /* of that */
+  gint64 tries_end;    /* boottime */
   char *availability;
   SwarmClusterSpec *spec; /* NULL: the default */
   char **address_pool;    /* NULL: docker's */
@@ -49,6 +56,8 @@ job_free (SwarmAgentJob *job)
 {
   if (job->timeout != 0)
     g_source_remove (job->timeout);
+  if (job->next_try != 0)
+    g_source_remove (job->next_try);
   job->agent->job = NULL;
   if (job->agent->stopping)
     swarm_agent_quit (job->agent, 0); /* its end was waited for, or took the worker along that was to say goodbye */
@@ -557,6 +566,38 @@ take_certificate (SwarmAgentJob *job, GVariant *reply, SwarmCertInfo *info, GErr
   return swarm_agent_use_credentials (job->agent, error);
 }
 
+static gboolean ask_for_certificate (gpointer data);
+
+/* Nothing was done, for a reason that may be over in a moment: waits, and says for what. FALSE: it has waited long enough. */
+static gboolean
+join_waits (SwarmAgentJob *job, const GError *error)
+{
+  SwarmAgent *self = job->agent;
+  gint64 now = swarm_clock_boottime (self->clock);
+  guint longest = MIN (JOIN_PAUSE_MS << MIN (job->tries, 8), JOIN_LONGEST_PAUSE_MS);
+  guint pause_ms = longest / 2 + swarm_random_below (self->random, longest / 2); /* not all that join at once */
+  if (job->tries++ == 0)
+    job->tries_end = now + JOIN_TRIES_US;
+  if (now + (gint64) pause_ms * 1000 > job->tries_end)
+    return FALSE;
+  g_autofree char *text = g_strdup_printf ("waiting to be let in: %s", error->message);
+  swarm_api_set_state (self->api, SWARM_LOCAL_PENDING, text);
+  swarm_warning ("The join waits: %s; next try in %.1f s", error->message, pause_ms / 1000.0);
+  job->next_try = g_timeout_add (pause_ms, ask_for_certificate, job);
+  return TRUE;
+}
+
+static void
+join_refused (SwarmAgentJob *job, const GError *error)
+{
+  if (!g_error_matches (error, SWARM_ERROR, SWARM_ERROR_TRY_AGAIN)) {
+    job_fail (job, error);
+  } else if (!join_waits (job, error)) {
+    g_autoptr (GError) told = g_error_new (error->domain, error->code, "%s (%u tries)", error->message, job->tries);
+    job_fail (job, told);
+  }
+}
+
 static void
 join_issued (GVariant *reply, const GError *error, gpointer data)
 {
@@ -565,9 +606,10 @@ join_issued (GVariant *reply, const GError *error, gpointer data)
   g_autoptr (GError) local = NULL;
   SwarmCertInfo info;
   if (error != NULL || !take_certificate (job, reply, &info, &local)) {
-    job_fail (job, error != NULL ? error : local);
+    join_refused (job, error != NULL ? error : local);
     return;
   }
+  swarm_api_set_state (self->api, SWARM_LOCAL_PENDING, NULL); /* it waits no more */
   job->let_in = TRUE;
   if (self->membership->manager)
     swarm_oneshot_call_any (swarm_rpc_transport (self->rpc), self->membership->managers, "org.swarmagent1.Consensus", "Join",
@@ -575,6 +617,18 @@ join_issued (GVariant *reply, const GError *error, gpointer data)
                             "(ta(ays))", CALL_TIMEOUT_US, join_consensus, job);
   else
     join_finish (job);
+}
+
+static gboolean
+ask_for_certificate (gpointer data)
+{
+  SwarmAgentJob *job = data;
+  SwarmAgent *self = job->agent;
+  job->next_try = 0;
+  swarm_oneshot_call_any (swarm_rpc_transport (self->rpc), self->membership->managers, "org.swarmagent1.CA", "Issue",
+                          g_variant_new ("(ssss)", job->csr, job->token, job->availability, self->membership->advertise), "(ssay)",
+                          CALL_TIMEOUT_US, join_issued, job);
+  return G_SOURCE_REMOVE;
 }
 
 /* Certificates are back-dated by an hour: a clock that is slower fails, one that is much faster will. */
@@ -613,9 +667,7 @@ join_got_root (GVariant *reply, const GError *error, gpointer data)
     job_fail (job, local);
     return;
   }
-  swarm_oneshot_call_any (swarm_rpc_transport (self->rpc), self->membership->managers, "org.swarmagent1.CA", "Issue",
-                          g_variant_new ("(ssss)", job->csr, job->token, job->availability, self->membership->advertise), "(ssay)",
-                          CALL_TIMEOUT_US, join_issued, job);
+  ask_for_certificate (job);
 }
 
 /* Asks each manager in turn for the root. */

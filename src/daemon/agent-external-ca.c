@@ -105,7 +105,7 @@ parse_answer (GBytes *body, GError **error)
   const char *cert = string_member (object_member (answer, "result"), "certificate");
   if (cert != NULL)
     return g_strdup (cert);
-  g_set_error (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "the external CA did not sign: %s",
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, "the external CA did not sign: %s",
                answer != NULL ? first_error (answer) : "its answer is not cfssl's");
   return NULL;
 }
@@ -118,17 +118,23 @@ signing_free (Signing *signing)
   g_free (signing);
 }
 
+/* One that is away, or in trouble, may be back in a moment. What it says is refused, or is wrong about it, is so in a moment, too. */
+static GError *
+not_reached (const GError *error)
+{
+  gboolean away = g_error_matches (error, SWARM_ERROR, SWARM_ERROR_UNAVAILABLE) || g_error_matches (error, SWARM_ERROR, SWARM_ERROR_TIMED_OUT);
+  return g_error_new (SWARM_ERROR, away ? SWARM_ERROR_TRY_AGAIN : SWARM_ERROR_FAILED_PRECONDITION, "the external CA did not sign: %s", error->message);
+}
+
 static void
 answered (GBytes *body, const GError *error, gpointer data)
 {
   Signing *signing = data;
-  g_autoptr (GError) local = error != NULL ? g_error_copy (error) : NULL;
+  g_autoptr (GError) local = error != NULL ? not_reached (error) : NULL;
   g_autofree char *cert = local == NULL ? parse_answer (body, &local) : NULL;
   if (cert != NULL && signing->next != NULL && !swarm_cert_check_cross (cert, signing->root, signing->next, swarm_clock_now (signing->agent->clock), &local))
     g_clear_pointer (&cert, g_free);
   g_ptr_array_remove_fast (signing->agent->signings, signing);
-  if (local != NULL && error != NULL)
-    g_prefix_error_literal (&local, "the external CA did not sign: ");
   if (local != NULL)
     swarm_warning ("No certificate was issued: %s", local->message);
   signing->done (cert, local, signing->data);
