@@ -452,6 +452,18 @@ remove_others (OverlayModel *self, OverlayKind kind, GHashTable *there)
     remove_others (self, kind, there); \
   } while (0)
 
+OverlayObject *
+overlay_model_find_vni (OverlayModel *self, guint32 vni)
+{
+  GHashTableIter iter;
+  OverlayObject *network;
+  g_hash_table_iter_init (&iter, self->by_id[OVERLAY_NETWORK]);
+  while (vni != 0 && g_hash_table_iter_next (&iter, NULL, (gpointer *) &network))
+    if (network->vni == vni)
+      return network;
+  return NULL;
+}
+
 void
 overlay_model_picture (OverlayModel *self, const SwarmPluginPicture *picture)
 {

@@ -8,6 +8,7 @@
 
 #define RESOLVER "127.0.0.11"
 #define REFUSED_AGAIN_US (10 * G_USEC_PER_SEC)
+#define LASTING_US (300 * G_USEC_PER_SEC) /* what a task was refused for is told on, though it is gone: others come and are refused, too */
 
 struct SwarmPluginInstance {
   SwarmPluginHost *host;
@@ -26,6 +27,8 @@ struct SwarmPluginInstance {
   GHashTable *waiting;  /* task id → SwarmPluginCall */
   GHashTable *ready;    /* sandbox → "ns:/proc/…" */
   GHashTable *problems; /* object → text, as swarm-netd says */
+  GHashTable *lasting;  /* "network back" → text: why tasks were refused */
+  uint64_t lasting_end; /* a timer */
   SwarmPluginNetworkKey keys[2]; /* of this host, as swarm-netd says */
   guint n_keys;
   gboolean state_changed;
@@ -46,17 +49,37 @@ add_problem (GArray *list, const char *object, const char *text)
   g_array_append_val (list, problem);
 }
 
+/* "interface <sandbox> 4097" for people who know their networks by name. Caller frees. */
+static char *
+name_object (SwarmPluginInstance *self, const char *object)
+{
+  const char *vni = g_str_has_prefix (object, "interface ") ? strrchr (object, ' ') + 1 : NULL;
+  const OverlayObject *network = vni != NULL ? overlay_model_find_vni (self->model, (guint32) g_ascii_strtoull (vni, NULL, 10)) : NULL;
+  return network != NULL && network->name != NULL ? g_strconcat ("network ", network->name, NULL) : g_strdup (object);
+}
+
 static void
 say_state (SwarmPluginInstance *self)
 {
   const char *drivers[] = { "overlay", self->model->encrypts ? "overlay-encrypted" : NULL, NULL };
   g_autoptr (GArray) problems = g_array_new (FALSE, FALSE, sizeof (SwarmPluginProblem));
   g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GHashTable) said = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   GHashTableIter iter;
   gpointer object, text;
-  g_hash_table_iter_init (&iter, self->problems);
-  while (g_hash_table_iter_next (&iter, &object, &text))
+  g_hash_table_iter_init (&iter, self->lasting);
+  while (g_hash_table_iter_next (&iter, &object, &text)) {
+    g_hash_table_add (said, g_strconcat (object, ": ", text, NULL));
     add_problem (problems, object, text);
+  }
+  g_hash_table_iter_init (&iter, self->problems);
+  while (g_hash_table_iter_next (&iter, &object, &text)) {
+    g_autofree char *name = name_object (self, object), *whole = g_strconcat (name, ": ", text, NULL);
+    if (!g_hash_table_add (said, g_steal_pointer (&whole)))
+      continue; /* of another task, too */
+    g_ptr_array_add (names, g_steal_pointer (&name));
+    add_problem (problems, g_ptr_array_index (names, names->len - 1), text);
+  }
   g_hash_table_iter_init (&iter, self->model->problems);
   while (g_hash_table_iter_next (&iter, &object, &text)) {
     g_ptr_array_add (names, g_strdup_printf ("network %s", (char *) object));
@@ -105,6 +128,38 @@ answer (SwarmPluginInstance *self, const char *id, SwarmPluginCode code, const c
   self->host->finish (call, &result);
 }
 
+static void
+lasting_over (void *data)
+{
+  SwarmPluginInstance *self = data;
+  self->lasting_end = 0;
+  g_hash_table_remove_all (self->lasting);
+  say_state (self);
+}
+
+/* A task was refused for @object. */
+static void
+keep_telling (SwarmPluginInstance *self, const char *object, const char *text)
+{
+  if (self->lasting_end != 0)
+    self->host->timer_cancel (self->host, self->lasting_end);
+  self->lasting_end = self->host->timer (self->host, LASTING_US, lasting_over, self);
+  g_hash_table_replace (self->lasting, g_strdup (object), g_strdup (text));
+}
+
+/* A task has its networks. */
+static void
+tell_no_more (SwarmPluginInstance *self, const OverlayObject *local)
+{
+  for (guint i = 0; i < local->attachments->len; i++) {
+    const OverlayAttachment *at = g_ptr_array_index (local->attachments, i);
+    const OverlayObject *network = overlay_model_find (self->model, OVERLAY_NETWORK, at->network);
+    g_autofree char *object = network != NULL && network->name != NULL ? g_strconcat ("network ", network->name, NULL) : NULL;
+    if (object != NULL && g_hash_table_remove (self->lasting, object))
+      self->state_changed = TRUE;
+  }
+}
+
 /* What swarm-netd says of a task's own things. */
 static char *
 problem_of (SwarmPluginInstance *self, const char *id)
@@ -113,8 +168,12 @@ problem_of (SwarmPluginInstance *self, const char *id)
   gpointer object, text;
   g_hash_table_iter_init (&iter, self->problems);
   while (g_hash_table_iter_next (&iter, &object, &text))
-    if (strstr (object, id) != NULL)
-      return g_strdup_printf ("%s: %s", (char *) object, (char *) text);
+    if (strstr (object, id) != NULL) {
+      g_autofree char *name = name_object (self, object);
+      if (g_str_has_prefix (name, "network "))
+        keep_telling (self, name, text);
+      return g_strdup_printf ("%s: %s", name, (char *) text);
+    }
   return NULL;
 }
 
@@ -172,8 +231,10 @@ look_at_waiting (SwarmPluginInstance *self)
       problem = problem_of_ports (self, local);
     if (problem != NULL)
       answer (self, ids->pdata[i], SWARM_PLUGIN_FAILED, problem);
-    else if (ready)
+    else if (ready) {
+      tell_no_more (self, local);
       answer (self, ids->pdata[i], SWARM_PLUGIN_OK, NULL);
+    }
   }
 }
 
@@ -331,9 +392,9 @@ on_end (gpointer data, const SwarmNetdWireguard *keys, guint n)
     self->n_keys = n;
     self->state_changed = TRUE;
   }
+  look_at_waiting (self);
   if (self->state_changed)
     say_state (self);
-  look_at_waiting (self);
 }
 
 static void
@@ -500,6 +561,7 @@ init (SwarmPluginHost *host, char *error, size_t error_length)
   self->waiting = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->ready = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->problems = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->lasting = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->settling = g_array_new (FALSE, FALSE, sizeof (Settling));
   self->link = overlay_link_new (host, path != NULL ? path : SWARM_NETD_SOCKET, &link_ops, self);
   return self;
@@ -516,6 +578,9 @@ fini (SwarmPluginInstance *self)
   g_hash_table_unref (self->waiting);
   g_hash_table_unref (self->ready);
   g_hash_table_unref (self->problems);
+  g_hash_table_unref (self->lasting);
+  if (self->lasting_end != 0)
+    self->host->timer_cancel (self->host, self->lasting_end);
   g_array_unref (self->settling);
   g_free (self->reason);
   g_free (self->refused);

@@ -97,6 +97,8 @@ void overlay_model_free (OverlayModel *self);
 /* Whether this host can have encrypted networks. */
 void overlay_model_set_encrypts (OverlayModel *self, gboolean encrypts);
 OverlayObject *overlay_model_find (OverlayModel *self, OverlayKind kind, const char *id);
+/* The network of that number; NULL: there is none. */
+OverlayObject *overlay_model_find_vni (OverlayModel *self, guint32 vni);
 void overlay_model_picture (OverlayModel *self, const SwarmPluginPicture *picture);
 /* The place of a task on this host: told by attach, with the ports that are the host's; or that of a container that is none. */
 void overlay_model_put_local (OverlayModel *self, const SwarmPluginTask *task);

@@ -388,7 +388,7 @@ fail (GError **error, const char *text)
 static gboolean
 may_be_here (SwarmNetdPlane *self, const SwarmNetdInterface *interface, GError **error)
 {
-  const char *what = interface->vni != 0 ? "the network's subnet" : "the subnet of this host's tasks";
+  const char *what = interface->vni != 0 ? "its subnet" : "the subnet of this host's tasks";
   return swarm_netd_overlap_check (self, what, &interface->address4, interface->prefix4, error) &&
          swarm_netd_overlap_check (self, what, &interface->address6, interface->prefix6, error);
 }

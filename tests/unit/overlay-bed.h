@@ -32,6 +32,7 @@ typedef struct {
   guint changes; /* rows that the last batch changed, but for those of this host's tasks */
   const char *refuse;  /* the next one, so */
   const char *problem; /* with a task's sandbox: it does not become ready */
+  guint problem_vni; /* that of its interface in that network; 0: of itself */
   const char *port_problem; /* "port 80/tcp": with it */
   gboolean late; /* no sandbox is ready at once */
   gboolean silent;
@@ -114,7 +115,7 @@ take_batch (Bed *bed)
     bed->changes += type != SWARM_NETD_TYPE_SANDBOX && type != SWARM_NETD_TYPE_INTERFACE;
   }
   if (bed->problem != NULL) {
-    g_autofree char *object = g_strdup_printf ("sandbox %s", bed->problem);
+    g_autofree char *object = g_strdup_printf (bed->problem_vni != 0 ? "interface %s %u" : "sandbox %s", bed->problem, bed->problem_vni);
     add_error (records, object, "no namespaces left");
   } else if (!bed->late) {
     if (bed->port_problem != NULL)

@@ -60,7 +60,7 @@ test_network (Fixture *f, gconstpointer data)
   bed_begin (f->out, 1);
   put_task (f, "one", "10.88.16.11", NULL);
   put_task (f, "two", "10.88.17.11", NULL);
-  assert_told (f, SWARM_NETD_FULL, "interface one 4097: the network's subnet 10.88.16.0/24 overlaps with 10.88.16.0/24, which this host reaches elsewhere, by lan0\n");
+  assert_told (f, SWARM_NETD_FULL, "interface one 4097: its subnet 10.88.16.0/24 overlaps with 10.88.16.0/24, which this host reaches elsewhere, by lan0\n");
   g_assert_false (is_ready (f, "one"));
   g_assert_true (is_ready (f, "two"));
   shell (f, "ip link del lan0");
@@ -70,13 +70,13 @@ test_network (Fixture *f, gconstpointer data)
   }
   shell (f, "ip route add 10.88.0.0/18 via 10.88.0.100 && ip route add 10.88.17.128/25 via 10.88.0.100 && ip addr add 10.88.18.200/32 dev lo");
   put_task (f, "three", "10.88.16.12", NULL);
-  assert_told (f, 0, "interface three 4097: the network's subnet 10.88.16.0/24 overlaps with 10.88.0.0/18, which this host reaches elsewhere, by eth0\n");
+  assert_told (f, 0, "interface three 4097: its subnet 10.88.16.0/24 overlaps with 10.88.0.0/18, which this host reaches elsewhere, by eth0\n");
   shell (f, "ip route del 10.88.0.0/18");
   put_task (f, "four", "10.88.17.12", NULL);
   put_task (f, "five", "10.88.18.12", NULL);
   g_autofree char *errors = bed_send (f->bed, 1, f->out, 0);
-  g_assert_nonnull (strstr (errors, "four 4097: the network's subnet 10.88.17.0/24 overlaps with 10.88.17.128/25, which"));
-  g_assert_nonnull (strstr (errors, "five 4097: the network's subnet 10.88.18.0/24 overlaps with 10.88.18.200/32, this host's own address on lo\n"));
+  g_assert_nonnull (strstr (errors, "four 4097: its subnet 10.88.17.0/24 overlaps with 10.88.17.128/25, which"));
+  g_assert_nonnull (strstr (errors, "five 4097: its subnet 10.88.18.0/24 overlaps with 10.88.18.200/32, this host's own address on lo\n"));
   g_assert_null (strstr (errors, "one 4097"));
   g_assert_null (strstr (errors, "two 4097"));
 }
@@ -93,7 +93,7 @@ test_others (Fixture *f, gconstpointer data)
   bed_begin (f->out, 1);
   put_task (f, "one", "10.88.16.11", "fd88:16::11");
   put_task (f, "two", "10.88.16.12", "fd88:17::11");
-  assert_told (f, SWARM_NETD_FULL, "interface two 4097: the network's subnet fd88:17::/64 overlaps with fd88:17::/64, which this host reaches elsewhere, by eth0\n");
+  assert_told (f, SWARM_NETD_FULL, "interface two 4097: its subnet fd88:17::/64 overlaps with fd88:17::/64, which this host reaches elsewhere, by eth0\n");
   put_task (f, "three", "10.88.16.13", "fd88:16::13");
   g_autofree char *errors = bed_send (f->bed, 1, f->out, 0);
   g_assert_null (strstr (errors, "three"));

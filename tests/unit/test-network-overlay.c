@@ -113,6 +113,25 @@ test_attach (Bed *bed, gconstpointer data)
   swarm_network_host_attach (bed->host, task, &SWARM_ID_NIL, "n1", 60 * G_USEC_PER_SEC, on_attached, bed);
   assert_said (bed, refused);
   g_assert_nonnull (swarm_network_host_problems (bed->host)[0]);
+  bed->problem = NULL;
+  swarm_network_host_detach (bed->host, &task->object.id, 60 * G_USEC_PER_SEC, on_attached, bed);
+  UNTIL (count (bed, SWARM_NETD_TYPE_SANDBOX) == 1 && bed->said->len > 0);
+  g_string_set_size (bed->said, 0);
+  bed->problem = task_id.str;
+  bed->problem_vni = 4099;
+  swarm_network_host_attach (bed->host, task, &SWARM_ID_NIL, "n1", 60 * G_USEC_PER_SEC, on_attached, bed);
+  assert_said (bed, "network back: no namespaces left -;");
+  bed->problem = NULL; /* told on when the task has gone, until one is not refused */
+  swarm_network_host_detach (bed->host, &task->object.id, 60 * G_USEC_PER_SEC, on_attached, bed);
+  UNTIL (count (bed, SWARM_NETD_TYPE_SANDBOX) == 1 && bed->said->len > 0);
+  g_string_set_size (bed->said, 0);
+  report (bed);
+  UNTIL (bed->states > 0);
+  g_assert_cmpstr (swarm_network_host_problems (bed->host)[0], ==, "network back: no namespaces left");
+  g_assert_cmpuint (g_strv_length ((char **) swarm_network_host_problems (bed->host)), ==, 1);
+  swarm_network_host_attach (bed->host, task, &SWARM_ID_NIL, "n1", 60 * G_USEC_PER_SEC, on_attached, bed);
+  assert_said (bed, "ns:/proc/1/fd/7 127.0.0.11;");
+  UNTIL (swarm_network_host_problems (bed->host)[0] == NULL);
 }
 
 static void
