@@ -576,6 +576,20 @@ test_halves (void)
       g_assert_cmpstr (row->gateway_address, ==, own ? task->gateway_address : NULL);
     }
   }
+  /* Also where the service changes alone. */
+  const SwarmService *service = swarm_store_get (world->brain->store, SWARM_KIND_SERVICE, &id);
+  g_autoptr (SwarmServiceSpec) changed = swarm_service_spec_copy (service->spec);
+  SwarmEndpointSpec *endpoint = changed->endpoint != NULL ? swarm_endpoint_spec_copy (changed->endpoint) : swarm_endpoint_spec_new ();
+  swarm_endpoint_spec_unref (changed->endpoint);
+  changed->endpoint = endpoint;
+  endpoint->affinity = SWARM_AFFINITY_CLIENT;
+  g_assert_true (brain_update (world->brain, &id, changed, NULL));
+  brain_run (world->brain, SECOND);
+  for (guint i = 0; i < NODES; i++) {
+    const SwarmPictureService *row = row_of (world->pictures[i], SWARM_KIND_SERVICE, &id);
+    g_assert_true (row->affinity);
+    g_assert_cmpuint (n_networks (row->networks), ==, i < 2 ? 2 : 1);
+  }
 }
 
 /* ---- how it is told ---- */
