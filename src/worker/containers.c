@@ -10,6 +10,7 @@
 #define LEADER_LIMIT_US (10 * G_USEC_PER_SEC)
 #define THERE_LIMIT_US (20 * G_USEC_PER_SEC) /* docker's */
 #define JOINS_MAX 256
+#define ID_BEGINNING_MIN 3 /* of an id's digits count for it */
 
 typedef struct {
   SwarmWorkerContainers *owner;
@@ -212,12 +213,6 @@ on_container (const SwarmRuntimeResult *result, const GError *error, gpointer da
 /* ---- out ---- */
 
 static gboolean
-is_called (const SwarmContainerAttachment *container, const char *reference)
-{
-  return g_strcmp0 (container->name, reference) == 0 || (strlen (reference) >= 3 && g_str_has_prefix (container->container_id, reference));
-}
-
-static gboolean
 is_in (SwarmWorker *worker, const SwarmTask *task, const char *reference)
 {
   const SwarmNetworkAttachment *attachment = task->networks != NULL && task->networks->len > 0 ? task->networks->pdata[0] : NULL;
@@ -227,24 +222,39 @@ is_in (SwarmWorker *worker, const SwarmTask *task, const char *reference)
   if (attachment == NULL)
     return FALSE;
   return (network != NULL && g_strcmp0 (network->name, reference) == 0)
-         || (strlen (reference) >= 3 && g_str_has_prefix (swarm_id_string (&attachment->network).str, reference));
+         || (strlen (reference) >= ID_BEGINNING_MIN && g_str_has_prefix (swarm_id_string (&attachment->network).str, reference));
 }
 
-static SwarmWorkerTask *
-find_attachment (SwarmWorker *worker, const char *container, const char *network)
+static const SwarmTask *
+as_told (const SwarmWorkerTask *task)
 {
+  return task->task != NULL ? task->task : task->network;
+}
+
+/* A name goes before the beginning of an id. NULL: there is none, or (@ret_several) it is the beginning of several. */
+static SwarmWorkerTask *
+find_attachment (SwarmWorker *worker, const char *container, const char *network, gboolean *ret_several)
+{
+  SwarmWorkerTask *found = NULL;
   GHashTableIter iter;
   gpointer value;
+  guint n = 0;
 
   g_hash_table_iter_init (&iter, worker->tasks);
   while (g_hash_table_iter_next (&iter, NULL, &value)) {
     const SwarmWorkerTask *task = value;
-    const SwarmTask *known = task->task != NULL ? task->task : task->network;
-    if (known != NULL && known->attachment != NULL && !swarm_task_state_is_terminal (task->status->state) && is_called (known->attachment, container)
-        && is_in (worker, known, network))
+    const SwarmTask *known = as_told (task);
+    if (known == NULL || known->attachment == NULL || swarm_task_state_is_terminal (task->status->state) || !is_in (worker, known, network))
+      continue;
+    if (g_strcmp0 (known->attachment->name, container) == 0)
       return value;
+    if (strlen (container) < ID_BEGINNING_MIN || !g_str_has_prefix (known->attachment->container_id, container))
+      continue;
+    found = value;
+    n++;
   }
-  return NULL;
+  *ret_several = n > 1;
+  return n == 1 ? found : NULL;
 }
 
 static void
@@ -295,10 +305,16 @@ void
 swarm_worker_detach (SwarmWorker *self, const char *container, const char *network, SwarmWorkerAttachFunc func, gpointer data)
 {
   Join *join = join_new (self, container, network, TRUE, func, data);
-  SwarmWorkerTask *task = join != NULL ? find_attachment (self, container, network) : NULL;
+  gboolean several = FALSE;
+  SwarmWorkerTask *task = join != NULL ? find_attachment (self, container, network, &several) : NULL;
 
   if (join == NULL)
     return;
+  if (several) {
+    g_autofree char *text = g_strdup_printf ("more than one container in that network is %s; give more of its id, or its name", container);
+    finish_with (join, SWARM_ERROR_INVALID_ARGUMENT, text);
+    return;
+  }
   if (task == NULL) {
     g_autofree char *text = g_strdup_printf ("container %s is not connected to network %s", container, network);
     finish_with (join, SWARM_ERROR_NOT_FOUND, text);

@@ -38,7 +38,7 @@ note_attach (SwarmPluginInstance *self, const SwarmPluginTask *task, SwarmPlugin
 
   g_string_append_printf (asked, "attach %s %.2s %u %u, ", task->name, task->container_id, task->attach_pid, task->interface);
   g_assert_cmpuint (task->n_networks, ==, 1);
-  g_assert_cmpuint (task->attach_started, ==, 47110);
+  g_assert_cmpuint (task->attach_started, ==, 10 * task->attach_pid);
   if (holds) {
     held = call;
     return;
@@ -435,6 +435,38 @@ test_calls (void)
   note_free (bed);
 }
 
+/* One whose name is the beginning of another's id is meant by it; a beginning of two means none. */
+static void
+test_which (void)
+{
+  static const struct {
+    const char *id, *name;
+    guint32 pid;
+  } rows[] = { { ONE, "one", 4711 }, { "1112222222222222222222222222222222222222222222222222222222222222", "two", 4712 },
+               { "3333333333333333333333333333333333333333333333333333333333333333", "1112", 4713 } };
+  Bed *bed = calls_bed (74);
+  SwarmId net = { { 7 } }, ids[3];
+  SwarmIdString net_id = swarm_id_string (&net);
+  for (guint i = 0; i < 3; i++) {
+    runtime_sim_put_plain (rows[i].id, rows[i].name, rows[i].pid);
+    ids[i] = make (bed);
+    SwarmTask *task = g_hash_table_lookup (bed->tasks, &ids[i]);
+    swarm_string_set (&task->attachment->container_id, rows[i].id);
+    swarm_string_set (&task->attachment->name, rows[i].name);
+    tell (bed, &ids[i]);
+    sim_clock_run (bed->clock, SECOND);
+    g_assert_cmpint (status_of (bed, &ids[i])->state, ==, SWARM_TASK_RUNNING);
+  }
+  g_autofree char *two = do_detach (bed, "111", net_id.str);
+  g_assert_cmpstr (two, ==, "more than one container in that network is 111; give more of its id, or its name");
+  made = ids[2];
+  ASSERT_ANSWER (do_detach (bed, "1112", net_id.str), "out");
+  made = ids[1];
+  ASSERT_ANSWER (do_detach (bed, "1112", net_id.str), "out");
+  g_assert_cmpint (status_of (bed, &ids[0])->state, ==, SWARM_TASK_RUNNING);
+  note_free (bed);
+}
+
 /* What does not get there in time is taken back, and the leader says why. */
 static void
 test_late (void)
@@ -494,6 +526,7 @@ main (int argc, char **argv)
   g_test_add_func ("/worker-attach/host-restart", test_host_restart);
   g_test_add_func ("/worker-attach/leave", test_leave);
   g_test_add_func ("/worker-attach/calls", test_calls);
+  g_test_add_func ("/worker-attach/which", test_which);
   g_test_add_func ("/worker-attach/late", test_late);
   g_test_add_func ("/worker-attach/too-late", test_too_late);
   g_test_add_func ("/worker-attach/no-leader", test_no_leader);
