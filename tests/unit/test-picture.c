@@ -12,6 +12,7 @@ typedef struct {
   GHashTable *stash[_SWARM_KIND_MAX];
   guint64 sequence;
   guint calls, parts, wholes;
+  gsize largest; /* of them, in bytes */
   gboolean slow; /* answers only when the test says so */
   gboolean refuses;
   GPtrArray *waiting; /* SwarmCall */
@@ -78,6 +79,7 @@ picture_take (Tame *tame, SwarmCall *call)
     self->stash[kinds[i]] = sequence == 0 ? self->rows[kinds[i]] : NULL;
   self->parts += full && sequence == 0;
   self->wholes += full && sequence == 1;
+  self->largest = MAX (self->largest, g_variant_get_size (call->args));
   drop_rows (self->rows, removed);
   take_rows (self->rows, rows);
   if (self->slow)
@@ -707,6 +709,68 @@ test_parts (void)
   g_assert_nonnull (row_of (one, SWARM_KIND_NETWORK, &more));
 }
 
+/* What was the last to come, and is the next to go. */
+static void
+test_came_last_goes_first (void)
+{
+  g_autoptr (World) world = world_new ();
+  Brain *brain = world->brain;
+  Tame *three = brain_tame (brain, 2);
+  Picture *one = world->pictures[0];
+  BrainOutcome out = { 0 };
+  SwarmId id = SWARM_ID_NIL;
+  const SwarmNetwork *ingress = swarm_store_get_by_name (brain->store, SWARM_KIND_NETWORK, "ingress");
+  swarm_control_remove_network (swarm_manager_control (brain->manager), &ingress->object.id, NULL, removed, NULL);
+  brain_run (brain, SECOND);
+  SwarmId back = make_network (world, "back");
+  change_network (world, &back, TRUE, FALSE);
+  create_in (world, "a", "back", "n1", 1);
+  three->lazy = TRUE;
+  swarm_control_attach (swarm_manager_control (brain->manager), &three->id, "1111111111111111111111111111111111111111111111111111111111111111", "c", "back",
+                        NULL, made, &id);
+  brain_run (brain, SECOND);
+  g_assert_nonnull (row_of (one, SWARM_KIND_TASK, &id));
+  g_assert_nonnull (row_of (one, SWARM_KIND_NODE, &three->id));
+  swarm_control_detach (swarm_manager_control (brain->manager), &three->id, &id, NULL, brain_outcome, &out);
+  brain_run (brain, SECOND);
+  g_assert_no_error (out.error);
+  g_free (out.text);
+  tame_report (three, &id, SWARM_TASK_SHUTDOWN, NULL);
+  brain_run (brain, SECOND);
+  g_assert_null (row_of (one, SWARM_KIND_TASK, &id));
+  g_assert_null (row_of (one, SWARM_KIND_NODE, &three->id));
+}
+
+/* No call is as large as it likes. */
+static void
+test_large_rows (void)
+{
+  g_autoptr (World) world = world_new ();
+  Picture *one = world->pictures[0];
+  SwarmId back = make_large_network (world, "back");
+  create_in (world, "a", "back", "n1", 1);
+  for (guint i = 0; i < 250; i++) {
+    g_autofree char *name = g_strdup_printf ("s%u", i);
+    SwarmServiceSpec *spec = brain_spec (name, 0);
+    attach (spec, "back", NULL);
+    SwarmNetworkAttachmentConfig *config = g_ptr_array_index (spec->task->networks, 0);
+    config->aliases = swarm_strings_new ();
+    for (guint n = 0; n < 90; n++)
+      g_ptr_array_add (config->aliases, g_strdup_printf ("%060u", n));
+    brain_create (world->brain, spec);
+    swarm_service_spec_unref (spec);
+  }
+  brain_run (world->brain, 2 * SECOND);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_SERVICE), ==, 251);
+  guint wholes = one->wholes;
+  tame_reconnect (world->brain, brain_tame (world->brain, 0));
+  g_assert_cmpuint (one->wholes, ==, wholes + 1);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_SERVICE), ==, 251);
+  g_assert_cmpuint (one->largest, >, 1000 * 1000);
+  g_assert_cmpuint (one->largest, <, 1024 * 1024 + 8000);
+  g_assert_nonnull (row_of (one, SWARM_KIND_NETWORK, &back));
+}
+
 /* A whole ends also where the last that happened is over and forgotten. */
 static void
 test_whole_after_removal (void)
@@ -1003,6 +1067,8 @@ main (int argc, char **argv)
   g_test_add_func ("/picture/leaves-large-alone", test_leaves_large_alone);
   g_test_add_func ("/picture/leaves-and-comes", test_leaves_and_comes);
   g_test_add_func ("/picture/parts", test_parts);
+  g_test_add_func ("/picture/came-last-goes-first", test_came_last_goes_first);
+  g_test_add_func ("/picture/large-rows", test_large_rows);
   g_test_add_func ("/picture/whole-after-removal", test_whole_after_removal);
   g_test_add_func ("/picture/quiet", test_quiet);
   g_test_add_func ("/picture/refused", test_refused);
