@@ -114,6 +114,7 @@ test_life (void)
   brain_run (brain, 2 * SECOND);
   g_assert_null (task_of (brain, &id));
   g_assert_no_error (drop (brain, &net));
+  g_assert_null (tame_node (brain_node (brain, "n2"))->network); /* nobody needs it any more */
 }
 
 static void
@@ -190,6 +191,7 @@ test_most_of_a_node (void)
   g_autoptr (Brain) brain = brain_new ();
   Tame *node = brain_node (brain, "n1"), *other = brain_node (brain, "n2");
   g_autofree BrainOutcome *outs = g_new0 (BrainOutcome, 1001);
+  BrainOutcome elsewhere = { 0 };
   GError *error;
   SwarmId id;
 
@@ -198,9 +200,11 @@ test_most_of_a_node (void)
     g_autofree char *container = g_strdup_printf ("%064x", i);
     swarm_control_attach (swarm_manager_control (brain->manager), &node->id, container, "c", "back", NULL, brain_outcome, &outs[i]);
   }
+  swarm_control_attach (swarm_manager_control (brain->manager), &other->id, TWO, "c", "back", NULL, brain_outcome, &elsewhere);
   brain_run (brain, 10 * SECOND);
   for (guint i = 0; i < 1000; i++)
     g_assert_no_error (outs[i].error);
+  g_assert_no_error (elsewhere.error);
   ASSERT_TEXT (outs[1000].error, SWARM_ERROR_LIMIT_EXCEEDED, "this node's containers are in networks 1000 times, which is the most");
   error = attach (brain, node, ONE, "c", "back", NULL);
   ASSERT_TEXT (error, SWARM_ERROR_LIMIT_EXCEEDED, "this node's containers are in networks 1000 times, which is the most");
@@ -271,9 +275,51 @@ test_new_leader (void)
   brain_run (brain, 60 * SECOND);
   g_assert_cmpint (task_of (brain, &ids[0])->desired_state, ==, SWARM_TASK_RUNNING);
   g_assert_nonnull (task_of (brain, &ids[1]));
+  g_assert_nonnull (tame_node (brain_node (brain, "n2"))->network); /* it counts them, too */
   tame_report (node, &ids[1], SWARM_TASK_SHUTDOWN, NULL);
   brain_run (brain, 2 * SECOND);
   g_assert_null (task_of (brain, &ids[1]));
+}
+
+/* A network that is being removed takes none; a task that is no attachment is not ended so. */
+static void
+test_not_so (void)
+{
+  SwarmId web;
+  g_autoptr (Brain) brain = brain_with_web (1, 1, &web);
+  Tame *node = brain_tame (brain, 0);
+  SwarmId net = network (brain, "back", TRUE, NULL);
+  BrainOutcome gone = { 0 }, out = { 0 };
+  SwarmId task = newest_task (brain, &web, 1)->object.id;
+
+  g_autoptr (GError) error = detach (brain, node, &task, NULL);
+  g_assert_error (error, SWARM_ERROR, SWARM_ERROR_NOT_FOUND);
+  g_assert_cmpint (task_of (brain, &task)->desired_state, ==, SWARM_TASK_RUNNING);
+  swarm_control_remove_network (swarm_manager_control (brain->manager), &net, NULL, brain_outcome, &gone);
+  swarm_control_attach (swarm_manager_control (brain->manager), &node->id, ONE, "c", "back", NULL, brain_outcome, &out);
+  brain_run (brain, SECOND);
+  g_assert_no_error (gone.error);
+  ASSERT_TEXT (out.error, SWARM_ERROR_NOT_FOUND, "network back not found");
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 1);
+}
+
+/* What ended just before the leader did is removed by the next one. */
+static void
+test_ended_before (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  SwarmId id;
+
+  network (brain, "back", TRUE, NULL);
+  g_assert_no_error (attach (brain, node, ONE, "c", "back", &id));
+  tame_report (node, &id, SWARM_TASK_COMPLETE, NULL);
+  while (task_of (brain, &id)->status->state != SWARM_TASK_COMPLETE)
+    sim_clock_step (brain->sim);
+  brain_restart (brain);
+  g_assert_cmpint (task_of (brain, &id)->status->state, ==, SWARM_TASK_COMPLETE);
+  brain_run (brain, 5 * SECOND);
+  g_assert_null (task_of (brain, &id));
 }
 
 int
@@ -285,6 +331,8 @@ main (int argc, char **argv)
   g_test_add_func ("/attach/slots", test_slots);
   g_test_add_func ("/attach/most-of-a-node", test_most_of_a_node);
   g_test_add_func ("/attach/ends", test_ends);
+  g_test_add_func ("/attach/not-so", test_not_so);
+  g_test_add_func ("/attach/ended-before", test_ended_before);
   g_test_add_func ("/attach/new-leader", test_new_leader);
   return g_test_run ();
 }

@@ -1,283 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* What nodes are told of the cluster's networks: what concerns them, no more, whole and then by changes; and who is told first when a task goes. */
-#include "base/error.h"
-#include "brain-fixture.h"
-#include "model/picture.h"
-#include <string.h>
-
-/* ---- a node that takes pictures ---- */
-
-typedef struct {
-  GHashTable *rows[_SWARM_KIND_MAX]; /* id → row */
-  GHashTable *stash[_SWARM_KIND_MAX];
-  guint64 sequence;
-  guint calls, parts, wholes;
-  gsize largest; /* of them, in bytes */
-  gboolean slow; /* answers only when the test says so */
-  gboolean refuses;
-  GPtrArray *waiting; /* SwarmCall */
-} Picture;
-
-static const SwarmKind kinds[] = { SWARM_KIND_NODE, SWARM_KIND_NETWORK, SWARM_KIND_SERVICE, SWARM_KIND_TASK };
-
-static GHashTable *
-rows_new (void)
-{
-  return g_hash_table_new_full (swarm_id_hash, swarm_id_equal, g_free, swarm_message_unref);
-}
-
-static void
-take_rows (GHashTable *const *into, GVariant *rows)
-{
-  gsize size, length;
-  const guint8 *at = g_variant_get_fixed_array (rows, &size, 1), *end = at + size, *data;
-  guchar kind;
-  while (swarm_picture_unpack (&at, end, &kind, &data, &length, NULL)) {
-    g_autoptr (GBytes) bytes = g_bytes_new (data, length);
-    gpointer row = swarm_message_decode (swarm_picture_type (kind), bytes, NULL);
-    g_assert_nonnull (row);
-    g_hash_table_replace (into[kind], g_memdup2 (swarm_picture_id (row), sizeof (SwarmId)), row);
-  }
-  g_assert_true (at == end);
-}
-
-static void
-drop_rows (GHashTable *const *from, GVariant *removed)
-{
-  gsize size, length;
-  const guint8 *at = g_variant_get_fixed_array (removed, &size, 1), *end = at + size, *data;
-  guchar kind;
-  while (swarm_picture_unpack (&at, end, &kind, &data, &length, NULL)) {
-    g_assert_cmpuint (length, ==, sizeof (SwarmId));
-    g_hash_table_remove (from[kind], data); /* what went from two networks is told of twice */
-  }
-  g_assert_true (at == end);
-}
-
-static void
-picture_take (Tame *tame, SwarmCall *call)
-{
-  Picture *self = tame->picture;
-  g_autoptr (GVariant) session = NULL, rows = NULL, removed = NULL;
-  guint64 sequence;
-  gboolean full;
-  self->calls++;
-  if (self->refuses) {
-    g_autoptr (GError) error = g_error_new (SWARM_ERROR, SWARM_ERROR_FAILED, "no");
-    swarm_call_fail (call, error);
-    return;
-  }
-  g_assert_true (g_variant_is_of_type (call->args, G_VARIANT_TYPE (SWARM_PICTURE_SIGNATURE)));
-  g_variant_get (call->args, "(@aytb@ay@ay)", &session, &sequence, &full, &rows, &removed);
-  g_assert_true (full ? sequence <= 1 : sequence == self->sequence + 1);
-  self->sequence = sequence;
-  for (guint i = 0; full && self->stash[SWARM_KIND_NODE] == NULL && i < G_N_ELEMENTS (kinds); i++) {
-    g_hash_table_unref (self->rows[kinds[i]]);
-    self->rows[kinds[i]] = rows_new ();
-  }
-  for (guint i = 0; full && i < G_N_ELEMENTS (kinds); i++)
-    self->stash[kinds[i]] = sequence == 0 ? self->rows[kinds[i]] : NULL;
-  self->parts += full && sequence == 0;
-  self->wholes += full && sequence == 1;
-  self->largest = MAX (self->largest, g_variant_get_size (call->args));
-  drop_rows (self->rows, removed);
-  take_rows (self->rows, rows);
-  if (self->slow)
-    g_ptr_array_add (self->waiting, call);
-  else
-    swarm_call_return (call, NULL);
-}
-
-static void
-picture_answer (Picture *self)
-{
-  for (guint i = 0; i < self->waiting->len; i++)
-    swarm_call_return (g_ptr_array_index (self->waiting, i), NULL);
-  g_ptr_array_set_size (self->waiting, 0);
-}
-
-static void
-tame_reconnect (Brain *brain, Tame *tame)
-{
-  tame_disconnect (tame);
-  tame_connect (tame);
-  brain_run (brain, SECOND);
-}
-
-static Picture *
-picture_of (Brain *brain, Tame *tame)
-{
-  Picture *self = g_new0 (Picture, 1);
-  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
-    self->rows[kinds[i]] = rows_new ();
-  self->waiting = g_ptr_array_new ();
-  tame->picture = self;
-  tame->networks = picture_take;
-  tame->level = 2;
-  tame_reconnect (brain, tame);
-  return self;
-}
-
-static void
-picture_free (Picture *self)
-{
-  picture_answer (self);
-  g_ptr_array_unref (self->waiting);
-  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
-    g_hash_table_unref (self->rows[kinds[i]]);
-  g_free (self);
-}
-
-static guint
-n_rows (const Picture *self, SwarmKind kind)
-{
-  return g_hash_table_size (self->rows[kind]);
-}
-
-static gpointer
-row_of (const Picture *self, SwarmKind kind, const SwarmId *id)
-{
-  return g_hash_table_lookup (self->rows[kind], id);
-}
-
-/* ---- the cluster ---- */
-
-#define NODES 3
-
-typedef struct {
-  Brain *brain;
-  Picture *pictures[NODES];
-} World;
-
-static World *
-world_new (void)
-{
-  World *self = g_new0 (World, 1);
-  self->brain = brain_new ();
-  for (guint i = 0; i < NODES; i++) {
-    g_autofree char *name = g_strdup_printf ("n%u", i + 1);
-    self->pictures[i] = picture_of (self->brain, brain_node (self->brain, name));
-  }
-  return self;
-}
-
-static void
-world_free (World *self)
-{
-  for (guint i = 0; i < NODES; i++) {
-    brain_tame (self->brain, i)->networks = NULL;
-    picture_free (self->pictures[i]);
-  }
-  brain_free (self->brain);
-  g_free (self);
-}
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (World, world_free)
-
-static void
-made (const SwarmControlReply *reply, const GError *error, gpointer data)
-{
-  g_assert_no_error (error);
-  *(SwarmId *) data = reply->id;
-}
-
-static SwarmId
-create_network (World *world, SwarmNetworkSpec *spec)
-{
-  SwarmId id = SWARM_ID_NIL;
-  swarm_control_create_network (swarm_manager_control (world->brain->manager), spec, NULL, made, &id);
-  brain_run (world->brain, SECOND);
-  return id;
-}
-
-static SwarmId
-make_network_with (World *world, const char *name, const char *option)
-{
-  g_autoptr (SwarmNetworkSpec) spec = swarm_network_spec_new ();
-  spec->name = g_strdup (name);
-  if (option != NULL) {
-    spec->options = swarm_map_new ();
-    g_hash_table_insert (spec->options, g_strdup (option), g_strdup (""));
-  }
-  return create_network (world, spec);
-}
-
-static SwarmId
-make_large_network (World *world, const char *name)
-{
-  g_autoptr (SwarmNetworkSpec) spec = swarm_network_spec_new ();
-  SwarmIPAMConfig *config = swarm_ipam_config_new ();
-  spec->name = g_strdup (name);
-  config->subnet = g_strdup ("10.77.0.0/20");
-  spec->ipam = swarm_ipam_new ();
-  spec->ipam->config = swarm_messages_new ();
-  g_ptr_array_add (spec->ipam->config, config);
-  return create_network (world, spec);
-}
-
-static SwarmId
-make_network (World *world, const char *name)
-{
-  return make_network_with (world, name, NULL);
-}
-
-static void
-attach (SwarmServiceSpec *spec, const char *network, const char *alias)
-{
-  SwarmNetworkAttachmentConfig *config = swarm_network_attachment_config_new ();
-  config->target = g_strdup (network);
-  if (alias != NULL) {
-    config->aliases = swarm_strings_new ();
-    g_ptr_array_add (config->aliases, g_strdup (alias));
-  }
-  if (spec->task->networks == NULL)
-    spec->task->networks = swarm_messages_new ();
-  g_ptr_array_add (spec->task->networks, config);
-}
-
-static void
-place_on (SwarmServiceSpec *spec, const char *host)
-{
-  spec->task->placement = swarm_placement_new ();
-  spec->task->placement->constraints = swarm_strings_new ();
-  g_ptr_array_add (spec->task->placement->constraints, g_strdup_printf ("node.hostname==%s", host));
-}
-
-static void
-publish (SwarmServiceSpec *spec, guint port)
-{
-  spec_host_port (spec, port);
-  ((SwarmPortConfig *) g_ptr_array_index (spec->endpoint->ports, spec->endpoint->ports->len - 1))->publish_mode = SWARM_PUBLISH_INGRESS;
-}
-
-static SwarmId
-create (World *world, SwarmServiceSpec *spec)
-{
-  SwarmId id = brain_create (world->brain, spec);
-  swarm_service_spec_unref (spec);
-  brain_run (world->brain, SECOND);
-  return id;
-}
-
-static SwarmId
-create_in (World *world, const char *name, const char *network, const char *host, guint replicas)
-{
-  SwarmServiceSpec *spec = brain_spec (name, replicas);
-  attach (spec, network, NULL);
-  if (host != NULL)
-    place_on (spec, host);
-  return create (world, spec);
-}
-
-static const char *
-address_in (const GPtrArray *networks, const SwarmId *network)
-{
-  for (guint i = 0; networks != NULL && i < networks->len; i++) {
-    const SwarmNetworkAttachment *attachment = g_ptr_array_index (networks, i);
-    if (swarm_id_equal (&attachment->network, network))
-      return attachment->addresses != NULL ? g_ptr_array_index (attachment->addresses, 0) : "";
-  }
-  return NULL;
-}
+#include "picture-bed.h"
 
 /* ---- what concerns a node ---- */
 
@@ -431,6 +154,59 @@ test_mesh (void)
   }
 }
 
+/* A node without an address in the mesh is told of those of its tasks that have ports there, to give them their way out, and of nothing else. */
+static void
+test_out_of_mesh (void)
+{
+  g_autoptr (World) world = world_new ();
+  Brain *brain = world->brain;
+  const SwarmNetwork *ingress = swarm_store_get_by_name (brain->store, SWARM_KIND_NETWORK, "ingress");
+  g_autoptr (SwarmNetworkSpec) spec = swarm_network_spec_new ();
+  SwarmIPAMConfig *config = swarm_ipam_config_new ();
+  guint out = NODES;
+  swarm_control_remove_network (swarm_manager_control (brain->manager), &ingress->object.id, NULL, removed, NULL);
+  brain_run (brain, SECOND);
+  spec->name = g_strdup ("mesh");
+  spec->ingress = TRUE;
+  config->subnet = g_strdup ("10.99.0.0/24");
+  config->ip_range = g_strdup ("10.99.0.4/31"); /* not for all */
+  spec->ipam = swarm_ipam_new ();
+  spec->ipam->config = swarm_messages_new ();
+  g_ptr_array_add (spec->ipam->config, config);
+  create_network (world, spec);
+  SwarmServiceSpec *web = brain_spec ("web", 3);
+  publish (web, 80);
+  web->task->placement = swarm_placement_new ();
+  web->task->placement->max_replicas = 1;
+  web->task->placement->constraints = swarm_strings_new ();
+  g_ptr_array_add (web->task->placement->constraints, g_strdup ("node.role==worker"));
+  SwarmId id = create (world, web);
+  brain_run (brain, 2 * SECOND);
+  for (guint i = 0; i < NODES && out == NODES; i++)
+    out = tame_node (brain_tame (brain, i))->network->ingress_address == NULL ? i : NODES;
+  Picture *picture = world->pictures[out];
+  const SwarmTask *task = NULL;
+  for (guint slot = 1; slot <= NODES; slot++) {
+    if (node_of_task (brain, newest_task (brain, &id, slot)) == brain_tame (brain, out))
+      task = newest_task (brain, &id, slot);
+  }
+  g_assert_nonnull (task->gateway_address);
+  SwarmId own = task->object.id;
+  g_autofree char *gateway = g_strdup (task->gateway_address);
+  for (guint i = 0; i < 2; i++) { /* by itself, and in a whole */
+    const SwarmPictureTask *row = row_of (picture, SWARM_KIND_TASK, &own);
+    g_assert_nonnull (row);
+    g_assert_cmpstr (row->gateway_address, ==, gateway);
+    g_assert_cmpuint (n_rows (picture, SWARM_KIND_TASK), ==, 1);
+    g_assert_cmpuint (n_rows (picture, SWARM_KIND_SERVICE) + n_rows (picture, SWARM_KIND_NETWORK) + n_rows (picture, SWARM_KIND_NODE), ==, 0);
+    if (i == 0)
+      tame_reconnect (brain, brain_tame (brain, out));
+  }
+  g_assert_true (brain_remove (brain, &id, NULL));
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpuint (n_rows (picture, SWARM_KIND_TASK), ==, 0);
+}
+
 static void
 test_node_down (void)
 {
@@ -445,12 +221,6 @@ test_node_down (void)
   brain_run (world->brain, 100 * MS);
   row = row_of (world->pictures[0], SWARM_KIND_NODE, &two->id);
   g_assert_true (row == NULL || row->down);
-}
-
-static void
-removed (const SwarmControlReply *reply, const GError *error, gpointer data)
-{
-  g_assert_no_error (error);
 }
 
 /* Without a mesh nodes know each other by what they share: as long as that is anything. */
@@ -485,19 +255,6 @@ test_two_networks (void)
   brain_run (brain, 2 * SECOND);
   g_assert_cmpuint (n_rows (one, SWARM_KIND_NODE) + n_rows (one, SWARM_KIND_TASK) + n_rows (one, SWARM_KIND_NETWORK), ==, 0);
   g_assert_null (row_of (two, SWARM_KIND_NODE, n1));
-}
-
-static void
-add_key (Tame *tame, guint64 slot, guint8 byte)
-{
-  guint8 bytes[SWARM_NETWORK_KEY_SIZE] = { byte };
-  SwarmNetworkKey *key = swarm_network_key_new ();
-  key->slot = slot;
-  key->newest = TRUE;
-  key->key = g_bytes_new (bytes, sizeof bytes);
-  if (tame->keys == NULL)
-    tame->keys = swarm_messages_new ();
-  g_ptr_array_add (tame->keys, key);
 }
 
 /* Without the mesh nodes know each other by what they share alone; what a node is told of itself is more, also where its row changes alone. */
@@ -620,6 +377,13 @@ test_leaves_large (void)
   g_assert_cmpuint (n_rows (one, SWARM_KIND_NETWORK), ==, 1 + 1);
   g_assert_nonnull (row_of (one, SWARM_KIND_NETWORK, &small));
   g_assert_cmpuint (one->wholes, ==, wholes);
+  /* From then on what goes on there is nothing to it. */
+  guint calls = one->calls;
+  g_assert_true (brain_scale (brain, &many, 190, NULL));
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpuint (one->calls, ==, calls);
+  g_assert_true (brain_scale (brain, &many, 200, NULL));
+  brain_run (brain, 5 * SECOND);
   /* And comes back. */
   own = create_in (world, "again", "large", "n1", 1);
   brain_run (brain, 5 * SECOND);
@@ -829,6 +593,19 @@ test_refused (void)
   brain_run (world->brain, 10 * SECOND);
   g_assert_cmpuint (n_rows (one, SWARM_KIND_TASK), ==, 3);
   g_assert_cmpuint (one->wholes, ==, 2);
+  /* It is tried less and less often; once it takes it, all is as in the beginning. */
+  for (guint i = 0; i < 2; i++) {
+    guint calls = one->calls, wholes = one->wholes;
+    one->refuses = TRUE;
+    g_assert_true (brain_scale (world->brain, &id, 4 + i, NULL));
+    brain_run (world->brain, 20 * SECOND);
+    g_assert_cmpuint (one->calls, >=, calls + 5); /* after 0, 0.5, 1.5, 3.5, 7.5, 15.5 s */
+    g_assert_cmpuint (one->calls, <=, calls + 6);
+    one->refuses = FALSE;
+    brain_run (world->brain, 20 * SECOND);
+    g_assert_cmpuint (one->wholes, ==, wholes + 1);
+    g_assert_cmpuint (n_rows (one, SWARM_KIND_TASK), ==, 4 + i);
+  }
 }
 
 /* An agent of before there were networks. */
@@ -900,156 +677,6 @@ test_stops_in_the_end (void)
   g_assert_true (is_told_to_stop (one, &task) && is_told_to_stop (one, &other));
 }
 
-/* ---- keys of encrypted networks ---- */
-
-/* "1 2": the first bytes of the keys that @one knows of @other. */
-static char *
-keys_known (World *world, guint one, guint other)
-{
-  const SwarmPictureNode *row = row_of (world->pictures[one], SWARM_KIND_NODE, &brain_tame (world->brain, other)->id);
-  GString *text = g_string_new (row == NULL ? "no row" : "");
-  for (guint i = 0; row != NULL && row->keys != NULL && i < row->keys->len; i++) {
-    const SwarmNetworkKey *key = g_ptr_array_index (row->keys, i);
-    g_string_append_printf (text, "%s%u", i > 0 ? " " : "", *(const guint8 *) g_bytes_get_data (key->key, NULL));
-  }
-  return g_string_free (text, FALSE);
-}
-
-static void
-assert_keys (World *world, guint one, guint other, const char *wanted)
-{
-  g_autofree char *known = keys_known (world, one, other);
-  g_assert_cmpstr (known, ==, wanted);
-}
-
-/* Each knows those of whom it is in an encrypted network with, and of nobody else; a new one within a moment. */
-static void
-test_keys (void)
-{
-  g_autoptr (World) world = world_new ();
-  make_network_with (world, "safe", "encrypted");
-  make_network (world, "plain");
-  SwarmServiceSpec *both = brain_spec ("both", 1);
-  attach (both, "safe", NULL);
-  attach (both, "plain", NULL);
-  place_on (both, "n1");
-  create (world, both);
-  create_in (world, "a", "safe", "n2", 1);
-  create_in (world, "b", "plain", "n3", 1);
-  for (guint i = 0; i < NODES; i++) {
-    add_key (brain_tame (world->brain, i), 0, (guint8) (i + 1));
-    g_assert_no_error (tame_describe (brain_tame (world->brain, i)));
-  }
-  assert_keys (world, 0, 1, "2");
-  assert_keys (world, 1, 0, "1");
-  assert_keys (world, 0, 2, "");
-  assert_keys (world, 2, 0, "");
-  assert_keys (world, 0, 0, "");
-  g_assert_cmpuint (tame_node (brain_tame (world->brain, 2))->description->network_keys->len, ==, 1);
-  brain_run (world->brain, SECOND);
-  add_key (brain_tame (world->brain, 1), 1, 7);
-  g_assert_no_error (tame_describe (brain_tame (world->brain, 1)));
-  assert_keys (world, 0, 1, "2 7");
-  brain_run (world->brain, SECOND);
-  g_ptr_array_remove_index (brain_tame (world->brain, 1)->keys, 0);
-  g_assert_no_error (tame_describe (brain_tame (world->brain, 1)));
-  assert_keys (world, 0, 1, "7");
-  /* n3 comes into it, too; n1 leaves it. */
-  SwarmId c = create_in (world, "c", "safe", "n3", 1);
-  assert_keys (world, 2, 0, "1");
-  assert_keys (world, 2, 1, "7");
-  assert_keys (world, 0, 2, "3");
-  g_assert_true (brain_remove (world->brain, &c, NULL));
-  brain_run (world->brain, 2 * SECOND);
-  assert_keys (world, 2, 0, "");
-  assert_keys (world, 0, 2, "");
-}
-
-/* A mesh that comes later changes nothing of it. */
-static void
-test_keys_before_mesh (void)
-{
-  g_autoptr (World) world = world_new ();
-  g_autoptr (SwarmNetworkSpec) spec = swarm_network_spec_new ();
-  const SwarmNetwork *ingress = swarm_store_get_by_name (world->brain->store, SWARM_KIND_NETWORK, "ingress");
-  swarm_control_remove_network (swarm_manager_control (world->brain->manager), &ingress->object.id, NULL, removed, NULL);
-  brain_run (world->brain, SECOND);
-  make_network_with (world, "safe", "encrypted");
-  create_in (world, "a", "safe", "n1", 1);
-  create_in (world, "b", "safe", "n2", 1);
-  spec->name = g_strdup ("mesh");
-  spec->ingress = TRUE;
-  create_network (world, spec);
-  for (guint i = 0; i < NODES; i++) {
-    add_key (brain_tame (world->brain, i), 0, (guint8) (i + 1));
-    g_assert_no_error (tame_describe (brain_tame (world->brain, i)));
-  }
-  brain_run (world->brain, SECOND);
-  g_assert_nonnull (((const SwarmPictureNode *) row_of (world->pictures[0], SWARM_KIND_NODE, &brain_tame (world->brain, 2)->id))->ingress_address);
-  assert_keys (world, 0, 1, "2");
-  assert_keys (world, 1, 0, "1");
-  assert_keys (world, 0, 0, "");
-  assert_keys (world, 0, 2, "");
-  assert_keys (world, 2, 0, "");
-}
-
-static void
-assert_refused (Tame *tame, const char *words)
-{
-  const GError *error = tame_describe (tame);
-  g_assert_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
-  g_assert_nonnull (strstr (error->message, words));
-}
-
-static void
-test_bad_keys (void)
-{
-  g_autoptr (World) world = world_new ();
-  Tame *one = brain_tame (world->brain, 0);
-  add_key (one, 0, 1);
-  add_key (one, 0, 2);
-  assert_refused (one, "one key in each slot");
-  g_ptr_array_set_size (one->keys, 0);
-  add_key (one, 2, 1);
-  assert_refused (one, "slot 2 is not 0 or 1");
-  g_ptr_array_set_size (one->keys, 0);
-  add_key (one, 0, 0);
-  assert_refused (one, "not all of them zero");
-  g_ptr_array_set_size (one->keys, 0);
-  add_key (one, 0, 1);
-  SwarmNetworkKey *key = g_ptr_array_index (one->keys, 0);
-  g_bytes_unref (key->key);
-  key->key = g_bytes_new_static ("0123456789012345678901234567890", 31);
-  assert_refused (one, "a public key has 32 bytes");
-  g_assert_null (tame_node (one)->description->network_keys);
-}
-
-/* A node that cannot encrypt runs no such task. */
-static void
-test_encrypted_placement (void)
-{
-  static const char *const plain[] = { "overlay", NULL }, *const able[] = { "overlay", "overlay-encrypted", NULL };
-  g_autoptr (World) world = world_new ();
-  Brain *brain = world->brain;
-  for (guint i = 0; i < NODES; i++) {
-    brain_tame (brain, i)->network_drivers = plain;
-    g_assert_no_error (tame_describe (brain_tame (brain, i)));
-  }
-  make_network_with (world, "safe", "encrypted");
-  make_network (world, "plain");
-  SwarmId open = create_in (world, "open", "plain", "n1", 1), secret = create_in (world, "secret", "safe", "n2", 2);
-  g_assert_cmpint (newest_task (brain, &open, 1)->status->state, ==, SWARM_TASK_RUNNING);
-  const SwarmTask *task = newest_task (brain, &secret, 1);
-  g_assert_cmpint (task->status->state, ==, SWARM_TASK_PENDING);
-  g_assert_nonnull (strstr (task->status->err, "missing plugin on 3 nodes"));
-  g_assert_true (g_str_has_suffix (task->status->err, "an encrypted network needs a node with swarm-netd and WireGuard, the kernel's or wireguard-go"));
-  brain_tame (brain, 1)->network_drivers = able;
-  g_assert_no_error (tame_describe (brain_tame (brain, 1)));
-  brain_run (brain, 2 * SECOND);
-  g_assert_cmpint (newest_task (brain, &secret, 1)->status->state, ==, SWARM_TASK_RUNNING);
-  g_assert_cmpint (newest_task (brain, &secret, 2)->status->state, ==, SWARM_TASK_RUNNING);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -1058,6 +685,7 @@ main (int argc, char **argv)
   g_test_add_func ("/picture/own-networks-only", test_own_networks_only);
   g_test_add_func ("/picture/container", test_container);
   g_test_add_func ("/picture/mesh", test_mesh);
+  g_test_add_func ("/picture/out-of-mesh", test_out_of_mesh);
   g_test_add_func ("/picture/node-down", test_node_down);
   g_test_add_func ("/picture/two-networks", test_two_networks);
   g_test_add_func ("/picture/network-changes", test_network_changes);
@@ -1073,10 +701,6 @@ main (int argc, char **argv)
   g_test_add_func ("/picture/quiet", test_quiet);
   g_test_add_func ("/picture/refused", test_refused);
   g_test_add_func ("/picture/old-agent", test_old_agent);
-  g_test_add_func ("/picture/keys", test_keys);
-  g_test_add_func ("/picture/keys-before-mesh", test_keys_before_mesh);
-  g_test_add_func ("/picture/bad-keys", test_bad_keys);
-  g_test_add_func ("/picture/encrypted-placement", test_encrypted_placement);
   g_test_add_func ("/picture/stops-last", test_stops_last);
   g_test_add_func ("/picture/stops-in-the-end", test_stops_in_the_end);
   return g_test_run ();
