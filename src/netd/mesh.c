@@ -20,6 +20,8 @@ typedef struct {
   SwarmNetdPort key; /* first: the hash table's key */
   SwarmNetdSlots *slots4;
   SwarmNetdSlots *slots6;
+  gboolean taken; /* the host itself listens there: no slots */
+  guint seen; /* by so many looks one after the other it was otherwise */
 } Published;
 
 static guint
@@ -108,7 +110,8 @@ published_new (SwarmNetdPlane *self, const SwarmNetdRow *row, const Published *h
 {
   Published *published = g_new0 (Published, 1);
   published->key = *(const SwarmNetdPort *) row->data;
-  const char *obstacle = swarm_netd_listening_has (listening, published->key.protocol, published->key.port) ? "this host itself listens on that port"
+  published->taken = swarm_netd_listening_has (listening, published->key.protocol, published->key.port);
+  const char *obstacle = published->taken                        ? "this host itself listens on that port"
                          : !kernel_has (published->key.protocol) ? "this host's kernel has no sctp"
                                                                  : NULL;
   if (obstacle != NULL) {
@@ -139,6 +142,23 @@ take_changes (SwarmNetdPlane *self, GString *out)
       g_hash_table_remove (self->ports, dirty);
   }
   g_hash_table_remove_all (self->dirty_ports);
+}
+
+/* A socket for one question by UDP may be seen once. */
+gboolean
+swarm_netd_mesh_look (SwarmNetdPlane *self)
+{
+  g_autoptr (SwarmNetdListening) listening = g_hash_table_size (self->ports) > 0 ? swarm_netd_listening_read () : NULL;
+  GHashTableIter iter;
+  Published *published;
+  gboolean changed = FALSE;
+  g_hash_table_iter_init (&iter, self->ports);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &published, NULL)) {
+    gboolean taken = swarm_netd_listening_has (listening, published->key.protocol, published->key.port);
+    published->seen = taken != published->taken ? published->seen + 1 : 0;
+    changed |= published->seen > (published->key.protocol == IPPROTO_UDP);
+  }
+  return changed;
 }
 
 /* ---- the host's table ---- */

@@ -161,6 +161,8 @@ extern guint swarm_netd_evict_again;
 /* ---- mesh.c ---- */
 void swarm_netd_mesh_mark (SwarmNetdPlane *self, const SwarmNetdRow *row);
 void swarm_netd_mesh_flush (SwarmNetdPlane *self);
+/* TRUE: on a published port the host listens now, or does not any more. */
+gboolean swarm_netd_mesh_look (SwarmNetdPlane *self);
 GHashTable *swarm_netd_mesh_table_new (void);
 
 /* ---- guard.c ---- */

@@ -591,6 +591,12 @@ swarm_netd_plane_resync (SwarmNetdPlane *self, guint what)
   note_ready (self);
 }
 
+gboolean
+swarm_netd_plane_look (SwarmNetdPlane *self)
+{
+  return swarm_netd_mesh_look (self);
+}
+
 void
 swarm_netd_plane_mend (SwarmNetdPlane *self, const char *sandbox)
 {

@@ -40,6 +40,8 @@ typedef enum {
 } SwarmNetdResync;
 /* Compares @what and mends it; what is ours and not wanted goes. */
 void swarm_netd_plane_resync (SwarmNetdPlane *self, guint what);
+/* TRUE: on a published port the host itself listens now, or does not any more. */
+gboolean swarm_netd_plane_look (SwarmNetdPlane *self);
 
 /* The same of the links of one sandbox. */
 void swarm_netd_plane_mend (SwarmNetdPlane *self, const char *sandbox);

@@ -20,6 +20,8 @@
 #define RETRY_FIRST 2 /* seconds, doubled up to RETRY_MAX */
 #define RETRY_MAX 60
 #define ACCEPT_AGAIN_MS 1000
+#define LOOK_SECONDS 1
+#define SAID_MAX 1000
 #define AHEAD_MAX ((guint64) G_MAXUINT32) /* no client counts so far between two batches that are accepted */
 
 guint swarm_netd_server_patience = 30;
@@ -37,6 +39,8 @@ struct _SwarmNetdServer {
   gboolean blind; /* no batch yet, nor one of before: what is wanted is not known */
   guint retry_source;
   guint retry_delay;
+  guint look_source; /* at what the host listens on: nobody tells that */
+  GHashTable *said; /* problems, as text, that are in the journal already */
 };
 
 typedef struct {
@@ -53,6 +57,7 @@ typedef struct {
 } Client;
 
 static void schedule_retry (SwarmNetdServer *self, gboolean looked_at_all);
+static gboolean on_look (gpointer data);
 
 static void
 client_free (gpointer data)
@@ -134,6 +139,18 @@ append_error (GByteArray *records, guint32 record, guint16 type, const char *obj
   swarm_netd_record_append (records, SWARM_NETD_TYPE_ERROR, SWARM_NETD_PUT, &error, sizeof error);
 }
 
+/* Not again at each try. */
+static void
+say (SwarmNetdServer *self, const SwarmNetdProblem *problem)
+{
+  g_autofree char *text = g_strdup_printf ("%s: %s", problem->object, problem->text);
+  if (g_hash_table_contains (self->said, text))
+    return;
+  swarm_warning ("%s", text);
+  if (g_hash_table_size (self->said) < SAID_MAX)
+    g_hash_table_add (self->said, g_steal_pointer (&text));
+}
+
 static GByteArray *
 outcome (SwarmNetdServer *self)
 {
@@ -145,7 +162,7 @@ outcome (SwarmNetdServer *self)
     swarm_netd_record_append (records, SWARM_NETD_TYPE_WIREGUARD, SWARM_NETD_PUT, &g_array_index (keys, SwarmNetdWireguard, i), sizeof (SwarmNetdWireguard));
   for (guint i = 0; i < problems->len && records->len < SWARM_NETD_PART_MAX / 2; i++) {
     SwarmNetdProblem *problem = g_ptr_array_index (problems, i);
-    swarm_warning ("%s: %s", problem->object, problem->text);
+    say (self, problem);
     append_error (records, G_MAXUINT32, problem->type, problem->object, problem->text);
   }
   for (guint i = 0; i < ready->len && records->len + READY_SIZE <= SWARM_NETD_PART_MAX; i++)
@@ -369,9 +386,11 @@ swarm_netd_server_new (int listen_fd, const char *state_path, GError **error)
   self->number = swarm_netd_state_file_load (self->state, self->tables);
   self->blind = self->number == 0;
   self->retry_delay = RETRY_FIRST;
+  self->said = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   if ((self->plane = swarm_netd_plane_new (self->tables, error)) == NULL)
     return NULL;
   self->source = g_unix_fd_add (listen_fd, G_IO_IN, on_connect, self);
+  self->look_source = g_timeout_add_seconds (LOOK_SECONDS, on_look, self);
   return g_steal_pointer (&self);
 }
 
@@ -381,6 +400,8 @@ swarm_netd_server_free (SwarmNetdServer *self)
   g_clear_handle_id (&self->source, g_source_remove);
   g_clear_handle_id (&self->pause_source, g_source_remove);
   g_clear_handle_id (&self->retry_source, g_source_remove);
+  g_clear_handle_id (&self->look_source, g_source_remove);
+  g_hash_table_unref (self->said);
   g_ptr_array_unref (self->clients);
   g_clear_pointer (&self->plane, swarm_netd_plane_free);
   swarm_netd_state_file_free (self->state);
@@ -407,10 +428,25 @@ on_retry (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+static gboolean
+is_gone (gpointer text, gpointer value, gpointer data)
+{
+  GPtrArray *problems = data;
+  for (guint i = 0; i < problems->len; i++) {
+    const SwarmNetdProblem *problem = g_ptr_array_index (problems, i);
+    gsize n = strlen (problem->object);
+    if (strncmp (text, problem->object, n) == 0 && g_str_has_prefix ((const char *) text + n, ": ") && strcmp ((const char *) text + n + 2, problem->text) == 0)
+      return FALSE;
+  }
+  return TRUE; /* it is gone: should it come again it is news */
+}
+
 /* Only who looked at everything and found no problem may call the retry off: others looked at their own part. */
 static void
 schedule_retry (SwarmNetdServer *self, gboolean looked_at_all)
 {
+  if (looked_at_all)
+    g_hash_table_foreach_remove (self->said, is_gone, swarm_netd_plane_problems (self->plane));
   if (swarm_netd_plane_problems (self->plane)->len == 0) {
     if (looked_at_all)
       g_clear_handle_id (&self->retry_source, g_source_remove);
@@ -431,6 +467,15 @@ swarm_netd_server_resync (SwarmNetdServer *self, guint what)
   for (guint i = 0; i < self->clients->len; i++)
     send_message (g_ptr_array_index (self->clients, i), SWARM_NETD_REPORT, self->number, 0, records);
   schedule_retry (self, (what & RETRY) == RETRY);
+}
+
+static gboolean
+on_look (gpointer data)
+{
+  SwarmNetdServer *self = data;
+  if (!self->blind && swarm_netd_plane_look (self->plane))
+    swarm_netd_server_resync (self, RETRY);
+  return G_SOURCE_CONTINUE;
 }
 
 void
