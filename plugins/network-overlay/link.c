@@ -132,7 +132,7 @@ take_message (OverlayLink *self, const SwarmNetdHeader *header)
   if (self->down != 0)
     self->host->timer_cancel (self->host, self->down);
   self->down = 0;
-  self->ops->state (self->data, TRUE, (header->flags & SWARM_NETD_ENCRYPTS) != 0, NULL);
+  self->ops->state (self->data, TRUE, header->flags, NULL);
   return TRUE;
 }
 

@@ -251,11 +251,12 @@ mark_everything (OverlayModel *self)
 }
 
 void
-overlay_model_set_encrypts (OverlayModel *self, gboolean encrypts)
+overlay_model_set_abilities (OverlayModel *self, guint32 flags)
 {
-  if (self->encrypts == encrypts)
+  guint32 abilities = flags & (SWARM_NETD_ENCRYPTS | SWARM_NETD_IPV6);
+  if (self->abilities == abilities)
     return;
-  self->encrypts = encrypts;
+  self->abilities = abilities;
   mark_everything (self);
 }
 

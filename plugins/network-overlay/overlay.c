@@ -61,7 +61,7 @@ name_object (SwarmPluginInstance *self, const char *object)
 static void
 say_state (SwarmPluginInstance *self)
 {
-  const char *drivers[] = { "overlay", self->model->encrypts ? "overlay-encrypted" : NULL, NULL };
+  const char *drivers[] = { "overlay", self->model->abilities & SWARM_NETD_ENCRYPTS ? "overlay-encrypted" : NULL, NULL };
   g_autoptr (GArray) problems = g_array_new (FALSE, FALSE, sizeof (SwarmPluginProblem));
   g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GHashTable) said = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
@@ -318,14 +318,14 @@ refusal_over (void *data)
 }
 
 static void
-on_state (gpointer data, gboolean up, gboolean encrypts, const char *reason)
+on_state (gpointer data, gboolean up, guint32 flags, const char *reason)
 {
   SwarmPluginInstance *self = data;
-  gboolean news = up != self->up || self->reason != NULL || (up && encrypts != self->model->encrypts);
+  gboolean news = up != self->up || self->reason != NULL || (up && ((flags ^ self->model->abilities) & SWARM_NETD_ENCRYPTS) != 0);
   self->up = up;
   set_reason (self, reason);
   if (up) {
-    overlay_model_set_encrypts (self->model, encrypts);
+    overlay_model_set_abilities (self->model, flags);
     self->full = TRUE;
     g_hash_table_remove_all (self->ready); /* of the one before */
     go_on (self);

@@ -88,14 +88,14 @@ typedef struct {
   OverlayTable *table;
   char *self; /* this node's id; NULL: not told yet */
   guint16 data_port;
-  gboolean encrypts; /* this host can */
+  guint32 abilities; /* of this host: SWARM_NETD_ENCRYPTS, SWARM_NETD_IPV6 */
   GHashTable *problems; /* id of an object → text: what render.c could not do */
 } OverlayModel;
 
 OverlayModel *overlay_model_new (void);
 void overlay_model_free (OverlayModel *self);
-/* Whether this host can have encrypted networks. */
-void overlay_model_set_encrypts (OverlayModel *self, gboolean encrypts);
+/* What this host can (flags of swarm-netd's HELLO). */
+void overlay_model_set_abilities (OverlayModel *self, guint32 flags);
 OverlayObject *overlay_model_find (OverlayModel *self, OverlayKind kind, const char *id);
 /* The network of that number; NULL: there is none. */
 OverlayObject *overlay_model_find_vni (OverlayModel *self, guint32 vni);
@@ -138,8 +138,8 @@ void overlay_processes_remove (OverlayProcesses *self, const char *id);
 /* ---- link.c ---- */
 
 typedef struct {
-  /* swarm-netd is there (again) and wants everything, or is not (@reason). @encrypts: with what it takes for encrypted networks. */
-  void (*state) (gpointer data, gboolean up, gboolean encrypts, const char *reason);
+  /* swarm-netd is there (again) and wants everything, or is not (@reason). @flags: of its HELLO. */
+  void (*state) (gpointer data, gboolean up, guint32 flags, const char *reason);
   /* A batch was answered: it counts, or @refused tells why not. After the calls for its records and end. */
   void (*acked) (gpointer data, const char *refused);
   /* What @report is FALSE for belongs to a batch; TRUE: what came before counts no more. */

@@ -52,7 +52,7 @@ problem_of (OverlayModel *model, const OverlayObject *network)
     return NULL;
   if (network->flags & SWARM_PLUGIN_NETWORK_INGRESS)
     return "the network of the routing mesh cannot be encrypted";
-  return model->encrypts ? NULL : "it is encrypted, and this host has no WireGuard: neither the kernel's nor wireguard-go";
+  return model->abilities & SWARM_NETD_ENCRYPTS ? NULL : "it is encrypted, and this host has no WireGuard: neither the kernel's nor wireguard-go";
 }
 
 /* A network that this host can have; NULL: it cannot, or has not heard of it. */
@@ -61,6 +61,34 @@ network_of (OverlayModel *model, const char *id)
 {
   const OverlayObject *network = overlay_model_find (model, OVERLAY_NETWORK, id);
   return network != NULL && network->overlay && network->vni != 0 && problem_of (model, network) == NULL ? network : NULL;
+}
+
+/* ---- IPv6 of the hosts ---- */
+
+enum {
+  PLACE_INGRESS = 0,
+  PLACE_GATEWAY = 1
+};
+
+/* The managers give IPv4 addresses to gateways and in the ingress network. From each follows one of IPv6, on all hosts the same, in a prefix that is local to
+ * the cluster (RFC 4193): fd53:5741:524d:PLACE::a.b.c.d. None: it has none of IPv4, or this host has no IPv6. */
+static SwarmNetdAddress
+six_of (OverlayModel *model, guint8 place, const SwarmNetdAddress *v4)
+{
+  SwarmNetdAddress six = { { 0xfd, 0x53, 0x57, 0x41, 0x52, 0x4d, 0, place } };
+  if (!(model->abilities & SWARM_NETD_IPV6) || overlay_address_is_none (v4))
+    return (SwarmNetdAddress){ { 0 } };
+  memcpy (six.bytes + 12, v4->bytes + 12, 4);
+  return six;
+}
+
+static void
+set_six (OverlayModel *model, guint8 place, const SwarmNetdAddress *v4, guint prefix4, SwarmNetdAddress *six, guint8 *prefix6)
+{
+  if (overlay_address_is_none (six))
+    *six = six_of (model, place, v4);
+  if (*prefix6 == 0 && !overlay_address_is_none (six))
+    *prefix6 = 96 + prefix4;
 }
 
 /* ---- nodes and networks ---- */
@@ -103,6 +131,8 @@ render_node (OverlayModel *model, const OverlayObject *node, GPtrArray *rows)
   row->ingress6 = node->ingress6;
   row->ingress4_prefix = node->ingress4_prefix;
   row->ingress6_prefix = node->ingress6_prefix;
+  set_six (model, PLACE_GATEWAY, &node->gateway4, node->gateway4_prefix, &row->gateway6, &row->gateway6_prefix);
+  set_six (model, PLACE_INGRESS, &node->ingress4, node->ingress4_prefix, &row->ingress6, &row->ingress6_prefix);
   if (row->ingress4_prefix != 0 || row->ingress6_prefix != 0)
     set_mac (row->ingress_mac, &row->ingress4, &row->ingress6);
   if (node == own_node (model)) {
@@ -281,7 +311,7 @@ add_published (GPtrArray *rows, const OverlayPort *port, guint32 flags)
 }
 
 static void
-add_published_backend (GPtrArray *rows, const OverlayPort *port, const SwarmNetdAddress *backend, gboolean ready)
+add_published_at (GPtrArray *rows, const OverlayPort *port, const SwarmNetdAddress *backend, gboolean ready)
 {
   if (overlay_address_is_none (backend))
     return;
@@ -291,6 +321,14 @@ add_published_backend (GPtrArray *rows, const OverlayPort *port, const SwarmNetd
   row->backend = *backend;
   row->target = port->target;
   row->flags = ready ? 0 : SWARM_NETD_BACKEND_DRAINING;
+}
+
+static void
+add_published_backend (OverlayModel *model, GPtrArray *rows, const OverlayPort *port, const SwarmNetdAddress *gateway4, gboolean ready)
+{
+  SwarmNetdAddress gateway6 = six_of (model, PLACE_GATEWAY, gateway4);
+  add_published_at (rows, port, gateway4, ready);
+  add_published_at (rows, port, &gateway6, ready);
 }
 
 static void
@@ -315,7 +353,7 @@ render_service (OverlayModel *model, const OverlayObject *service, GPtrArray *ro
     g_hash_table_iter_init (&iter, tasks);
     while (g_hash_table_iter_next (&iter, (gpointer *) &task, NULL))
       if (task->kind == OVERLAY_TASK)
-        add_published_backend (rows, port, &task->gateway4, is_ready (model, task));
+        add_published_backend (model, rows, port, &task->gateway4, is_ready (model, task));
   }
 }
 
@@ -398,12 +436,13 @@ render_local (OverlayModel *model, const OverlayObject *local, GPtrArray *rows)
   add_resolvers (rows, local);
   if (!has_way_out (model, local))
     return;
-  OverlayAttachment out = { .v4 = local->gateway4, .prefix4 = local->gateway4_prefix };
+  OverlayAttachment out = { .v4 = local->gateway4, .prefix4 = local->gateway4_prefix, .v6 = six_of (model, PLACE_GATEWAY, &local->gateway4) };
+  out.prefix6 = overlay_address_is_none (&out.v6) ? 0 : 96 + out.prefix4;
   add_interface (rows, local->sandbox, 0, index, &out);
   for (guint i = 0; i < local->ports->len; i++) { /* of mode host */
     const OverlayPort *port = &g_array_index (local->ports, OverlayPort, i);
     add_published (rows, port, 0);
-    add_published_backend (rows, port, &local->gateway4, TRUE);
+    add_published_backend (model, rows, port, &local->gateway4, TRUE);
   }
 }
 

@@ -26,6 +26,13 @@ keep_router_advertisements (void)
   }
 }
 
+gboolean
+swarm_netd_host_has_ipv6 (void)
+{
+  g_autofree char *off = NULL;
+  return g_file_get_contents ("/proc/sys/net/ipv6/conf/all/disable_ipv6", &off, NULL, NULL) && *off == '0';
+}
+
 static void
 set_up_forwarding (SwarmNetdPlane *self, const SwarmNetdNode *own)
 {
@@ -34,6 +41,7 @@ set_up_forwarding (SwarmNetdPlane *self, const SwarmNetdNode *own)
   swarm_netd_sysctl ("bridge/bridge-nf-call-ip6tables", "0");
   swarm_netd_guard_forward (self, FALSE);
   if (!swarm_netd_address_is_none (&own->gateway6) || !swarm_netd_address_is_none (&own->ingress6)) {
+    swarm_netd_sysctl ("ipv6/conf/" SWARM_NETD_GATEWAY "/disable_ipv6", "0"); /* new links may be without it */
     keep_router_advertisements ();
     swarm_netd_guard_forward (self, TRUE);
   }

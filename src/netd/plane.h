@@ -40,6 +40,8 @@ typedef enum {
 } SwarmNetdResync;
 /* Compares @what and mends it; what is ours and not wanted goes. */
 void swarm_netd_plane_resync (SwarmNetdPlane *self, guint what);
+/* Not when it was turned off for the whole host. */
+gboolean swarm_netd_host_has_ipv6 (void);
 /* TRUE: on a published port the host itself listens now, or does not any more. */
 gboolean swarm_netd_plane_look (SwarmNetdPlane *self);
 

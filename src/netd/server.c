@@ -371,7 +371,8 @@ on_connect (gint listen_fd, GIOCondition condition, gpointer data)
   *client = (Client){ .server = self, .fd = fd, .in = g_byte_array_new (), .out = g_byte_array_new () };
   client->source = g_unix_fd_add (fd, G_IO_IN, on_readable, client);
   g_ptr_array_add (self->clients, client);
-  send_message (client, SWARM_NETD_HELLO, self->number, swarm_netd_wireguard_is_possible () ? SWARM_NETD_ENCRYPTS : 0, NULL);
+  send_message (client, SWARM_NETD_HELLO, self->number, (swarm_netd_wireguard_is_possible () ? SWARM_NETD_ENCRYPTS : 0) | (swarm_netd_host_has_ipv6 () ? SWARM_NETD_IPV6 : 0),
+                NULL);
   return G_SOURCE_CONTINUE;
 }
 

@@ -32,7 +32,7 @@ extern "C" {
 #define SWARM_NETD_BATCH_MAX (64u * 1024u * 1024u)
 
 typedef enum {
-  SWARM_NETD_HELLO = 1, /* from netd: @number is the last batch accepted (0: none), flag ENCRYPTS, no records */
+  SWARM_NETD_HELLO = 1, /* from netd: @number is the last batch accepted (0: none), flags ENCRYPTS and IPV6, no records */
   SWARM_NETD_BATCH = 2, /* to netd */
   SWARM_NETD_ACK = 3,   /* from netd: @number of the batch; ERROR, READY and WIREGUARD records; flag REFUSED: nothing of the batch counts */
   SWARM_NETD_REPORT = 4 /* from netd, unasked: ERROR and READY records of what changed later, WIREGUARD records as in an ACK */
@@ -42,7 +42,8 @@ enum {
   SWARM_NETD_FULL = 1 << 0,
   SWARM_NETD_MORE = 1 << 1,
   SWARM_NETD_REFUSED = 1 << 2,
-  SWARM_NETD_ENCRYPTS = 1 << 3 /* this host has WireGuard, the kernel's or wireguard-go: encrypted networks are possible */
+  SWARM_NETD_ENCRYPTS = 1 << 3, /* this host has WireGuard, the kernel's or wireguard-go: encrypted networks are possible */
+  SWARM_NETD_IPV6 = 1 << 4 /* this host has IPv6: its gateways and its place in the ingress network may have such addresses */
 };
 
 typedef struct {

@@ -205,7 +205,7 @@ bed_start (Bed *bed, guint number)
   g_assert_cmpuint (hello.number, ==, host->number);
   g_autofree char *program = bed_wireguard != NULL ? g_find_program_in_path (bed_wireguard) : NULL;
   gboolean encrypts = program != NULL || swarm_netd_wireguard_kernel_is_there ();
-  g_assert_cmpuint (hello.flags, ==, encrypts ? SWARM_NETD_ENCRYPTS : 0);
+  g_assert_cmpuint (hello.flags, ==, SWARM_NETD_IPV6 | (encrypts ? SWARM_NETD_ENCRYPTS : 0));
 }
 
 void

@@ -41,6 +41,40 @@ test_picture (Bed *bed, gconstpointer data)
     g_assert_cmpuint (count (bed, type), ==, 0);
 }
 
+/* Gateways and the routing mesh have IPv6 where the host has it, by addresses that follow from those of IPv4. */
+static void
+test_ipv6 (Bed *bed, gconstpointer data)
+{
+  guint32 number = 2;
+  struct {
+    guint16 port;
+    guint8 protocol, reserved[5];
+    guint8 backend[16];
+    guint16 target;
+    guint8 reserved2[6];
+  } key = { .port = 8080, .protocol = 6, .backend = { 0xfd, 0x53, 0x57, 0x41, 0x52, 0x4d, 0, 1, [12] = 10, 0, 8, 2 }, .target = 80 };
+  static const guint8 gateway[16] = { 0xfd, 0x53, 0x57, 0x41, 0x52, 0x4d, 0, 1, [12] = 10, 0, 8, 1 };
+  static const guint8 ingress[16] = { 0xfd, 0x53, 0x57, 0x41, 0x52, 0x4d, 0, 0, [12] = 10, 0, 0, 3 };
+  bed->hello = SWARM_NETD_IPV6;
+  UNTIL (swarm_network_host_supports (bed->host, "overlay"));
+  swarm_network_host_picture (bed->host, &whole);
+  UNTIL (bed->batches == 1);
+  const SwarmNetdNode *node = (const void *) swarm_netd_tables_find (bed->tables, SWARM_NETD_TYPE_NODE, &number)->data;
+  g_assert_cmpmem (node->gateway6.bytes, 16, gateway, 16);
+  g_assert_cmpmem (node->ingress6.bytes, 16, ingress, 16);
+  g_assert_cmpuint (node->gateway6_prefix, ==, 120);
+  g_assert_cmpuint (node->ingress6_prefix, ==, 120);
+  g_assert_cmpuint (count (bed, SWARM_NETD_TYPE_PORT_BACKEND), ==, 4);
+  g_assert_nonnull (swarm_netd_tables_find (bed->tables, SWARM_NETD_TYPE_PORT_BACKEND, &key));
+
+  bed->hello = 0; /* it was turned off, and swarm-netd started again */
+  drop_client (bed);
+  UNTIL (bed->batches == 2);
+  node = (const void *) swarm_netd_tables_find (bed->tables, SWARM_NETD_TYPE_NODE, &number)->data;
+  g_assert_cmpuint (node->gateway6_prefix + node->ingress6_prefix, ==, 0);
+  g_assert_cmpuint (count (bed, SWARM_NETD_TYPE_PORT_BACKEND), ==, 2);
+}
+
 /* ---- tasks ---- */
 
 static void
@@ -629,7 +663,7 @@ test_changes (Bed *bed, gconstpointer data)
   guint rows = 0, keys = 0;
   for (guint round = 0; round < 200; round++) {
     if (round % 100 == 50) { /* swarm-netd starts again, and has WireGuard now, or no more */
-      bed->hello ^= SWARM_NETD_ENCRYPTS;
+      bed->hello ^= SWARM_NETD_ENCRYPTS | SWARM_NETD_IPV6;
       drop_client (bed);
       UNTIL (swarm_network_host_supports (bed->host, "overlay-encrypted") == (bed->hello != 0));
     }
@@ -666,6 +700,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 #define ADD(path, func) g_test_add ("/network-overlay/" path, Bed, NULL, set_up, func, tear_down)
   ADD ("picture", test_picture);
+  ADD ("ipv6", test_ipv6);
   ADD ("attach", test_attach);
   ADD ("ports", test_ports);
   ADD ("container", test_container);
