@@ -146,7 +146,7 @@ take_question (SwarmNetdResponder *self, const guint8 *query, gsize length, cons
   if (!swarm_netd_dns_parse (query, length, &question))
     return;
   g_array_set_size (self->addresses, 0);
-  if (!self->ops->find (self->data, question.name, self->addresses)) {
+  if (!self->ops->find (self->data, question.name, question.type == SWARM_NETD_DNS_AAAA ? AF_INET6 : AF_INET, self->addresses)) {
     if (forward (self, query, length, client, stream))
       return;
     code = self->asked->len >= FORWARDS_MAX ? SWARM_NETD_DNS_SERVFAIL : SWARM_NETD_DNS_NXDOMAIN;

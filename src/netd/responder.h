@@ -9,8 +9,8 @@ typedef struct _SwarmNetdResponder SwarmNetdResponder;
 
 /* How it finds what it answers. */
 typedef struct {
-  /* The addresses of @name (appended to @addresses); FALSE: no such name here. */
-  gboolean (*find) (gpointer data, const char *name, GArray *addresses);
+  /* The addresses of @name (appended to @addresses), some of @family among them if there are any; FALSE: no such name here. */
+  gboolean (*find) (gpointer data, const char *name, int family, GArray *addresses);
   /* The servers to ask for other names, in their order (appended to @servers); none: such names do not exist. The namespace to ask them from; -1: the host's. */
   int (*servers) (gpointer data, GArray *servers);
 } SwarmNetdResponderOps;

@@ -134,20 +134,23 @@ swarm_netd_box_is_in (const SwarmNetdBox *box, guint32 vni)
   return FALSE;
 }
 
-/* The first of its networks that has the name. */
+/* The first of its networks that has the name in that family. */
 static gboolean
-find_name (gpointer data, const char *name, GArray *addresses)
+find_name (gpointer data, const char *name, int family, GArray *addresses)
 {
   SwarmNetdBox *box = data;
+  gboolean is_there = FALSE;
   for (guint i = 0; i < box->vnis->len; i++) {
     guint n;
     const SwarmNetdAddress *found = swarm_netd_names_find (box->plane->names, g_array_index (box->vnis, guint32, i), name, &n);
-    if (found == NULL)
-      continue;
-    g_array_append_vals (addresses, found, n);
-    return TRUE;
+    is_there |= found != NULL;
+    for (guint k = 0; found != NULL && k < n; k++)
+      if (swarm_netd_address_family (&found[k]) == family)
+        g_array_append_val (addresses, found[k]);
+    if (addresses->len > 0)
+      break;
   }
-  return FALSE;
+  return is_there;
 }
 
 static void

@@ -236,6 +236,11 @@ put_two_tasks (GByteArray *out)
   edit_name (out, FALSE, 4097, "tasks.my-web", "10.88.16.21");
   edit_name (out, FALSE, 4097, "tasks.my-web", "10.88.16.22");
   edit_name (out, FALSE, 4098, "db", "10.88.17.2");
+  edit_name (out, FALSE, 4098, "cache", "10.88.17.3");
+  put_sandbox (out, "both");
+  put_interface (out, "both", 4097, 0, "10.88.16.12", NULL);
+  put_interface (out, "both", 4098, 1, "10.88.17.12", NULL);
+  edit_name (out, FALSE, 4097, "db", "fd88:16::3");
 }
 
 static void
@@ -256,7 +261,10 @@ test_in_tasks (void)
   assert_resolves (open, "My-WEB", SWARM_NETD_DNS_AAAA, "0 fd88:16::2");
   assert_resolves (open, "tasks.my-web", SWARM_NETD_DNS_A, "0 10.88.16.21 10.88.16.22");
   assert_resolves (open, "tasks.my-web", SWARM_NETD_DNS_AAAA, "0");
-  assert_resolves (open, "db", SWARM_NETD_DNS_A, "0 192.0.2.1"); /* another network's name is the world's matter */
+  assert_resolves (open, "db", SWARM_NETD_DNS_A, "0"); /* there is one, but not of IPv4 */
+  assert_resolves (open, "cache", SWARM_NETD_DNS_A, "0 192.0.2.1"); /* another network's name is the world's matter */
+  assert_resolves (bed_task (bed, 1, "both"), "db", SWARM_NETD_DNS_A, "0 10.88.17.2"); /* each family in the first network that has it */
+  assert_resolves (bed_task (bed, 1, "both"), "db", SWARM_NETD_DNS_AAAA, "0 fd88:16::3");
   assert_resolves (open, "example.org", SWARM_NETD_DNS_A, "0 192.0.2.1");
   assert_resolves (closed, "db", SWARM_NETD_DNS_A, "0 10.88.17.2");
   assert_resolves (closed, "my-web", SWARM_NETD_DNS_A, "3");
@@ -356,7 +364,7 @@ test_attached (void)
   int netns = attach (bed, out, pid);
   assert_resolves_by (netns, "172.30.0.1", "my-web", SWARM_NETD_DNS_A, "0 10.88.16.2");
   assert_resolves_by (netns, "172.30.0.1", "example.org", SWARM_NETD_DNS_A, "0 192.0.2.1");
-  assert_resolves_by (netns, "172.30.0.1", "db", SWARM_NETD_DNS_A, "0 192.0.2.1");
+  assert_resolves_by (netns, "172.30.0.1", "cache", SWARM_NETD_DNS_A, "0 192.0.2.1");
   assert_resolves (netns, "my-web", SWARM_NETD_DNS_A, "0 10.88.16.2");
   assert_resolves (netns, "example.org", SWARM_NETD_DNS_A, "0 192.0.2.1");
   bed_kill (bed, 1);
