@@ -175,7 +175,8 @@ append_ingress (GString *out, const char *in, const char *gate)
                           in, in, gate, SWARM_NETD_MARK_MASK, SWARM_NETD_MARK);
 }
 
-/* Nobody but the host itself reaches its loopback addresses: route_localnet (host.c), which lets it ask for published ports there, would let tasks and
+/* From ::1 nothing leaves a host, for there is no route_localnet of IPv6: refused at once, "localhost" leads on to 127.0.0.1.
+ * Nobody but the host itself reaches its loopback addresses: route_localnet (host.c), which lets it ask for published ports there, would let tasks and
  * the underlay in, too (guard.c). */
 static void
 append_chains (GString *out, const char *in, const char *gate)
@@ -185,11 +186,11 @@ append_chains (GString *out, const char *in, const char *gate)
     " chain nat_pre { type nat hook prerouting priority -100; iifname \"%1$s\" accept;\n"
     "  fib daddr type local meta nfproto ipv4 meta l4proto . th dport vmap @vip4;\n"
     "  fib daddr type local meta nfproto ipv6 meta l4proto . th dport vmap @vip6; }\n"
-    " chain nat_out { type nat hook output priority -100;\n"
+    " chain nat_out { type nat hook output priority -100; ip6 daddr ::1 accept;\n"
     "  fib daddr type local meta nfproto ipv4 meta l4proto . th dport vmap @vip4;\n"
     "  fib daddr type local meta nfproto ipv6 meta l4proto . th dport vmap @vip6; }\n"
     " chain nat_post { type nat hook postrouting priority 100;\n"
-    "  ct status dnat ip saddr 127.0.0.0/8 masquerade; ct status dnat ip6 saddr ::1 masquerade;\n"
+    "  ct status dnat ip saddr 127.0.0.0/8 masquerade;\n"
     "  iifname \"%2$s\" oifname \"%2$s\" ct status dnat masquerade;\n"
     "  iifname \"%2$s\" oifname != { \"%1$s\", \"%2$s\" } ct status ! dnat masquerade; }\n",
     in, gate);

@@ -284,6 +284,7 @@ test_mesh (Fixture *f, gconstpointer data)
   g_assert_cmpuint (count (f->bed->hosts[3].netns, "127.0.0.1", 8080, SOCK_STREAM, 30, 1), >, 0); /* from the node itself */
   g_assert_cmpuint (count (f->bed->hosts[3].netns, "10.88.0.3", 8080, SOCK_STREAM, 30, 2), >, 0);
   g_assert_cmpuint (count (f->bed->hosts[1].netns, "127.0.0.1", 8080, SOCK_STREAM, 30, 1), >, 0);
+  bed_assert_answer (f->bed->hosts[1].netns, "::1", 8080, SOCK_STREAM, "refused"); /* and not a silence: who asks "localhost" goes on to 127.0.0.1 */
   g_assert_cmpuint (count (task (f, 3), "10.88.0.3", 8080, SOCK_STREAM, 30, 2), >, 0); /* and from a task */
   g_assert_cmpuint (count (task (f, 1), "10.88.0.1", 8080, SOCK_STREAM, 30, 1), >, 0); /* to itself, by chance */
 
