@@ -161,6 +161,20 @@ swarm_api_check_options (GVariant *options, const char *const *allowed, GError *
   return TRUE;
 }
 
+/* A filter that has few values: another one leaves everything out, and would do so without a word. */
+static gboolean
+check_values (const char *key, GVariant *list, GError **error)
+{
+  static const char *const types[] = { "builtin", "custom", NULL }; /* of networks */
+  g_autofree const char **values = g_variant_get_strv (list, NULL);
+  for (guint i = 0; strcmp (key, "type") == 0 && values[i] != NULL; i++)
+    if (!g_strv_contains (types, values[i])) {
+      g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "invalid filter: 'type'='%s'", values[i]);
+      return FALSE;
+    }
+  return TRUE;
+}
+
 gboolean
 swarm_api_check_filters (GVariant *filters, const char *const *allowed, GError **error)
 {
@@ -178,6 +192,8 @@ swarm_api_check_filters (GVariant *filters, const char *const *allowed, GError *
       g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "filter '%s' is not a list of strings", key);
       return FALSE;
     }
+    if (!check_values (key, value, error))
+      return FALSE;
   }
   return TRUE;
 }
