@@ -22,6 +22,7 @@ typedef struct {
   GString *state; /* all entries applied, "text;" each */
   guint64 applied;
   gboolean leads, removed;
+  gboolean newer; /* it knows what entries that begin with "new" mean */
   char *fatal;
   int done, failed;
   GError *error;
@@ -37,6 +38,10 @@ apply (guint64 index, GBytes *entry, gboolean ours, gpointer data, GError **erro
   const char *text = g_bytes_get_data (entry, &len);
 
   g_assert_cmpuint (index, >, f->applied);
+  if (!f->newer && len >= 3 && memcmp (text, "new", 3) == 0) {
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_NOT_SUPPORTED, "this version does not know it; upgrade it");
+    return FALSE;
+  }
   f->applied = index;
   g_string_append_len (f->state, text, len);
   g_string_append_c (f->state, ';');
@@ -537,6 +542,43 @@ test_full_disk (Fixture *f, gconstpointer data)
   g_assert_true (g_str_has_prefix (f->state->str, "kept;"));
 }
 
+static gboolean
+has_stopped (gpointer data)
+{
+  return ((Fixture *) data)->fatal != NULL;
+}
+
+/* An entry that cannot be applied is never skipped: that is the end, at each start, until a program comes that knows it. */
+static void
+test_unknown_entry (Fixture *f, gconstpointer data)
+{
+  start_ok (f);
+  propose (f, "known");
+  sim_clock_run (f->clock, 10000);
+  propose (f, "new");
+  propose (f, "later");
+  sim_clock_run (f->clock, 10000);
+  g_assert_nonnull (strstr (f->fatal, "of the log cannot be applied: this version does not know it; upgrade it"));
+  g_assert_false (f->leads);
+  g_assert_cmpstr (f->state->str, ==, "known;");
+  g_assert_cmpint (f->done, ==, 3);
+  g_assert_cmpint (f->failed, ==, 2);
+  for (guint i = 0; i < 3; i++) {
+    forget_state (f);
+    g_assert_true (start (f, NULL));
+    g_assert_true (sim_clock_run_until (f->clock, 5 * G_USEC_PER_SEC, has_stopped, f));
+    g_assert_false (f->leads);
+    g_assert_cmpstr (f->state->str, ==, "known;");
+    propose (f, "refused");
+    sim_clock_run (f->clock, 10000);
+    g_assert_error (f->error, SWARM_ERROR, SWARM_ERROR_NO_QUORUM);
+  }
+  forget_state (f);
+  f->newer = TRUE;
+  start_ok (f);
+  g_assert_true (g_str_has_prefix (f->state->str, "known;new;"));
+}
+
 static void
 test_free_any_time (Fixture *f, gconstpointer data)
 {
@@ -676,6 +718,7 @@ main (int argc, char **argv)
   TEST ("/consensus/missing-files", test_missing_files);
   TEST ("/consensus/foreign", test_foreign);
   TEST ("/consensus/full-disk", test_full_disk);
+  TEST ("/consensus/unknown-entry", test_unknown_entry);
   TEST ("/consensus/free-any-time", test_free_any_time);
   TEST ("/consensus/prune", test_prune);
   TEST ("/consensus/limits", test_limits);
