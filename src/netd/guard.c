@@ -36,13 +36,22 @@ closed (SwarmNetdPlane *self, gboolean v6)
   return self->closed[v6];
 }
 
+/* @prefix and a number. */
+static gboolean
+is_numbered (const char *name, const char *prefix)
+{
+  if (!g_str_has_prefix (name, prefix))
+    return FALSE;
+  const char *digits = name + strlen (prefix);
+  return *digits != '\0' && digits[strspn (digits, "0123456789")] == '\0';
+}
+
 /* No link, or one of ours: "swp1" is a switch's. */
 static gboolean
 is_none_or_own (const char *name)
 {
-  gboolean number = strlen (name) > 3 && name[3 + strspn (name + 3, "0123456789")] == '\0';
   return strcmp (name, "all") == 0 || strcmp (name, "default") == 0 || strcmp (name, "lo") == 0 || strcmp (name, SWARM_NETD_GATEWAY) == 0 ||
-         g_str_has_prefix (name, "swv") || (number && (g_str_has_prefix (name, "swb") || g_str_has_prefix (name, "swx")));
+         g_str_has_prefix (name, "swv") || is_numbered (name, "swb") || is_numbered (name, "swx");
 }
 
 static gboolean
