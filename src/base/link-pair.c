@@ -574,12 +574,14 @@ link_close (SwarmLink *self, const GError *reason)
   PairLink *link = (PairLink *) self;
   PairLink *other = link->other;
 
-  if (other == NULL)
+  if (other == NULL && g_hash_table_size (link->pending) == 0)
     return;
   link->other = NULL;
-  other->other = NULL;
   link->link.is_up = FALSE;
-  post_local (link, run_down, NULL)->error = down_error (reason);
+  post_local (link, run_down, NULL)->error = down_error (reason); /* also when the other end went without a word: who waits hears it */
+  if (other == NULL)
+    return;
+  other->other = NULL;
   post (other, run_down, NULL)->error = down_error (NULL);
 }
 

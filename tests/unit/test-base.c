@@ -430,6 +430,25 @@ test_link_timeout_and_close (void)
   pair_done (&pair);
 }
 
+/* The other host has lost its power: who waits for an answer over it hears of the end that is made here. */
+static void
+test_link_other_is_gone (void)
+{
+  Pair pair;
+
+  pair_open (&pair);
+  swarm_link_call (pair.a, "i", "Park", NULL, 0, on_reply, &pair);
+  settle ();
+  swarm_link_pair_down (pair.b, NULL);
+  settle ();
+  g_assert_cmpstr (pair.seen->str, ==, "UUD");
+  swarm_link_close (pair.a, NULL);
+  settle ();
+  g_assert_cmpstr (pair.seen->str, ==, "UUD[12]D");
+  swarm_call_return (pair.parked, NULL);
+  pair_done (&pair);
+}
+
 static void
 test_link_stream (void)
 {
@@ -521,6 +540,7 @@ main (int argc, char **argv)
   g_test_add_func ("/base/log", test_log);
   g_test_add_func ("/base/link/calls", test_link_calls);
   g_test_add_func ("/base/link/timeout-and-close", test_link_timeout_and_close);
+  g_test_add_func ("/base/link/other-is-gone", test_link_other_is_gone);
   g_test_add_func ("/base/link/stream", test_link_stream);
   g_test_add_func ("/base/link/stream-broken", test_link_stream_broken);
   g_test_add_func ("/base/clock-difference", test_clock_difference);
