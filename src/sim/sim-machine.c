@@ -190,6 +190,7 @@ end_process (SimMachine *self, gboolean power_cut)
   self->leaving = self->left;
   self->process++;
   swarm_clock_clear_timer (self->clock, &self->role_timer);
+  swarm_clock_clear_timer (self->clock, &self->unheard_timer);
   sim_machine_stop_keys (self);
   self->session = SWARM_SESSION_NONE;
   sim_host_crash (self->host, power_cut);

@@ -67,7 +67,7 @@ struct _SimMachine {
   gboolean running;
   guint process; /* how many there were */
   gboolean stopping, start_again; /* a start that is asked for while it stops comes after */
-  SwarmTimer *role_timer; /* sim-role.c */
+  SwarmTimer *role_timer, *unheard_timer; /* sim-role.c */
   gboolean asking; /* to become a member of the consensus */
   GPtrArray *accepted; /* SwarmLink */
   SwarmRuntimeHost *runtime;

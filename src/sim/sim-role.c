@@ -5,6 +5,7 @@
 #include "sim/sim-cluster.h"
 
 #define RETRY_US (2 * G_TIME_SPAN_SECOND)
+#define UNHEARD_US (15 * G_TIME_SPAN_SECOND) /* as the agent's */
 
 /* A membership that was asked for. The answer may come when the agent is gone: then it is lost. */
 typedef struct {
@@ -116,11 +117,38 @@ sim_machine_step_down_later (SimMachine *self)
   self->role_timer = swarm_clock_timer (self->clock, 0, SWARM_PRIORITY_NORMAL, step_down, self);
 }
 
+/* It was let go while it could not hear of it, and is to be a manager again: no leader speaks to it, so it begins anew. */
+static void
+look_at_leader (gpointer data)
+{
+  SimMachine *self = data;
+  SwarmId leader = self->consensus != NULL ? swarm_consensus_leader (self->consensus) : SWARM_ID_NIL;
+  self->unheard_timer = NULL;
+  if (self->stack == NULL)
+    return;
+  if (!swarm_id_is_nil (&leader)) {
+    self->unheard_timer = swarm_clock_timer (self->clock, UNHEARD_US, SWARM_PRIORITY_NORMAL, look_at_leader, self);
+    return;
+  }
+  step_down (self);
+  ask_later (self, 0);
+}
+
+static void
+watch_standing (SimMachine *self, const SwarmNode *node)
+{
+  if (self->stack == NULL || node->spec->role != SWARM_ROLE_MANAGER || node->manager_status != NULL)
+    swarm_clock_clear_timer (self->clock, &self->unheard_timer);
+  else if (self->unheard_timer == NULL)
+    self->unheard_timer = swarm_clock_timer (self->clock, UNHEARD_US, SWARM_PRIORITY_NORMAL, look_at_leader, self);
+}
+
 void
 sim_machine_node_changed (SimMachine *self, const SwarmNode *node)
 {
   if (self->world->log != NULL)
     return;
+  watch_standing (self, node);
   if (node->spec->role == SWARM_ROLE_MANAGER && self->stack == NULL && !self->asking && self->role_timer == NULL)
     ask_later (self, 0);
   else if (node->spec->role == SWARM_ROLE_WORKER && self->stack != NULL && node->manager_status == NULL)

@@ -11,7 +11,8 @@ struct _SwarmPictures {
   SwarmConcern *concern;
   SwarmBatches *batches;
   GHashTable *of_nodes; /* node id in the picture → SwarmPicture */
-  GHashTable *changed;  /* set of SwarmNews, by reference: their readers are not due yet */
+  GPtrArray *changed;   /* of SwarmNews, in the order of their changes: their readers are not due yet */
+  GHashTable *unread;   /* the same as a set */
   GQueue due;           /* of SwarmPicture, their links */
   SwarmTimer *timer;
 };
@@ -31,14 +32,11 @@ take_turn (gpointer data)
   SwarmPictures *self = data;
   SwarmClock *clock = self->leader->clock;
   gint64 end = swarm_clock_boottime (clock) + TURN_US;
-  GHashTableIter iter;
-  gpointer news;
   self->timer = swarm_clock_timer (clock, 0, SWARM_PRIORITY_NORMAL, take_turn, self); /* what comes due meanwhile needs none */
-  g_hash_table_iter_init (&iter, self->changed);
-  while (g_hash_table_iter_next (&iter, &news, NULL)) {
-    readers_are_due (self, news);
-    g_hash_table_iter_remove (&iter);
-  }
+  for (guint i = 0; i < self->changed->len; i++)
+    readers_are_due (self, g_ptr_array_index (self->changed, i));
+  g_hash_table_remove_all (self->unread);
+  g_ptr_array_set_size (self->changed, 0);
   for (GList *link; swarm_clock_boottime (clock) < end && (link = g_queue_pop_head_link (&self->due)) != NULL;)
     swarm_picture_send (link->data);
   if (self->due.length > 0)
@@ -73,9 +71,9 @@ static void
 news_changed (SwarmNews *news, gpointer data)
 {
   SwarmPictures *self = data;
-  if (swarm_news_readers (news)->length == 0 || g_hash_table_contains (self->changed, news))
+  if (swarm_news_readers (news)->length == 0 || !g_hash_table_add (self->unread, news))
     return;
-  g_hash_table_add (self->changed, swarm_news_ref (news));
+  g_ptr_array_add (self->changed, swarm_news_ref (news));
   schedule (self);
 }
 
@@ -176,7 +174,8 @@ swarm_pictures_new (const SwarmLeader *leader, SwarmPicturesQuiet quiet, gpointe
   self->quiet = quiet;
   self->data = data;
   self->of_nodes = g_hash_table_new (swarm_id_hash, swarm_id_equal);
-  self->changed = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) swarm_news_unref, NULL);
+  self->changed = g_ptr_array_new_with_free_func ((GDestroyNotify) swarm_news_unref);
+  self->unread = g_hash_table_new (NULL, NULL);
   self->concern = swarm_concern_new (leader, &concern_ops, self);
   self->batches = swarm_batches_new (leader->store, self->concern);
   return self;
@@ -189,7 +188,8 @@ swarm_pictures_free (SwarmPictures *self)
     return;
   swarm_clock_clear_timer (self->leader->clock, &self->timer);
   swarm_batches_free (self->batches);
-  g_hash_table_unref (self->changed);
+  g_hash_table_unref (self->unread);
+  g_ptr_array_unref (self->changed);
   g_hash_table_unref (self->of_nodes);
   swarm_concern_free (self->concern);
   g_free (self);
