@@ -21,6 +21,8 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
       swarm_message_unref (swarm_message_decode (type, bytes, NULL));
   }
   g_assert (error != NULL || at == end);
+  if (again.len == 0)
+    return 0;
   at = again.data;
   end = again.data + again.len;
   for (const guint8 *first = data; at < end;) { /* lengths may be longer than they need be, what is in the entries may not differ */
