@@ -7,7 +7,7 @@ CACHE=${SWARM_LAB_CACHE:-/var/cache/swarm-agent-lab}
 LABROOT=${SWARM_LAB_DIR:-/var/tmp/swarm-agent-lab}
 
 # Each source tree has a lab of its own unless LAB= says otherwise.
-LAB=${LAB:-$(basename "$REPO" | tr -c 'a-zA-Z0-9\n' '-' | cut -c1-20)}
+LAB=${LAB:-$("$LABHOME/../lib/lab-name")}
 PFX=swlab-$LAB           # network namespaces, cgroups and scopes of this lab begin so; nothing else is ever touched
 SW=$PFX-switch           # the network namespace that holds the bridge, the registry and `lab net`
 D=$LABROOT/$LAB          # everything this lab keeps
