@@ -7,6 +7,7 @@
 #include "ctl/help.h"
 #include "ctl/secret.h"
 #include "ctl/service-fields.h"
+#include "ctl/waiting.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -253,6 +254,7 @@ ctl_cmd_join (CtlContext *context, GError **error)
   g_autofree char *token = token_from_args (context->args, error);
   const char *remotes[] = { g_ptr_array_index (ctl_args_positional (context->args), 0), NULL };
   g_autoptr (GVariant) reply = NULL;
+  CtlWaiting *waiting;
   const char *role;
 
   if (token == NULL)
@@ -261,8 +263,10 @@ ctl_cmd_join (CtlContext *context, GError **error)
   add_listen_options (&dict, context->args);
   g_variant_dict_insert (&dict, "JoinToken", "s", token);
   g_variant_dict_insert_value (&dict, "RemoteAddrs", g_variant_new_strv (remotes, 1));
+  waiting = ctl_waiting_start (context, remotes[0]);
   reply = ctl_call_write (context, CTL_PATH, CTL_MANAGER_IFACE, "Join",
                           g_variant_new ("(@a{sv})", g_variant_dict_end (&dict)), FALSE, error);
+  ctl_waiting_stop (waiting);
   explicit_bzero (token, strlen (token));
   if (reply == NULL)
     return FALSE;

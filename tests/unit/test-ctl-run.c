@@ -17,6 +17,10 @@ static guint refusals;     /* and then so many find no leader */
 static guint version;      /* of every object */
 static guint stale;        /* before so many next calls of Update somebody else writes the object */
 static const char *role;   /* Spec.Role of the node */
+static const char *state;  /* LocalNodeState */
+static const char *waits;  /* Error: what a pending node waits for */
+static guint looks;        /* so many looks at it before a join is answered */
+static SwarmInvocation *joining;
 
 #define VERSION "'Version': <{'Index': <uint64 7>}>"
 #define NODE_TEXT(role_text)                                                                                           \
@@ -151,6 +155,10 @@ handle (SwarmInvocation *invocation, gpointer object, GVariant *args)
     swarm_invocation_fail_literal (invocation, SWARM_ERROR_NO_QUORUM, "nobody leads");
     return;
   }
+  if (g_str_equal (member, "Join") && looks > 0) {
+    joining = invocation;
+    return;
+  }
   if (g_str_equal (member, "Update") && stale > 0) {
     stale--;
     version++;
@@ -212,8 +220,36 @@ static const SwarmBusMethod service_methods[] = {
 };
 static const SwarmBusMethod task_methods[] = { METHOD ("Inspect", NULL, "a{sv}:task"), { NULL } };
 
+static GVariant *
+get_state (gpointer object, gpointer data)
+{
+  return g_variant_new_string (state);
+}
+
+static gboolean
+answer_join (gpointer data)
+{
+  swarm_invocation_return (g_steal_pointer (&joining), g_variant_new ("(ss)", NODE_ID, "worker"));
+  return G_SOURCE_REMOVE;
+}
+
+/* Who waits looks at it from time to time. */
+static GVariant *
+get_error (gpointer object, gpointer data)
+{
+  if (joining != NULL && --looks == 0)
+    g_idle_add (answer_join, NULL);
+  return g_variant_new_string (waits);
+}
+
+static const SwarmBusProperty manager_properties[] = {
+  { "LocalNodeState", "s", get_state, FALSE, "A property." },
+  { "Error", "s", get_error, FALSE, "A property." },
+  { NULL },
+};
+
 static const SwarmBusInterface interfaces[] = {
-  { "org.swarmagent1.Manager", manager_methods, NULL, NULL, "A test." },
+  { "org.swarmagent1.Manager", manager_methods, manager_properties, NULL, "A test." },
   { "org.swarmagent1.Cluster", cluster_methods, NULL, NULL, "A test." },
   { "org.swarmagent1.Node", node_methods, NULL, NULL, "A test." },
   { "org.swarmagent1.Service", service_methods, NULL, NULL, "A test." },
@@ -249,9 +285,10 @@ set_up (Fixture *fixture, gconstpointer data)
   g_autoptr (GError) error = NULL;
 
   calls = g_string_new (NULL);
-  lost_replies = refusals = stale = 0;
+  lost_replies = refusals = stale = looks = 0;
   version = 7;
   role = "manager";
+  state = waits = "";
   fixture->daemon = test_bus_start ();
   fixture->bus = swarm_bus_new (fixture->daemon->address, &error);
   g_assert_no_error (error);
@@ -391,6 +428,24 @@ test_token_file (Fixture *fixture, gconstpointer data)
   run_with (fixture, "join --token-file - 10.99.0.1:2377", "\n", &empty);
   g_assert_cmpint (empty.code, ==, 2);
   g_assert_cmpstr (empty.err, ==, "there is no join token in -\n");
+}
+
+/* What takes longer than a second says, once, for what it waits; whoever has to type a password first is left alone. */
+static void
+test_join_waits (Fixture *fixture, gconstpointer data)
+{
+  state = "pending";
+  looks = 2;
+  check (fixture, "join --token SWMTKN-1-abc 10.99.0.1:2377", 0, "This node joined a swarm as a worker.\n",
+         "Waiting for 10.99.0.1:2377 to let this node in …\n" NOT_ENABLED);
+  waits = "waiting to be let in: the external CA did not sign: nobody is there";
+  looks = 2;
+  check (fixture, "join --token SWMTKN-1-abc 10.99.0.1:2377", 0, "This node joined a swarm as a worker.\n",
+         "This node is waiting to be let in: the external CA did not sign: nobody is there\n" NOT_ENABLED);
+  state = "inactive";
+  waits = "";
+  looks = 2;
+  check (fixture, "join --token SWMTKN-1-abc 10.99.0.1:2377", 0, "This node joined a swarm as a worker.\n", NOT_ENABLED);
 }
 
 /* Files are foreign: neither their size nor what is in them ends swarmctl otherwise than with an error. */
@@ -682,6 +737,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 #define ADD(name, func) g_test_add ("/ctl/run/" name, Fixture, NULL, set_up, func, tear_down)
   ADD ("cluster", test_cluster);
+  ADD ("join-waits", test_join_waits);
   ADD ("token-file", test_token_file);
   ADD ("nodes", test_nodes);
   ADD ("plan-file", test_plan_file);
