@@ -216,21 +216,28 @@ settle (SimDisk *self)
   }
 }
 
+/* How many of its operations are carried out: a batch that fails stops half-way, those after it do nothing at all. */
+static guint
+reach (const Batch *batch)
+{
+  if (batch->failure == NULL)
+    return batch->ops->len;
+  return batch->first_failure ? batch->ops->len / 2 : 0;
+}
+
 static void
 batch_due (gpointer data)
 {
   SimDisk *self = data;
   Batch *batch = g_queue_pop_head (&self->pending);
   g_autoptr (GError) error = NULL;
-  guint n = batch->ops->len;
+  guint n = reach (batch);
   SwarmDiskDoneFunc done = batch->done;
   gpointer done_data = batch->data;
 
   self->timer = NULL;
-  if (batch->failure != NULL) {
-    n = batch->first_failure ? n / 2 : 0;
+  if (batch->failure != NULL)
     g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_NO_SPACE, batch->failure);
-  }
   for (guint i = 0; i < n; i++)
     apply_op (self->live, &g_array_index (batch->ops, SwarmDiskOp, i));
   g_array_set_size (batch->ops, n);
@@ -384,7 +391,7 @@ collect (GQueue *batches, GPtrArray *ops)
 {
   for (GList *l = batches->head; l != NULL; l = l->next) {
     Batch *batch = l->data;
-    for (guint i = 0; i < batch->ops->len; i++)
+    for (guint i = 0; i < reach (batch); i++)
       g_ptr_array_add (ops, &g_array_index (batch->ops, SwarmDiskOp, i));
   }
 }

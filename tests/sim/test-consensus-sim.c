@@ -300,6 +300,8 @@ fatal (const GError *error, gpointer data)
   if (strstr (error->message, "injected") == NULL)
     violate (world, "n%u ended: %s", node->number, error->message);
   turn_off (node);
+  /* The process ends: what it had under way does not go on beside its successor. */
+  sim_disk_kill (node->disk);
   sim_disk_repair (node->disk);
   node->boot_at = sim_clock_time (world->clock) + sim_random_range (&world->random, 50 * MS, 1500 * MS);
 }

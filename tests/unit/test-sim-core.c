@@ -75,6 +75,33 @@ test_disk (void)
   g_assert_cmpuint (g_bytes_get_size (data), ==, 5);
 }
 
+/* What failed was not written, whenever the process or the power goes: a disk that lost a write takes no other. */
+static void
+test_disk_failed (gconstpointer power)
+{
+  for (guint seed = 1; seed <= 64; seed++) {
+    g_autoptr (SimClock) clock = sim_clock_new (seed);
+    SimRandom random;
+    g_autoptr (SimDisk) disk = NULL;
+    int done = 0;
+
+    sim_random_init (&random, seed);
+    disk = sim_disk_new (clock, &random, 100, 200);
+    sim_disk_fail (disk, "no space");
+    submit_write (disk, "a", 0, "half of one operation is none", &done);
+    submit_write (disk, "b", 0, "never", &done);
+    submit_write (disk, "c", 0, "never", &done);
+    if (GPOINTER_TO_INT (power))
+      sim_disk_crash (disk);
+    else
+      sim_disk_kill (disk);
+    g_assert_cmpint (done, ==, -1);
+    g_assert_cmpuint (sim_disk_used (disk), ==, 0);
+    g_assert_cmpint (sim_disk_size (disk, "b"), ==, -1);
+    g_assert_cmpint (sim_disk_size (disk, "c"), ==, -1);
+  }
+}
+
 /* ---- network ---- */
 
 typedef struct {
@@ -278,6 +305,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/sim/clock", test_clock);
   g_test_add_func ("/sim/disk", test_disk);
+  g_test_add_data_func ("/sim/disk-failed-power-cut", GINT_TO_POINTER (TRUE), test_disk_failed);
+  g_test_add_data_func ("/sim/disk-failed-kill", GINT_TO_POINTER (FALSE), test_disk_failed);
   NET_TEST ("/sim/net/call", NULL, test_net_call);
   NET_TEST ("/sim/net/cut", NULL, test_net_cut);
   NET_TEST ("/sim/net/kill", GINT_TO_POINTER (0), test_net_crash);
