@@ -9,6 +9,8 @@
 #define UNKNOWN_BEATS 6
 /* To find out that the leader is gone, and who is the next one, takes a node some time whatever its period. */
 #define UNKNOWN_MIN_US (3 * G_TIME_SPAN_SECOND)
+/* The only manager was away, its host perhaps: a node that asks for it just then finds out after five seconds, and asks again after some more. */
+#define UNKNOWN_ALONE_MIN_US (10 * G_TIME_SPAN_SECOND)
 /* Where many come back they come one after the other: as long as the last one came so long ago the others are waited for … */
 #define RETURN_PAUSE_US (2 * G_TIME_SPAN_SECOND)
 #define RETURN_MAX_US (30 * G_TIME_SPAN_SECOND) /* … but no longer than this in all */
@@ -244,7 +246,7 @@ swarm_node_record_goodbye (SwarmNodeRecord *self, gboolean host_shutdown, SwarmT
 }
 
 void
-swarm_node_record_inherit (SwarmNodeRecord *self, const SwarmNode *node)
+swarm_node_record_inherit (SwarmNodeRecord *self, const SwarmNode *node, gboolean other_managers)
 {
   if (node->status->state == SWARM_NODE_DOWN)
     return;
@@ -254,7 +256,7 @@ swarm_node_record_inherit (SwarmNodeRecord *self, const SwarmNode *node)
   }
   gint64 period = swarm_heartbeat_period (self->leader->store);
   self->inherited_at = swarm_clock_boottime (self->leader->clock);
-  record_wait (self, SWARM_WAIT_UNKNOWN, MAX (UNKNOWN_BEATS * period, UNKNOWN_MIN_US));
+  record_wait (self, SWARM_WAIT_UNKNOWN, MAX (UNKNOWN_BEATS * period, other_managers ? UNKNOWN_MIN_US : UNKNOWN_ALONE_MIN_US));
   if (node->status->state != SWARM_NODE_UNKNOWN)
     swarm_node_writer_set (self->writer, &self->id, SWARM_NODE_UNKNOWN,
                            "Node moved to \"unknown\" state due to leadership change in cluster", NULL, NULL, NULL);
