@@ -145,10 +145,19 @@ load_records (SwarmWorker *worker, GError **error)
 
 /* ---- units ---- */
 
+static gboolean
+is_unhealthy (const SwarmWorkerTask *task)
+{
+  const SwarmContainerStatus *container = task->status->container;
+
+  return container != NULL && container->health != NULL && g_strcmp0 (container->health->status, "unhealthy") == 0;
+}
+
 /* It runs, or ran: then its end follows. */
 static void
 adopt_running (SwarmWorkerTask *task, const SwarmRuntimeTask *found)
 {
+  g_autoptr (SwarmHealthStatus) health = is_unhealthy (task) ? swarm_health_status_ref (task->status->container->health) : NULL;
   SwarmTaskStatus *status;
 
   task->may_run = TRUE;
@@ -159,6 +168,7 @@ adopt_running (SwarmWorkerTask *task, const SwarmRuntimeTask *found)
   status->container = swarm_container_status_new ();
   swarm_string_set (&status->container->container_id, found->container_id);
   status->container->pid = found->pid;
+  status->container->health = g_steal_pointer (&health);
   swarm_message_unref (task->status);
   task->status = status;
   task->prepared = TRUE;
@@ -199,6 +209,8 @@ adopt_one (SwarmWorker *worker, const SwarmRuntimeTask *found)
   adopt_running (task, found);
   if (!found->running)
     swarm_worker_task_exited (task, found->exit_code, found->exited_at, NULL);
+  else if (is_unhealthy (task) && !swarm_task_state_is_terminal (task->status->state))
+    swarm_worker_task_unhealthy (task); /* it was to be stopped, when others knew: they may not */
 }
 
 /* ---- containers that are no tasks, in networks ---- */

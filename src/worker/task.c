@@ -46,6 +46,13 @@ wants_down (const SwarmWorkerTask *self)
   return self->unassigned || self->worker->draining || (self->task != NULL && self->task->desired_state >= SWARM_TASK_SHUTDOWN);
 }
 
+/* As the leader gave it, or else what was written down of it; NULL: nothing. */
+static const SwarmTask *
+known (const SwarmWorkerTask *self)
+{
+  return self->task != NULL ? self->task : self->network;
+}
+
 /* ---- places ---- */
 
 static void
@@ -362,7 +369,7 @@ wants_health (const SwarmTask *task)
 gboolean
 swarm_worker_task_is_attachment (const SwarmWorkerTask *self)
 {
-  const SwarmTask *task = self->task != NULL ? self->task : self->network;
+  const SwarmTask *task = known (self);
   return task != NULL && task->attachment != NULL;
 }
 
@@ -848,9 +855,12 @@ leave_within (SwarmWorkerTask *self, gint64 delay_us)
 void
 swarm_worker_task_unhealthy (SwarmWorkerTask *self)
 {
+  const SwarmTask *task = known (self);
+
   swarm_worker_health_end (self);
   self->unhealthy = TRUE;
-  if (self->status->state == SWARM_TASK_RUNNING && self->task != NULL && swarm_task_needs_overlay (self->task)) {
+  swarm_worker_keep (self); /* an agent that is killed before it is stopped must not take it for healthy */
+  if (self->status->state == SWARM_TASK_RUNNING && task != NULL && swarm_task_needs_overlay (task)) {
     swarm_worker_reports_add (self->worker->reports, self, TRUE);
     leave_within (self, LEAVING_US);
   }

@@ -220,6 +220,25 @@ test_ends_while_leaving (void)
   sim_clock_run (bed->clock, 10 * SECOND);
 }
 
+/* An agent that is killed in between goes on where it was: others hear it again, then it is stopped, and no more questions are needed. */
+static void
+test_killed_while_leaving (void)
+{
+  g_autoptr (Bed) bed = bed_new (13);
+  SwarmId id = add_sick_in_network (bed);
+  run_until_sick (bed, &id);
+  sim_clock_run (bed->clock, SECOND / 10);
+  agent_kill (bed);
+  status_of (bed, &id)->container->health->status[0] = 'H'; /* as if the leader had never heard it */
+  agent_start (bed);
+  run_until_sick (bed, &id);
+  sim_clock_run (bed->clock, SECOND * 15 / 10);
+  g_assert_cmpuint (count_of (&id).running, ==, 0);
+  sim_clock_run (bed->clock, SECOND);
+  g_assert_cmpint (state_of (bed, &id), ==, SWARM_TASK_FAILED);
+  g_assert_cmpstr (status_of (bed, &id)->err, ==, "task: non-zero exit (143): dockerexec: unhealthy container");
+}
+
 /* One that never says yes fails from "starting"; what fails within the start period does not count, and there it is asked more often. */
 static void
 test_start_period (void)
@@ -401,6 +420,7 @@ main (int argc, char **argv)
   g_test_add_func ("/worker-health/streak-and-timeout", test_streak_and_timeout);
   g_test_add_func ("/worker-health/image", test_image);
   g_test_add_func ("/worker-health/ends-while-starting", test_ends_while_starting);
+  g_test_add_func ("/worker-health/killed-while-leaving", test_killed_while_leaving);
   g_test_add_func ("/worker-health/agent-restart", test_agent_restart);
   g_test_add_func ("/worker-health/killed-while-starting", test_killed_while_starting);
   g_test_add_func ("/worker-health/runtime-cannot", test_runtime_cannot);
