@@ -274,6 +274,32 @@ test_big_set (void)
   g_assert_cmpuint (g_hash_table_size (node->tasks), ==, 330);
 }
 
+/* The node counts what it took of a set that it refused half-way for the next one, too: what went in between goes in the end. */
+static void
+test_refused_half_way (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  g_autoptr (SwarmServiceSpec) spec = brain_spec ("web", 350);
+  SwarmId web = brain_create (brain, spec);
+  brain_run (brain, 3 * SECOND);
+  guint parts = node->parts;
+  tame_connect (node);
+  while (node->parts == parts)
+    sim_clock_step (brain->sim);
+  node->refuses = TRUE;
+  g_assert_true (brain_scale (brain, &web, 0, NULL));
+  brain_run (brain, 100 * MS);
+  g_autoptr (GPtrArray) tasks = swarm_store_tasks_of_node (brain->store, &node->id);
+  for (guint i = 0; i < tasks->len; i++)
+    tame_report (node, &((SwarmTask *) tasks->pdata[i])->object.id, SWARM_TASK_SHUTDOWN, NULL);
+  brain_run (brain, 300 * MS);
+  node->refuses = FALSE;
+  brain_run (brain, 5 * SECOND);
+  g_assert_cmpuint (swarm_store_count (brain->store, SWARM_KIND_TASK), ==, 0);
+  g_assert_cmpuint (g_hash_table_size (node->tasks), ==, 0);
+}
+
 static void
 test_refused_assign (void)
 {
@@ -561,6 +587,7 @@ main (int argc, char **argv)
   g_test_add_func ("/dispatcher/return-of-many", test_return_of_many);
   g_test_add_func ("/dispatcher/not-leading", test_not_leading);
   g_test_add_func ("/dispatcher/big-set", test_big_set);
+  g_test_add_func ("/dispatcher/refused-half-way", test_refused_half_way);
   g_test_add_func ("/dispatcher/refused-assign", test_refused_assign);
   g_test_add_func ("/dispatcher/deltas", test_deltas);
   g_test_add_func ("/dispatcher/final-status", test_final_status);

@@ -608,6 +608,38 @@ test_refused (void)
   }
 }
 
+/* The node counts what it took of a whole that it refused half-way for the next one, too; what went meanwhile may be told by neither. */
+static void
+test_refused_half_way (void)
+{
+  g_autoptr (World) world = world_new ();
+  Tame *node = brain_tame (world->brain, 0);
+  Picture *one = world->pictures[0];
+  make_network (world, "back");
+  make_network (world, "more");
+  create_in (world, "many", "back", NULL, 240);
+  create_in (world, "others", "more", NULL, 240);
+  brain_run (world->brain, 5 * SECOND);
+  guint wholes = one->wholes;
+  tame_disconnect (node);
+  tame_connect (node);
+  one->slow = TRUE;
+  while (one->waiting->len == 0)
+    brain_run (world->brain, MS);
+  g_assert_cmpuint (one->parts, ==, 1);
+  one->slow = FALSE;
+  one->refuses = TRUE;
+  picture_answer (one);
+  brain_run (world->brain, 100 * MS);
+  one->refuses = FALSE;
+  brain_run (world->brain, 10 * SECOND);
+  g_assert_cmpuint (one->wholes, ==, wholes + 2);
+  g_assert_cmpuint (n_rows (one, SWARM_KIND_TASK), ==, 480);
+  guint calls = one->calls;
+  brain_run (world->brain, 10 * SECOND);
+  g_assert_cmpuint (one->calls, ==, calls);
+}
+
 /* An agent of before there were networks. */
 static void
 test_old_agent (void)
@@ -677,6 +709,28 @@ test_stops_in_the_end (void)
   g_assert_true (is_told_to_stop (one, &task) && is_told_to_stop (one, &other));
 }
 
+/* In a new session, too: by the list of all that is assigned it would hear it at once. Others may have been told by nobody yet. */
+static void
+test_stops_last_after_return (void)
+{
+  g_autoptr (World) world = world_new ();
+  make_network (world, "back");
+  SwarmId a = create_in (world, "a", "back", "n1", 1);
+  create_in (world, "b", "back", "n2", 1);
+  SwarmId task = newest_task (world->brain, &a, 1)->object.id;
+  Tame *one = brain_tame (world->brain, 0);
+  guint fulls = one->fulls;
+  tame_disconnect (one);
+  g_assert_true (brain_scale (world->brain, &a, 0, NULL));
+  tame_connect (one);
+  brain_run (world->brain, 500 * MS);
+  g_assert_cmpuint (one->fulls, ==, fulls + 1);
+  g_assert_false (is_told_to_stop (one, &task));
+  brain_run (world->brain, SECOND);
+  g_assert_true (is_told_to_stop (one, &task));
+  g_assert_cmpuint (one->fulls, ==, fulls + 1);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -700,6 +754,8 @@ main (int argc, char **argv)
   g_test_add_func ("/picture/whole-after-removal", test_whole_after_removal);
   g_test_add_func ("/picture/quiet", test_quiet);
   g_test_add_func ("/picture/refused", test_refused);
+  g_test_add_func ("/picture/refused-half-way", test_refused_half_way);
+  g_test_add_func ("/picture/stops-last-after-return", test_stops_last_after_return);
   g_test_add_func ("/picture/old-agent", test_old_agent);
   g_test_add_func ("/picture/stops-last", test_stops_last);
   g_test_add_func ("/picture/stops-in-the-end", test_stops_in_the_end);

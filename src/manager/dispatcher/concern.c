@@ -146,16 +146,6 @@ unsee (SwarmConcern *self, SwarmNet *net, const SwarmId *node)
 
 /* ---- what is in a network ---- */
 
-static gboolean
-has_id (const GArray *ids, const SwarmId *id)
-{
-  for (guint i = 0; i < ids->len; i++) {
-    if (swarm_id_equal (&g_array_index (ids, SwarmId, i), id))
-      return TRUE;
-  }
-  return FALSE;
-}
-
 /* Every time anew, so that it does not matter whether an event or the first look comes first. @node: where the task is; NULL: it left. */
 static void
 set_task (SwarmConcern *self, const SwarmId *net_id, const SwarmId *task, const SwarmId *node)
@@ -187,12 +177,12 @@ task_changed (SwarmConcern *self, const SwarmTask *before, const SwarmTask *afte
   const SwarmTask *task = after != NULL ? after : before;
   g_autoptr (GArray) was = swarm_rows_task_nets (before), is = swarm_rows_task_nets (after);
   for (guint i = 0; i < was->len; i++) {
-    if (!has_id (is, &g_array_index (was, SwarmId, i)))
+    if (!swarm_rows_has_id (is, &g_array_index (was, SwarmId, i)))
       set_task (self, &g_array_index (was, SwarmId, i), &task->object.id, NULL);
   }
   for (guint i = 0; i < is->len; i++)
     set_task (self, &g_array_index (is, SwarmId, i), &task->object.id, &after->node_id);
-  gboolean of_mesh = has_id (was, &SWARM_ID_NIL) || has_id (is, &SWARM_ID_NIL);
+  gboolean of_mesh = swarm_rows_has_id (was, &SWARM_ID_NIL) || swarm_rows_has_id (is, &SWARM_ID_NIL);
   if (of_mesh && !swarm_concern_sees (self, &task->node_id, &SWARM_ID_NIL)) {
     self->version++;
     self->ops->own (&task->node_id, &task->object.id, self->data);
@@ -208,7 +198,7 @@ service_changed (SwarmConcern *self, const SwarmService *before, const SwarmServ
     return;
   for (guint i = 0; i < was->len; i++) {
     SwarmNet *net = net_of (self, &g_array_index (was, SwarmId, i));
-    if (has_id (is, &net->id))
+    if (swarm_rows_has_id (is, &net->id))
       continue;
     take_out (self, net, SWARM_KIND_SERVICE, &service->object.id);
     net_drop_if_empty (self, net);

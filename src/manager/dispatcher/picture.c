@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "manager/dispatcher/picture.h"
 #include "base/log.h"
+#include "manager/dispatcher/rows.h"
 
 #define WORKER_INTERFACE "org.swarmagent1.Worker"
 #define TIMEOUT_US (30 * G_TIME_SPAN_SECOND)
@@ -16,7 +17,9 @@ struct _SwarmPicture {
   GArray *own;        /* SwarmId of tasks of the node to look at that it sees in no network */
   gboolean begun;     /* it has readers */
   gboolean full_due;
-  gboolean full; /* under way */
+  gboolean full;  /* under way */
+  gboolean parts; /* of a whole were sent since the node had one to its end */
+  gboolean again; /* after them a whole came to nothing: the node counts them for the next one, which is not the last */
   guint64 sequence;
   guint refusals;    /* in a row */
   SwarmTimer *retry; /* it waits until then */
@@ -71,13 +74,8 @@ swarm_picture_seen (SwarmPicture *self, SwarmNet *net)
 void
 swarm_picture_own (SwarmPicture *self, const SwarmId *task)
 {
-  if (!self->begun)
-    return; /* the whole has it */
-  for (guint i = 0; i < self->own->len; i++) {
-    if (swarm_id_equal (&g_array_index (self->own, SwarmId, i), task))
-      return;
-  }
-  g_array_append_vals (self->own, task, 1);
+  if (self->begun && !swarm_rows_has_id (self->own, task)) /* else the whole has it */
+    g_array_append_vals (self->own, task, 1);
 }
 
 static gboolean
@@ -113,7 +111,8 @@ add_own (SwarmPicture *self)
   }
 }
 
-/* Begins the whole: it reads all from the beginning on. A part of an earlier whole counts for the node, too: it still has to hear of what went. */
+/* Begins the whole: it reads all from the beginning on. A part of an earlier whole counts for the node, too: it still has to hear of
+ * what went, and if that is forgotten, only another whole says so. */
 static void
 begin_full (SwarmPicture *self)
 {
@@ -213,14 +212,17 @@ answered (GVariant *reply, const GError *error, gpointer data)
     swarm_notice ("node %s did not take its picture of the networks, it will be sent whole: %s", node, error->message);
     self->full_due = TRUE;
     self->full = FALSE;
+    self->again |= self->parts;
     self->retry = swarm_clock_timer (swarm_pictures_leader (self->pictures)->clock, MIN (RETRY_FIRST_US << MIN (self->refusals, 10), RETRY_LAST_US),
                                      SWARM_PRIORITY_NORMAL, retry, self);
     self->refusals++;
     return;
   }
   self->refusals = 0;
-  if (self->full && self->sequence == 1)
-    self->full = FALSE;
+  if (self->full && self->sequence == 1) {
+    self->full_due |= self->again;
+    self->full = self->parts = self->again = FALSE;
+  }
   if (!self->full)
     took_all (self);
   if (self->full || self->full_due || is_behind (self))
@@ -259,6 +261,7 @@ swarm_picture_send (SwarmPicture *self)
     self->sequence = !is_behind (self);
   else
     self->sequence++;
+  self->parts |= self->full && self->sequence == 0;
   self->sent = g_new0 (Sent, 1);
   self->sent->picture = self;
   GVariant *id = g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, self->session, TRUE);

@@ -28,14 +28,21 @@ swarm_rows_may_have (const SwarmTask *task)
   return task->networks != NULL || is_of_mesh (task);
 }
 
-static void
-add_once (GArray *ids, const SwarmId *id)
+gboolean
+swarm_rows_has_id (const GArray *ids, const SwarmId *id)
 {
   for (guint i = 0; i < ids->len; i++) {
     if (swarm_id_equal (&g_array_index (ids, SwarmId, i), id))
-      return;
+      return TRUE;
   }
-  g_array_append_vals (ids, id, 1);
+  return FALSE;
+}
+
+static void
+add_once (GArray *ids, const SwarmId *id)
+{
+  if (!swarm_rows_has_id (ids, id))
+    g_array_append_vals (ids, id, 1);
 }
 
 GArray *

@@ -15,6 +15,9 @@ gboolean swarm_rows_same_service (const SwarmService *a, const SwarmService *b);
 gboolean swarm_rows_same_node (const SwarmNode *a, const SwarmNode *b);
 gboolean swarm_rows_same_network (const SwarmNetwork *a, const SwarmNetwork *b);
 
+/* @ids: of SwarmId, few. */
+gboolean swarm_rows_has_id (const GArray *ids, const SwarmId *id);
+
 gboolean swarm_rows_node_has_keys (const SwarmNode *node); /* NULL: no */
 gboolean swarm_rows_is_encrypted (SwarmStore *store, const SwarmId *network);
 

@@ -20,6 +20,9 @@ struct _SwarmSession {
   GHashTable *changed; /* set of task ids to look at */
   GPtrArray *full;     /* of SwarmTask: what is left of a full set; NULL: deltas */
   guint full_at;       /* how many of them were sent */
+  gboolean parts;      /* of a full set were sent since the node had one to its end */
+  gboolean again;      /* after them a set came to nothing: the node counts them for the next one, which is not the last */
+  gint64 blind_until;  /* boottime: nobody can say yet what other nodes were told before */
   gboolean started;
   gboolean full_due;
   guint64 sequence;
@@ -135,15 +138,23 @@ look_at_held (gpointer data)
     swarm_session_mark (self, task);
 }
 
+/* Others may still send it new connections. */
+static gboolean
+is_reached (SwarmSession *self, const SwarmTask *task, gint64 now)
+{
+  return swarm_pictures_is_told (self->pictures, task)
+         || (now < self->blind_until && task->status->state == SWARM_TASK_RUNNING && swarm_task_needs_overlay (task));
+}
+
 /* Is the node not to hear yet that @task is to stop? It is marked again when it may. */
 static gboolean
 session_holds (SwarmSession *self, const SwarmTask *task)
 {
-  if (self->pictures == NULL || task->desired_state <= SWARM_TASK_RUNNING || !swarm_pictures_is_told (self->pictures, task)) {
+  gint64 now = swarm_clock_boottime (self->leader->clock);
+  if (self->pictures == NULL || task->desired_state <= SWARM_TASK_RUNNING || !is_reached (self, task, now)) {
     g_hash_table_remove (self->held, &task->object.id);
     return FALSE;
   }
-  gint64 now = swarm_clock_boottime (self->leader->clock);
   const gint64 *until = g_hash_table_lookup (self->held, &task->object.id);
   if (until == NULL) {
     gint64 limit = now + HOLD_US;
@@ -209,6 +220,7 @@ session_begin_full (SwarmSession *self)
   self->full_due = FALSE;
   self->sequence = 0;
   self->full_at = 0;
+  self->blind_until = swarm_clock_boottime (self->leader->clock) + HOLD_US;
   g_hash_table_remove_all (self->known);
   g_hash_table_remove_all (self->changed);
   g_clear_pointer (&self->full, g_ptr_array_unref);
@@ -221,16 +233,30 @@ session_begin_full (SwarmSession *self)
   }
 }
 
+/* As the node knew it before it was to stop: that follows as a change, when others know. */
+static SwarmTask *
+still_running (const SwarmTask *task)
+{
+  SwarmTask *copy = swarm_task_copy (task);
+  copy->desired_state = SWARM_TASK_RUNNING;
+  return copy;
+}
+
 /* What changes meanwhile is in `changed` and follows as a delta. */
 static void
 session_fill_full (SwarmSession *self, Batch *batch)
 {
-  while (self->full_at < self->full->len && !batch_is_full (batch))
-    batch_add_task (batch, self, g_ptr_array_index (self->full, self->full_at++));
+  while (self->full_at < self->full->len && !batch_is_full (batch)) {
+    SwarmTask *task = g_ptr_array_index (self->full, self->full_at++);
+    gboolean waits = task->desired_state >= SWARM_TASK_SHUTDOWN && task->status->state == SWARM_TASK_RUNNING && session_holds (self, task);
+    g_autoptr (SwarmTask) told = waits ? still_running (task) : swarm_task_ref (task);
+    batch_add_task (batch, self, told);
+  }
   if (self->full_at == self->full->len) {
     g_clear_pointer (&self->full, g_ptr_array_unref);
     self->sequence = 1;
   }
+  self->parts |= self->full != NULL;
 }
 
 static void
@@ -267,12 +293,17 @@ session_assigned (GVariant *reply, const GError *error, gpointer data)
     g_autofree char *node = swarm_id_dup_string (&self->node);
     swarm_notice ("node %s did not take its assignment, it will be sent whole: %s", node, error->message);
     self->full_due = TRUE;
+    self->again |= self->parts;
     session_schedule (self, MIN (RETRY_FIRST_US << MIN (self->refusals, 10), RETRY_LAST_US));
     self->refusals++;
     return;
   }
   self->refusals = 0;
-  if (self->full != NULL || g_hash_table_size (self->changed) > 0) {
+  if (self->full == NULL && self->sequence == 1) {
+    self->full_due |= self->again;
+    self->parts = self->again = FALSE;
+  }
+  if (self->full != NULL || self->full_due || g_hash_table_size (self->changed) > 0) {
     session_schedule (self, 0);
   }
 }
