@@ -17,14 +17,21 @@
 #define STREAM_SECONDS 10
 #define QUESTION_MAX 1024
 
-struct _SwarmNetdResponder {
-  const SwarmNetdResponderOps *ops;
-  gpointer data;
-  int udp;
+/* Where it stands, of one family. */
+typedef struct {
+  SwarmNetdResponder *responder;
+  int family;
+  int udp; /* -1: nowhere */
   int tcp;
   guint16 port;
   guint udp_source;
   guint tcp_source;
+} Door;
+
+struct _SwarmNetdResponder {
+  const SwarmNetdResponderOps *ops;
+  gpointer data;
+  Door v4, v6;
   GPtrArray *streams;
   GPtrArray *asked; /* Asked: forwarded questions under way */
   GArray *addresses; /* for one answer, kept */
@@ -38,11 +45,18 @@ typedef struct {
   GByteArray *in;
 } Stream;
 
+/* Who asked by a datagram. */
+typedef struct {
+  int fd; /* to which it came */
+  struct sockaddr_storage address;
+  socklen_t size;
+} Client;
+
 /* Where the answer to a forwarded question goes. */
 typedef struct {
   SwarmNetdResponder *responder;
   SwarmNetdForward *forward;
-  struct sockaddr_in client; /* of a datagram */
+  Client client;             /* of a datagram */
   Stream *stream;            /* else; NULL when it is gone */
   gboolean by_stream;
   gsize length;
@@ -76,10 +90,10 @@ asked_free (gpointer data)
 /* ---- answers ---- */
 
 static void
-send_answer (SwarmNetdResponder *self, const struct sockaddr_in *client, Stream *stream, const guint8 *answer, gsize length)
+send_answer (const Client *client, Stream *stream, const guint8 *answer, gsize length)
 {
   if (stream == NULL) {
-    sendto (self->udp, answer, length, MSG_DONTWAIT, (const struct sockaddr *) client, sizeof *client);
+    sendto (client->fd, answer, length, MSG_DONTWAIT, (const struct sockaddr *) &client->address, client->size);
     return;
   }
   guint8 before[2] = { length >> 8, length };
@@ -100,12 +114,12 @@ on_forwarded (const guint8 *answer, gsize length, gpointer data)
     answer = out;
   }
   if (answer != NULL && (!asked->by_stream || asked->stream != NULL))
-    send_answer (asked->responder, &asked->client, asked->stream, answer, length);
+    send_answer (&asked->client, asked->stream, answer, length);
   g_ptr_array_remove_fast (asked->responder->asked, asked);
 }
 
 static gboolean
-forward (SwarmNetdResponder *self, const guint8 *query, gsize length, const struct sockaddr_in *client, Stream *stream)
+forward (SwarmNetdResponder *self, const guint8 *query, gsize length, const Client *client, Stream *stream)
 {
   g_autoptr (GArray) servers = g_array_new (FALSE, FALSE, sizeof (SwarmNetdAddress));
   int netns = self->ops->servers (self->data, servers);
@@ -138,7 +152,7 @@ rotate (GArray *addresses)
 }
 
 static void
-take_question (SwarmNetdResponder *self, const guint8 *query, gsize length, const struct sockaddr_in *client, Stream *stream)
+take_question (SwarmNetdResponder *self, const guint8 *query, gsize length, const Client *client, Stream *stream)
 {
   SwarmNetdQuestion question;
   guint8 out[SWARM_NETD_DNS_UDP_MAX * 16];
@@ -154,7 +168,7 @@ take_question (SwarmNetdResponder *self, const guint8 *query, gsize length, cons
   rotate (self->addresses);
   gsize room = stream != NULL ? sizeof out : question.room;
   gsize n = swarm_netd_dns_answer (query, &question, code, (void *) self->addresses->data, self->addresses->len, room, out);
-  send_answer (self, client, stream, out, n);
+  send_answer (client, stream, out, n);
 }
 
 /* ---- datagrams ---- */
@@ -163,13 +177,13 @@ static gboolean
 on_datagram (gint fd, GIOCondition condition, gpointer data)
 {
   guint8 query[QUESTION_MAX];
-  struct sockaddr_in client;
+  Client client = { .fd = fd };
   for (guint i = 0; i < BATCH; i++) {
-    socklen_t size = sizeof client;
-    ssize_t n = recvfrom (fd, query, sizeof query, MSG_DONTWAIT, (struct sockaddr *) &client, &size);
+    client.size = sizeof client.address;
+    ssize_t n = recvfrom (fd, query, sizeof query, MSG_DONTWAIT, (struct sockaddr *) &client.address, &client.size);
     if (n < 0)
       break;
-    take_question (data, query, n, &client, NULL);
+    take_question (((const Door *) data)->responder, query, n, &client, NULL);
   }
   return G_SOURCE_CONTINUE;
 }
@@ -214,7 +228,7 @@ on_stream_timeout (gpointer data)
 static gboolean
 on_connect (gint listen_fd, GIOCondition condition, gpointer data)
 {
-  SwarmNetdResponder *self = data;
+  SwarmNetdResponder *self = ((const Door *) data)->responder;
   int fd = accept4 (listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd < 0)
     return G_SOURCE_CONTINUE;
@@ -233,11 +247,13 @@ on_connect (gint listen_fd, GIOCondition condition, gpointer data)
 /* ---- making it ---- */
 
 static int
-bound (int type, guint16 port)
+bound (int family, int type, guint16 port)
 {
-  struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons (port), .sin_addr = { htonl (0x7f00000b) } };
-  int fd = socket (AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0 || (bind (fd, (struct sockaddr *) &address, sizeof address) == 0 && (type == SOCK_DGRAM || listen (fd, 16) == 0)))
+  struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons (port), .sin_addr = { htonl (0x7f00000b) } };
+  struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons (port), .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+  const struct sockaddr *address = family == AF_INET ? (struct sockaddr *) &v4 : (struct sockaddr *) &v6;
+  int fd = socket (family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0 || (bind (fd, address, family == AF_INET ? sizeof v4 : sizeof v6) == 0 && (type == SOCK_DGRAM || listen (fd, 16) == 0)))
     return fd;
   int code = errno;
   close (fd);
@@ -246,23 +262,26 @@ bound (int type, guint16 port)
 }
 
 static gboolean
-read_port (SwarmNetdResponder *self)
+read_port (Door *self)
 {
-  struct sockaddr_in address;
+  union {
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } address;
   socklen_t size = sizeof address;
   gboolean ok = getsockname (self->udp, (struct sockaddr *) &address, &size) == 0;
-  self->port = ok ? ntohs (address.sin_port) : 0;
+  self->port = ok ? ntohs (self->family == AF_INET ? address.v4.sin_port : address.v6.sin6_port) : 0;
   return ok;
 }
 
 /* Both on one port, which the kernel chooses; in the present namespace. */
 static gboolean
-bind_both (SwarmNetdResponder *self)
+bind_both (Door *self)
 {
   for (guint tries = 0; tries < 16; tries++) {
-    if ((self->udp = bound (SOCK_DGRAM, 0)) < 0 || !read_port (self))
+    if ((self->udp = bound (self->family, SOCK_DGRAM, 0)) < 0 || !read_port (self))
       return FALSE;
-    if ((self->tcp = bound (SOCK_STREAM, self->port)) >= 0)
+    if ((self->tcp = bound (self->family, SOCK_STREAM, self->port)) >= 0)
       return TRUE;
     close (self->udp);
     self->udp = -1;
@@ -271,7 +290,7 @@ bind_both (SwarmNetdResponder *self)
 }
 
 static gboolean
-make_sockets (SwarmNetdResponder *self, int netns, GError **error)
+make_sockets (Door *self, int netns, GError **error)
 {
   if (!swarm_netd_netns_enter (netns, error))
     return FALSE;
@@ -283,48 +302,75 @@ make_sockets (SwarmNetdResponder *self, int netns, GError **error)
   return ok;
 }
 
+static void
+door_open (Door *self)
+{
+  self->udp_source = g_unix_fd_add (self->udp, G_IO_IN, on_datagram, self);
+  self->tcp_source = g_unix_fd_add (self->tcp, G_IO_IN, on_connect, self);
+}
+
+static void
+door_close (Door *self)
+{
+  g_clear_handle_id (&self->udp_source, g_source_remove);
+  g_clear_handle_id (&self->tcp_source, g_source_remove);
+  if (self->udp >= 0)
+    close (self->udp);
+  if (self->tcp >= 0)
+    close (self->tcp);
+  self->udp = self->tcp = -1;
+}
+
 SwarmNetdResponder *
 swarm_netd_responder_new (int netns, int udp, int tcp, const SwarmNetdResponderOps *ops, gpointer data, GError **error)
 {
   SwarmNetdResponder *self = g_new0 (SwarmNetdResponder, 1);
-  *self = (SwarmNetdResponder){ .ops = ops, .data = data, .udp = udp, .tcp = tcp };
+  *self = (SwarmNetdResponder){ .ops = ops, .data = data, .v4 = { self, AF_INET, udp, tcp }, .v6 = { self, AF_INET6, -1, -1 } };
   self->streams = g_ptr_array_new_with_free_func (stream_free);
   self->asked = g_ptr_array_new_with_free_func (asked_free);
   self->addresses = g_array_new (FALSE, FALSE, sizeof (SwarmNetdAddress));
-  gboolean kept = udp >= 0 && tcp >= 0 && read_port (self);
-  if (!kept && !make_sockets (self, netns, error)) {
+  gboolean kept = udp >= 0 && tcp >= 0 && read_port (&self->v4);
+  if (!kept && !make_sockets (&self->v4, netns, error)) {
     swarm_netd_responder_free (self);
     return NULL;
   }
-  self->udp_source = g_unix_fd_add (self->udp, G_IO_IN, on_datagram, self);
-  self->tcp_source = g_unix_fd_add (self->tcp, G_IO_IN, on_connect, self);
+  door_open (&self->v4);
   return self;
 }
 
 void
 swarm_netd_responder_free (SwarmNetdResponder *self)
 {
-  g_clear_handle_id (&self->udp_source, g_source_remove);
-  g_clear_handle_id (&self->tcp_source, g_source_remove);
   g_ptr_array_unref (self->streams);
   g_ptr_array_unref (self->asked);
   g_array_unref (self->addresses);
-  if (self->udp >= 0)
-    close (self->udp);
-  if (self->tcp >= 0)
-    close (self->tcp);
+  door_close (&self->v4);
+  door_close (&self->v6);
   g_free (self);
 }
 
 void
 swarm_netd_responder_sockets (SwarmNetdResponder *self, int sockets[2])
 {
-  sockets[0] = self->udp;
-  sockets[1] = self->tcp;
+  sockets[0] = self->v4.udp;
+  sockets[1] = self->v4.tcp;
 }
 
 guint16
 swarm_netd_responder_port (SwarmNetdResponder *self)
 {
-  return self->port;
+  return self->v4.port;
+}
+
+guint16
+swarm_netd_responder_port6 (SwarmNetdResponder *self, int netns)
+{
+  if (self->v6.udp >= 0)
+    return self->v6.port;
+  if (!make_sockets (&self->v6, netns, NULL)) {
+    door_close (&self->v6);
+    return 0;
+  }
+  door_open (&self->v6);
+  return self->v6.port;
 }

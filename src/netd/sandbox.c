@@ -300,6 +300,13 @@ open_box (SwarmNetdBox *box, GError **error)
   return TRUE;
 }
 
+/* fe80::/10: of which link it is meant we do not know. */
+static gboolean
+is_of_link (const SwarmNetdAddress *address)
+{
+  return address->bytes[0] == 0xfe && (address->bytes[1] & 0xc0) == 0x80;
+}
+
 /* Whom the container asks for names, as far as it is not us. */
 static void
 find_own_servers (SwarmNetdBox *box, const SwarmNetdSandbox *sandbox)
@@ -309,7 +316,7 @@ find_own_servers (SwarmNetdBox *box, const SwarmNetdSandbox *sandbox)
   swarm_netd_address_parse ("127.0.0.11", &us);
   swarm_netd_process_servers (sandbox->pid, sandbox->started, servers);
   for (guint i = servers->len; i > 0; i--)
-    if (memcmp (&g_array_index (servers, SwarmNetdAddress, i - 1), &us, sizeof us) == 0)
+    if (memcmp (&g_array_index (servers, SwarmNetdAddress, i - 1), &us, sizeof us) == 0 || is_of_link (&g_array_index (servers, SwarmNetdAddress, i - 1)))
       g_array_remove_index (servers, i - 1);
   if (servers->len == box->servers->len && (servers->len == 0 || memcmp (servers->data, box->servers->data, servers->len * sizeof us) == 0))
     return;

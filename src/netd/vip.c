@@ -126,31 +126,24 @@ take_changes (SwarmNetdPlane *self)
 /* ---- to the boxes ---- */
 
 static void
-append_to_us (GString *out, const char *family, const char *address, guint names)
+append_to_us (GString *out, const char *family, const char *address, const char *us, guint names)
 {
   const char *const protocols[] = { "udp", "tcp" };
   for (guint i = 0; i < G_N_ELEMENTS (protocols); i++)
-    g_string_append_printf (out, "  %s daddr %s meta mark != 0x%x %s dport 53 dnat ip to 127.0.0.11:%u;\n", family, address, SWARM_NETD_FORWARD_MARK,
-                            protocols[i], names);
+    g_string_append_printf (out, "  %s daddr %s meta mark != 0x%x %s dport 53 dnat %s to %s:%u;\n", family, address, SWARM_NETD_FORWARD_MARK, protocols[i],
+                            family, us, names);
 }
 
-/* What a container that is attached asks its own servers comes to us first, and from us, marked, to them. We have no IPv6 address there: with a server of each
- * family those of IPv6 refuse, and its libc asks the next one. */
+/* What a container that is attached asks its own servers comes to us first, and from us, marked, to them. */
 static void
-append_servers (GString *out, const SwarmNetdBox *box, gboolean v6)
+append_servers (GString *out, const SwarmNetdBox *box)
 {
-  gboolean has_v4 = FALSE;
   for (guint i = 0; i < box->servers->len; i++) {
     const SwarmNetdAddress *address = &g_array_index (box->servers, SwarmNetdAddress, i);
     gboolean is_v4 = swarm_netd_address_is_v4 (address);
-    has_v4 |= is_v4;
-    if (is_v4 && !v6)
-      append_to_us (out, "ip", swarm_netd_address_text (address).str, swarm_netd_responder_port (box->responder));
-  }
-  for (guint i = 0; v6 && has_v4 && i < box->servers->len; i++) {
-    const SwarmNetdAddress *address = &g_array_index (box->servers, SwarmNetdAddress, i);
-    if (!swarm_netd_address_is_v4 (address))
-      g_string_append_printf (out, "  ip6 daddr %s meta mark != 0x%x udp dport 53 reject;\n", swarm_netd_address_text (address).str, SWARM_NETD_FORWARD_MARK);
+    guint16 port = is_v4 ? swarm_netd_responder_port (box->responder) : swarm_netd_responder_port6 (box->responder, box->netns);
+    if (port != 0)
+      append_to_us (out, is_v4 ? "ip" : "ip6", swarm_netd_address_text (address).str, is_v4 ? "127.0.0.11" : "[::1]", port);
   }
 }
 
@@ -164,13 +157,12 @@ append_table (GString *out, const SwarmNetdBox *box)
                           " chain nat_out { type nat hook output priority -100;\n"
                           "  ip daddr 127.0.0.11 udp dport 53 dnat ip to 127.0.0.11:%1$u; ip daddr 127.0.0.11 tcp dport 53 dnat ip to 127.0.0.11:%1$u;\n",
                           swarm_netd_responder_port (box->responder));
-  append_servers (out, box, FALSE);
+  append_servers (out, box);
   g_string_append (out,
                    "  ip daddr vmap @vip4; ip6 daddr vmap @vip6; }\n"
                    " set all4 { type ipv4_addr; }\n"
                    " set all6 { type ipv6_addr; }\n"
                    " chain out { type filter hook output priority 0;\n");
-  append_servers (out, box, TRUE);
   g_string_append (out,
                    "  ip daddr @all4 meta l4proto tcp reject with tcp reset; ip daddr @all4 reject with icmp port-unreachable;\n"
                    "  ip6 daddr @all6 meta l4proto tcp reject with tcp reset; ip6 daddr @all6 reject with icmpv6 port-unreachable; }\n"

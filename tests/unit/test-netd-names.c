@@ -132,18 +132,26 @@ test_index (void)
 
 /* ---- in namespaces ---- */
 
-/* A socket in @netns for @client_of (connected) or everything (bound, with NULL) at port 53. */
+#define WORLD6 "::" /* bound to everything, of IPv6 */
+
+/* A socket in @netns for @client_of (connected) or everything (bound, with NULL or WORLD6) at port 53. */
 static int
 dns_socket (int netns, int type, const char *client_of)
 {
-  gboolean server = client_of == NULL;
-  struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons (53), .sin_addr = { server ? 0 : inet_addr (client_of) } };
+  gboolean v6 = client_of != NULL && strchr (client_of, ':') != NULL, server = client_of == NULL || strcmp (client_of, WORLD6) == 0;
+  struct sockaddr_in v4_address = { .sin_family = AF_INET, .sin_port = htons (53), .sin_addr = { server ? 0 : inet_addr (client_of) } };
+  struct sockaddr_in6 v6_address = { .sin6_family = AF_INET6, .sin6_port = htons (53) };
+  const struct sockaddr *address = v6 ? (struct sockaddr *) &v6_address : (struct sockaddr *) &v4_address;
+  socklen_t size = v6 ? sizeof v6_address : sizeof v4_address;
   struct timeval limit = { .tv_sec = bed_patience };
   g_assert_true (swarm_netd_netns_enter (netns, NULL));
-  int fd = socket (AF_INET, type | SOCK_CLOEXEC, 0);
+  int fd = socket (v6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC, 0);
+  setsockopt (fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){ 1 }, sizeof (int));
   swarm_netd_netns_leave ();
   setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  int r = server ? bind (fd, (struct sockaddr *) &address, sizeof address) : connect (fd, (struct sockaddr *) &address, sizeof address);
+  if (v6)
+    inet_pton (AF_INET6, client_of, &v6_address.sin6_addr);
+  int r = server ? bind (fd, address, size) : connect (fd, address, size);
   g_assert_cmpint (r, ==, 0);
   if (server && type == SOCK_STREAM)
     listen (fd, 8);
@@ -189,14 +197,14 @@ assert_resolves (int netns, const char *name, guint16 type, const char *expected
 
 /* The world's DNS on the wire: everything is at 192.0.2.1. */
 static GPid
-serve_world (int netns)
+serve_world_at (int netns, const char *at)
 {
-  int udp = dns_socket (netns, SOCK_DGRAM, NULL), tcp = dns_socket (netns, SOCK_STREAM, NULL);
+  int udp = dns_socket (netns, SOCK_DGRAM, at), tcp = dns_socket (netns, SOCK_STREAM, at);
   GPid pid = fork ();
   SwarmNetdAddress address = addr ("192.0.2.1");
   while (pid == 0) {
     struct pollfd p[2] = { { udp, POLLIN, 0 }, { tcp, POLLIN, 0 } };
-    struct sockaddr_in client;
+    struct sockaddr_storage client;
     socklen_t size = sizeof client;
     guint8 message[1024], out[1024];
     SwarmNetdQuestion q;
@@ -217,6 +225,12 @@ serve_world (int netns)
   close (udp);
   close (tcp);
   return pid;
+}
+
+static GPid
+serve_world (int netns)
+{
+  return serve_world_at (netns, NULL);
 }
 
 static void
@@ -392,6 +406,39 @@ test_attached (void)
   g_assert_cmpint (system (remove), ==, 0);
 }
 
+/* Also one whose servers have IPv6 alone. */
+static void
+test_attached_v6 (void)
+{
+  Bed *bed = bed_new ();
+  if (bed == NULL)
+    return;
+  g_autoptr (GByteArray) out = g_byte_array_new ();
+  g_autofree char *root = g_dir_make_tmp ("swarm-test-XXXXXX", NULL);
+  put_two_tasks (out);
+  g_free (bed_send (bed, 1, out, SWARM_NETD_FULL));
+  GPid world = serve_world (bed->fabric), world6 = serve_world_at (bed->fabric, WORLD6);
+  g_array_append_val (bed->children, world);
+  g_array_append_val (bed->children, world6);
+  GPid pid = a_container (root, "printf 'nameserver fe80::1%%eth0\\nnameserver fd00:9::1\\n' > resolv.conf");
+  int netns = attach (bed, out, pid);
+  g_autofree char *wire = g_strdup_printf ("ip addr add fd00:9::1/64 dev wan%d nodad", pid);
+  g_free (bed_shell (bed->fabric, wire));
+  g_free (bed_shell (netns, "ip addr add fd00:9::2/64 dev eth0 nodad"));
+  assert_resolves_by (netns, "fd00:9::1", "my-web", SWARM_NETD_DNS_A, "0 10.88.16.2");
+  assert_resolves_by (netns, "fd00:9::1", "my-web", SWARM_NETD_DNS_AAAA, "0 fd88:16::2");
+  assert_resolves_by (netns, "fd00:9::1", "example.org", SWARM_NETD_DNS_A, "0 192.0.2.1");
+  bed_kill (bed, 1);
+  bed_start (bed, 1);
+  g_free (bed_send (bed, 1, out, 0)); /* it stands at another port then, which is known when all is as wanted again */
+  assert_resolves_by (netns, "fd00:9::1", "my-web", SWARM_NETD_DNS_A, "0 10.88.16.2");
+  assert_resolves_by (netns, "fd00:9::1", "example.org", SWARM_NETD_DNS_A, "0 192.0.2.1");
+  end_container (bed, out, pid, netns);
+  bed_free (bed);
+  g_autofree char *remove = g_strdup_printf ("rm -r %s", root);
+  g_assert_cmpint (system (remove), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -400,5 +447,6 @@ main (int argc, char **argv)
   g_test_add_func ("/netd/names/index", test_index);
   g_test_add_func ("/netd/names/in-tasks", test_in_tasks);
   g_test_add_func ("/netd/names/attached", test_attached);
+  g_test_add_func ("/netd/names/attached-v6", test_attached_v6);
   return g_test_run ();
 }
