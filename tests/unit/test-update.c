@@ -608,6 +608,49 @@ test_rollback (void)
   }
 }
 
+/* Nobody can go back to a network that was removed meanwhile, which nothing forbids: that is said, and what runs stays. */
+static void
+test_rollback_without_network (void)
+{
+  g_auto (World) world = world_new (2);
+  BrainOutcome made = { 0 }, gone = { 0 };
+  g_autoptr (SwarmNetworkSpec) network = swarm_network_spec_new ();
+  network->name = g_strdup ("back");
+  swarm_control_create_network (swarm_manager_control (world.brain->manager), network, NULL, brain_outcome, &made);
+  brain_run (world.brain, SECOND);
+  g_autoptr (SwarmServiceSpec) first = swarm_service_spec_copy (world.next), second = g_steal_pointer (&world.next);
+  g_autoptr (SwarmTaskSpec) task = swarm_task_spec_copy (first->task);
+  SwarmNetworkAttachmentConfig *config = swarm_network_attachment_config_new ();
+  config->target = g_strdup ("back");
+  task->networks = swarm_messages_new ();
+  g_ptr_array_add (task->networks, config);
+  swarm_message_set_pointer (&first->task, task);
+  world.next = first;
+  world_update (&world);
+  brain_run (world.brain, 60 * SECOND);
+  assert_told (&world, SWARM_UPDATE_COMPLETED, "update completed");
+  first = swarm_service_spec_ref (first);
+
+  world.next = second;
+  second = swarm_service_spec_ref (second);
+  second->update->failure_action = SWARM_FAILURE_ROLLBACK;
+  second->update->parallelism = 0;
+  world_update (&world);
+  brain_run (world.brain, 2 * SECOND);
+  swarm_control_remove_network (swarm_manager_control (world.brain->manager), &made.id, NULL, brain_outcome, &gone);
+  brain_run (world.brain, SECOND);
+  g_assert_no_error (gone.error);
+  SwarmId failed = newest_task (world.brain, &world.web, 1)->object.id;
+  world.node->stubborn = TRUE;
+  fail_slot (&world, 1);
+  g_autofree char *text = g_strdup_printf ("update paused due to failure or early termination of task %s; it cannot be rolled back, for its network %s was removed",
+                                           swarm_id_string (&failed).str, swarm_id_string (&made.id).str);
+  assert_told (&world, SWARM_UPDATE_PAUSED, text);
+  brain_run (world.brain, 20 * SECOND);
+  assert_told (&world, SWARM_UPDATE_PAUSED, text);
+  g_assert_cmpuint (world_running (&world, ":2"), ==, 2);
+}
+
 /* Twice in a row: back, and to the newer one again. */
 static void
 test_rollback_manual (void)
@@ -885,6 +928,7 @@ main (int argc, char **argv)
   g_test_add_func ("/update/drain-is-no-failure", test_drain_is_no_failure);
   g_test_add_func ("/update/failure-ratio", test_failure_ratio);
   g_test_add_func ("/update/rollback", test_rollback);
+  g_test_add_func ("/update/rollback-without-network", test_rollback_without_network);
   g_test_add_func ("/update/rollback-manual", test_rollback_manual);
   g_test_add_func ("/update/rollback-fails", test_rollback_fails);
   g_test_add_func ("/update/concurrent", test_concurrent_update);

@@ -175,16 +175,32 @@ update_tell (SwarmLook *look, SwarmUpdateState state, const char *text)
 
 /* ---- failures ---- */
 
+/* @lost: what it would need to be rolled back; NULL: it was not to be. */
 static void
-update_pause (SwarmUpdate *self, SwarmLook *look)
+update_pause (SwarmUpdate *self, SwarmLook *look, const char *lost)
 {
   /* A rollback never rolls back: that it was to do so is said. */
   gboolean twice = self->rollback && self->action == SWARM_FAILURE_ROLLBACK;
-  g_autofree char *text = g_strdup_printf ("%s paused due to failure or early termination of task %s", twice ? "rollback" : "update",
-                                           swarm_id_string (&self->culprit).str);
+  g_autofree char *text = g_strdup_printf ("%s paused due to failure or early termination of task %s%s%s%s", twice ? "rollback" : "update",
+                                           swarm_id_string (&self->culprit).str, lost != NULL ? "; it cannot be rolled back, for its network " : "",
+                                           lost != NULL ? lost : "", lost != NULL ? " was removed" : "");
   update_tell (look, self->rollback ? SWARM_UPDATE_ROLLBACK_PAUSED : SWARM_UPDATE_PAUSED, text);
   self->paused = TRUE;
   self->under_way = FALSE;
+}
+
+/* A network of @spec that is not there any more: its tasks would wait for ever. NULL: all are. */
+static const char *
+lost_network (const SwarmLook *look, const SwarmServiceSpec *spec)
+{
+  const GPtrArray *networks = spec->task->networks;
+  for (guint i = 0; networks != NULL && i < networks->len; i++) {
+    const char *target = ((const SwarmNetworkAttachmentConfig *) g_ptr_array_index (networks, i))->target;
+    SwarmId id;
+    if (swarm_id_parse (target, &id) && swarm_store_get (look->leader->store, SWARM_KIND_NETWORK, &id) == NULL)
+      return target;
+  }
+  return NULL;
 }
 
 static void
@@ -206,11 +222,13 @@ swarm_update_judge (SwarmUpdate *self, SwarmLook *look)
   if (!self->under_way || self->action == SWARM_FAILURE_CONTINUE || self->failures == 0
       || (double) self->failures / slots <= self->max_ratio || !swarm_look_has_room (look))
     return TRUE;
-  if (self->action == SWARM_FAILURE_ROLLBACK && !self->rollback && look->service->previous_spec != NULL) {
+  gboolean back = self->action == SWARM_FAILURE_ROLLBACK && !self->rollback && look->service->previous_spec != NULL;
+  const char *lost = back ? lost_network (look, look->service->previous_spec) : NULL;
+  if (back && lost == NULL) {
     update_roll_back (self, look);
     return FALSE;
   }
-  update_pause (self, look);
+  update_pause (self, look, lost);
   return TRUE;
 }
 
