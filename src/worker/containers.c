@@ -11,13 +11,17 @@
 #define THERE_LIMIT_US (20 * G_USEC_PER_SEC) /* docker's */
 #define JOINS_MAX 256
 #define ID_BEGINNING_MIN 3 /* of an id's digits count for it */
+#define LOST_US (60 * G_USEC_PER_SEC) /* so long the leader may still make what it was asked for, as its log goes from one to the next */
+#define LOST_LOOK_US G_USEC_PER_SEC
 
 typedef struct {
   SwarmWorkerContainers *owner;
   guint64 number;
   gboolean out; /* of the network */
   char *container; /* as it was called */
+  char *container_id; /* NULL: not found yet */
   char *network;
+  gboolean was_in; /* the container was in the network before */
   SwarmId task; /* nil: the leader has not answered yet */
   gboolean taken_back; /* it took too long: whatever becomes of it now, it does not stay */
   SwarmTimer *limit;
@@ -25,9 +29,20 @@ typedef struct {
   gpointer data;
 } Join;
 
+/* A call whose answer the leader owes for ever. The caller heard that it failed: what may come of it is taken back. */
+typedef struct {
+  SwarmWorkerContainers *owner;
+  guint64 number;
+  char *container_id;
+  char *network;
+  gint64 until;
+  SwarmTimer *look;
+} Lost;
+
 struct _SwarmWorkerContainers {
   SwarmWorker *worker;
   GHashTable *joins; /* number in the Join → Join */
+  GHashTable *lost;  /* number in the Lost → Lost */
   guint64 last;
 };
 
@@ -38,8 +53,20 @@ join_free (gpointer data)
 
   swarm_clock_clear_timer (join->owner->worker->config.clock, &join->limit);
   g_free (join->container);
+  g_free (join->container_id);
   g_free (join->network);
   g_free (join);
+}
+
+static void
+lost_free (gpointer data)
+{
+  Lost *lost = data;
+
+  swarm_clock_clear_timer (lost->owner->worker->config.clock, &lost->look);
+  g_free (lost->container_id);
+  g_free (lost->network);
+  g_free (lost);
 }
 
 /* ---- answers ---- */
@@ -163,6 +190,102 @@ wait_for_task (Join *join)
 
 /* ---- in ---- */
 
+/* ---- what nobody knows whether it was made ---- */
+
+static SwarmWorkerTask *find_attachment (SwarmWorker *worker, const char *container, const char *network, gboolean *ret_several);
+
+static void
+on_lost_taken_back (GVariant *reply, const GError *error, gpointer data)
+{
+  /* Whether it was is seen by the task. */
+}
+
+/* TRUE: another call for the same is under way. */
+static gboolean
+is_asked_again (const Lost *lost)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, lost->owner->joins);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    const Join *join = value;
+    if (!join->out && g_strcmp0 (join->container_id, lost->container_id) == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* TRUE: it is taken back, or was not made. */
+static gboolean
+is_settled (const Lost *lost, const SwarmWorkerTask *task)
+{
+  return task == NULL ? swarm_clock_boottime (lost->owner->worker->config.clock) >= lost->until
+                      : task->unassigned || (task->task != NULL && task->task->desired_state > SWARM_TASK_RUNNING);
+}
+
+static void
+look_for_lost (gpointer data)
+{
+  Lost *lost = data;
+  SwarmWorker *worker = lost->owner->worker;
+  gboolean several;
+  SwarmWorkerTask *task = find_attachment (worker, lost->container_id, lost->network, &several);
+
+  lost->look = NULL;
+  if (is_settled (lost, task)) {
+    g_hash_table_remove (lost->owner->lost, &lost->number);
+    return;
+  }
+  lost->look = swarm_clock_timer (worker->config.clock, LOST_LOOK_US, SWARM_PRIORITY_IDLE, look_for_lost, lost);
+  if (task == NULL || is_asked_again (lost))
+    return;
+  swarm_notice ("Container %s is put into network %s by a call that was said to have failed: it is taken out again", lost->container_id, lost->network);
+  swarm_worker_session_call (worker->session, "Detach", id_args (&task->id), LEADER_LIMIT_US, on_lost_taken_back, NULL);
+}
+
+/* Somebody asked for the same, and was told that it is so: it stays. */
+static void
+forget_lost (const Join *join)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, join->owner->lost);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    const Lost *lost = value;
+    if (g_strcmp0 (lost->container_id, join->container_id) == 0 && strcmp (lost->network, join->network) == 0)
+      g_hash_table_iter_remove (&iter);
+  }
+}
+
+static gboolean
+is_outcome_unknown (const GError *error)
+{
+  static const int codes[] = { SWARM_ERROR_TIMED_OUT, SWARM_ERROR_UNAVAILABLE, SWARM_ERROR_UNKNOWN, SWARM_ERROR_NO_QUORUM, SWARM_ERROR_CANCELLED };
+
+  for (guint i = 0; i < G_N_ELEMENTS (codes); i++) {
+    if (g_error_matches (error, SWARM_ERROR, codes[i]))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static void
+lose (const Join *join)
+{
+  SwarmWorkerContainers *self = join->owner;
+  Lost *lost = g_new0 (Lost, 1);
+
+  lost->owner = self;
+  lost->number = ++self->last;
+  lost->container_id = g_strdup (join->container_id);
+  lost->network = g_strdup (join->network);
+  lost->until = swarm_clock_boottime (self->worker->config.clock) + LOST_US;
+  lost->look = swarm_clock_timer (self->worker->config.clock, LOST_LOOK_US, SWARM_PRIORITY_IDLE, look_for_lost, lost);
+  g_hash_table_insert (self->lost, &lost->number, lost);
+}
+
 static void
 on_made (GVariant *reply, const GError *error, gpointer data)
 {
@@ -174,6 +297,8 @@ on_made (GVariant *reply, const GError *error, gpointer data)
     return;
   if (error != NULL) {
     refused = g_error_copy (error);
+    if (is_outcome_unknown (error) && !join->was_in && g_hash_table_size (join->owner->lost) < JOINS_MAX)
+      lose (join);
     if (g_error_matches (error, SWARM_ERROR, SWARM_ERROR_ACCESS_DENIED))
       g_prefix_error (&refused, "rpc error: code = PermissionDenied desc = ");
     finish (join, NULL, refused);
@@ -186,6 +311,7 @@ on_made (GVariant *reply, const GError *error, gpointer data)
     return;
   }
   memcpy (join->task.bytes, g_variant_get_data (id), sizeof join->task.bytes);
+  forget_lost (join);
   wait_for_task (join);
 }
 
@@ -193,6 +319,7 @@ static void
 on_container (const SwarmRuntimeResult *result, const GError *error, gpointer data)
 {
   Join *join = join_of (data);
+  gboolean several;
 
   if (join == NULL)
     return;
@@ -205,6 +332,8 @@ on_container (const SwarmRuntimeResult *result, const GError *error, gpointer da
     finish_with (join, SWARM_ERROR_FAILED_PRECONDITION, text);
     return;
   }
+  join->container_id = g_strdup (result->container_id);
+  join->was_in = find_attachment (join->owner->worker, result->container_id, join->network, &several) != NULL;
   GVariant *args = g_variant_new ("(sss)", result->container_id, result->name, join->network);
   if (!swarm_worker_session_call (join->owner->worker->session, "Attach", args, LEADER_LIMIT_US, on_made, answer_to (join)))
     no_session (join);
@@ -225,12 +354,6 @@ is_in (SwarmWorker *worker, const SwarmTask *task, const char *reference)
          || (strlen (reference) >= ID_BEGINNING_MIN && g_str_has_prefix (swarm_id_string (&attachment->network).str, reference));
 }
 
-static const SwarmTask *
-as_told (const SwarmWorkerTask *task)
-{
-  return task->task != NULL ? task->task : task->network;
-}
-
 /* A name goes before the beginning of an id. NULL: there is none, or (@ret_several) it is the beginning of several. */
 static SwarmWorkerTask *
 find_attachment (SwarmWorker *worker, const char *container, const char *network, gboolean *ret_several)
@@ -243,7 +366,7 @@ find_attachment (SwarmWorker *worker, const char *container, const char *network
   g_hash_table_iter_init (&iter, worker->tasks);
   while (g_hash_table_iter_next (&iter, NULL, &value)) {
     const SwarmWorkerTask *task = value;
-    const SwarmTask *known = as_told (task);
+    const SwarmTask *known = swarm_worker_task_known (task);
     if (known == NULL || known->attachment == NULL || swarm_task_state_is_terminal (task->status->state) || !is_in (worker, known, network))
       continue;
     if (g_strcmp0 (known->attachment->name, container) == 0)
@@ -334,6 +457,7 @@ swarm_worker_containers_new (SwarmWorker *worker)
 
   self->worker = worker;
   self->joins = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, join_free);
+  self->lost = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, lost_free);
   return self;
 }
 
@@ -345,5 +469,6 @@ swarm_worker_containers_free (SwarmWorkerContainers *self)
   for (GList *at = joins; at != NULL; at = at->next)
     finish_with (at->data, SWARM_ERROR_UNAVAILABLE, "the agent stops");
   g_hash_table_unref (self->joins);
+  g_hash_table_unref (self->lost);
   g_free (self);
 }

@@ -149,6 +149,8 @@ SwarmTaskState swarm_worker_task_state (const SwarmWorkerTask *self);
 void swarm_worker_task_acked (SwarmWorkerTask *self);
 /* The stored form with the local status. Caller unrefs. */
 SwarmTask *swarm_worker_task_view (const SwarmWorkerTask *self);
+/* As the leader gave it, or else what was written down of it; NULL: nothing. */
+const SwarmTask *swarm_worker_task_known (const SwarmWorkerTask *self);
 /* It has no container of its own: it puts one that is no task into its network. */
 gboolean swarm_worker_task_is_attachment (const SwarmWorkerTask *self);
 /* A place became free. */

@@ -46,9 +46,8 @@ wants_down (const SwarmWorkerTask *self)
   return self->unassigned || self->worker->draining || (self->task != NULL && self->task->desired_state >= SWARM_TASK_SHUTDOWN);
 }
 
-/* As the leader gave it, or else what was written down of it; NULL: nothing. */
-static const SwarmTask *
-known (const SwarmWorkerTask *self)
+const SwarmTask *
+swarm_worker_task_known (const SwarmWorkerTask *self)
 {
   return self->task != NULL ? self->task : self->network;
 }
@@ -369,7 +368,7 @@ wants_health (const SwarmTask *task)
 gboolean
 swarm_worker_task_is_attachment (const SwarmWorkerTask *self)
 {
-  const SwarmTask *task = known (self);
+  const SwarmTask *task = swarm_worker_task_known (self);
   return task != NULL && task->attachment != NULL;
 }
 
@@ -855,7 +854,7 @@ leave_within (SwarmWorkerTask *self, gint64 delay_us)
 void
 swarm_worker_task_unhealthy (SwarmWorkerTask *self)
 {
-  const SwarmTask *task = known (self);
+  const SwarmTask *task = swarm_worker_task_known (self);
 
   swarm_worker_health_end (self);
   self->unhealthy = TRUE;

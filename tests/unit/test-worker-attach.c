@@ -337,6 +337,8 @@ static SwarmId made;           /* by the leader for the last Attach */
 static gboolean never_assigns; /* its allocator has no address */
 static gboolean gets_there;    /* just when the leader takes it back */
 static const char *denial;
+static gboolean loses; /* the answer to the next Attach: it is made, and its caller hears an error */
+static gboolean fails; /* the next one, and makes nothing */
 
 static gboolean
 answer_dispatcher (Manager *manager, SwarmCall *call)
@@ -354,7 +356,16 @@ answer_dispatcher (Manager *manager, SwarmCall *call)
       swarm_call_fail (call, error);
       return TRUE;
     }
-    made = make (manager->bed);
+    if (!fails)
+      made = make (manager->bed);
+    if (loses || fails) {
+      error = g_error_new_literal (SWARM_ERROR, SWARM_ERROR_UNAVAILABLE, "the leader is gone");
+      swarm_call_fail (call, error);
+      if (loses)
+        tell (manager->bed, &made);
+      loses = fails = FALSE;
+      return TRUE;
+    }
     swarm_call_return (call, g_variant_new ("(@ay)", ay (made.bytes, 16)));
     if (!never_assigns)
       tell (manager->bed, &made);
@@ -406,7 +417,7 @@ static Bed *
 calls_bed (guint64 seed)
 {
   bed_dispatcher_call = answer_dispatcher;
-  never_assigns = gets_there = FALSE;
+  never_assigns = gets_there = loses = fails = FALSE;
   denial = NULL;
   return note_bed (seed);
 }
@@ -493,6 +504,31 @@ test_too_late (void)
   note_free (bed);
 }
 
+/* Nothing stays of what its caller was told has failed; but what another call was told is there does. */
+static void
+test_lost_answer (void)
+{
+  Bed *bed = calls_bed (75);
+  SwarmId net = { { 7 } };
+  SwarmIdString net_id = swarm_id_string (&net);
+  g_autofree char *failed = g_strdup_printf ("Could not attach to network %s: the leader is gone", net_id.str);
+  runtime_sim_put_plain (ONE, "one", 4711);
+  loses = TRUE;
+  ASSERT_ANSWER (do_attach (bed, "one", net_id.str), failed);
+  g_assert_cmpstr (asked->str, ==, "attach one 11 4711 101, DETACH, detach, ");
+  sim_clock_run (bed->clock, 60 * SECOND);
+  g_string_truncate (asked, 0);
+  ASSERT_ANSWER (do_attach (bed, "one", net_id.str), "in");
+  sim_clock_run (bed->clock, 100 * SECOND);
+  g_assert_cmpstr (asked->str, ==, "attach one 11 4711 101, ");
+  /* So does what was there before, whatever a call for it hears. */
+  fails = TRUE;
+  ASSERT_ANSWER (do_attach (bed, "one", net_id.str), failed);
+  sim_clock_run (bed->clock, 100 * SECOND);
+  g_assert_cmpstr (asked->str, ==, "attach one 11 4711 101, ");
+  note_free (bed);
+}
+
 /* Who waits is answered when the agent stops; without a session nothing begins. */
 static void
 test_no_leader (void)
@@ -529,6 +565,7 @@ main (int argc, char **argv)
   g_test_add_func ("/worker-attach/which", test_which);
   g_test_add_func ("/worker-attach/late", test_late);
   g_test_add_func ("/worker-attach/too-late", test_too_late);
+  g_test_add_func ("/worker-attach/lost-answer", test_lost_answer);
   g_test_add_func ("/worker-attach/no-leader", test_no_leader);
   return g_test_run ();
 }
