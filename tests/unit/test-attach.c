@@ -281,6 +281,44 @@ test_new_leader (void)
   g_assert_null (task_of (brain, &ids[1]));
 }
 
+/* What a node does not confirm is taken back: it may never have heard of it. The time starts anew with a new leader. */
+static void
+test_never_there (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  Tame *node = brain_node (brain, "n1");
+  SwarmId there, lost;
+
+  network (brain, "back", TRUE, NULL);
+  g_assert_no_error (attach (brain, node, ONE, "there", "back", &there));
+  node->lazy = TRUE;
+  g_assert_no_error (attach (brain, node, TWO, "lost", "back", &lost));
+  brain_run (brain, 20 * SECOND);
+  brain_restart (brain);
+  tame_connect (node);
+  brain_run (brain, 25 * SECOND);
+  g_assert_cmpint (task_of (brain, &lost)->desired_state, ==, SWARM_TASK_RUNNING);
+  brain_run (brain, 10 * SECOND);
+  g_assert_cmpint (task_of (brain, &lost)->desired_state, ==, SWARM_TASK_SHUTDOWN);
+  g_assert_cmpint (task_of (brain, &there)->desired_state, ==, SWARM_TASK_RUNNING);
+  tame_report (node, &lost, SWARM_TASK_SHUTDOWN, NULL);
+  brain_run (brain, 2 * SECOND);
+  g_assert_null (task_of (brain, &lost));
+  g_assert_nonnull (task_of (brain, &there));
+  /* One that gets no address goes by itself. */
+  SwarmId ids[6];
+  network (brain, "full", TRUE, "10.98.0.0/29");
+  node->lazy = FALSE;
+  for (guint i = 0; i < 6; i++) {
+    g_autofree char *container = g_strdup_printf ("%064x", i);
+    g_assert_no_error (attach (brain, node, container, "c", "full", &ids[i]));
+  }
+  g_assert_cmpint (task_of (brain, &ids[5])->status->state, ==, SWARM_TASK_NEW);
+  brain_run (brain, 40 * SECOND);
+  g_assert_null (task_of (brain, &ids[5]));
+  g_assert_nonnull (task_of (brain, &ids[4]));
+}
+
 /* A network that is being removed takes none; a task that is no attachment is not ended so. */
 static void
 test_not_so (void)
@@ -331,6 +369,7 @@ main (int argc, char **argv)
   g_test_add_func ("/attach/slots", test_slots);
   g_test_add_func ("/attach/most-of-a-node", test_most_of_a_node);
   g_test_add_func ("/attach/ends", test_ends);
+  g_test_add_func ("/attach/never-there", test_never_there);
   g_test_add_func ("/attach/not-so", test_not_so);
   g_test_add_func ("/attach/ended-before", test_ended_before);
   g_test_add_func ("/attach/new-leader", test_new_leader);
