@@ -9,6 +9,7 @@
 
 #define AGAIN_US (500 * 1000)
 #define DOWN_AFTER_US (5 * G_USEC_PER_SEC) /* a restart of swarm-netd is no news */
+#define CANNOT_AGAIN_US (60 * G_USEC_PER_SEC) /* a kernel module may have been installed */
 #define IN_MAX (4 * 1024 * 1024)
 
 struct OverlayLink {
@@ -59,9 +60,10 @@ drop (OverlayLink *self, const char *reason)
   g_byte_array_set_size (self->out, 0);
   self->sent = 0;
   g_free (self->reason);
-  self->reason = g_strdup_printf ("swarm-netd does not answer: %s", reason);
-  if (self->again == 0)
-    self->again = self->host->timer (self->host, AGAIN_US, try_connect, self);
+  self->reason = g_strdup_printf ("swarm-netd does not answer: %s (systemctl status swarm-netd.socket swarm-netd)", reason);
+  if (self->again != 0)
+    self->host->timer_cancel (self->host, self->again);
+  self->again = self->host->timer (self->host, AGAIN_US, try_connect, self);
   if (self->down == 0 && !self->said_down)
     self->down = self->host->timer (self->host, DOWN_AFTER_US, say_down, self);
 }
@@ -114,6 +116,33 @@ take_records (OverlayLink *self, const SwarmNetdHeader *header, const guint8 *re
   }
 }
 
+static void
+ask_anew (void *data)
+{
+  OverlayLink *self = data;
+  self->again = 0;
+  drop (self, "it is asked anew");
+}
+
+/* What keeps this host from having networks. FALSE: nothing does. */
+static gboolean
+take_inability (OverlayLink *self, const SwarmNetdHeader *header, const guint8 *records)
+{
+  SwarmNetdRecord record;
+  SwarmNetdError error;
+  if (header->length < sizeof record + sizeof error)
+    return FALSE;
+  memcpy (&record, records, sizeof record);
+  memcpy (&error, records + sizeof record, sizeof error);
+  if (record.type != SWARM_NETD_TYPE_ERROR)
+    return FALSE;
+  error.text[sizeof error.text - 1] = '\0';
+  self->said_down = TRUE;
+  self->again = self->host->timer (self->host, CANNOT_AGAIN_US, ask_anew, self);
+  self->ops->state (self->data, FALSE, 0, error.text);
+  return TRUE;
+}
+
 /* FALSE: what comes cannot be read. */
 static gboolean
 take_message (OverlayLink *self, const SwarmNetdHeader *header)
@@ -125,13 +154,15 @@ take_message (OverlayLink *self, const SwarmNetdHeader *header)
       take_records (self, header, self->in->data + sizeof *header);
     return self->up;
   }
+  if (self->down != 0)
+    self->host->timer_cancel (self->host, self->down);
+  self->down = 0;
+  if (take_inability (self, header, self->in->data + sizeof *header))
+    return TRUE;
   self->up = TRUE;
   self->accepted = header->number;
   self->number = MAX (self->number, header->number);
   self->said_down = FALSE;
-  if (self->down != 0)
-    self->host->timer_cancel (self->host, self->down);
-  self->down = 0;
   self->ops->state (self->data, TRUE, header->flags, NULL);
   return TRUE;
 }

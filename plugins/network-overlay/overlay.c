@@ -321,7 +321,9 @@ static void
 on_state (gpointer data, gboolean up, guint32 flags, const char *reason)
 {
   SwarmPluginInstance *self = data;
-  gboolean news = up != self->up || self->reason != NULL || (up && ((flags ^ self->model->abilities) & SWARM_NETD_ENCRYPTS) != 0);
+  if (!up && !self->up && g_strcmp0 (reason, self->reason) == 0)
+    return;
+  gboolean news = up != self->up || g_strcmp0 (reason, self->reason) != 0 || (up && ((flags ^ self->model->abilities) & SWARM_NETD_ENCRYPTS) != 0);
   self->up = up;
   set_reason (self, reason);
   if (up) {

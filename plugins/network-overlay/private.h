@@ -138,7 +138,7 @@ void overlay_processes_remove (OverlayProcesses *self, const char *id);
 /* ---- link.c ---- */
 
 typedef struct {
-  /* swarm-netd is there (again) and wants everything, or is not (@reason). @flags: of its HELLO. */
+  /* swarm-netd is there (again) and wants everything, or is not, or can do nothing on this host (@reason). @flags: of its HELLO. */
   void (*state) (gpointer data, gboolean up, guint32 flags, const char *reason);
   /* A batch was answered: it counts, or @refused tells why not. After the calls for its records and end. */
   void (*acked) (gpointer data, const char *refused);

@@ -254,8 +254,8 @@ static const char *const differences[] = {
   "With start-first and published host ports an update needs a node where the port is free for each new task, as docker has it: where every node "
   "runs a task of the service the update waits. The command warns, and service ps --no-trunc says it of the task that waits.",
   "An update that changes nothing keeps the specification before and an update under way; a paused update goes on.",
-  "Nodes tell of one plugin, the log driver journald: a service with another --log-driver waits, \"missing plugin\"; none is refused. Network and "
-  "volume drivers are not asked for yet.",
+  "Of log drivers nodes tell of journald alone: a service with another --log-driver waits, \"missing plugin\"; none is refused. Volume drivers "
+  "are not asked for yet.",
   "When labels or resources of a node change, every task that does not fit any more is moved in the same pass.",
   "A task that fails at once again and again waits longer each time, up to --restart-backoff; service ps shows how long. 0 restores "
   "docker's behaviour.",

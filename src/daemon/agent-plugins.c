@@ -54,11 +54,24 @@ network_changed (SwarmNetworkHost *network, gpointer data)
 }
 
 static gboolean
+open_network (SwarmAgent *self, const char *name, const SwarmPluginHostConfig *config, GError **error)
+{
+  g_autoptr (SwarmPlugin) plugin = load (self, "network-", name, SWARM_PLUGIN_NETWORK, error);
+  return plugin != NULL && (self->network = swarm_network_host_new (plugin, config, error)) != NULL;
+}
+
+/* Where nobody chose and the default cannot be had (it may be a package of its own) the host does what it can, and says what it cannot. */
+static gboolean
 load_network (SwarmAgent *self, const SwarmPluginHostConfig *config, GError **error)
 {
-  g_autoptr (SwarmPlugin) plugin = load (self, "network-", self->config->network_plugin, SWARM_PLUGIN_NETWORK, error);
-  if (plugin == NULL || (self->network = swarm_network_host_new (plugin, config, error)) == NULL)
-    return FALSE;
+  g_autoptr (GError) why = NULL;
+  if (!open_network (self, swarm_config_network (self->config), config, &why)) {
+    if (self->config->network_plugin != NULL || !open_network (self, "host", config, NULL))
+      return g_propagate_error (error, g_steal_pointer (&why)), FALSE;
+    g_autofree char *reason = g_strdup_printf ("no networks that span hosts, and no published ports but those of mode host, on this host: %s", why->message);
+    swarm_warning ("%s", reason);
+    swarm_network_host_set_reason (self->network, reason);
+  }
   swarm_network_host_on_state (self->network, network_changed, self);
   return TRUE;
 }

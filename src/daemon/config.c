@@ -253,13 +253,20 @@ swarm_config_new_defaults (void)
   self->plugin_dir = g_strdup (SWARM_PLUGIN_DIR);
   self->runtime_plugin = g_strdup ("podman");
   self->scheduler_plugin = g_strdup ("spread");
-  self->network_plugin = g_strdup ("host");
   self->log_level = LOG_INFO;
   self->idle_exit_s = DEFAULT_IDLE_EXIT_S;
   self->labels = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->things = swarm_messages_new ();
   self->plugin_values = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   return self;
+}
+
+const char *
+swarm_config_network (const SwarmConfig *self)
+{
+  if (self->network_plugin != NULL)
+    return self->network_plugin;
+  return strcmp (self->runtime_plugin, "sim") == 0 ? "host" : "overlay"; /* agents of tests leave the networks of their machine alone */
 }
 
 void

@@ -14,7 +14,7 @@ typedef struct {
   char *plugin_dir;
   char *runtime_plugin; /* [Plugins] Runtime=, default podman */
   char *scheduler_plugin;
-  char *network_plugin;
+  char *network_plugin; /* [Plugins] Network=; NULL: nobody chose, see swarm_config_network */
   int log_level;        /* syslog priority */
   guint idle_exit_s;    /* 0: never */
   GHashTable *labels;   /* [Labels]: engine labels */
@@ -34,3 +34,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SwarmConfig, swarm_config_free)
 /* Applies one file on top; for tests. Bad lines are counted and logged. FALSE only when the file cannot be read or is no text. */
 gboolean swarm_config_read_file (SwarmConfig *self, const char *path, GError **error);
 SwarmConfig *swarm_config_new_defaults (void);
+/* Which network plugin: what was chosen, else overlay, but where nothing really runs (Runtime=sim) host. */
+const char *swarm_config_network (const SwarmConfig *self);

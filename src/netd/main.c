@@ -28,6 +28,9 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#define IDLE_LOOK_SECONDS 10
+#define CANNOT_START_SECONDS 5
+
 static char *socket_path, *state_path;
 static const GOptionEntry options[] = {
   { "socket", 0, 0, G_OPTION_ARG_FILENAME, &socket_path, "where to listen, when systemd hands over no socket", "PATH" },
@@ -172,6 +175,27 @@ on_watchdog (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+typedef struct {
+  GMainLoop *loop;
+  SwarmNetdServer *server;
+  gboolean keeps; /* what was handed over, and nobody has said yet whether it is wanted */
+  gboolean idle;  /* at the last look */
+} Idle;
+
+/* A host that left its cluster needs no data plane; its socket starts it again. */
+static gboolean
+on_idle_look (gpointer data)
+{
+  Idle *self = data;
+  gboolean was = self->idle;
+  self->idle = swarm_netd_server_is_idle (self->server) && !(self->keeps && swarm_netd_server_is_blind (self->server));
+  if (was && self->idle) {
+    swarm_info ("Nobody asks for anything: exiting; the socket starts it again");
+    g_main_loop_quit (self->loop);
+  }
+  return G_SOURCE_CONTINUE;
+}
+
 static gboolean
 run (GError **error)
 {
@@ -188,6 +212,7 @@ run (GError **error)
   g_autoptr (SwarmNetdServer) server = swarm_netd_server_new (fd, state_path != NULL ? state_path : "/run/swarm-netd/state", error);
   if (server == NULL)
     return FALSE;
+  Idle idle = { .server = server, .keeps = g_hash_table_size (boxes) > 0 || crypt->len > 0 };
   adopt_all (swarm_netd_server_plane (server), boxes);
   adopt_crypt (swarm_netd_server_plane (server), crypt);
   swarm_netd_plane_on_change (swarm_netd_server_plane (server), on_own_change, server);
@@ -197,6 +222,9 @@ run (GError **error)
   swarm_netd_server_resync (server, SWARM_NETD_RESYNC_ALL);
 
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  idle.loop = loop;
+  if (handed.socket >= 0)
+    g_timeout_add_seconds (IDLE_LOOK_SECONDS, on_idle_look, &idle);
   g_unix_signal_add (SIGTERM, on_signal, loop);
   g_unix_signal_add (SIGINT, on_signal, loop);
   sd_watchdog_enabled (FALSE, &watchdog);
@@ -227,5 +255,6 @@ main (int argc, char **argv)
   if (run (&error))
     return 0;
   swarm_log (LOG_CRIT, NULL, NULL, "Cannot start: %s", error->message);
+  sleep (CANNOT_START_SECONDS); /* systemd tries again at once, as it should after a fall */
   return 1;
 }

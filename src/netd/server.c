@@ -2,6 +2,7 @@
 #include "netd/server.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "netd/probe.h"
 #include "netd/state-file.h"
 #include "netd/wireguard-device.h"
 #include <errno.h>
@@ -333,6 +334,22 @@ is_root (int fd)
 
 static gboolean on_connect (gint listen_fd, GIOCondition condition, gpointer data);
 
+/* A host with networks has shown that it can. */
+static void
+say_hello (Client *client)
+{
+  SwarmNetdServer *self = client->server;
+  guint32 flags = (swarm_netd_wireguard_is_possible () ? SWARM_NETD_ENCRYPTS : 0) | (swarm_netd_host_has_ipv6 () ? SWARM_NETD_IPV6 : 0);
+  g_autoptr (GByteArray) records = g_byte_array_new ();
+  g_autoptr (GError) error = NULL;
+  if (self->blind && !swarm_netd_probe (&error)) {
+    SwarmNetdProblem problem = { .object = "host", .text = error->message };
+    say (self, &problem);
+    append_error (records, G_MAXUINT32, SWARM_NETD_TYPE_HOST, problem.object, problem.text);
+  }
+  send_message (client, SWARM_NETD_HELLO, self->number, flags, records);
+}
+
 static gboolean
 on_pause_over (gpointer data)
 {
@@ -371,8 +388,7 @@ on_connect (gint listen_fd, GIOCondition condition, gpointer data)
   *client = (Client){ .server = self, .fd = fd, .in = g_byte_array_new (), .out = g_byte_array_new () };
   client->source = g_unix_fd_add (fd, G_IO_IN, on_readable, client);
   g_ptr_array_add (self->clients, client);
-  send_message (client, SWARM_NETD_HELLO, self->number, (swarm_netd_wireguard_is_possible () ? SWARM_NETD_ENCRYPTS : 0) | (swarm_netd_host_has_ipv6 () ? SWARM_NETD_IPV6 : 0),
-                NULL);
+  say_hello (client);
   return G_SOURCE_CONTINUE;
 }
 
@@ -409,6 +425,21 @@ swarm_netd_server_free (SwarmNetdServer *self)
   swarm_netd_tables_free (self->tables);
   close (self->fd);
   g_free (self);
+}
+
+gboolean
+swarm_netd_server_is_blind (SwarmNetdServer *self)
+{
+  return self->blind;
+}
+
+gboolean
+swarm_netd_server_is_idle (SwarmNetdServer *self)
+{
+  for (guint16 type = 1; type < SWARM_NETD_N_TYPES; type++)
+    if (swarm_netd_tables_count (self->tables, type) > 0)
+      return FALSE;
+  return self->clients->len == 0;
 }
 
 SwarmNetdPlane *

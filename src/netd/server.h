@@ -15,6 +15,10 @@ SwarmNetdPlane *swarm_netd_server_plane (SwarmNetdServer *self);
 void swarm_netd_server_resync (SwarmNetdServer *self, guint what);
 /* The same for one sandbox; clients hear of it when it cannot be mended. */
 void swarm_netd_server_mend (SwarmNetdServer *self, const char *sandbox);
+/* Nobody is connected, and nothing is wanted. */
+gboolean swarm_netd_server_is_idle (SwarmNetdServer *self);
+/* There was no batch yet, nor one of before: what is wanted is not known. */
+gboolean swarm_netd_server_is_blind (SwarmNetdServer *self);
 /* "3 networks, 20 sandboxes, …" for people. Caller frees. */
 char *swarm_netd_server_status (SwarmNetdServer *self);
 

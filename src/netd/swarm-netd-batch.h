@@ -32,7 +32,7 @@ extern "C" {
 #define SWARM_NETD_BATCH_MAX (64u * 1024u * 1024u)
 
 typedef enum {
-  SWARM_NETD_HELLO = 1, /* from netd: @number is the last batch accepted (0: none), flags ENCRYPTS and IPV6, no records */
+  SWARM_NETD_HELLO = 1, /* from netd: @number is the last batch accepted (0: none), flags ENCRYPTS and IPV6; an ERROR record: why this host cannot have networks */
   SWARM_NETD_BATCH = 2, /* to netd */
   SWARM_NETD_ACK = 3,   /* from netd: @number of the batch; ERROR, READY and WIREGUARD records; flag REFUSED: nothing of the batch counts */
   SWARM_NETD_REPORT = 4 /* from netd, unasked: ERROR and READY records of what changed later, WIREGUARD records as in an ACK */

@@ -261,6 +261,13 @@ swarm_network_host_supports (SwarmNetworkHost *self, const char *driver)
   return self->drivers != NULL && g_strv_contains ((const char *const *) self->drivers, driver);
 }
 
+void
+swarm_network_host_set_reason (SwarmNetworkHost *self, const char *reason)
+{
+  g_free (self->reason);
+  self->reason = g_strdup (reason);
+}
+
 const char *
 swarm_network_host_reason (SwarmNetworkHost *self)
 {

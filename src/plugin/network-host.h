@@ -38,6 +38,8 @@ gboolean swarm_network_host_settle (SwarmNetworkHost *self, gint64 timeout_us, S
 void swarm_network_host_on_state (SwarmNetworkHost *self, SwarmNetworkStateFunc func, gpointer data);
 /* Tasks here can be in networks of @driver, as far as the plugin has said so. */
 gboolean swarm_network_host_supports (SwarmNetworkHost *self, const char *driver);
+/* Why there is not more than this plugin can do, where it does not know that itself. */
+void swarm_network_host_set_reason (SwarmNetworkHost *self, const char *reason);
 /* Why it is not more, for people; NULL: all is well. */
 const char *swarm_network_host_reason (SwarmNetworkHost *self);
 /* This host's public keys for encrypted networks: SwarmNetworkKey, what the plugin said and is right; NULL: none. */

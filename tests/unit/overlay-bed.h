@@ -39,6 +39,7 @@ typedef struct {
   gboolean holds; /* answers to batches */
   GByteArray *held;
   guint32 hello; /* its flags */
+  const char *cannot; /* it says: what keeps it from having networks */
   SwarmNetdWireguard keys[2]; /* that it says */
   guint n_keys;
   SwarmPlugin *plugin;
@@ -187,6 +188,8 @@ on_connect (gint fd, GIOCondition condition, gpointer data)
   drop_client (bed);
   bed->client = accept (fd, NULL, NULL);
   bed->client_source = g_unix_fd_add (bed->client, G_IO_IN, on_readable, bed);
+  if (bed->cannot != NULL)
+    add_error (records, "host", bed->cannot);
   if (!bed->silent)
     send_message (bed, SWARM_NETD_HELLO, bed->hello, records);
   return G_SOURCE_CONTINUE;

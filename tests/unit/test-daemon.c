@@ -98,6 +98,23 @@ test_manuals (void)
   all_stand_in (options[0], "--([a-z-]+)", parser, "{ \"@\", 0, 0, G_OPTION", 8);
 }
 
+/* Networks that span hosts are there unless somebody chose otherwise, or nothing really runs. */
+static void
+test_config_network (void)
+{
+  static const char *const texts[][2] = { { "", "overlay" }, { "[Plugins]\nRuntime=podman\n", "overlay" }, { "[Plugins]\nRuntime=sim\n", "host" },
+                                          { "[Plugins]\nNetwork=host\n", "host" }, { "[Plugins]\nRuntime=sim\nNetwork=overlay\n", "overlay" } };
+  g_autofree char *dir = temp_dir (), *path = g_build_filename (dir, "agent.conf", NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++) {
+    g_autoptr (SwarmConfig) config = swarm_config_new_defaults ();
+    g_assert_true (g_file_set_contents (path, texts[i][0], -1, NULL));
+    g_assert_true (swarm_config_read_file (config, path, NULL));
+    g_assert_cmpstr (swarm_config_network (config), ==, texts[i][1]);
+  }
+  g_unlink (path);
+  g_rmdir (dir);
+}
+
 static void
 test_config_things (void)
 {
@@ -418,6 +435,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/daemon/config/bad-lines", test_config_bad_lines);
   g_test_add_func ("/daemon/config/things", test_config_things);
+  g_test_add_func ("/daemon/config/network", test_config_network);
   g_test_add_func ("/daemon/config/manuals", test_manuals);
   g_test_add_func ("/daemon/address", test_address);
   g_test_add_func ("/daemon/membership", test_membership);

@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -180,6 +182,89 @@ test_last_number (Fixture *f, gconstpointer data)
   close (client);
 }
 
+/* The capabilities that count now; what is taken out comes back with the mask of before. */
+static void
+set_effective (guint64 mask)
+{
+  struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+  struct __user_cap_data_struct caps[2];
+  g_assert_cmpint (syscall (SYS_capget, &header, caps), ==, 0);
+  for (guint i = 0; i < 2; i++)
+    caps[i].effective = caps[i].permitted & (guint32) (mask >> (32 * i));
+  g_assert_cmpint (syscall (SYS_capset, &header, caps), ==, 0);
+}
+
+/* A host that cannot have networks says so and why; one that has some does not go by what it could now. */
+static void
+test_cannot (Fixture *f, gconstpointer data)
+{
+  SwarmNetdHeader header = header_of (1, SWARM_NETD_FULL, 0);
+  struct {
+    SwarmNetdHeader header;
+    SwarmNetdRecord record;
+    SwarmNetdError error;
+  } cannot;
+  if (f->server == NULL)
+    return;
+  int can = connect_to (f);
+  g_assert_cmpuint (hear (can, SWARM_NETD_HELLO).length, ==, 0);
+
+  set_effective (~(G_GUINT64_CONSTANT (1) << CAP_SYS_ADMIN));
+  int client = connect_to (f);
+  g_assert_true (receive (client, &cannot, sizeof cannot));
+  set_effective (G_MAXUINT64);
+  g_assert_cmpuint (cannot.header.kind, ==, SWARM_NETD_HELLO);
+  g_assert_cmpuint (cannot.header.length, ==, sizeof cannot - sizeof cannot.header);
+  g_assert_cmpuint (cannot.record.type, ==, SWARM_NETD_TYPE_ERROR);
+  g_assert_cmpstr (cannot.error.object, ==, "host");
+  g_assert_cmpstr (cannot.error.text, ==, "this host cannot have what networks that span hosts take: make a network namespace: Operation not permitted");
+  close (client);
+
+  say (can, &header, 0);
+  g_assert_cmpuint (hear (can, SWARM_NETD_ACK).flags, ==, 0);
+  set_effective (~(G_GUINT64_CONSTANT (1) << CAP_SYS_ADMIN));
+  client = connect_to (f);
+  g_assert_cmpuint (hear (client, SWARM_NETD_HELLO).length, ==, 0);
+  set_effective (G_MAXUINT64);
+  close (client);
+  close (can);
+}
+
+/* Idle is who has no client and nothing to do. */
+static void
+test_idle (Fixture *f, gconstpointer data)
+{
+  if (f->server == NULL)
+    return;
+  g_assert_true (swarm_netd_server_is_idle (f->server));
+  g_assert_true (swarm_netd_server_is_blind (f->server));
+  int client = connect_to (f);
+  hear (client, SWARM_NETD_HELLO);
+  g_assert_false (swarm_netd_server_is_idle (f->server));
+
+  SwarmNetdHeader header = header_of (1, SWARM_NETD_FULL, 0), empty = header_of (2, SWARM_NETD_FULL, 0);
+  put_host (f->out, 1);
+  put_node (f->out, 1);
+  header.length = f->out->len;
+  g_assert_cmpint (send (client, &header, sizeof header, MSG_NOSIGNAL), ==, sizeof header);
+  g_assert_cmpint (send (client, f->out->data, f->out->len, MSG_NOSIGNAL), ==, f->out->len);
+  g_assert_cmpuint (hear (client, SWARM_NETD_ACK).flags, ==, 0);
+  close (client);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_false (swarm_netd_server_is_idle (f->server));
+  g_assert_false (swarm_netd_server_is_blind (f->server));
+
+  client = connect_to (f);
+  hear (client, SWARM_NETD_HELLO);
+  say (client, &empty, 0);
+  g_assert_cmpuint (hear (client, SWARM_NETD_ACK).flags, ==, 0);
+  g_assert_false (swarm_netd_server_is_idle (f->server));
+  close (client);
+  while (!swarm_netd_server_is_idle (f->server))
+    g_main_context_iteration (NULL, TRUE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -190,5 +275,7 @@ main (int argc, char **argv)
   ADD ("no-descriptors", test_no_descriptors);
   ADD ("half-batch", test_half_batch);
   ADD ("last-number", test_last_number);
+  ADD ("cannot", test_cannot);
+  ADD ("idle", test_idle);
   return g_test_run ();
 }

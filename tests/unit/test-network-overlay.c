@@ -75,6 +75,30 @@ test_ipv6 (Bed *bed, gconstpointer data)
   g_assert_cmpuint (count (bed, SWARM_NETD_TYPE_PORT_BACKEND), ==, 2);
 }
 
+/* A host that cannot have networks says why and is asked for nothing; when it can it has them. */
+static void
+test_cannot (Bed *bed, gconstpointer data)
+{
+  const char *reason = "VXLAN: Operation not supported";
+  bed->cannot = reason;
+  UNTIL (g_strcmp0 (swarm_network_host_reason (bed->host), reason) == 0);
+  guint states = bed->states;
+  swarm_network_host_picture (bed->host, &whole);
+  drop_client (bed);
+  UNTIL (bed->client >= 0);
+  for (guint i = 0; i < 100; i++)
+    g_main_context_iteration (NULL, FALSE);
+  g_assert_false (swarm_network_host_supports (bed->host, "overlay"));
+  g_assert_cmpuint (bed->batches, ==, 0);
+  g_assert_cmpuint (bed->states, ==, states); /* it is no news */
+
+  bed->cannot = NULL;
+  drop_client (bed);
+  UNTIL (swarm_network_host_supports (bed->host, "overlay"));
+  g_assert_null (swarm_network_host_reason (bed->host));
+  UNTIL (bed->batches == 1);
+}
+
 /* ---- tasks ---- */
 
 static void
@@ -701,6 +725,7 @@ main (int argc, char **argv)
 #define ADD(path, func) g_test_add ("/network-overlay/" path, Bed, NULL, set_up, func, tear_down)
   ADD ("picture", test_picture);
   ADD ("ipv6", test_ipv6);
+  ADD ("cannot", test_cannot);
   ADD ("attach", test_attach);
   ADD ("ports", test_ports);
   ADD ("container", test_container);

@@ -71,6 +71,8 @@ reason_of (SwarmScheduler *self, const SwarmTask *task, const char *why)
     return g_strconcat (why, ", and with order start-first a task keeps its port until its replacement runs", NULL);
   if (strstr (why, "missing plugin") != NULL && is_in_encrypted (task))
     return g_strconcat (why, ": an encrypted network needs a node with swarm-netd and WireGuard, the kernel's or wireguard-go", NULL);
+  if (strstr (why, "missing plugin") != NULL && swarm_task_needs_overlay (task))
+    return g_strconcat (why, ": its networks and published ports need a node on which swarm-netd works; NetworkProblems in \"swarmctl node inspect\" say why it does not", NULL);
   return g_strdup (why);
 }
 
