@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "bus/convert.h"
 #include "base/error.h"
+#include "bus/private.h"
 #include <gio/gunixfdlist.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Containers inside containers, over the whole message (D-Bus specification, "Valid signatures": 32 arrays + 32 structs; libdbus
  * holds the whole value to the sum). */
@@ -28,9 +28,8 @@ fail (GError **error, int code, const char *text)
   return FALSE;
 }
 
-/* Alignment and, for types of fixed length, length of a type on the wire. */
-static gsize
-wire_size (char type)
+gsize
+swarm_bus_wire_size (char type)
 {
   switch (type) {
   case 'y':
@@ -109,15 +108,15 @@ measure_array (Measure *self, GVariant *value, guint depth)
   gsize start;
 
   /* The length does not count the padding before the first element. */
-  if (!measure_advance (self, 4, 4) || !measure_advance (self, wire_size (element), 0))
+  if (!measure_advance (self, 4, 4) || !measure_advance (self, swarm_bus_wire_size (element), 0))
     return FALSE;
   start = self->offset;
   if (is_plain_fixed (element)) {
     gsize n = g_variant_n_children (value);
 
-    if (n > DBUS_MAXIMUM_ARRAY_LENGTH / wire_size (element))
+    if (n > DBUS_MAXIMUM_ARRAY_LENGTH / swarm_bus_wire_size (element))
       return fail (self->error, SWARM_ERROR_LIMIT_EXCEEDED, "an array is longer than 64 MiB");
-    return measure_advance (self, wire_size (element), n * wire_size (element));
+    return measure_advance (self, swarm_bus_wire_size (element), n * swarm_bus_wire_size (element));
   }
   if (!measure_children (self, value, depth))
     return FALSE;
@@ -168,7 +167,7 @@ measure_value (Measure *self, GVariant *value, guint depth)
   case '{':
     return measure_advance (self, 8, 0) && measure_children (self, value, depth);
   default:
-    return measure_advance (self, wire_size (type), wire_size (type));
+    return measure_advance (self, swarm_bus_wire_size (type), swarm_bus_wire_size (type));
   }
 }
 
@@ -245,7 +244,7 @@ static gboolean
 append_fixed_array (DBusMessageIter *iter, GVariant *value, char element)
 {
   gsize n;
-  gconstpointer data = g_variant_get_fixed_array (value, &n, wire_size (element));
+  gconstpointer data = g_variant_get_fixed_array (value, &n, swarm_bus_wire_size (element));
 
   return n == 0 || dbus_message_iter_append_fixed_array (iter, element, &data, (int) n);
 }
@@ -362,222 +361,7 @@ swarm_bus_array_free (SwarmBusArray *self)
   g_free (self);
 }
 
-/* ---- reading: libdbus has validated every message that it hands out; only amounts and descriptors are checked ---- */
-
-typedef struct {
-  gsize bytes_left;
-  gsize values_left;
-  GUnixFDList *fds; /* NULL: descriptors are refused */
-  GError **error;
-} Reader;
-
-static GVariant *read_value (Reader *self, DBusMessageIter *iter, const GVariantType *type);
-
-static gboolean
-reader_take (Reader *self, gsize bytes, gsize values)
-{
-  if (bytes > self->bytes_left || values > self->values_left)
-    return fail (self->error, SWARM_ERROR_LIMIT_EXCEEDED, "the arguments are too long");
-  self->bytes_left -= bytes;
-  self->values_left -= values;
-  return TRUE;
-}
-
-static GVariant *
-read_string (Reader *self, DBusMessageIter *iter, char type)
-{
-  const char *text = NULL;
-
-  dbus_message_iter_get_basic (iter, &text);
-  if (!reader_take (self, strlen (text) + 1, 0))
-    return NULL;
-  if (type == 'o')
-    return g_variant_new_object_path (text);
-  return type == 'g' ? g_variant_new_signature (text) : g_variant_new_string (text);
-}
-
-static GVariant *
-read_handle (Reader *self, DBusMessageIter *iter)
-{
-  int fd = -1, index;
-
-  if (self->fds == NULL) {
-    fail (self->error, SWARM_ERROR_INVALID_ARGUMENT, "descriptors are not accepted here");
-    return NULL;
-  }
-  dbus_message_iter_get_basic (iter, &fd);
-  index = fd < 0 ? -1 : g_unix_fd_list_append (self->fds, fd, self->error);
-  if (fd < 0)
-    fail (self->error, SWARM_ERROR_FAILED, "a descriptor could not be received");
-  else
-    close (fd);
-  return index < 0 ? NULL : g_variant_new_handle (index);
-}
-
-static GVariant *
-read_basic (Reader *self, DBusMessageIter *iter, char type)
-{
-  DBusBasicValue value;
-
-  if (strchr ("sog", type) != NULL)
-    return read_string (self, iter, type);
-  if (type == 'h')
-    return read_handle (self, iter);
-  memset (&value, 0, sizeof value);
-  dbus_message_iter_get_basic (iter, &value);
-  switch (type) {
-  case 'y':
-    return g_variant_new_byte (value.byt);
-  case 'b':
-    return g_variant_new_boolean (value.bool_val != 0);
-  case 'n':
-    return g_variant_new_int16 (value.i16);
-  case 'q':
-    return g_variant_new_uint16 (value.u16);
-  case 'i':
-    return g_variant_new_int32 (value.i32);
-  case 'u':
-    return g_variant_new_uint32 (value.u32);
-  case 'x':
-    return g_variant_new_int64 (value.i64);
-  case 't':
-    return g_variant_new_uint64 (value.u64);
-  default:
-    return g_variant_new_double (value.dbl);
-  }
-}
-
-static GVariant *
-read_fixed_array (Reader *self, DBusMessageIter *sub, const GVariantType *element)
-{
-  gsize size = wire_size (*g_variant_type_peek_string (element));
-  gconstpointer data = NULL;
-  int n = 0;
-
-  if (dbus_message_iter_get_arg_type (sub) != DBUS_TYPE_INVALID)
-    dbus_message_iter_get_fixed_array (sub, &data, &n);
-  if (!reader_take (self, (gsize) n * size, 0))
-    return NULL;
-  return g_variant_new_fixed_array (element, data, (gsize) n, size);
-}
-
-static GVariant *
-read_array (Reader *self, DBusMessageIter *iter, const GVariantType *type)
-{
-  const GVariantType *element = g_variant_type_element (type);
-  g_autoptr (GPtrArray) values = NULL;
-  DBusMessageIter sub;
-
-  dbus_message_iter_recurse (iter, &sub);
-  if (is_plain_fixed (*g_variant_type_peek_string (element)))
-    return read_fixed_array (self, &sub, element);
-  values = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
-  for (; dbus_message_iter_get_arg_type (&sub) != DBUS_TYPE_INVALID; dbus_message_iter_next (&sub)) {
-    GVariant *value = read_value (self, &sub, element);
-
-    if (value == NULL)
-      return NULL;
-    g_ptr_array_add (values, value);
-  }
-  return g_variant_new_array (element, (GVariant *const *) values->pdata, values->len);
-}
-
-static GVariant *
-read_variant (Reader *self, DBusMessageIter *iter)
-{
-  DBusMessageIter sub;
-  char *signature;
-  g_autoptr (GVariant) value = NULL;
-
-  dbus_message_iter_recurse (iter, &sub);
-  signature = dbus_message_iter_get_signature (&sub);
-  value = read_value (self, &sub, G_VARIANT_TYPE (signature));
-  dbus_free (signature);
-  return value != NULL ? g_variant_new_variant (value) : NULL;
-}
-
-/* The members of a struct, a dict entry or the arguments themselves; @sub stands on the first. */
-static GPtrArray *
-read_members (Reader *self, DBusMessageIter *sub, const GVariantType *first)
-{
-  g_autoptr (GPtrArray) values = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
-
-  for (const GVariantType *type = first; type != NULL; type = g_variant_type_next (type)) {
-    GVariant *value = read_value (self, sub, type);
-
-    if (value == NULL)
-      return NULL;
-    g_ptr_array_add (values, value);
-    dbus_message_iter_next (sub);
-  }
-  return g_steal_pointer (&values);
-}
-
-static GVariant *
-read_struct (Reader *self, DBusMessageIter *iter, const GVariantType *type)
-{
-  gboolean entry = g_variant_type_is_dict_entry (type);
-  g_autoptr (GPtrArray) values = NULL;
-  DBusMessageIter sub;
-
-  dbus_message_iter_recurse (iter, &sub);
-  values = read_members (self, &sub, entry ? g_variant_type_key (type) : g_variant_type_first (type));
-  if (values == NULL)
-    return NULL;
-  if (entry)
-    return g_variant_new_dict_entry (values->pdata[0], values->pdata[1]);
-  return g_variant_new_tuple ((GVariant *const *) values->pdata, values->len);
-}
-
-/* A full reference, not floating. */
-static GVariant *
-read_value (Reader *self, DBusMessageIter *iter, const GVariantType *type)
-{
-  char code = *g_variant_type_peek_string (type);
-  GVariant *value;
-
-  if (!reader_take (self, wire_size (code), 1))
-    return NULL;
-  switch (code) {
-  case 'a':
-    value = read_array (self, iter, type);
-    break;
-  case 'v':
-    value = read_variant (self, iter);
-    break;
-  case '(':
-  case '{':
-    value = read_struct (self, iter, type);
-    break;
-  default:
-    value = read_basic (self, iter, code);
-  }
-  return value != NULL ? g_variant_ref_sink (value) : NULL;
-}
-
-GVariant *
-swarm_bus_message_args_max (DBusMessage *message, gsize max, GUnixFDList **ret_fds, GError **error)
-{
-  g_autoptr (GUnixFDList) fds = ret_fds != NULL ? g_unix_fd_list_new () : NULL;
-  Reader self = { .bytes_left = max, .values_left = max / 16, .fds = fds, .error = error };
-  g_autofree char *type = g_strdup_printf ("(%s)", dbus_message_get_signature (message));
-  g_autoptr (GPtrArray) values = NULL;
-  DBusMessageIter iter;
-
-  dbus_message_iter_init (message, &iter);
-  values = read_members (&self, &iter, g_variant_type_first (G_VARIANT_TYPE (type)));
-  if (values == NULL)
-    return NULL;
-  if (ret_fds != NULL)
-    *ret_fds = g_unix_fd_list_get_length (fds) > 0 ? g_steal_pointer (&fds) : NULL;
-  return g_variant_ref_sink (g_variant_new_tuple ((GVariant *const *) values->pdata, values->len));
-}
-
-GVariant *
-swarm_bus_message_args (DBusMessage *message, GUnixFDList **ret_fds, GError **error)
-{
-  return swarm_bus_message_args_max (message, (gsize) DBUS_MAXIMUM_MESSAGE_LENGTH * 16, ret_fds, error);
-}
+/* ---- errors ---- */
 
 GError *
 swarm_bus_message_error (DBusMessage *message)

@@ -62,6 +62,10 @@ gboolean swarm_bus_congested (SwarmBus *self);
 /* Sends a reply or signal after the changes that must not come later; unrefs @message. */
 void swarm_bus_send (SwarmBus *self, DBusMessage *message);
 
+/* ---- convert.c ---- */
+/* Alignment of a type in D-Bus; of numbers also their length. */
+gsize swarm_bus_wire_size (char type);
+
 /* ---- loop.c ---- */
 SwarmBusLoop *swarm_bus_loop_new (SwarmBus *bus);
 void swarm_bus_loop_free (SwarmBusLoop *self);

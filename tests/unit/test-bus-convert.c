@@ -65,6 +65,146 @@ test_round_trip (void)
   }
 }
 
+/* ---- any value: read as GLib itself lays it out, whichever byte order it came in ---- */
+
+static void
+random_type (GRand *rand, GString *type, guint depth)
+{
+  static const char basic[] = "ybnqiuxtdsog";
+  guint choice = depth < 4 ? (guint) g_rand_int_range (rand, 0, 8) : 0;
+
+  if (choice < 4) {
+    g_string_append_c (type, basic[g_rand_int_range (rand, 0, (gint32) strlen (basic))]);
+  } else if (choice == 4) {
+    g_string_append_c (type, 'v');
+  } else if (choice == 5) {
+    g_string_append_c (type, 'a');
+    random_type (rand, type, depth + 1);
+  } else if (choice == 6) {
+    g_string_append_printf (type, "a{%c", basic[g_rand_int_range (rand, 0, (gint32) strlen (basic))]);
+    random_type (rand, type, depth + 1);
+    g_string_append_c (type, '}');
+  } else {
+    g_string_append_c (type, '(');
+    for (int n = g_rand_int_range (rand, 1, 5); n > 0; n--)
+      random_type (rand, type, depth + 1);
+    g_string_append_c (type, ')');
+  }
+}
+
+static GVariant *random_value (GRand *rand, const GVariantType *type, guint depth);
+
+static GVariant *
+random_container (GRand *rand, const GVariantType *type, guint depth)
+{
+  GVariantBuilder builder;
+
+  if (g_variant_type_is_variant (type)) {
+    g_autoptr (GString) inner = g_string_new (NULL);
+    random_type (rand, inner, depth + 1);
+    return g_variant_new_variant (random_value (rand, G_VARIANT_TYPE (inner->str), depth + 1));
+  }
+  g_variant_builder_init (&builder, type);
+  if (g_variant_type_is_array (type)) {
+    int n = g_rand_int_range (rand, 0, 40) == 0 ? 300 : g_rand_int_range (rand, 0, 4); /* lengths in one byte, and in two */
+    for (; n > 0; n--)
+      g_variant_builder_add_value (&builder, random_value (rand, g_variant_type_element (type), n > 4 ? 9 : depth + 1));
+  } else {
+    gboolean entry = g_variant_type_is_dict_entry (type);
+    for (const GVariantType *at = entry ? g_variant_type_key (type) : g_variant_type_first (type); at != NULL; at = g_variant_type_next (at))
+      g_variant_builder_add_value (&builder, random_value (rand, at, depth + 1));
+  }
+  return g_variant_builder_end (&builder);
+}
+
+static GVariant *
+random_value (GRand *rand, const GVariantType *type, guint depth)
+{
+  guint64 number = ((guint64) g_rand_int (rand) << 32) | g_rand_int (rand);
+  g_autofree char *text = g_strnfill ((gsize) g_rand_int_range (rand, 0, 12), 'a' + (char) (number % 26));
+
+  switch (*g_variant_type_peek_string (type)) {
+  case 'y':
+    return g_variant_new_byte ((guint8) number);
+  case 'b':
+    return g_variant_new_boolean (number % 2 == 0);
+  case 'n':
+    return g_variant_new_int16 ((gint16) number);
+  case 'q':
+    return g_variant_new_uint16 ((guint16) number);
+  case 'i':
+    return g_variant_new_int32 ((gint32) number);
+  case 'u':
+    return g_variant_new_uint32 ((guint32) number);
+  case 'x':
+    return g_variant_new_int64 ((gint64) number);
+  case 't':
+    return g_variant_new_uint64 (number);
+  case 'd':
+    return g_variant_new_double ((double) number);
+  case 's':
+    return g_variant_new_string (text);
+  case 'o':
+    return g_variant_new_object_path (number % 2 == 0 ? "/" : "/a/b_1");
+  case 'g':
+    return g_variant_new_signature (number % 3 == 0 ? "" : number % 3 == 1 ? "a{sv}" : "(ii)s");
+  default:
+    return random_container (rand, type, depth);
+  }
+}
+
+/* The same arguments as the other end would send them. */
+static GVariant *
+through_gio (GVariant *args, GDBusMessageByteOrder order)
+{
+  g_autoptr (GDBusMessage) head = g_dbus_message_new_method_call (NULL, "/a", "a.b", "C");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DBusMessage) message = NULL;
+  g_autofree guint8 *blob = NULL;
+  GVariant *back;
+  gsize len;
+
+  g_dbus_message_set_byte_order (head, order);
+  g_dbus_message_set_serial (head, 1);
+  g_dbus_message_set_body (head, args);
+  blob = g_dbus_message_to_blob (head, &len, G_DBUS_CAPABILITY_FLAGS_NONE, &error);
+  g_assert_no_error (error);
+  message = swarm_bus_message_demarshal (blob, len, &error);
+  g_assert_no_error (error);
+  back = swarm_bus_message_args (message, NULL, &error);
+  g_assert_no_error (error);
+  return back;
+}
+
+static void
+assert_same_bytes (GVariant *a, GVariant *b)
+{
+  g_assert_cmpstr (g_variant_get_type_string (a), ==, g_variant_get_type_string (b));
+  g_assert_cmpmem (g_variant_get_data (a), g_variant_get_size (a), g_variant_get_data (b), g_variant_get_size (b));
+}
+
+static void
+test_read_layout (void)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (11);
+
+  for (guint i = 0; i < 2000; i++) {
+    g_autoptr (GString) type = g_string_new ("(");
+    g_autoptr (GVariant) args = NULL, back = NULL, little = NULL, big = NULL;
+
+    for (int n = g_rand_int_range (rand, 1, 4); n > 0; n--)
+      random_type (rand, type, 0);
+    g_string_append_c (type, ')');
+    args = g_variant_ref_sink (random_value (rand, G_VARIANT_TYPE (type->str), 0));
+    back = through_bytes (args);
+    assert_same_bytes (args, back);
+    little = through_gio (args, G_DBUS_MESSAGE_BYTE_ORDER_LITTLE_ENDIAN);
+    assert_same_bytes (args, little);
+    big = through_gio (args, G_DBUS_MESSAGE_BYTE_ORDER_BIG_ENDIAN);
+    assert_same_bytes (args, big);
+  }
+}
+
 static void
 expect_append_error (GVariant *args, int code)
 {
@@ -333,6 +473,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/bus/convert/round-trip", test_round_trip);
+  g_test_add_func ("/bus/convert/read-layout", test_read_layout);
   g_test_add_func ("/bus/convert/bad-values", test_bad_values);
   g_test_add_func ("/bus/convert/untrusted", test_untrusted);
   g_test_add_func ("/bus/convert/depth", test_depth);
