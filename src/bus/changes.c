@@ -109,10 +109,11 @@ static void
 send_signal (SwarmBusChanges *self, const char *path, const char *iface, const char *member, GVariant *args)
 {
   g_autoptr (GVariant) sunk = g_variant_ref_sink (args);
-  g_autoptr (DBusMessage) message = swarm_bus_message_new_signal (path, iface, member, NULL);
+  SwarmBusHead head = { .type = DBUS_MESSAGE_TYPE_SIGNAL, .path = path, .iface = iface, .member = member };
+  g_autoptr (DBusMessage) message = swarm_bus_message_new (&head, sunk, SWARM_BUS_MESSAGE_MAX, NULL);
 
   /* Cannot fail but for values that D-Bus does not carry; such an object is shown to nobody. */
-  if (message != NULL && swarm_bus_message_append_max (message, sunk, NULL, SWARM_BUS_MESSAGE_MAX, NULL))
+  if (message != NULL)
     if (!dbus_connection_send (self->bus->connection, message, NULL))
       g_error ("out of memory");
 }

@@ -5,21 +5,7 @@
 #include <gio/gunixfdlist.h>
 #include <string.h>
 
-/* Containers inside containers, over the whole message (D-Bus specification, "Valid signatures": 32 arrays + 32 structs; libdbus
- * holds the whole value to the sum). */
-#define MAX_DEPTH 64
 #define MAX_TEXT (16 * 1024)
-
-/* ---- measuring: everything that libdbus would abort on is found here, before anything is appended ---- */
-
-typedef struct {
-  gsize offset; /* from the start of the arguments, which begin at a multiple of 8 */
-  gsize max;
-  guint n_fds; /* descriptors that may be named */
-  GError **error;
-} Measure;
-
-static gboolean measure_value (Measure *self, GVariant *value, guint depth);
 
 static gboolean
 fail (GError **error, int code, const char *text)
@@ -28,177 +14,7 @@ fail (GError **error, int code, const char *text)
   return FALSE;
 }
 
-gsize
-swarm_bus_wire_size (char type)
-{
-  switch (type) {
-  case 'y':
-  case 'g':
-  case 'v':
-    return 1;
-  case 'n':
-  case 'q':
-    return 2;
-  case 'x':
-  case 't':
-  case 'd':
-  case '(':
-  case '{':
-    return 8;
-  default:
-    return 4;
-  }
-}
-
-/* Fixed arrays that GVariant and D-Bus keep alike: GVariant's booleans are one byte, handles need their check. */
-static gboolean
-is_plain_fixed (char type)
-{
-  return type != '\0' && strchr ("ynqiuxtd", type) != NULL;
-}
-
-static gboolean
-measure_advance (Measure *self, gsize alignment, gsize length)
-{
-  gsize start = (self->offset + alignment - 1) / alignment * alignment;
-
-  if (length > self->max || start + length > self->max)
-    return fail (self->error, SWARM_ERROR_LIMIT_EXCEEDED, "the message is too long");
-  self->offset = start + length;
-  return TRUE;
-}
-
-static gboolean
-measure_string (Measure *self, GVariant *value, char type)
-{
-  gsize length;
-  const char *text = g_variant_get_string (value, &length);
-
-  if (type == 's' && !g_utf8_validate (text, (gssize) length, NULL))
-    return fail (self->error, SWARM_ERROR_INVALID_ARGUMENT, "a string is not valid UTF-8");
-  if (type == 'o' && !dbus_validate_path (text, NULL))
-    return fail (self->error, SWARM_ERROR_INVALID_ARGUMENT, "an object path is not valid");
-  if (type == 'g' && !dbus_signature_validate (text, NULL))
-    return fail (self->error, SWARM_ERROR_INVALID_ARGUMENT, "a signature is not valid");
-  if (type == 'g')
-    return measure_advance (self, 1, 1 + length + 1);
-  return measure_advance (self, 4, 4 + length + 1);
-}
-
-static gboolean
-measure_children (Measure *self, GVariant *value, guint depth)
-{
-  gsize n = g_variant_n_children (value);
-
-  if (n > 0 && depth >= MAX_DEPTH)
-    return fail (self->error, SWARM_ERROR_INVALID_ARGUMENT, "values are nested too deeply");
-  for (gsize i = 0; i < n; i++) {
-    g_autoptr (GVariant) child = g_variant_get_child_value (value, i);
-
-    if (!measure_value (self, child, depth + 1))
-      return FALSE;
-  }
-  return TRUE;
-}
-
-static gboolean
-measure_array (Measure *self, GVariant *value, guint depth)
-{
-  char element = g_variant_get_type_string (value)[1];
-  gsize start;
-
-  /* The length does not count the padding before the first element. */
-  if (!measure_advance (self, 4, 4) || !measure_advance (self, swarm_bus_wire_size (element), 0))
-    return FALSE;
-  start = self->offset;
-  if (is_plain_fixed (element)) {
-    gsize n = g_variant_n_children (value);
-
-    if (n > DBUS_MAXIMUM_ARRAY_LENGTH / swarm_bus_wire_size (element))
-      return fail (self->error, SWARM_ERROR_LIMIT_EXCEEDED, "an array is longer than 64 MiB");
-    return measure_advance (self, swarm_bus_wire_size (element), n * swarm_bus_wire_size (element));
-  }
-  if (!measure_children (self, value, depth))
-    return FALSE;
-  if (self->offset - start > DBUS_MAXIMUM_ARRAY_LENGTH)
-    return fail (self->error, SWARM_ERROR_LIMIT_EXCEEDED, "an array is longer than 64 MiB");
-  return TRUE;
-}
-
-/* Most variants hold one of these: no need to ask libdbus. */
-static gboolean
-is_basic (const char *signature)
-{
-  return signature[0] != '\0' && signature[1] == '\0' && strchr ("ybnqiuxtdsogh", signature[0]) != NULL;
-}
-
-static gboolean
-measure_variant (Measure *self, GVariant *value, guint depth)
-{
-  g_autoptr (GVariant) child = g_variant_get_variant (value);
-  const char *signature = g_variant_get_type_string (child);
-
-  if (!is_basic (signature) && !dbus_signature_validate_single (signature, NULL))
-    return fail (self->error, SWARM_ERROR_INVALID_ARGUMENT, "a variant holds a type that D-Bus does not have");
-  if (depth >= MAX_DEPTH)
-    return fail (self->error, SWARM_ERROR_INVALID_ARGUMENT, "values are nested too deeply");
-  return measure_advance (self, 1, 1 + strlen (signature) + 1) && measure_value (self, child, depth + 1);
-}
-
-static gboolean
-measure_value (Measure *self, GVariant *value, guint depth)
-{
-  char type = g_variant_get_type_string (value)[0];
-
-  switch (type) {
-  case 's':
-  case 'o':
-  case 'g':
-    return measure_string (self, value, type);
-  case 'h':
-    if (g_variant_get_handle (value) < 0 || (guint) g_variant_get_handle (value) >= self->n_fds)
-      return fail (self->error, SWARM_ERROR_INVALID_ARGUMENT, "a descriptor is named that was not handed over");
-    return measure_advance (self, 4, 4);
-  case 'a':
-    return measure_array (self, value, depth);
-  case 'v':
-    return measure_variant (self, value, depth);
-  case '(':
-  case '{':
-    return measure_advance (self, 8, 0) && measure_children (self, value, depth);
-  default:
-    return measure_advance (self, swarm_bus_wire_size (type), swarm_bus_wire_size (type));
-  }
-}
-
-static gboolean
-measure_args (GVariant *args, guint n_fds, gsize max, GError **error)
-{
-  Measure self = { .max = MIN (max, DBUS_MAXIMUM_MESSAGE_LENGTH), .n_fds = n_fds };
-  const char *type = g_variant_get_type_string (args);
-  g_autofree char *signature = NULL;
-
-  if (type[0] != '(')
-    return fail (error, SWARM_ERROR_INVALID_ARGUMENT, "arguments are not a tuple");
-  signature = g_strndup (type + 1, strlen (type) - 2);
-  if (!dbus_signature_validate (signature, NULL))
-    return fail (error, SWARM_ERROR_INVALID_ARGUMENT, "the arguments have a type that D-Bus does not have");
-  if (n_fds > SWARM_BUS_MESSAGE_MAX_FDS)
-    return fail (error, SWARM_ERROR_LIMIT_EXCEEDED, "too many descriptors for one message");
-  for (gsize i = 0; i < g_variant_n_children (args); i++) {
-    g_autoptr (GVariant) child = g_variant_get_child_value (args, i);
-    g_autoptr (GError) local_error = NULL;
-
-    self.error = &local_error;
-    if (!measure_value (&self, child, 0)) {
-      g_propagate_prefixed_error (error, g_steal_pointer (&local_error), "argument %" G_GSIZE_FORMAT ": ", i + 1);
-      return FALSE;
-    }
-  }
-  return TRUE;
-}
-
-/* ---- appending: only what was measured; fails for want of memory or descriptors only ---- */
+/* ---- appending: only what was checked and measured; fails for want of memory or descriptors only ---- */
 
 static gboolean append_value (DBusMessageIter *iter, GVariant *value, GUnixFDList *fds);
 
@@ -268,7 +84,7 @@ append_container (DBusMessageIter *iter, GVariant *value, char type, GUnixFDList
     return FALSE;
   if (boxed != NULL)
     ok = append_value (&sub, boxed, fds);
-  else if (type == 'a' && is_plain_fixed (contained[0]))
+  else if (type == 'a' && swarm_bus_is_plain_fixed (contained[0]))
     ok = append_fixed_array (&sub, value, contained[0]);
   else
     ok = append_children (&sub, value, fds);
@@ -292,10 +108,11 @@ append_value (DBusMessageIter *iter, GVariant *value, GUnixFDList *fds)
 gboolean
 swarm_bus_message_append_max (DBusMessage *message, GVariant *args, GUnixFDList *fds, gsize max, GError **error)
 {
+  SwarmBusWriter measure = { .max = MIN (max, DBUS_MAXIMUM_MESSAGE_LENGTH), .n_fds = fds != NULL ? (guint) g_unix_fd_list_get_length (fds) : 0 };
   DBusMessageIter iter;
 
   g_return_val_if_fail (dbus_message_get_signature (message)[0] == '\0', FALSE);
-  if (!measure_args (args, fds != NULL ? (guint) g_unix_fd_list_get_length (fds) : 0, max, error))
+  if (!swarm_bus_write_args (&measure, args, error))
     return FALSE;
   dbus_message_iter_init_append (message, &iter);
   if (!append_children (&iter, args, fds))
@@ -312,7 +129,7 @@ swarm_bus_message_append (DBusMessage *message, GVariant *args, GUnixFDList *fds
 struct _SwarmBusArray {
   DBusMessage *message;
   DBusMessageIter iter, sub;
-  Measure measure;
+  SwarmBusWriter measure;
 };
 
 SwarmBusArray *
@@ -335,7 +152,7 @@ swarm_bus_array_add (SwarmBusArray *self, GVariant *element, GError **error)
   g_autoptr (GVariant) sunk = g_variant_ref_sink (element);
 
   self->measure.error = error;
-  if (!measure_value (&self->measure, sunk, 1))
+  if (!swarm_bus_write_value (&self->measure, sunk, 1))
     return FALSE;
   if (!append_value (&self->sub, sunk, NULL))
     g_error ("out of memory");

@@ -19,6 +19,19 @@ DBusMessage *swarm_bus_message_new_return (const char *destination, guint32 seri
 /* Same for an error; bytes of @text that are no UTF-8 are replaced, a bad @name becomes org.swarmagent1.Error.Failed. */
 DBusMessage *swarm_bus_message_new_error (const char *destination, guint32 serial, const char *name, const char *text);
 
+/* A message without descriptors, in one go. */
+typedef struct {
+  int type; /* DBUS_MESSAGE_TYPE_METHOD_CALL, …_METHOD_RETURN, …_SIGNAL */
+  const char *path, *iface, *member;
+  guint32 serial, reply_serial;
+} SwarmBusHead;
+
+/* Its bytes, the members of the tuple @args as arguments. The names of @head are the caller's to check. NULL: INVALID_ARGUMENT, LIMIT_EXCEEDED as
+ * with swarm_bus_message_append_max(). */
+GBytes *swarm_bus_message_write (const SwarmBusHead *head, GVariant *args, gsize max, GError **error);
+/* The same as a message to be sent, validated by libdbus; the connection gives it its serial. */
+DBusMessage *swarm_bus_message_new (const SwarmBusHead *head, GVariant *args, gsize max, GError **error);
+
 /* Appends the members of the tuple @args to a message without arguments. @fds: descriptors for 'h' values, may be NULL (then 'h' is
  * an error). INVALID_ARGUMENT: what D-Bus cannot carry; LIMIT_EXCEEDED: too long (arrays 64 MiB, messages 128 MiB). The message is
  * unchanged on error. */

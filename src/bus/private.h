@@ -62,9 +62,23 @@ gboolean swarm_bus_congested (SwarmBus *self);
 /* Sends a reply or signal after the changes that must not come later; unrefs @message. */
 void swarm_bus_send (SwarmBus *self, DBusMessage *message);
 
-/* ---- convert.c ---- */
+/* ---- write.c ---- */
 /* Alignment of a type in D-Bus; of numbers also their length. */
 gsize swarm_bus_wire_size (char type);
+/* Of an array's elements that GVariant and D-Bus keep alike: GVariant's booleans are one byte, handles need their check. */
+gboolean swarm_bus_is_plain_fixed (char type);
+
+typedef struct {
+  gsize offset; /* from the start of the arguments, which begin at a multiple of 8 */
+  gsize max;
+  guint n_fds;     /* descriptors that may be named */
+  GByteArray *out; /* NULL: values are only checked and measured */
+  GError **error;
+} SwarmBusWriter;
+
+/* @depth: containers around it. */
+gboolean swarm_bus_write_value (SwarmBusWriter *self, GVariant *value, guint depth);
+gboolean swarm_bus_write_args (SwarmBusWriter *self, GVariant *args, GError **error);
 
 /* ---- loop.c ---- */
 SwarmBusLoop *swarm_bus_loop_new (SwarmBus *bus);

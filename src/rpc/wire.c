@@ -32,31 +32,34 @@ check_names (const char *path, const char *iface, const char *member, GError **e
   return FALSE;
 }
 
+/* @max bounds the message as a whole. */
+static GBytes *
+encode (const SwarmBusHead *head, GVariant *args, gsize max, GError **error)
+{
+  g_autoptr (GBytes) bytes = swarm_bus_message_write (head, args, max, error);
+
+  if (bytes == NULL || g_bytes_get_size (bytes) <= max)
+    return g_steal_pointer (&bytes);
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED, "a message of %" G_GSIZE_FORMAT " bytes is over the limit of %" G_GSIZE_FORMAT,
+               g_bytes_get_size (bytes), max);
+  return NULL;
+}
+
 GBytes *
 swarm_wire_encode_call (const char *path, const char *iface, const char *member, GVariant *args, guint32 serial,
                         gsize max, GError **error)
 {
-  g_autoptr (Message) message = NULL;
+  SwarmBusHead head = { DBUS_MESSAGE_TYPE_METHOD_CALL, path, iface, member, .serial = serial };
 
-  if (!check_names (path, iface, member, error))
-    return NULL;
-  message = dbus_message_new_method_call (NULL, path, iface, member);
-  dbus_message_set_serial (message, MAX (serial, 1));
-  if (!swarm_bus_message_append (message, args, NULL, error))
-    return NULL;
-  return swarm_bus_message_marshal (message, max, error);
+  return check_names (path, iface, member, error) ? encode (&head, args, max, error) : NULL;
 }
 
 GBytes *
 swarm_wire_encode_reply (GVariant *args, guint32 serial, gsize max, GError **error)
 {
-  g_autoptr (Message) message = dbus_message_new (DBUS_MESSAGE_TYPE_METHOD_RETURN);
+  SwarmBusHead head = { DBUS_MESSAGE_TYPE_METHOD_RETURN, .reply_serial = serial };
 
-  dbus_message_set_serial (message, 1);
-  dbus_message_set_reply_serial (message, serial);
-  if (!swarm_bus_message_append (message, args, NULL, error))
-    return NULL;
-  return swarm_bus_message_marshal (message, max, error);
+  return encode (&head, args, max, error);
 }
 
 GBytes *

@@ -10,18 +10,23 @@ pass_through (GVariant *args)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (DBusMessage) message = swarm_bus_message_new_call (NULL, "/", "a.b", "C", NULL);
+  SwarmBusHead head = { DBUS_MESSAGE_TYPE_METHOD_CALL, "/", "a.b", "C" };
+  g_autoptr (DBusMessage) written = swarm_bus_message_new (&head, args, 1 << 20, NULL);
   g_autoptr (DBusMessage) back = NULL;
-  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GBytes) bytes = NULL, written_bytes = NULL;
   g_autoptr (GVariant) same = NULL;
 
   if (!swarm_bus_message_append_max (message, args, NULL, 1 << 20, &error)) {
-    g_assert (error != NULL && dbus_message_get_signature (message)[0] == '\0'); /* nothing is half done */
+    g_assert (written == NULL && error != NULL && dbus_message_get_signature (message)[0] == '\0'); /* nothing is half done */
     return;
   }
   bytes = swarm_bus_message_marshal (message, DBUS_MAXIMUM_MESSAGE_LENGTH, NULL);
   back = swarm_bus_message_demarshal (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), &error);
   if (back == NULL)
     g_error ("%s", error->message);
+  g_assert (written != NULL);
+  written_bytes = swarm_bus_message_marshal (written, DBUS_MAXIMUM_MESSAGE_LENGTH, NULL);
+  g_assert (g_bytes_equal (bytes, written_bytes));
   same = swarm_bus_message_args (back, NULL, NULL);
   g_assert (g_variant_is_of_type (same, g_variant_get_type (args)));
 }

@@ -17,6 +17,8 @@ new_call (void)
   return message;
 }
 
+static const SwarmBusHead a_call = { DBUS_MESSAGE_TYPE_METHOD_CALL, "/org/example", "org.example.Thing", "Do", .serial = 7 };
+
 /* Through bytes, so that libdbus validates what we appended. */
 static GVariant *
 through_bytes (GVariant *args)
@@ -153,6 +155,50 @@ random_value (GRand *rand, const GVariantType *type, guint depth)
   }
 }
 
+/* Written in one go, as signals and what goes between nodes are. */
+static GVariant *
+through_write (GVariant *args)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DBusMessage) message = swarm_bus_message_new (&a_call, args, DBUS_MAXIMUM_MESSAGE_LENGTH, &error);
+  GVariant *back;
+
+  g_assert_no_error (error);
+  g_assert_cmpint (dbus_message_get_type (message), ==, DBUS_MESSAGE_TYPE_METHOD_CALL);
+  g_assert_false (dbus_message_get_no_reply (message));
+  g_assert_cmpuint (dbus_message_get_serial (message), ==, 0);
+  g_assert_cmpstr (dbus_message_get_path (message), ==, "/org/example");
+  g_assert_cmpstr (dbus_message_get_interface (message), ==, "org.example.Thing");
+  g_assert_cmpstr (dbus_message_get_member (message), ==, "Do");
+  back = swarm_bus_message_args (message, NULL, &error);
+  g_assert_no_error (error);
+  return back;
+}
+
+static void
+test_write_heads (void)
+{
+  SwarmBusHead reply = { DBUS_MESSAGE_TYPE_METHOD_RETURN, .reply_serial = 5 }, bad = { DBUS_MESSAGE_TYPE_SIGNAL, "no path", "a.b", "C" };
+  g_autoptr (GVariant) none = g_variant_ref_sink (g_variant_new ("()"));
+  g_autoptr (GVariant) text = g_variant_ref_sink (g_variant_new ("(s)", "text"));
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DBusMessage) message = swarm_bus_message_new (&reply, none, 0, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpint (dbus_message_get_type (message), ==, DBUS_MESSAGE_TYPE_METHOD_RETURN);
+  g_assert_cmpuint (dbus_message_get_reply_serial (message), ==, 5);
+  g_assert_true (dbus_message_get_no_reply (message));
+  g_assert_cmpstr (dbus_message_get_signature (message), ==, "");
+  g_assert_null (swarm_bus_message_new (&bad, none, 100, &error));
+  g_assert_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT);
+  g_clear_error (&error);
+  g_assert_null (swarm_bus_message_write (&reply, text, 8, &error));
+  g_assert_error (error, SWARM_ERROR, SWARM_ERROR_LIMIT_EXCEEDED);
+  g_clear_error (&error);
+  g_bytes_unref (swarm_bus_message_write (&reply, text, 9, &error));
+  g_assert_no_error (error);
+}
+
 /* The same arguments as the other end would send them. */
 static GVariant *
 through_gio (GVariant *args, GDBusMessageByteOrder order)
@@ -190,7 +236,7 @@ test_read_layout (void)
 
   for (guint i = 0; i < 2000; i++) {
     g_autoptr (GString) type = g_string_new ("(");
-    g_autoptr (GVariant) args = NULL, back = NULL, little = NULL, big = NULL;
+    g_autoptr (GVariant) args = NULL, back = NULL, written = NULL, little = NULL, big = NULL;
 
     for (int n = g_rand_int_range (rand, 1, 4); n > 0; n--)
       random_type (rand, type, 0);
@@ -198,6 +244,8 @@ test_read_layout (void)
     args = g_variant_ref_sink (random_value (rand, G_VARIANT_TYPE (type->str), 0));
     back = through_bytes (args);
     assert_same_bytes (args, back);
+    written = through_write (args);
+    assert_same_bytes (args, written);
     little = through_gio (args, G_DBUS_MESSAGE_BYTE_ORDER_LITTLE_ENDIAN);
     assert_same_bytes (args, little);
     big = through_gio (args, G_DBUS_MESSAGE_BYTE_ORDER_BIG_ENDIAN);
@@ -213,6 +261,9 @@ expect_append_error (GVariant *args, int code)
   g_autoptr (GError) error = NULL;
 
   g_assert_false (swarm_bus_message_append (message, sunk, NULL, &error));
+  g_assert_error (error, SWARM_ERROR, code);
+  g_clear_error (&error);
+  g_assert_null (swarm_bus_message_write (&a_call, sunk, DBUS_MAXIMUM_MESSAGE_LENGTH, &error));
   g_assert_error (error, SWARM_ERROR, code);
   g_assert_cmpstr (dbus_message_get_signature (message), ==, "");
 }
@@ -262,12 +313,14 @@ test_untrusted (void)
     args = g_variant_ref_sink (
       g_variant_new_from_data (G_VARIANT_TYPE (types[i % G_N_ELEMENTS (types)]), data, len, FALSE, g_free, data));
     if (swarm_bus_message_append (message, args, NULL, &error)) {
+      g_autoptr (DBusMessage) written = swarm_bus_message_new (&a_call, args, 1 << 20, &error);
       g_autoptr (GBytes) bytes = swarm_bus_message_marshal (message, 1 << 20, NULL);
       g_autoptr (DBusMessage) copy
         = swarm_bus_message_demarshal (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), &error);
 
       g_assert_no_error (error);
       g_assert_nonnull (copy);
+      g_assert_nonnull (written);
     }
   }
 }
@@ -474,6 +527,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/bus/convert/round-trip", test_round_trip);
   g_test_add_func ("/bus/convert/read-layout", test_read_layout);
+  g_test_add_func ("/bus/convert/write-heads", test_write_heads);
   g_test_add_func ("/bus/convert/bad-values", test_bad_values);
   g_test_add_func ("/bus/convert/untrusted", test_untrusted);
   g_test_add_func ("/bus/convert/depth", test_depth);
