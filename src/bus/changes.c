@@ -105,17 +105,24 @@ put_in_structure (SwarmBusChanges *self, Entry *entry)
 
 /* ---- signals ---- */
 
+/* Takes @message. NULL: it holds values that D-Bus does not carry; such an object is shown to nobody. */
+static void
+send (SwarmBusChanges *self, DBusMessage *message)
+{
+  if (message == NULL)
+    return;
+  if (!dbus_connection_send (self->bus->connection, message, NULL))
+    g_error ("out of memory");
+  dbus_message_unref (message);
+}
+
 static void
 send_signal (SwarmBusChanges *self, const char *path, const char *iface, const char *member, GVariant *args)
 {
   g_autoptr (GVariant) sunk = g_variant_ref_sink (args);
   SwarmBusHead head = { .type = DBUS_MESSAGE_TYPE_SIGNAL, .path = path, .iface = iface, .member = member };
-  g_autoptr (DBusMessage) message = swarm_bus_message_new (&head, sunk, SWARM_BUS_MESSAGE_MAX, NULL);
 
-  /* Cannot fail but for values that D-Bus does not carry; such an object is shown to nobody. */
-  if (message != NULL)
-    if (!dbus_connection_send (self->bus->connection, message, NULL))
-      g_error ("out of memory");
+  send (self, swarm_bus_message_new (&head, sunk, SWARM_BUS_MESSAGE_MAX, NULL));
 }
 
 static void
@@ -181,12 +188,20 @@ send_added (SwarmBusChanges *self, Entry *entry)
   const char *tail;
   const SwarmBusKind *kind = swarm_bus_find_kind (self->bus->kinds, entry->path, &tail);
   gpointer object = kind->find (tail, self->bus->data);
+  SwarmBusHead head
+    = { .type = DBUS_MESSAGE_TYPE_SIGNAL, .path = self->bus->root, .iface = SWARM_BUS_OBJECT_MANAGER, .member = "InterfacesAdded" };
+  SwarmBusWriter writer;
+  g_autoptr (GBytes) bytes = NULL;
 
   entry->added = FALSE;
   note_told (self, entry);
-  if (object != NULL)
-    send_signal (self, self->bus->root, SWARM_BUS_OBJECT_MANAGER, "InterfacesAdded",
-                 g_variant_new ("(o@a{sa{sv}})", entry->path, swarm_bus_object_interfaces (kind, object, self->bus->data)));
+  if (object == NULL)
+    return;
+  swarm_bus_writer_begin (&writer, &head, "oa{sa{sv}}", SWARM_BUS_MESSAGE_MAX);
+  bytes = swarm_bus_writer_end (&writer, swarm_bus_write_text (&writer, 'o', entry->path)
+                                           && swarm_bus_write_interfaces (&writer, kind, object, self->bus->data));
+  if (bytes != NULL)
+    send (self, swarm_bus_message_of (bytes, NULL));
 }
 
 /* ---- lists that are being built ---- */

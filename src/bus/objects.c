@@ -49,6 +49,43 @@ swarm_bus_object_interfaces (const SwarmBusKind *kind, gpointer object, gpointer
   return g_variant_builder_end (&builder);
 }
 
+static gboolean
+write_property (SwarmBusWriter *writer, const SwarmBusProperty *row, GVariant *value)
+{
+  return swarm_bus_write_struct (writer) && swarm_bus_write_text (writer, 's', row->name)
+         && swarm_bus_write_text (writer, 'g', row->signature) && swarm_bus_write_value (writer, value, 0);
+}
+
+static gboolean
+write_interface (SwarmBusWriter *writer, const SwarmBusInterface *iface, gpointer object, gpointer data)
+{
+  SwarmBusWriterArray properties;
+
+  if (!swarm_bus_write_struct (writer) || !swarm_bus_write_text (writer, 's', iface->name)
+      || !swarm_bus_write_array_begin (writer, '{', &properties))
+    return FALSE;
+  for (const SwarmBusProperty *row = iface->properties; row != NULL && row->name != NULL; row++) {
+    g_autoptr (GVariant) value = swarm_bus_property_value (iface, row, object, data);
+
+    if (value != NULL && !write_property (writer, row, value))
+      return FALSE;
+  }
+  return swarm_bus_write_array_end (writer, &properties);
+}
+
+gboolean
+swarm_bus_write_interfaces (SwarmBusWriter *writer, const SwarmBusKind *kind, gpointer object, gpointer data)
+{
+  SwarmBusWriterArray interfaces;
+
+  if (!swarm_bus_write_array_begin (writer, '{', &interfaces))
+    return FALSE;
+  for (guint i = 0; kind->interfaces[i] != NULL; i++)
+    if (swarm_bus_interface_on_bus (kind->interfaces[i]) && !write_interface (writer, kind->interfaces[i], object, data))
+      return FALSE;
+  return swarm_bus_write_array_end (writer, &interfaces);
+}
+
 /* ---- GetManagedObjects: some hundred objects per turn ---- */
 
 #define TURN_OBJECTS 200

@@ -80,6 +80,19 @@ typedef struct {
 gboolean swarm_bus_write_value (SwarmBusWriter *self, GVariant *value, guint depth);
 gboolean swarm_bus_write_args (SwarmBusWriter *self, GVariant *args, GError **error);
 
+/* A message piece by piece, without values in between: its head, then what @signature says, then the end, @good when all went well. Texts must be valid
+ * (or libdbus refuses the whole), @type is 's', 'o' or 'g'; a struct or dict entry has no end. A variant is its signature and its value. */
+typedef struct {
+  gsize at, start;
+} SwarmBusWriterArray;
+void swarm_bus_writer_begin (SwarmBusWriter *self, const SwarmBusHead *head, const char *signature, gsize max);
+gboolean swarm_bus_write_text (SwarmBusWriter *self, char type, const char *text);
+gboolean swarm_bus_write_struct (SwarmBusWriter *self);
+gboolean swarm_bus_write_array_begin (SwarmBusWriter *self, char element, SwarmBusWriterArray *array);
+gboolean swarm_bus_write_array_end (SwarmBusWriter *self, const SwarmBusWriterArray *array);
+GBytes *swarm_bus_writer_end (SwarmBusWriter *self, gboolean good);
+DBusMessage *swarm_bus_message_of (GBytes *bytes, GError **error);
+
 /* ---- loop.c ---- */
 SwarmBusLoop *swarm_bus_loop_new (SwarmBus *bus);
 void swarm_bus_loop_free (SwarmBusLoop *self);
@@ -113,6 +126,8 @@ GVariant *swarm_bus_property_value (const SwarmBusInterface *iface, const SwarmB
 /* a{sv} / a{sa{sv}}, floating. */
 GVariant *swarm_bus_interface_properties (const SwarmBusInterface *iface, gpointer object, gpointer data);
 GVariant *swarm_bus_object_interfaces (const SwarmBusKind *kind, gpointer object, gpointer data);
+/* The latter, written into a message. */
+gboolean swarm_bus_write_interfaces (SwarmBusWriter *writer, const SwarmBusKind *kind, gpointer object, gpointer data);
 /* Answers a GetManagedObjects call of @sender, over several turns when there are many objects. FALSE: not answered. */
 gboolean swarm_bus_managed_objects (SwarmBus *self, const char *sender, guint32 serial, GError **error);
 /* Ends the answers under way. */

@@ -93,6 +93,18 @@ write_string (SwarmBusWriter *self, GVariant *value, char type)
   return put_text (self, text, length, type);
 }
 
+gboolean
+swarm_bus_write_text (SwarmBusWriter *self, char type, const char *text)
+{
+  return put_text (self, text, strlen (text), type);
+}
+
+gboolean
+swarm_bus_write_struct (SwarmBusWriter *self)
+{
+  return put (self, 8, NULL, 0);
+}
+
 static gboolean
 write_number (SwarmBusWriter *self, GVariant *value, char type)
 {
@@ -137,29 +149,45 @@ write_fixed_array (SwarmBusWriter *self, GVariant *value, gsize size)
   return put (self, size, data, n * size);
 }
 
+gboolean
+swarm_bus_write_array_begin (SwarmBusWriter *self, char element, SwarmBusWriterArray *array)
+{
+  guint32 length = 0;
+
+  if (!put (self, 4, &length, 4))
+    return FALSE;
+  array->at = self->out != NULL ? self->out->len - 4 : 0;
+  /* The length does not count the padding before the first element. */
+  if (!put (self, swarm_bus_wire_size (element), NULL, 0))
+    return FALSE;
+  array->start = self->offset;
+  return TRUE;
+}
+
+gboolean
+swarm_bus_write_array_end (SwarmBusWriter *self, const SwarmBusWriterArray *array)
+{
+  guint32 length = (guint32) (self->offset - array->start);
+
+  if (self->offset - array->start > DBUS_MAXIMUM_ARRAY_LENGTH)
+    return fail (self->error, SWARM_ERROR_LIMIT_EXCEEDED, "an array is longer than 64 MiB");
+  if (self->out != NULL)
+    memcpy (self->out->data + array->at, &length, sizeof length);
+  return TRUE;
+}
+
 static gboolean
 write_array (SwarmBusWriter *self, GVariant *value, guint depth)
 {
   char element = g_variant_get_type_string (value)[1];
-  guint32 length = 0;
-  gsize start, at;
+  SwarmBusWriterArray array;
 
-  /* The length does not count the padding before the first element. */
-  if (!put (self, 4, &length, 4))
+  if (!swarm_bus_write_array_begin (self, element, &array))
     return FALSE;
-  at = self->out != NULL ? self->out->len - 4 : 0;
-  if (!put (self, swarm_bus_wire_size (element), NULL, 0))
-    return FALSE;
-  start = self->offset;
   if (swarm_bus_is_plain_fixed (element) ? !write_fixed_array (self, value, swarm_bus_wire_size (element))
                                          : !write_children (self, value, depth))
     return FALSE;
-  if (self->offset - start > DBUS_MAXIMUM_ARRAY_LENGTH)
-    return fail (self->error, SWARM_ERROR_LIMIT_EXCEEDED, "an array is longer than 64 MiB");
-  length = (guint32) (self->offset - start);
-  if (self->out != NULL)
-    memcpy (self->out->data + at, &length, sizeof length);
-  return TRUE;
+  return swarm_bus_write_array_end (self, &array);
 }
 
 /* Most variants hold one of these: no need to ask libdbus. */
@@ -237,72 +265,91 @@ swarm_bus_write_args (SwarmBusWriter *self, GVariant *args, GError **error)
 /* ---- whole messages ---- */
 
 static void
-put_field (SwarmBusWriter *self, guint8 code, char type, const char *text, gsize length)
+put_field (SwarmBusWriter *self, guint8 code, char type, const char *text)
 {
   guint8 start[] = { code, 1, (guint8) type, 0 };
 
   if (text == NULL)
     return;
   put (self, 8, start, sizeof start);
-  put_text (self, text, length, type);
+  put_text (self, text, strlen (text), type);
 }
 
 /* D-Bus specification, "Message Format": the lengths of body and fields, at 4 and 12, are put in when they are known. */
 static void
-write_head (SwarmBusWriter *self, const SwarmBusHead *head, GVariant *args)
+write_head (SwarmBusWriter *self, const SwarmBusHead *head, const char *signature)
 {
-  g_autofree char *signature = g_strdup (g_variant_get_type_string (args) + 1);
-  gsize length = strlen (signature) - 1;
   guint8 start[] = { G_BYTE_ORDER == G_LITTLE_ENDIAN ? DBUS_LITTLE_ENDIAN : DBUS_BIG_ENDIAN, (guint8) head->type,
                      head->type != DBUS_MESSAGE_TYPE_METHOD_CALL ? DBUS_HEADER_FLAG_NO_REPLY_EXPECTED : 0, DBUS_MAJOR_PROTOCOL_VERSION };
   guint32 numbers[] = { 0, MAX (head->serial, 1), 0 };
   guint8 reply_start[] = { DBUS_HEADER_FIELD_REPLY_SERIAL, 1, DBUS_TYPE_UINT32, 0 };
 
-  signature[length] = '\0';
   put (self, 1, start, sizeof start);
   put (self, 4, numbers, sizeof numbers);
-  put_field (self, DBUS_HEADER_FIELD_PATH, 'o', head->path, head->path != NULL ? strlen (head->path) : 0);
-  put_field (self, DBUS_HEADER_FIELD_INTERFACE, 's', head->iface, head->iface != NULL ? strlen (head->iface) : 0);
-  put_field (self, DBUS_HEADER_FIELD_MEMBER, 's', head->member, head->member != NULL ? strlen (head->member) : 0);
+  put_field (self, DBUS_HEADER_FIELD_PATH, 'o', head->path);
+  put_field (self, DBUS_HEADER_FIELD_INTERFACE, 's', head->iface);
+  put_field (self, DBUS_HEADER_FIELD_MEMBER, 's', head->member);
   if (head->reply_serial != 0) {
     put (self, 8, reply_start, sizeof reply_start);
     put (self, 4, &head->reply_serial, sizeof head->reply_serial);
   }
-  if (length > 0)
-    put_field (self, DBUS_HEADER_FIELD_SIGNATURE, 'g', signature, length);
+  put_field (self, DBUS_HEADER_FIELD_SIGNATURE, 'g', *signature != '\0' ? signature : NULL);
   numbers[2] = (guint32) self->offset - 16;
   memcpy (self->out->data + 12, &numbers[2], sizeof (guint32));
   put (self, 8, NULL, 0);
 }
 
+void
+swarm_bus_writer_begin (SwarmBusWriter *self, const SwarmBusHead *head, const char *signature, gsize max)
+{
+  SwarmBusWriter front = { .max = DBUS_MAXIMUM_MESSAGE_LENGTH, .out = g_byte_array_sized_new (1024) };
+
+  write_head (&front, head, signature);
+  *self = (SwarmBusWriter){ .max = MIN (max, DBUS_MAXIMUM_MESSAGE_LENGTH), .out = front.out };
+}
+
+GBytes *
+swarm_bus_writer_end (SwarmBusWriter *self, gboolean good)
+{
+  g_autoptr (GByteArray) out = g_steal_pointer (&self->out);
+  guint32 length = (guint32) self->offset;
+
+  if (!good)
+    return NULL;
+  memcpy (out->data + 4, &length, sizeof length);
+  return g_byte_array_free_to_bytes (g_steal_pointer (&out));
+}
+
+DBusMessage *
+swarm_bus_message_of (GBytes *bytes, GError **error)
+{
+  DBusMessage *message = swarm_bus_message_demarshal (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), error);
+
+  if (message != NULL)
+    dbus_message_set_serial (message, 0); /* the connection gives it one */
+  return message;
+}
+
 GBytes *
 swarm_bus_message_write (const SwarmBusHead *head, GVariant *args, gsize max, GError **error)
 {
-  g_autoptr (GByteArray) out = g_byte_array_sized_new (512);
-  SwarmBusWriter front = { .max = DBUS_MAXIMUM_MESSAGE_LENGTH, .out = out };
-  SwarmBusWriter body = { .max = MIN (max, DBUS_MAXIMUM_MESSAGE_LENGTH), .out = out };
-  guint32 length;
+  const char *type = g_variant_get_type_string (args);
+  g_autofree char *signature = NULL;
+  SwarmBusWriter writer;
 
-  if (!g_variant_is_of_type (args, G_VARIANT_TYPE_TUPLE)) {
+  if (type[0] != '(') {
     fail (error, SWARM_ERROR_INVALID_ARGUMENT, "arguments are not a tuple");
     return NULL;
   }
-  write_head (&front, head, args);
-  if (!swarm_bus_write_args (&body, args, error))
-    return NULL;
-  length = (guint32) body.offset;
-  memcpy (out->data + 4, &length, sizeof length);
-  return g_byte_array_free_to_bytes (g_steal_pointer (&out));
+  signature = g_strndup (type + 1, strlen (type) - 2);
+  swarm_bus_writer_begin (&writer, head, signature, max);
+  return swarm_bus_writer_end (&writer, swarm_bus_write_args (&writer, args, error));
 }
 
 DBusMessage *
 swarm_bus_message_new (const SwarmBusHead *head, GVariant *args, gsize max, GError **error)
 {
   g_autoptr (GBytes) bytes = swarm_bus_message_write (head, args, max, error);
-  DBusMessage *message
-    = bytes != NULL ? swarm_bus_message_demarshal (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), error) : NULL;
 
-  if (message != NULL)
-    dbus_message_set_serial (message, 0); /* the connection gives it one */
-  return message;
+  return bytes != NULL ? swarm_bus_message_of (bytes, error) : NULL;
 }
