@@ -118,7 +118,7 @@ static GVariant *
 unwrap (GVariant *value)
 {
   g_variant_ref (value);
-  while (g_variant_is_of_type (value, G_VARIANT_TYPE_VARIANT)) {
+  while (g_variant_classify (value) == G_VARIANT_CLASS_VARIANT) {
     GVariant *inner = g_variant_get_variant (value);
 
     g_variant_unref (value);
@@ -233,11 +233,13 @@ parse_element (const SwarmField *field, gpointer message, GVariant *value, Swarm
 static gboolean
 parse_list (const SwarmField *field, gpointer message, GVariant *value, SwarmFormFlags flags, SwarmPath *path, GError **error)
 {
+  gsize n;
+
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE_ARRAY) || g_variant_is_of_type (value, G_VARIANT_TYPE_DICTIONARY))
     return wrong_type (field, value, path, error);
-  if (g_variant_n_children (value) > SWARM_FIELD_MAX_ELEMENTS)
+  if ((n = g_variant_n_children (value)) > SWARM_FIELD_MAX_ELEMENTS)
     return swarm_path_error_too_many (path, error);
-  for (gsize i = 0; i < g_variant_n_children (value); i++) {
+  for (gsize i = 0; i < n; i++) {
     g_autoptr (GVariant) child = g_variant_get_child_value (value, i);
     g_autoptr (GVariant) element = unwrap (child);
 
@@ -251,11 +253,13 @@ parse_list (const SwarmField *field, gpointer message, GVariant *value, SwarmFor
 static gboolean
 parse_map (const SwarmField *field, gpointer message, GVariant *value, const SwarmPath *path, GError **error)
 {
+  gsize n;
+
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE ("a{ss}")) && !g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT))
     return wrong_type (field, value, path, error);
-  if (g_variant_n_children (value) > SWARM_FIELD_MAX_ELEMENTS)
+  if ((n = g_variant_n_children (value)) > SWARM_FIELD_MAX_ELEMENTS)
     return swarm_path_error_too_many (path, error);
-  for (gsize i = 0; i < g_variant_n_children (value); i++) {
+  for (gsize i = 0; i < n; i++) {
     g_autoptr (GVariant) entry = g_variant_get_child_value (value, i);
     g_autoptr (GVariant) key = g_variant_get_child_value (entry, 0);
     g_autoptr (GVariant) raw = g_variant_get_child_value (entry, 1);
@@ -336,12 +340,14 @@ static gboolean
 parse_message (gpointer message, GVariant *dict, SwarmFormFlags flags, const SwarmPath *path, GError **error)
 {
   guint64 seen = 0; /* one bit for each row */
+  gsize n;
 
   if (!g_variant_is_of_type (dict, G_VARIANT_TYPE_VARDICT)) {
     g_autofree char *got = g_strdup_printf ("type \"%s\"", g_variant_get_type_string (dict));
     return swarm_path_error_type (path, SWARM_FIELD_MESSAGE, got, error);
   }
-  for (gsize i = 0; i < g_variant_n_children (dict); i++) {
+  n = g_variant_n_children (dict);
+  for (gsize i = 0; i < n; i++) {
     g_autoptr (GVariant) entry = g_variant_get_child_value (dict, i);
     g_autoptr (GVariant) key = g_variant_get_child_value (entry, 0);
     g_autoptr (GVariant) raw = g_variant_get_child_value (entry, 1);

@@ -22,8 +22,9 @@ DBusMessage *swarm_bus_message_new_error (const char *destination, guint32 seria
 /* A message without descriptors, in one go. */
 typedef struct {
   int type; /* DBUS_MESSAGE_TYPE_METHOD_CALL, …_METHOD_RETURN, …_SIGNAL */
-  const char *path, *iface, *member;
+  const char *path, *iface, *member; /* NULL: none */
   guint32 serial, reply_serial;
+  const char *destination; /* NULL: none */
 } SwarmBusHead;
 
 /* Its bytes, the members of the tuple @args as arguments. The names of @head are the caller's to check. NULL: INVALID_ARGUMENT, LIMIT_EXCEEDED as

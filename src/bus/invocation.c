@@ -192,6 +192,7 @@ send_error (SwarmInvocation *self, const char *name, const char *text)
 static void
 answer_bus (SwarmInvocation *self, GVariant *value, GUnixFDList *fds, const GError *error)
 {
+  SwarmBusHead head = { DBUS_MESSAGE_TYPE_METHOD_RETURN, .reply_serial = self->serial, .destination = self->sender };
   g_autoptr (GError) local_error = NULL;
   g_autoptr (DBusMessage) message = NULL;
 
@@ -205,8 +206,13 @@ answer_bus (SwarmInvocation *self, GVariant *value, GUnixFDList *fds, const GErr
     send_error (self, swarm_error_to_name (error), error->message);
     return;
   }
-  message = swarm_bus_message_new_return (self->sender, self->serial);
-  if (swarm_bus_message_append_max (message, value, fds, SWARM_BUS_MESSAGE_MAX, &local_error)) {
+  if (fds == NULL) {
+    message = swarm_bus_message_new (&head, value, SWARM_BUS_MESSAGE_MAX, &local_error);
+  } else {
+    message = swarm_bus_message_new_return (self->sender, self->serial);
+    swarm_bus_message_append_max (message, value, fds, SWARM_BUS_MESSAGE_MAX, &local_error);
+  }
+  if (local_error == NULL) {
     swarm_bus_send (self->bus, g_steal_pointer (&message));
     return;
   }

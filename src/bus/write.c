@@ -293,6 +293,7 @@ write_head (SwarmBusWriter *self, const SwarmBusHead *head, const char *signatur
     put (self, 8, reply_start, sizeof reply_start);
     put (self, 4, &head->reply_serial, sizeof head->reply_serial);
   }
+  put_field (self, DBUS_HEADER_FIELD_DESTINATION, 's', head->destination);
   put_field (self, DBUS_HEADER_FIELD_SIGNATURE, 'g', *signature != '\0' ? signature : NULL);
   numbers[2] = (guint32) self->offset - 16;
   memcpy (self->out->data + 12, &numbers[2], sizeof (guint32));

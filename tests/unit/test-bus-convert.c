@@ -178,7 +178,7 @@ through_write (GVariant *args)
 static void
 test_write_heads (void)
 {
-  SwarmBusHead reply = { DBUS_MESSAGE_TYPE_METHOD_RETURN, .reply_serial = 5 }, bad = { DBUS_MESSAGE_TYPE_SIGNAL, "no path", "a.b", "C" };
+  SwarmBusHead reply = { DBUS_MESSAGE_TYPE_METHOD_RETURN, .reply_serial = 5, .destination = ":1.2" }, bad = { DBUS_MESSAGE_TYPE_SIGNAL, "no path", "a.b", "C" };
   g_autoptr (GVariant) none = g_variant_ref_sink (g_variant_new ("()"));
   g_autoptr (GVariant) text = g_variant_ref_sink (g_variant_new ("(s)", "text"));
   g_autoptr (GError) error = NULL;
@@ -187,6 +187,7 @@ test_write_heads (void)
   g_assert_no_error (error);
   g_assert_cmpint (dbus_message_get_type (message), ==, DBUS_MESSAGE_TYPE_METHOD_RETURN);
   g_assert_cmpuint (dbus_message_get_reply_serial (message), ==, 5);
+  g_assert_cmpstr (dbus_message_get_destination (message), ==, ":1.2");
   g_assert_true (dbus_message_get_no_reply (message));
   g_assert_cmpstr (dbus_message_get_signature (message), ==, "");
   g_assert_null (swarm_bus_message_new (&bad, none, 100, &error));
