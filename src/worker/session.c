@@ -11,7 +11,7 @@
 
 #define DISPATCHER "org.swarmagent1.Dispatcher"
 #define CONNECT_LIMIT_US (5 * G_USEC_PER_SEC)
-#define SILENT_LIMIT_US (1 * G_USEC_PER_SEC) /* of one that has not answered the last time, while there are others */
+#define SILENT_LIMIT_US (1 * G_USEC_PER_SEC) /* while there are others, and nobody said that this one leads: several may be off (see UNKNOWN_MANAGER_US) */
 #define REGISTER_LIMIT_US (5 * G_USEC_PER_SEC)
 #define GOODBYE_LIMIT_US (2 * G_USEC_PER_SEC)
 #define BACKOFF_FIRST_US (100 * 1000)
@@ -177,9 +177,11 @@ drop (SwarmWorkerSession *self)
 static gboolean
 others_may_answer (SwarmWorkerSession *self)
 {
-  for (guint i = 0; i < self->managers->len; i++)
-    if (!g_hash_table_contains (self->silent, ((SwarmManagerAddress *) g_ptr_array_index (self->managers, i))->address))
+  for (guint i = 0; i < self->managers->len; i++) {
+    const char *address = ((SwarmManagerAddress *) g_ptr_array_index (self->managers, i))->address;
+    if (g_strcmp0 (address, self->address) != 0 && !g_hash_table_contains (self->silent, address))
       return TRUE;
+  }
   return FALSE;
 }
 
@@ -535,7 +537,7 @@ connect_next (gpointer data)
   g_free (self->address);
   self->address = g_strdup (address);
   /* One that is said to lead may be slow because all come at once. */
-  limit_connecting (self, !named && g_hash_table_contains (self->silent, address) && others_may_answer (self) ? SILENT_LIMIT_US : CONNECT_LIMIT_US);
+  limit_connecting (self, !named && others_may_answer (self) ? SILENT_LIMIT_US : CONNECT_LIMIT_US);
   self->dialled_at = swarm_clock_boottime (self->worker->config.clock);
   self->link = transport->dial (transport, self->address, SWARM_LINK_CONTROL, &link_events, self);
 }

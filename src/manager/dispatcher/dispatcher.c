@@ -451,16 +451,16 @@ cluster_event (SwarmDispatcher *self, const SwarmEvent *event)
 
 typedef struct {
   SwarmDispatcher *dispatcher;
-  gboolean other_managers;
+  guint n_managers; /* with this one */
 } Inheritance;
 
 static gboolean
-find_manager (gpointer object, gpointer data)
+count_manager (gpointer object, gpointer data)
 {
   Inheritance *inheritance = data;
   const SwarmNode *node = object;
-  inheritance->other_managers = node->spec->role == SWARM_ROLE_MANAGER && !swarm_id_equal (&node->object.id, &inheritance->dispatcher->leader->self);
-  return !inheritance->other_managers;
+  inheritance->n_managers += node->spec->role == SWARM_ROLE_MANAGER && !swarm_id_equal (&node->object.id, &inheritance->dispatcher->leader->self);
+  return TRUE;
 }
 
 static gboolean
@@ -468,7 +468,7 @@ inherit_node (gpointer object, gpointer data)
 {
   Inheritance *inheritance = data;
   const SwarmNode *node = object;
-  swarm_node_record_inherit (dispatcher_record (inheritance->dispatcher, &node->object.id), node, inheritance->other_managers);
+  swarm_node_record_inherit (dispatcher_record (inheritance->dispatcher, &node->object.id), node, inheritance->n_managers);
   return TRUE;
 }
 
@@ -509,8 +509,8 @@ swarm_dispatcher_lead (SwarmDispatcher *self, gconstpointer leader)
   self->watch = swarm_store_watch (self->store,
                                    1 << SWARM_KIND_TASK | 1 << SWARM_KIND_NODE | 1 << SWARM_KIND_CLUSTER | 1 << SWARM_KIND_SERVICE | 1 << SWARM_KIND_NETWORK,
                                    dispatcher_event, self);
-  Inheritance inheritance = { .dispatcher = self };
-  swarm_store_foreach (self->store, SWARM_KIND_NODE, find_manager, &inheritance);
+  Inheritance inheritance = { .dispatcher = self, .n_managers = 1 };
+  swarm_store_foreach (self->store, SWARM_KIND_NODE, count_manager, &inheritance);
   swarm_store_foreach (self->store, SWARM_KIND_NODE, inherit_node, &inheritance);
 }
 

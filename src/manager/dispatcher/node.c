@@ -11,6 +11,10 @@
 #define UNKNOWN_MIN_US (3 * G_TIME_SPAN_SECOND)
 /* The only manager was away, its host perhaps: a node that asks for it just then finds out after five seconds, and asks again after some more. */
 #define UNKNOWN_ALONE_MIN_US (10 * G_TIME_SPAN_SECOND)
+/* A worker that asks a manager which is off finds out after a second; of so many managers almost half may be. With three it is the old leader alone,
+ * whom nobody asks first. */
+#define UNKNOWN_MANAGER_US (1 * G_TIME_SPAN_SECOND)
+#define UNKNOWN_MANAGERS 3
 /* Where many come back they come one after the other: as long as the last one came so long ago the others are waited for … */
 #define RETURN_PAUSE_US (2 * G_TIME_SPAN_SECOND)
 #define RETURN_MAX_US (30 * G_TIME_SPAN_SECOND) /* … but no longer than this in all */
@@ -107,7 +111,9 @@ record_expired (gpointer data)
     record_rearm (self, period);
     return;
   }
-  if (self->wait == SWARM_WAIT_UNKNOWN && now - *self->returned_at < RETURN_PAUSE_US && now - self->inherited_at < RETURN_MAX_US) {
+  /* When nobody at all has come, not even this host's own worker, it is not the nodes that are at fault. */
+  gboolean coming = now - *self->returned_at < RETURN_PAUSE_US || *self->returned_at < self->inherited_at;
+  if (self->wait == SWARM_WAIT_UNKNOWN && coming && now - self->inherited_at < RETURN_MAX_US) {
     self->deadline = now + RETURN_PAUSE_US;
     record_rearm (self, RETURN_PAUSE_US);
     return;
@@ -246,7 +252,7 @@ swarm_node_record_goodbye (SwarmNodeRecord *self, gboolean host_shutdown, SwarmT
 }
 
 void
-swarm_node_record_inherit (SwarmNodeRecord *self, const SwarmNode *node, gboolean other_managers)
+swarm_node_record_inherit (SwarmNodeRecord *self, const SwarmNode *node, guint n_managers)
 {
   if (node->status->state == SWARM_NODE_DOWN)
     return;
@@ -256,7 +262,8 @@ swarm_node_record_inherit (SwarmNodeRecord *self, const SwarmNode *node, gboolea
   }
   gint64 period = swarm_heartbeat_period (self->leader->store);
   self->inherited_at = swarm_clock_boottime (self->leader->clock);
-  record_wait (self, SWARM_WAIT_UNKNOWN, MAX (UNKNOWN_BEATS * period, other_managers ? UNKNOWN_MIN_US : UNKNOWN_ALONE_MIN_US));
+  gint64 more = n_managers > UNKNOWN_MANAGERS ? (n_managers - UNKNOWN_MANAGERS + 1) / 2 * UNKNOWN_MANAGER_US : 0;
+  record_wait (self, SWARM_WAIT_UNKNOWN, MAX (UNKNOWN_BEATS * period, n_managers > 1 ? UNKNOWN_MIN_US : UNKNOWN_ALONE_MIN_US) + more);
   if (node->status->state != SWARM_NODE_UNKNOWN)
     swarm_node_writer_set (self->writer, &self->id, SWARM_NODE_UNKNOWN,
                            "Node moved to \"unknown\" state due to leadership change in cluster", NULL, NULL, NULL);

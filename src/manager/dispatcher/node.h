@@ -59,5 +59,6 @@ void swarm_node_record_open (SwarmNodeRecord *self, SwarmLink *link);
 void swarm_node_record_link_down (SwarmNodeRecord *self);
 /* Ends the session: the host shuts down, or the agent comes back within a minute. */
 void swarm_node_record_goodbye (SwarmNodeRecord *self, gboolean host_shutdown, SwarmTicket *ticket);
-/* A new leader meets the node: what it was told before may be out of date. Without @other_managers the node had nobody to turn to meanwhile. */
-void swarm_node_record_inherit (SwarmNodeRecord *self, const SwarmNode *node, gboolean other_managers);
+/* A new leader meets the node: what it was told before may be out of date. Of @n_managers, this one among them, it finds
+ * the leader the later the more of them are off; when there is one it had nobody to turn to meanwhile. */
+void swarm_node_record_inherit (SwarmNodeRecord *self, const SwarmNode *node, guint n_managers);
