@@ -4,6 +4,7 @@
 #include "ctl/client.h"
 #include "ctl/format.h"
 #include "ctl/inspect.h"
+#include "ctl/network-verbose.h"
 #include "ctl/network.h"
 #include "ctl/service-fields.h"
 #include "ctl/values.h"
@@ -203,10 +204,29 @@ ctl_cmd_network_ls (CtlContext *context, GError **error)
 
 /* ---- inspect ---- */
 
+static gboolean
+add_who_is_in (CtlContext *context, JsonObject *network, gboolean human, GError **error)
+{
+  g_autoptr (JsonNode) services = NULL, tasks = NULL, nodes = NULL;
+  g_autoptr (GPtrArray) service_list = NULL, task_list = NULL, node_list = NULL;
+
+  if (!ctl_args_bool (context->args, "verbose"))
+    return TRUE;
+  if ((services = ctl_list (context, "ListServices", ctl_filters (NULL), error)) == NULL
+      || (tasks = ctl_list_tasks (context, ctl_filters (NULL), error)) == NULL
+      || (nodes = ctl_list (context, "ListNodes", ctl_filters (NULL), error)) == NULL)
+    return FALSE;
+  service_list = ctl_json_objects (json_node_get_array (services));
+  task_list = ctl_json_objects (json_node_get_array (tasks));
+  node_list = ctl_json_objects (json_node_get_array (nodes));
+  ctl_network_add_verbose (network, service_list, task_list, node_list);
+  return TRUE;
+}
+
 gboolean
 ctl_cmd_network_inspect (CtlContext *context, GError **error)
 {
-  return ctl_inspect_run (context, "network", ctl_pretty_network, error);
+  return ctl_inspect_run (context, "network", ctl_pretty_network, add_who_is_in, error);
 }
 
 /* ---- attach, detach ---- */

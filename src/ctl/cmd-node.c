@@ -100,7 +100,7 @@ ctl_cmd_node_ls (CtlContext *context, GError **error)
 gboolean
 ctl_cmd_node_inspect (CtlContext *context, GError **error)
 {
-  return ctl_inspect_run (context, "node", ctl_pretty_node, error);
+  return ctl_inspect_run (context, "node", ctl_pretty_node, NULL, error);
 }
 
 /* "self" on a worker: the cluster is not to be seen, but the agent knows its own tasks. */

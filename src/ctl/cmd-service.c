@@ -117,16 +117,31 @@ ctl_cmd_service_ls (CtlContext *context, GError **error)
 
 /* ---- inspect ---- */
 
+/* People know networks by their names. */
+static gboolean
+name_networks (CtlContext *context, JsonObject *service, gboolean human, GError **error)
+{
+  g_autoptr (GPtrArray) networks = ctl_json_objects (ctl_json_array (service, "Spec.TaskTemplate.Networks"));
+
+  for (guint i = 0; human && i < networks->len; i++) {
+    g_autofree char *path = ctl_resolve (context, "network", ctl_json_string (networks->pdata[i], "Target"), NULL, NULL);
+    g_autoptr (JsonNode) network = path != NULL ? ctl_inspect (context, "network", path, NULL) : NULL;
+    if (network != NULL) /* else it was removed */
+      json_object_set_string_member (networks->pdata[i], "Target", ctl_json_string (json_node_get_object (network), "Name"));
+  }
+  return TRUE;
+}
+
 gboolean
 ctl_cmd_service_inspect (CtlContext *context, GError **error)
 {
-  return ctl_inspect_run (context, "service", ctl_pretty_service, error);
+  return ctl_inspect_run (context, "service", ctl_pretty_service, name_networks, error);
 }
 
 gboolean
 ctl_cmd_task_inspect (CtlContext *context, GError **error)
 {
-  return ctl_inspect_run (context, "task", ctl_pretty_task, error);
+  return ctl_inspect_run (context, "task", ctl_pretty_task, NULL, error);
 }
 
 /* ---- ps ---- */

@@ -174,6 +174,12 @@ static const CtlOption network_create_options[] = {
 static const CtlOption *const network_create_tables[] = { network_create_options, NULL };
 static const char *const network_create_unsupported[] = { "aux-address", "config-from", "config-only", "ipam-driver", "ipam-opt", "ipv4", "scope", NULL };
 
+static const CtlOption network_inspect_options[] = {
+  { "verbose", 'v', CTL_BOOL, N_ ("Also who is in it: services with their tasks, containers, nodes") },
+  { NULL },
+};
+static const CtlOption *const network_inspect_tables[] = { inspect_options, network_inspect_options, NULL };
+
 static const CtlOption network_ls_options[] = {
   { "no-trunc", 0, CTL_BOOL, N_ ("Do not truncate the output") },
   { NULL },
@@ -325,8 +331,10 @@ const CtlCommand ctl_commands[] = {
                 "network create --opt encrypted secret\tbetween hosts inside WireGuard, or not at all" },
   { "network detach", NULL, "CONTAINER NETWORK", 2, 2, N_ ("Take a container of this host out of a network"), NULL, NULL,
     .run = ctl_cmd_network_detach, .examples = "network detach debug back\tthe container runs on without it" },
-  { "network inspect", NULL, "[OPTIONS] NETWORK [NETWORK...]", 1, -1, N_ ("Display detailed information on one or more networks"), inspect_tables, NULL,
-    .objects = "network", .run = ctl_cmd_network_inspect, .examples = "network inspect back\tits subnets among others" },
+  { "network inspect", NULL, "[OPTIONS] NETWORK [NETWORK...]", 1, -1, N_ ("Display detailed information on one or more networks"), network_inspect_tables, NULL,
+    .objects = "network", .run = ctl_cmd_network_inspect,
+    .examples = "network inspect back\tits subnets among others\n"
+                "network inspect --verbose --pretty back\twho is in it, to read" },
   { "network ls", "list", "[OPTIONS]", 0, 0, N_ ("List networks"), network_ls_tables, NULL, .run = ctl_cmd_network_ls,
     .examples = "network ls\tall networks\n"
                 "network ls --filter driver=overlay\twithout those that every node has of its own" },

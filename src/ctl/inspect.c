@@ -45,7 +45,7 @@ ordered (JsonNode *node)
 }
 
 gboolean
-ctl_inspect_run (CtlContext *context, const char *kind, char *(*pretty) (JsonObject *object), GError **error)
+ctl_inspect_run (CtlContext *context, const char *kind, CtlPretty pretty, CtlComplete complete, GError **error)
 {
   GPtrArray *references = ctl_args_positional (context->args);
   const char *format = ctl_args_string (context->args, "format");
@@ -59,7 +59,7 @@ ctl_inspect_run (CtlContext *context, const char *kind, char *(*pretty) (JsonObj
     g_autoptr (GError) reason = NULL;
     g_autoptr (JsonNode) node = find (context, kind, g_ptr_array_index (references, i), &reason);
 
-    if (node == NULL)
+    if (node == NULL || (complete != NULL && !complete (context, json_node_get_object (node), human, &reason)))
       ctl_errors_add (&errors, reason, NULL);
     else
       json_array_add_element (json_node_get_array (found), ordered (node));

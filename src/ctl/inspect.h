@@ -3,8 +3,13 @@
 #pragma once
 #include "ctl/client.h"
 
-/* @pretty: the human form of one object (caller frees its text). */
-gboolean ctl_inspect_run (CtlContext *context, const char *kind, char *(*pretty) (JsonObject *object), GError **error);
+/* The human form of one object; caller frees. */
+typedef char *(*CtlPretty) (JsonObject *object);
+/* What is to be added to one that was found, which may take more calls. @human: it is to be read. */
+typedef gboolean (*CtlComplete) (CtlContext *context, JsonObject *object, gboolean human, GError **error);
+
+/* @complete may be NULL. */
+gboolean ctl_inspect_run (CtlContext *context, const char *kind, CtlPretty pretty, CtlComplete complete, GError **error);
 
 /* Human forms. */
 char *ctl_pretty_network (JsonObject *network);

@@ -2,6 +2,7 @@
 /* What --pretty shows of one object: docker's lines for what exists here. */
 #include "ctl/format.h"
 #include "ctl/inspect.h"
+#include "ctl/network-verbose.h"
 #include <string.h>
 
 static void
@@ -116,6 +117,17 @@ manager_part (GString *out, JsonObject *node)
   line (out, " Leader:\t\t", ctl_json_bool (node, "ManagerStatus.Leader") ? "Yes" : "No");
 }
 
+static void
+problems_part (GString *out, JsonArray *problems)
+{
+  guint n = problems != NULL ? json_array_get_length (problems) : 0;
+
+  if (n > 0)
+    g_string_append (out, "Network Problems:\n");
+  for (guint i = 0; i < n; i++)
+    line (out, " - ", json_array_get_string_element (problems, i));
+}
+
 char *
 ctl_pretty_node (JsonObject *node)
 {
@@ -136,6 +148,7 @@ ctl_pretty_node (JsonObject *node)
     line (out, " Drain Order:          \t", ctl_json_string (node, "Spec.DrainOrder"));
   line (out, " Drain Deadline:       \t", ctl_json_string (node, "Spec.DrainDeadline"));
   line (out, " Address:\t\t", ctl_json_string (node, "Status.Addr"));
+  problems_part (out, ctl_json_array (node, "Description.NetworkProblems"));
   manager_part (out, node);
   g_string_append (out, "Platform:\n");
   line (out, " Operating System:\t", ctl_json_string (node, "Description.Platform.OS"));
@@ -434,6 +447,7 @@ ctl_pretty_network (JsonObject *network)
   }
   labels (out, "Options:", ctl_json_object (network, "Options"), "");
   line (out, "Message:\t", ctl_json_string (network, "Message"));
+  ctl_network_verbose_text (out, network);
   return g_string_free (out, FALSE);
 }
 

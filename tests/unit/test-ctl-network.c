@@ -2,6 +2,7 @@
 /* Networks on the command line: what create asks for, docker's texts for what is wrong, and what ls and inspect show. */
 #include "base/error.h"
 #include "ctl/inspect.h"
+#include "ctl/network-verbose.h"
 #include "ctl/network.h"
 #include "ctl/service-spec.h"
 #include <string.h>
@@ -128,6 +129,51 @@ test_pretty (void)
                    "Options:\n encrypted\n");
 }
 
+static GPtrArray *
+objects_of (JsonNode *list)
+{
+  g_assert_nonnull (list);
+  return ctl_json_objects (json_node_get_array (list));
+}
+
+/* Who is in it: with docker's names, as far as it has any. */
+static void
+test_verbose (void)
+{
+  g_autoptr (JsonNode) list = networks ();
+  JsonObject *network = json_array_get_object_element (json_node_get_array (list), 0);
+  g_autoptr (JsonNode) services = json_from_string (
+      "[{'ID':'s1','Spec':{'Name':'my-web','TaskTemplate':{'Networks':[{'Target':'zzzzzzzzzzzzzzzzzzzzzzzzz'}]}},"
+      "'Endpoint':{'Ports':[{'TargetPort':80,'PublishedPort':8080}],'VirtualIPs':[{'NetworkID':'other','Addr':'10.0.2.2/24'},"
+      "{'NetworkID':'zzzzzzzzzzzzzzzzzzzzzzzzz','Addr':'10.0.1.2/24'}]}},"
+      "{'ID':'s2','Spec':{'Name':'db','TaskTemplate':{'Networks':[{'Target':'zzzzzzzzzzzzzzzzzzzzzzzzz'}]}}},"
+      "{'ID':'s3','Spec':{'Name':'elsewhere','TaskTemplate':{'Networks':[{'Target':'other'}]}}}]", NULL);
+  g_autoptr (JsonNode) tasks = json_from_string (
+      "[{'ID':'t1','Name':'my-web.1.t1','ServiceID':'s1','NodeID':'n1','DesiredState':'running','Status':{'State':'running'},"
+      "'NetworksAttachments':[{'NetworkID':'zzzzzzzzzzzzzzzzzzzzzzzzz','Addresses':['10.0.1.3/24']}]},"
+      "{'ID':'t0','Name':'my-web.1.t0','ServiceID':'s1','NodeID':'n3','DesiredState':'shutdown','Status':{'State':'shutdown'},"
+      "'NetworksAttachments':[{'NetworkID':'zzzzzzzzzzzzzzzzzzzzzzzzz','Addresses':['10.0.1.9/24']}]},"
+      "{'ID':'a1','NodeID':'n2','DesiredState':'running','Status':{'State':'running'},'NetworkAttachmentSpec':{'ContainerID':'c0ffee','Name':'debug'},"
+      "'NetworksAttachments':[{'NetworkID':'zzzzzzzzzzzzzzzzzzzzzzzzz','Addresses':['10.0.1.4/24','fd00::4/64']}]}]", NULL);
+  g_autoptr (JsonNode) nodes = json_from_string ("[{'ID':'n1','Description':{'Hostname':'one'},'Status':{'Addr':'192.0.2.1'}},"
+                                                "{'ID':'n2','Description':{'Hostname':'two'},'Status':{'Addr':'192.0.2.2'}},"
+                                                "{'ID':'n3','Description':{'Hostname':'three'},'Status':{'Addr':'192.0.2.3'}}]", NULL);
+  g_autoptr (GPtrArray) s = objects_of (services), t = objects_of (tasks), n = objects_of (nodes);
+
+  ctl_network_add_verbose (network, s, t, n);
+  g_autofree char *json = ctl_json_print_object (network);
+  g_assert_nonnull (strstr (json,
+                            "\"Services\":{\"my-web\":{\"VIP\":\"10.0.1.2\",\"Ports\":[\"Target: 80, Publish: 8080\"],\"Tasks\":[{\"Name\":\"my-web.1.t1\","
+                            "\"EndpointID\":\"t1\",\"EndpointIP\":\"10.0.1.3\",\"Info\":{\"Host IP\":\"192.0.2.1\"}}]},"
+                            "\"db\":{\"VIP\":\"\",\"Ports\":[],\"Tasks\":[]}},"
+                            "\"Containers\":{\"c0ffee\":{\"Name\":\"debug\",\"EndpointID\":\"a1\",\"IPv4Address\":\"10.0.1.4/24\","
+                            "\"IPv6Address\":\"fd00::4/64\",\"Node\":\"two\"}},"
+                            "\"Peers\":[{\"Name\":\"one\",\"IP\":\"192.0.2.1\"},{\"Name\":\"two\",\"IP\":\"192.0.2.2\"}]"));
+  g_autofree char *text = ctl_pretty_network (network);
+  g_assert_true (g_str_has_suffix (text, "Options:\n encrypted\nServices:\n db\t\n my-web\t10.0.1.2\n  my-web.1.t1\t10.0.1.3 on 192.0.2.1\n"
+                                         "Containers:\n debug\t10.0.1.4/24\nPeers:\n one\t192.0.2.1\n two\t192.0.2.2\n"));
+}
+
 /* Options of services that concern networks. */
 static void
 test_service (void)
@@ -193,6 +239,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ctl-network/create-texts", test_create_texts);
   g_test_add_func ("/ctl-network/ls", test_ls);
   g_test_add_func ("/ctl-network/pretty", test_pretty);
+  g_test_add_func ("/ctl-network/verbose", test_verbose);
   g_test_add_func ("/ctl-network/service", test_service);
   g_test_add_func ("/ctl-network/service-texts", test_service_texts);
   return g_test_run ();

@@ -343,13 +343,14 @@ static void
 test_pretty_node (void)
 {
   g_autoptr (JsonNode) node = json (
-      "{'ID':'abc','Spec':{'Labels':{'zone':'a'},'Availability':'drain','DrainOrder':'start-first','DrainDeadline':'2026-01-02T03:04:05Z'},'Description':{'Hostname':'n1','Resources':{'NanoCPUs':2000000000,"
+      "{'ID':'abc','Spec':{'Labels':{'zone':'a'},'Availability':'drain','DrainOrder':'start-first','DrainDeadline':'2026-01-02T03:04:05Z'},'Description':{'Hostname':'n1','NetworkProblems':['network back: its subnet overlaps','no sctp'],'Resources':{'NanoCPUs':2000000000,"
       "'GenericResources':[{'NamedResourceSpec':{'Kind':'gpu','Value':'UUID1'}},{'DiscreteResourceSpec':{'Kind':'ssd','Value':3}}]},"
       "'Engine':{'EngineVersion':'1','Labels':{'rack':'r1'},'Plugins':[{'Type':'Volume','Name':'local'},{'Type':'Network','Name':'host'},"
       "{'Type':'Network','Name':'overlay'}]}}}");
   g_autofree char *text = ctl_pretty_node (json_node_get_object (node));
 
   g_assert_nonnull (strstr (text, "Labels:\n - zone=a\n"));
+  g_assert_nonnull (strstr (text, "Network Problems:\n - network back: its subnet overlaps\n - no sctp\nPlatform:\n"));
   g_assert_nonnull (strstr (text, " Availability:         \tDrain\n Drain Order:          \tstart-first\n"
                                   " Drain Deadline:       \t2026-01-02T03:04:05Z\n"));
   g_assert_nonnull (strstr (text, "Resources:\n CPUs:\t\t\t2\n Generic Resources:\tgpu=UUID1, ssd=3\nPlugins:\n Network:\t\thost, overlay\n"
