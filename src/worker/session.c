@@ -19,6 +19,7 @@
 /* A new leader counts those down who have not come within six periods, and three seconds (manager/dispatcher/node.c): who waits for it asks in time. */
 #define BACKOFF_LAST_PERIODS 3
 #define BACKOFF_LAST_MIN_US (1500 * 1000)
+#define BACKOFF_SILENT_US (1 * G_USEC_PER_SEC) /* after one that did not answer: a host whose cable was out is to be back soon */
 #define REDIRECTS_MAX 3 /* from manager to manager without a pause */
 #define DESCRIBE_RETRY_US (1000 * 1000) /* it may be told once a second */
 #define BEAT_LINK_RETRY_US (200 * 1000)
@@ -196,13 +197,14 @@ was_silent (SwarmWorkerSession *self)
   return TRUE;
 }
 
-/* 100 ms, doubled up to three periods; of that a random half is waited at least. It spares who answers: after one that did not the next is asked soon. */
+/* 100 ms, doubled up to three periods; of that a random half is waited at least. It spares who answers: after one that did not the next is asked soon, and when
+ * none does there is nobody to be spared. */
 static gint64
 pause_us (SwarmWorkerSession *self)
 {
-  gboolean soon = was_silent (self) && others_may_answer (self);
+  gboolean silent = was_silent (self), soon = silent && others_may_answer (self);
   gint64 last = self->period_us > 0 ? CLAMP (BACKOFF_LAST_PERIODS * self->period_us, BACKOFF_LAST_MIN_US, BACKOFF_LAST_US) : BACKOFF_LAST_US;
-  gint64 whole = soon ? BACKOFF_FIRST_US : MIN (BACKOFF_FIRST_US << MIN (self->backoff, 8), last);
+  gint64 whole = soon ? BACKOFF_FIRST_US : MIN (BACKOFF_FIRST_US << MIN (self->backoff, 8), silent ? BACKOFF_SILENT_US : last);
 
   self->attempts++;
   self->backoff += !soon;

@@ -473,6 +473,42 @@ test_one_of_many_managers (void)
   g_assert_cmpint (worst, <, 12 * SECOND);
 }
 
+static gboolean
+has_session (Bed *bed)
+{
+  SwarmWorkerStatus status;
+
+  swarm_worker_get_status (bed->worker, &status);
+  return status.session == SWARM_SESSION_REGISTERED;
+}
+
+/* Its cable was out: nobody was there who had to be spared, so it is back soon after, however long that was. */
+static void
+test_back_after_a_cut (void)
+{
+  gint64 worst = 0;
+
+  for (guint seed = 0; seed < 20; seed++) {
+    g_autoptr (Bed) bed = bed_new (200 + seed);
+    gint64 began;
+
+    bed->one_manager = TRUE;
+    sim_clock_run (bed->clock, SECOND);
+    send_managers (bed, leader_of (bed));
+    sim_clock_run (bed->clock, SECOND);
+    sim_net_cut (bed->net, bed->host, bed->managers[0].host, TRUE);
+    sim_clock_run (bed->clock, (60 + seed) * SECOND);
+    g_assert_false (has_session (bed));
+    sim_net_heal (bed->net, bed->host, bed->managers[0].host);
+    began = sim_clock_time (bed->clock);
+    while (!has_session (bed) && sim_clock_time (bed->clock) < began + 60 * SECOND)
+      sim_clock_run (bed->clock, SECOND / 10);
+    worst = MAX (worst, sim_clock_time (bed->clock) - began);
+  }
+  g_test_message ("back after %.1f s at most", (double) worst / SECOND);
+  g_assert_cmpint (worst, <, 2 * SECOND);
+}
+
 /* What its clock shows is told only while answers come quickly: the leader takes the way there for nothing. */
 static void
 test_clock_is_told (void)
@@ -667,6 +703,7 @@ main (int argc, char **argv)
   g_test_add_func ("/worker/backs-off", test_backs_off);
   g_test_add_func ("/worker/clock-is-told", test_clock_is_told);
   g_test_add_func ("/worker/one-of-many-managers", test_one_of_many_managers);
+  g_test_add_func ("/worker/back-after-a-cut", test_back_after_a_cut);
   g_test_add_func ("/worker/goodbye-and-drain", test_goodbye_and_drain);
   g_test_add_func ("/worker/killed-while-leaving", test_killed_while_leaving);
   g_test_add_func ("/worker/many", test_many);

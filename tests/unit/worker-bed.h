@@ -49,6 +49,7 @@ struct _Bed {
   SimHost *host;
   SimHost *dead; /* of a manager without power */
   Manager managers[MANAGERS];
+  gboolean one_manager; /* only the first is said to be one */
   SwarmId node;
   SwarmPlugin *plugin;
   SwarmPlugin *network_plugin;
@@ -104,7 +105,7 @@ managers_variant (Bed *bed)
   GVariantBuilder builder;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(ays)"));
-  for (guint i = 0; i < MANAGERS; i++)
+  for (guint i = 0; i < (bed->one_manager ? 1 : MANAGERS); i++)
     g_variant_builder_add (&builder, "(@ays)", ay (bed->managers[i].node.bytes, 16), bed->managers[i].address);
   if (bed->dead != NULL)
     g_variant_builder_add (&builder, "(@ays)", ay ("0123456789abcdef", 16), "10.0.0.8:2377");
