@@ -241,8 +241,10 @@ load (SwarmNetdPlane *self, GError **error)
   Published *published;
   if (swarm_netd_plane_host (self) == NULL) {
     swarm_netd_guard_give_back (self);
+    swarm_netd_idle_delete (self->nft);
     return swarm_netd_nft_run (self->nft, "add table inet swarm\ndelete table inet swarm\nadd table bridge swarm\ndelete table bridge swarm\n", error);
   }
+  swarm_netd_idle_put (self->nft, TRUE);
   append_table (self, out);
   g_hash_table_iter_init (&iter, self->ports);
   while (g_hash_table_iter_next (&iter, (gpointer *) &published, NULL))

@@ -158,6 +158,11 @@ guint swarm_netd_evict_size (SwarmNetdEvict *self);
 /* Milliseconds before what failed is tried again. */
 extern guint swarm_netd_evict_again;
 
+/* ---- idle.c ---- */
+/* TCP connections by way of our tables, in a task's namespace or the @host's, are remembered for days from now on, whatever the kernel is set to. */
+void swarm_netd_idle_put (SwarmNetdNft *nft, gboolean host);
+void swarm_netd_idle_delete (SwarmNetdNft *nft);
+
 /* ---- mesh.c ---- */
 void swarm_netd_mesh_mark (SwarmNetdPlane *self, const SwarmNetdRow *row);
 void swarm_netd_mesh_flush (SwarmNetdPlane *self);

@@ -350,8 +350,10 @@ swarm_netd_sandbox_delete (SwarmNetdPlane *self, const SwarmNetdSandbox *sandbox
   SwarmNetdBox *box = g_hash_table_lookup (self->boxes, sandbox->id.text);
   if (box == NULL)
     return TRUE;
-  if (box->attached && box->nft != NULL)
+  if (box->attached && box->nft != NULL) {
     swarm_netd_nft_run (box->nft, "add table inet swarm\ndelete table inet swarm\n", NULL);
+    swarm_netd_idle_delete (box->nft);
+  }
   unstore (box);
   return g_hash_table_remove (self->boxes, sandbox->id.text);
 }

@@ -176,6 +176,7 @@ load (SwarmNetdPlane *self, SwarmNetdBox *box, GError **error)
   g_autoptr (GString) out = g_string_new (NULL);
   GHashTableIter iter;
   Vip *vip;
+  swarm_netd_idle_put (box->nft, FALSE);
   append_table (out, box);
   g_hash_table_iter_init (&iter, self->vips);
   while (g_hash_table_iter_next (&iter, (gpointer *) &vip, NULL))

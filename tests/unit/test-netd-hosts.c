@@ -326,6 +326,35 @@ test_restart (Fixture *f, gconstpointer data)
   g_assert_cmpuint (count (task (f, 1), "10.88.16.2", 80, SOCK_STREAM, 30, 1), ==, 0);
 }
 
+/* Nobody says anything for longer than the kernel remembers connections as its owner has set it: ours go on, also when our tables are loaded anew. */
+static void
+test_idle (Fixture *f, gconstpointer data)
+{
+  static const char *shorten = "echo 1 > /proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established";
+  int inside[6], outside[6];
+  if (f->bed == NULL)
+    return;
+  put_web (f, 0);
+  put_published (f);
+  for (guint host = 1; host <= BED_HOSTS; host++) {
+    g_free (bed_shell (f->bed->hosts[host].netns, shorten));
+    g_free (bed_shell (task (f, host), shorten));
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (inside); i++) {
+    inside[i] = bed_connect (task (f, 1), "10.88.16.2", 80);
+    outside[i] = bed_connect (f->bed->fabric, "10.88.0.3", 8080);
+  }
+  for (guint host = 1; host <= BED_HOSTS; host++) {
+    bed_kill (f->bed, host);
+    bed_start (f->bed, host);
+  }
+  g_usleep (3 * G_USEC_PER_SEC);
+  for (guint i = 0; i < G_N_ELEMENTS (inside); i++) {
+    bed_assert_alive (inside[i]);
+    bed_assert_alive (outside[i]);
+  }
+}
+
 static GPid
 live_in (int netns)
 {
@@ -509,6 +538,7 @@ main (int argc, char **argv)
   ADD ("own-port", test_own_port);
   ADD ("sctp", test_sctp);
   ADD ("restart", test_restart);
+  ADD ("idle", test_idle);
   ADD ("stop", test_stop);
   ADD ("mending", test_mending);
   ADD ("nothing-left", test_nothing_left);
