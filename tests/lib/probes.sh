@@ -33,8 +33,8 @@ now() { date +%s.%3N; }
 later() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f", a + b }'; }
 
 # ---- of `new` ----
-# Seconds from a moment to the last attempt that was lost and began after it; 0: none was.
-lost_after() { awk -v t="$2" '$2 == "lost" && $1 > t { d = $1 - t } END { printf "%.3f", d }' "$PROBES/$1"; } # FILE MOMENT
+# Seconds from a moment to the last attempt that was lost (in a way that matches) and began after it; 0: none was.
+lost_after() { awk -v t="$2" -v how="${3:-.}" '$2 == "lost" && $1 > t && $0 ~ how { d = $1 - t } END { printf "%.3f", d }' "$PROBES/$1"; } # FILE MOMENT [PATTERN]
 lost_between() { awk -v a="$2" -v b="$3" '$2 == "lost" && $1 >= a && $1 < b { n++ } END { print n + 0 }' "$PROBES/$1"; }
 done_between() { awk -v a="$2" -v b="$3" '$2 == "ok" && $1 >= a && $1 < b { n++ } END { print n + 0 }' "$PROBES/$1"; }
 
