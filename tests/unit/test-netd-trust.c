@@ -358,17 +358,17 @@ test_state_lost (Fixture *f, gconstpointer data)
   static const char *look = "ip -o link | grep -c -e swb4097 -e swx4097 -e swv; nft list tables | grep -c swarm";
   if (f->bed == NULL)
     return;
-  assert_shell (f, look, "4\n2\n");
+  assert_shell (f, look, "4\n3\n");
   bed_kill (f->bed, 1);
   g_assert_cmpint (truncate (f->host->state_path, 10), ==, 0);
   f->host->number = 0;
   bed_start (f->bed, 1);
   assert_shell (f, "ip link del swb4096; ip link show 2>&1 | grep -c swb4096", "0\n"); /* nor when others change what was ours */
   g_usleep (300 * 1000);
-  assert_shell (f, look, "4\n2\n");
+  assert_shell (f, look, "4\n3\n");
   bed_begin (f->out, 1); /* without the task */
   send_ok (f, SWARM_NETD_FULL);
-  assert_shell (f, look, "2\n2\n");
+  assert_shell (f, look, "2\n3\n");
   bed_kill (f->bed, 1);
   g_assert_cmpint (truncate (f->host->state_path, 10), ==, 0);
   f->host->number = 0;
