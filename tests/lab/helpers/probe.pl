@@ -6,6 +6,7 @@
 #   probe.pl names STOP NAME…          asks 127.0.0.11 for each every 50 ms: "TIME NAME ADDRESS,ADDRESS…" (sorted), "TIME NAME -" when there is none or no answer for 3 s
 #   probe.pl flood STOP NAME…          the same as fast as it goes, without waiting for answers: at the end "TIME questions N, answers N"
 #   probe.pl idle STOP ADDRESS:PORT    one TCP connection to an echo: says one thing, nothing more until STOP, and then another: "alive" or what went wrong
+#   probe.pl talk STOP ADDRESS:PORT    the same, but it says something every 100 ms: "alive", how often, and the longest time until an echo came in seconds
 use strict;
 use warnings;
 use IO::Select;
@@ -145,4 +146,23 @@ sub idle {
   print $wrong eq '' ? "alive\n" : "$wrong\n";
 }
 
-{ new => \&new, flow => \&flow, names => \&names, flood => \&flood, idle => \&idle }->{$what}->();
+sub talk {
+  my $socket = IO::Socket::INET->new (PeerAddr => $addresses[0], Timeout => 10);
+  if (!$socket) { print "connect: $!\n"; return; }
+  my ($n, $longest, $select) = (0, 0, IO::Select->new ($socket));
+  print "begun\n";
+  until (-e $stop) {
+    my ($at, $heard) = (time, '');
+    $n++;
+    if (!syswrite $socket, "$n\n") { print "write $n: $!\n"; return; }
+    until ($heard eq "$n\n") {
+      if (!$select->can_read (30)) { print "nothing came back for 30 s after $n\n"; return; }
+      if (!sysread $socket, $heard, 100, length $heard) { print "ended after $n: $!\n"; return; }
+    }
+    $longest = time - $at if time - $at > $longest;
+    sleep 0.1;
+  }
+  printf "alive %d %.3f\n", $n, $longest;
+}
+
+{ new => \&new, flow => \&flow, names => \&names, flood => \&flood, idle => \&idle, talk => \&talk }->{$what}->();
