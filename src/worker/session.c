@@ -19,7 +19,7 @@
 /* A new leader counts those down who have not come within six periods, and three seconds (manager/dispatcher/node.c): who waits for it asks in time. */
 #define BACKOFF_LAST_PERIODS 3
 #define BACKOFF_LAST_MIN_US (1500 * 1000)
-#define BACKOFF_SILENT_US (1 * G_USEC_PER_SEC) /* after one that did not answer: a host whose cable was out is to be back soon */
+#define BACKOFF_SILENT_US (400 * 1000) /* after one that did not answer (for a second at least): a host whose cable was out is to be back within two seconds */
 #define REDIRECTS_MAX 3 /* from manager to manager without a pause */
 #define DESCRIBE_RETRY_US (1000 * 1000) /* it may be told once a second */
 #define BEAT_LINK_RETRY_US (200 * 1000)
