@@ -109,25 +109,25 @@ request_id_of (SwarmInvocation *invocation, GVariant *options)
   return request_id;
 }
 
-/* A repeat is not judged by the cluster that it has changed itself. */
+/* Before a registry is asked, or when nothing will be written; a write itself is judged by control in any case. A repeat is not judged by the cluster
+ * that it has changed itself. */
 static gboolean
 judge_spec (SwarmApi *self, SwarmInvocation *invocation, const SwarmServiceSpec *spec, GVariant *options, const SwarmId *id, GError **error)
 {
   if (swarm_store_has_request (self->store, request_id_of (invocation, options)))
-    return swarm_message_validate (spec, error);
+    return TRUE;
   return swarm_control_validate_service (swarm_manager_control (self->manager), spec, id, error);
 }
 
-/* Checks and options common to create and update; consumes nothing. NULL after having answered. */
+/* What create and update have in common; consumes nothing. NULL after having answered. */
 static SwarmServiceSpec *
-parse_spec (SwarmApi *self, SwarmInvocation *invocation, GVariant *dict, GVariant *options, const SwarmId *id, const char **auth)
+parse_spec (SwarmInvocation *invocation, GVariant *dict, GVariant *options, const char **auth)
 {
   static const char *const allowed[] = { "RequestId:s", "RegistryAuth:s", "NoResolveImage:b", "Rollback:s", NULL };
   g_autoptr (GError) error = NULL;
   g_autoptr (SwarmServiceSpec) spec = NULL;
   if (!swarm_api_check_options (options, allowed, &error)
-      || (spec = swarm_message_from_variant (&swarm_service_spec_type, dict, SWARM_FORM_FROM_USER, &error)) == NULL
-      || !judge_spec (self, invocation, spec, options, id, &error)) {
+      || (spec = swarm_message_from_variant (&swarm_service_spec_type, dict, SWARM_FORM_FROM_USER, &error)) == NULL) {
     swarm_invocation_fail (invocation, error);
     return NULL;
   }
@@ -152,7 +152,8 @@ write_spec (SwarmInvocation *invocation, const SwarmService *old, guint64 versio
   SwarmApi *self = swarm_api_of (invocation);
   const char *auth = NULL;
   gboolean no_resolve = FALSE;
-  SwarmServiceSpec *spec = parse_spec (self, invocation, dict, options, old != NULL ? &old->object.id : NULL, &auth);
+  g_autoptr (GError) error = NULL;
+  SwarmServiceSpec *spec = parse_spec (invocation, dict, options, &auth);
   if (spec == NULL)
     return;
   if (old != NULL && (auth == NULL || *auth == '\0'))
@@ -169,11 +170,13 @@ write_spec (SwarmInvocation *invocation, const SwarmService *old, guint64 versio
   g_variant_lookup (options, "NoResolveImage", "b", &no_resolve);
   g_autofree char *image = swarm_image_normalise (spec->task->container->image, NULL);
   gboolean unchanged = old != NULL && g_strcmp0 (old->spec->task->container->image, spec->task->container->image) == 0;
-  if (no_resolve || unchanged || image == NULL || swarm_image_has_digest (image)) {
+  gboolean resolve = !no_resolve && !unchanged && image != NULL && !swarm_image_has_digest (image);
+  if ((resolve || plan) && !judge_spec (self, invocation, spec, options, old != NULL ? &old->object.id : NULL, &error))
+    written (NULL, error, pending);
+  else if (resolve)
+    self->hooks->resolve_image (self->agent, image, auth, image_resolved, pending);
+  else
     hand_over (pending);
-    return;
-  }
-  self->hooks->resolve_image (self->agent, image, auth, image_resolved, pending);
 }
 
 void
