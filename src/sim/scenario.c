@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "sim/scenario.h"
 #include "base/error.h"
+#include "model/subnet.h"
 #include <string.h>
 
 #define ENUM(lower, name, ...) \
@@ -8,6 +9,8 @@
 #define TYPE(lower, Struct, ...) const SwarmType lower##_type = { #Struct, sizeof (Struct), lower##_fields, ##__VA_ARGS__ }
 /* How much longer a scenario goes on after the last thing that its file names. */
 #define AFTERWARDS 30.0
+/* As Count of one entry of Nodes. */
+#define MOST_NODES 10000
 
 ENUM (sim_do, "event", { SIM_DO_NODE_DOWN, "node-down" }, { SIM_DO_NODE_SHUTDOWN, "node-shutdown" }, { SIM_DO_NODE_UP, "node-up" },
       { SIM_DO_AGENT_KILL, "agent-kill" }, { SIM_DO_AGENT_STOP, "agent-stop" }, { SIM_DO_AGENT_START, "agent-start" },
@@ -101,6 +104,17 @@ rule_id (const SwarmField *field, const SwarmMessage *message, GError **error)
 }
 
 static gboolean
+rule_address (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  const char *text = *(char *const *) ((const char *) message + field->offset);
+  SwarmAddress address;
+  if (text == NULL || swarm_address_parse (text, &address))
+    return TRUE;
+  g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "\"%s\" is no IP address", text);
+  return FALSE;
+}
+
+static gboolean
 invalid (GError **error, const char *text)
 {
   g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, text);
@@ -113,7 +127,7 @@ check_node (const SwarmMessage *message, GError **error)
   const SimNodeSpec *self = (const SimNodeSpec *) message;
   if (self->name == NULL)
     return invalid (error, "Name is missing");
-  if (self->count == 0 || self->count > 10000 || (self->count > 1 && (self->id != NULL || self->address != NULL)))
+  if (self->count == 0 || self->count > MOST_NODES || (self->count > 1 && (self->id != NULL || self->address != NULL)))
     return invalid (error, "Count is 1 to 10000, and 1 where ID or Address are given");
   return TRUE;
 }
@@ -146,6 +160,62 @@ check_action (const SwarmMessage *message, GError **error)
   return TRUE;
 }
 
+static gboolean
+says (const SimExpectation *self, const SwarmField *field)
+{
+  const char *member = (const char *) self + field->offset;
+  switch (field->kind) {
+  case SWARM_FIELD_UINT:
+    return *(const guint64 *) member != 0;
+  case SWARM_FIELD_INT:
+    return *(const gint64 *) member >= 0;
+  default:
+    return *(const gpointer *) member != NULL;
+  }
+}
+
+/* What would not be looked at is refused: it could not fail. */
+static gboolean
+check_expectation (const SwarmMessage *message, GError **error)
+{
+  const SimExpectation *self = (const SimExpectation *) message;
+  static const char *const of_service[]
+      = { "Slot",          "State",    "Desired",    "Image",   "Message", "Err",       "ExitCode",         "Count",     "Min",        "Max",    "Placement", "PerNode", "Slots",
+          "UpdateState",   "UpdateMessage", "Replicas",   "Containers", "Running", "Wanted", "Completed", "GenericResources", "Published", "VirtualIPs", NULL };
+  static const char *const of_node[] = { "NodeState", "NodeMessage", "Availability", NULL };
+  for (const SwarmField *field = sim_expectation_type.fields; field->number != 0; field++) {
+    gboolean service = g_strv_contains (of_service, field->name) && self->service == NULL;
+    if (!service && !(g_strv_contains (of_node, field->name) && (self->service != NULL || self->node == NULL)))
+      continue;
+    if (!says (self, field))
+      continue;
+    g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "%s is about a %s", field->name, service ? "service, and Service is missing" : "node: Node without Service is expected");
+    return FALSE;
+  }
+  if (self->service == NULL && self->node == NULL && self->leader == NULL && !self->settled)
+    return invalid (error, "nothing is expected: Service, Node, Leader or Settled is missing");
+  return TRUE;
+}
+
+static gboolean
+check_scenario (const SwarmMessage *message, GError **error)
+{
+  const SimScenario *self = (const SimScenario *) message;
+  guint64 nodes = MIN (self->managers, MOST_NODES + 1) + MIN (self->workers, MOST_NODES + 1), managers = self->managers;
+  for (guint i = 0; self->nodes != NULL && i < self->nodes->len; i++) {
+    const SimNodeSpec *spec = g_ptr_array_index (self->nodes, i);
+    nodes += spec->count;
+    managers += spec->role == SWARM_ROLE_MANAGER ? spec->count : 0;
+  }
+  for (guint i = 0; self->events != NULL && i < self->events->len; i++)
+    managers += ((const SimAction *) g_ptr_array_index (self->events, i))->what == SIM_DO_NODE_PROMOTE;
+  if (nodes > MOST_NODES)
+    return invalid (error, "Managers, Workers and Nodes: 10000 together at most");
+  if (self->simple_log && managers > 1)
+    return invalid (error, "SimpleLog goes with one manager only");
+  return TRUE;
+}
+
 /* ---- tables ---- */
 
 static const SwarmField sim_node_spec_fields[] = {
@@ -165,7 +235,7 @@ static const SwarmField sim_node_spec_fields[] = {
                .doc = "Totals with generic resources, as node inspect prints them; absent: 64 CPUs, 64 GiB."),
   SWARM_FIELD (10, "Plugins", SimNodeSpec, plugins, MESSAGES, .type = &swarm_engine_plugin_type,
                .doc = "Plugins, as node inspect prints them."),
-  SWARM_FIELD (11, "Address", SimNodeSpec, address, STRING, .doc = "IP address; absent: 10.99.x.y by the order."),
+  SWARM_FIELD (11, "Address", SimNodeSpec, address, STRING, .validate = rule_address, .doc = "IP address; absent: 10.99.x.y by the order."),
   SWARM_FIELD (12, "Absent", SimNodeSpec, absent, BOOL, .doc = "It is not there until the event node-join."),
   { 0 },
 };
@@ -216,7 +286,7 @@ static const SwarmField sim_action_fields[] = {
   SWARM_FIELD (9, "Env", SimAction, env, STRINGS, .doc = "Of service-update without Spec: the new environment."),
   SWARM_FIELD (10, "Constraints", SimAction, constraints, STRINGS, .doc = "Of service-update without Spec: the new constraints."),
   SWARM_FIELD (11, "Replicas", SimAction, replicas, UINT, .doc = "Of service-scale."),
-  SWARM_FIELD (12, "Force", SimAction, force, BOOL, .doc = "Of service-update: ForceUpdate + 1."),
+  SWARM_FIELD (12, "Force", SimAction, force, BOOL, .doc = "Of service-update: ForceUpdate + 1. Of node-remove: though it is not down."),
   SWARM_FIELD (13, "Stale", SimAction, stale, BOOL, .doc = "Of service-update: with a version that is not the newest."),
   SWARM_FIELD (14, "Labels", SimAction, labels, MAP,
                .doc = "Of node-labels: to set. Of service-update without Spec: all labels of the service."),
@@ -233,7 +303,7 @@ static const SwarmField sim_action_fields[] = {
                .doc = "Of disk-delay: the longest time that a write takes. Of node-noise: how late a message may be."),
   SWARM_FIELD (22, "SpecText", SimAction, spec_text, STRING, .doc = "Spec as a text that is parsed when the event happens. A Spec beside an Error becomes one."),
   SWARM_FIELD (23, "Cluster", SimAction, cluster, MESSAGE, .type = &swarm_cluster_spec_type, .doc = "Of cluster-update: the new Spec of the cluster."),
-  SWARM_FIELD (24, "Order", SimAction, order, ENUM, .enumeration = &swarm_drain_order_enum, .doc = "Of node-drain: in which order tasks are replaced."),
+  SWARM_FIELD (24, "Order", SimAction, order, ENUM, .enumeration = &swarm_drain_order_enum, .doc = "Of node-drain: in which order tasks are replaced: update-order (as the service has it), start-first or stop-first."),
   SWARM_FIELD (25, "Deadline", SimAction, deadline, DOUBLE, .validate = rule_time, .doc = "Of node-drain: after so many seconds no task waits for its replacement; 0: none."),
   SWARM_FIELD (26, "Platform", SimAction, platform, MESSAGE, .type = &swarm_platform_type, .doc = "Of node-resources: the new platform."),
   SWARM_FIELD (27, "Plugins", SimAction, plugins, MESSAGES, .type = &swarm_engine_plugin_type, .doc = "Of node-resources: the new plugins."),
@@ -301,7 +371,7 @@ static const SwarmField sim_expectation_fields[] = {
   SWARM_FIELD (35, "VirtualIPs", SimExpectation, virtual_ips, STRING, .doc = "Its virtual addresses, in order: \"10.0.1.2/24\"; \"-\": none."),
   { 0 },
 };
-TYPE (sim_expectation, SimExpectation);
+TYPE (sim_expectation, SimExpectation, check_expectation);
 
 static const SwarmField sim_scenario_fields[] = {
   SWARM_FIELD (1, "Rule", SimScenario, rule, STRING, .doc = "The rule that it proves, for people."),
@@ -333,7 +403,7 @@ static const SwarmField sim_scenario_fields[] = {
                .doc = "Networks made before the services, in this order: Name, Driver, IPAM and so on as network inspect prints them."),
   { 0 },
 };
-TYPE (sim_scenario, SimScenario);
+TYPE (sim_scenario, SimScenario, check_scenario);
 
 /* ---- files ---- */
 

@@ -298,9 +298,9 @@ sim_command_fuzz (int argc, char **argv)
 {
   Fuzz self = { .story = { .nodes = 20, .seconds = 310, .faults = SIM_FAULT_ALL }, .jobs = 1, .tries = 400, .save = "." };
   for (int i = 0; i < argc; i++) {
-    const char *word = argv[i];
+    const int first = i;
     if (!parse_option (&self, argc, argv, &i))
-      return sim_usage ("fuzz: cannot understand \"%s\"", word);
+      return sim_usage_of ("fuzz", argc, argv, first);
   }
   if (self.last == 0)
     return sim_usage ("fuzz: which seeds?");

@@ -86,6 +86,7 @@ sim_command_run (int argc, char **argv)
   int worst = SIM_EXIT_OK;
   double number;
   for (int i = 0; i < argc; i++) {
+    const int first = i;
     if (argv[i][0] != '-') {
       g_ptr_array_add (files, argv[i]);
     } else if (g_str_equal (argv[i], "--seed") && sim_option_number (argc, argv, &i, &number)) {
@@ -96,7 +97,7 @@ sim_command_run (int argc, char **argv)
     } else if (g_str_equal (argv[i], "--format") && i + 1 < argc && parse_format (&self, argv[i + 1])) {
       i++;
     } else {
-      return sim_usage ("run: cannot understand \"%s\"", argv[MIN (i, argc - 1)]);
+      return sim_usage_of ("run", argc, argv, first);
     }
   }
   if (files->len == 0)

@@ -10,6 +10,8 @@ int sim_command_fuzz (int argc, char **argv);
 int sim_command_bench (int argc, char **argv);
 int sim_command_man (void);
 int sim_usage (const char *format, ...) G_GNUC_PRINTF (1, 2);
+/* The same about the argument @i of @command and its value. */
+int sim_usage_of (const char *command, int argc, char **argv, int i);
 const char *sim_version (void);
 /* The number after option argv[*i], which is moved on; FALSE: none there. */
 gboolean sim_option_number (int argc, char **argv, int *i, double *ret);

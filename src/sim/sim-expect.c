@@ -154,13 +154,14 @@ look_at_tasks (SimRun *run, const SimExpectation *expect, SwarmStore *store, con
   gint64 n = tasks->len;
   if ((expect->count >= 0 && n != expect->count) || (expect->min >= 0 && n < expect->min) || (expect->max >= 0 && n > expect->max))
     return g_strdup_printf ("there are %u such tasks", tasks->len);
+  said = said || expect->placement != NULL || expect->per_node != NULL || expect->slots != NULL;
   if (expect->placement != NULL)
     wrong = look_at_placement (counts, expect->placement);
-  else if (expect->per_node != NULL)
+  if (wrong == NULL && expect->per_node != NULL)
     wrong = look_at_per_node (counts, expect->per_node);
-  else if (expect->slots != NULL)
+  if (wrong == NULL && expect->slots != NULL)
     wrong = look_at_slots (tasks, expect->slots);
-  else if (!said && n == 0)
+  if (wrong == NULL && !said && n == 0)
     wrong = g_strdup ("there is no such task");
   return wrong;
 }
@@ -258,14 +259,23 @@ look_at_endpoint (const SimExpectation *expect, const SwarmService *service)
   return wrong != NULL ? wrong : look_at_list ("its virtual addresses", expect->virtual_ips, addresses);
 }
 
+/* Containers can be counted when their service is gone; all else needs it. */
+static gboolean
+asks_for_containers_only (const SimExpectation *expect)
+{
+  return expect->containers >= 0 && !asks_for_tasks (expect) && expect->update_state == NULL && expect->update_text == NULL && expect->replicas < 0
+         && expect->running < 0 && expect->wanted < 0 && expect->completed < 0 && expect->published == NULL && expect->virtual_ips == NULL;
+}
+
 static char *
 look_at_service (SimRun *run, const SimExpectation *expect, SwarmStore *store)
 {
   const SwarmService *service = swarm_store_get_by_name (store, SWARM_KIND_SERVICE, expect->service);
   if (expect->absent)
     return service == NULL ? NULL : g_strdup ("it is there");
-  if (expect->containers >= 0)
-    return look_at_containers (run, expect, store);
+  char *too_many = expect->containers >= 0 ? look_at_containers (run, expect, store) : NULL;
+  if (too_many != NULL || asks_for_containers_only (expect))
+    return too_many;
   if (service == NULL)
     return g_strdup ("there is no such service");
   if (expect->replicas >= 0 && swarm_service_spec_replicas (service->spec) != (guint64) expect->replicas)

@@ -12,6 +12,7 @@ typedef enum {
   SIM_FAULT_CLOCK = 1 << 5,     /* wall clocks are stepped */
   SIM_FAULT_TASK = 1 << 6,      /* tasks end, images are missing */
   SIM_FAULT_ALL = (1 << 7) - 1,
+  SIM_FAULTS_COUNTED = SIM_FAULT_CRASH | SIM_FAULT_PARTITION | SIM_FAULT_LOSS | SIM_FAULT_DISK | SIM_FAULT_FLAP, /* sim_do_is_fault() */
 } SimFaults;
 
 typedef struct {

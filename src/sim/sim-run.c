@@ -106,15 +106,49 @@ refuse (GError **error, const char *where, const char *what, const char *name)
   return FALSE;
 }
 
-/* Every name that is used means something, and the first machine can found the cluster. */
+/* Names, IDs and addresses that are given are each one node's. */
 static gboolean
-machines_check (Machines *self, const SimScenario *scenario, GHashTable *names, GError **error)
+machines_differ (Machines *self, const SimScenario *scenario, GHashTable *names, GError **error)
 {
+  g_autoptr (GHashTable) ids = g_hash_table_new (g_str_hash, g_str_equal), addresses = g_hash_table_new (g_str_hash, g_str_equal);
   for (guint i = 0; i < self->configs->len; i++) {
     const SimMachineConfig *config = &g_array_index (self->configs, SimMachineConfig, i);
     if (!g_hash_table_add (names, (gpointer) config->name))
       return refuse (error, "Nodes", "there are two nodes", config->name);
   }
+  for (guint i = 0; scenario->nodes != NULL && i < scenario->nodes->len; i++) {
+    const SimNodeSpec *spec = g_ptr_array_index (scenario->nodes, i);
+    if (spec->id != NULL && !g_hash_table_add (ids, spec->id))
+      return refuse (error, "Nodes", "there are two nodes with the ID", spec->id);
+    if (spec->address != NULL && !g_hash_table_add (addresses, spec->address))
+      return refuse (error, "Nodes", "there are two nodes with the Address", spec->address);
+  }
+  return TRUE;
+}
+
+static gboolean
+expectation_check (const SimExpectation *expect, GHashTable *names, GError **error)
+{
+  GHashTableIter iter;
+  gpointer node;
+  if (expect->node != NULL && !g_hash_table_contains (names, expect->node))
+    return refuse (error, "Expect", "there is no node", expect->node);
+  if (expect->placement == NULL)
+    return TRUE;
+  g_hash_table_iter_init (&iter, expect->placement);
+  while (g_hash_table_iter_next (&iter, &node, NULL)) {
+    if (!g_hash_table_contains (names, node))
+      return refuse (error, "Expect", "there is no node", node);
+  }
+  return TRUE;
+}
+
+/* Every name that is used means something, and the first machine can found the cluster. */
+static gboolean
+machines_check (Machines *self, const SimScenario *scenario, GHashTable *names, GError **error)
+{
+  if (!machines_differ (self, scenario, names, error))
+    return FALSE;
   if (self->configs->len == 0 || !g_array_index (self->configs, SimMachineConfig, 0).manager || g_array_index (self->configs, SimMachineConfig, 0).absent)
     return refuse (error, "Managers", "the first node must be a manager, not", self->configs->len > 0 ? g_array_index (self->configs, SimMachineConfig, 0).name : "");
   for (guint i = 0; scenario->events != NULL && i < scenario->events->len; i++) {
@@ -125,9 +159,13 @@ machines_check (Machines *self, const SimScenario *scenario, GHashTable *names, 
       return refuse (error, "Events", "there is no node", action->other);
   }
   for (guint i = 0; scenario->expect != NULL && i < scenario->expect->len; i++) {
-    const SimExpectation *expect = g_ptr_array_index (scenario->expect, i);
-    if (expect->node != NULL && !g_hash_table_contains (names, expect->node))
-      return refuse (error, "Expect", "there is no node", expect->node);
+    if (!expectation_check (g_ptr_array_index (scenario->expect, i), names, error))
+      return FALSE;
+  }
+  for (guint i = 0; scenario->behaviours != NULL && i < scenario->behaviours->len; i++) {
+    const SimBehaviour *behaviour = g_ptr_array_index (scenario->behaviours, i);
+    if (behaviour->node != NULL && !g_hash_table_contains (names, behaviour->node))
+      return refuse (error, "Behaviours", "there is no node", behaviour->node);
   }
   return TRUE;
 }

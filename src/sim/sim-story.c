@@ -660,7 +660,7 @@ sim_story_new (const SimStoryOptions *options)
     else
       add_role_call (&self, at);
   }
-  while (count_faults (self.scenario) < FAULTS)
+  while ((options->faults & SIM_FAULTS_COUNTED) && count_faults (self.scenario) < FAULTS)
     add_fault (&self, roll_time (&self, 1, self.calm - 1));
   add_end (&self);
   g_array_unref (self.nodes);
