@@ -109,6 +109,31 @@ test_update (void)
   g_assert_nonnull (strstr (replace.text->str, "its service changed"));
 }
 
+/* A job's first task is the one of slot 0, as in lists of tasks; what waits is told in the order of slots. */
+static void
+test_names (void)
+{
+  g_autoptr (Brain) brain = brain_new ();
+  g_autoptr (SwarmServiceSpec) job = brain_spec ("job", 1), web = brain_spec ("web", 12);
+  g_auto (Told) jobs = { 0 }, waiting = { 0 };
+  g_autoptr (GString) order = g_string_new (NULL);
+  brain_node (brain, "n1");
+  swarm_service_mode_unref (job->mode);
+  job->mode = swarm_service_mode_new ();
+  job->mode->replicated_job = swarm_replicated_job_new ();
+  job->mode->replicated_job->total_completions = 2;
+  plan_service (brain, job, &jobs);
+  g_assert_cmpstr (jobs.text->str, ==, "start job.0: new\nstart job.1: new\n");
+  spec_host_port (web, 8080);
+  plan_service (brain, web, &waiting);
+  g_auto (GStrv) lines = g_strsplit (waiting.text->str, "\n", -1);
+  for (guint i = 0; lines[i] != NULL; i++) {
+    if (g_str_has_prefix (lines[i], "pending web."))
+      g_string_append_printf (order, " %.*s", (int) strcspn (lines[i] + 12, ":"), lines[i] + 12);
+  }
+  g_assert_cmpstr (order->str, ==, " 2 3 4 5 6 7 8 9 10 11 12");
+}
+
 static void
 test_drain (void)
 {
@@ -197,6 +222,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/plan/create", test_create);
   g_test_add_func ("/plan/update", test_update);
+  g_test_add_func ("/plan/names", test_names);
   g_test_add_func ("/plan/drain", test_drain);
   g_test_add_func ("/plan/drain-order", test_drain_order);
   g_test_add_func ("/plan/refused", test_refused);

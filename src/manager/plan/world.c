@@ -149,11 +149,13 @@ obey_soon (SwarmPlanWorld *self)
 
 /* ---- what happens ---- */
 
+/* As lists of tasks have it: jobs count from 0. */
 static char *
 task_name (SwarmPlanWorld *self, const SwarmTask *task)
 {
   const char *service = task->service_name != NULL ? task->service_name : "";
-  if (task->slot > 0)
+  const SwarmService *owner = swarm_store_get (self->store, SWARM_KIND_SERVICE, &task->service_id);
+  if (task->slot > 0 || (owner != NULL && owner->spec->mode->replicated_job != NULL))
     return g_strdup_printf ("%s.%" G_GUINT64_FORMAT, service, task->slot);
   return g_strdup_printf ("%s.%s", service, swarm_id_string (&task->node_id).str);
 }
@@ -366,31 +368,32 @@ swarm_plan_world_store (SwarmPlanWorld *self)
 }
 
 static int
-compare_ids (gconstpointer a, gconstpointer b)
+compare_waiting (gconstpointer a, gconstpointer b)
 {
-  return swarm_id_compare (*(const SwarmId *const *) a, *(const SwarmId *const *) b);
-}
-
-static void
-add_waiting (SwarmPlanWorld *self, const SwarmId *id)
-{
-  const SwarmTask *task = swarm_store_get (self->store, SWARM_KIND_TASK, id);
-  if (task != NULL && task->desired_state < SWARM_TASK_SHUTDOWN && !g_hash_table_contains (self->waiting, id))
-    add_step (self, SWARM_PLAN_PENDING, task, task->status->err != NULL ? task->status->err : task->status->text);
+  const SwarmTask *one = *(const SwarmTask *const *) a, *other = *(const SwarmTask *const *) b;
+  int names = g_strcmp0 (one->service_name, other->service_name);
+  if (names != 0)
+    return names;
+  return one->slot != other->slot ? (one->slot < other->slot ? -1 : 1) : swarm_id_compare (&one->object.id, &other->object.id);
 }
 
 GPtrArray *
 swarm_plan_world_steps (SwarmPlanWorld *self, gboolean *ret_truncated)
 {
-  g_autoptr (GPtrArray) ids = g_ptr_array_new ();
+  g_autoptr (GPtrArray) waiting = g_ptr_array_new ();
   GHashTableIter iter;
   gpointer id;
   g_hash_table_iter_init (&iter, self->pending);
-  while (g_hash_table_iter_next (&iter, &id, NULL))
-    g_ptr_array_add (ids, id);
-  g_ptr_array_sort (ids, compare_ids);
-  for (guint i = 0; i < ids->len; i++)
-    add_waiting (self, ids->pdata[i]);
+  while (g_hash_table_iter_next (&iter, &id, NULL)) {
+    SwarmTask *task = swarm_store_get (self->store, SWARM_KIND_TASK, id);
+    if (task != NULL && task->desired_state < SWARM_TASK_SHUTDOWN && !g_hash_table_contains (self->waiting, id))
+      g_ptr_array_add (waiting, task);
+  }
+  g_ptr_array_sort (waiting, compare_waiting);
+  for (guint i = 0; i < waiting->len; i++) {
+    const SwarmTask *task = waiting->pdata[i];
+    add_step (self, SWARM_PLAN_PENDING, task, task->status->err != NULL ? task->status->err : task->status->text);
+  }
   *ret_truncated = self->truncated;
   return self->steps;
 }
