@@ -161,17 +161,64 @@ swarm_api_check_options (GVariant *options, const char *const *allowed, GError *
   return TRUE;
 }
 
-/* A filter that has few values: another one leaves everything out, and would do so without a word. */
+static gboolean
+is_state (const char *value)
+{
+  g_autofree char *lower = g_ascii_strdown (value, -1);
+  SwarmTaskState state;
+  return swarm_task_state_from_string (lower, &state);
+}
+
+static gboolean
+is_role (const char *value)
+{
+  SwarmRole role;
+  return swarm_role_from_string (value, &role);
+}
+
+static gboolean
+is_membership (const char *value)
+{
+  return strcmp (value, "accepted") == 0 || strcmp (value, "pending") == 0;
+}
+
+static gboolean
+is_mode (const char *value)
+{
+  SwarmServiceKind kind;
+  return swarm_service_kind_from_string (value, &kind);
+}
+
+static gboolean
+is_network_type (const char *value)
+{
+  return strcmp (value, "builtin") == 0 || strcmp (value, "custom") == 0;
+}
+
+/* A filter that has few values: another one leaves everything out, and would do so without a word. The texts are docker's. */
 static gboolean
 check_values (const char *key, GVariant *list, GError **error)
 {
-  static const char *const types[] = { "builtin", "custom", NULL }; /* of networks */
+  static const struct {
+    const char *key;
+    gboolean (*is) (const char *value);
+    const char *text; /* what stands before the value */
+  } rules[] = {
+    { "desired-state", is_state, "Invalid desired_state filter: " },
+    { "membership", is_membership, "Invalid membership filter: " },
+    { "mode", is_mode, "invalid filter: 'mode'=" },
+    { "role", is_role, "Invalid role filter: " },
+    { "type", is_network_type, "invalid filter: 'type'=" },
+  };
   g_autofree const char **values = g_variant_get_strv (list, NULL);
-  for (guint i = 0; strcmp (key, "type") == 0 && values[i] != NULL; i++)
-    if (!g_strv_contains (types, values[i])) {
-      g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "invalid filter: 'type'='%s'", values[i]);
+  for (guint rule = 0; rule < G_N_ELEMENTS (rules); rule++) {
+    for (guint i = 0; strcmp (key, rules[rule].key) == 0 && values[i] != NULL; i++) {
+      if (rules[rule].is (values[i]))
+        continue;
+      g_set_error (error, SWARM_ERROR, SWARM_ERROR_INVALID_ARGUMENT, "%s'%s'", rules[rule].text, values[i]);
       return FALSE;
     }
+  }
   return TRUE;
 }
 

@@ -143,6 +143,19 @@ swarm_rule_image (const SwarmField *field, const SwarmMessage *message, GError *
   return normalised != NULL || refuse_as_parsed (error, parsed);
 }
 
+/* Docker expands {{.Node.Hostname}} and the like there; as long as nothing does, nothing is taken as it stands. */
+static gboolean
+is_no_template (const char *text, GError **error)
+{
+  return text == NULL || strstr (text, "{{") == NULL || refuse (error, "templates ({{...}}) are not supported yet");
+}
+
+gboolean
+swarm_rule_no_template (const SwarmField *field, const SwarmMessage *message, GError **error)
+{
+  return is_no_template (MEMBER (char *, message, field), error);
+}
+
 gboolean
 swarm_rule_env (const SwarmField *field, const SwarmMessage *message, GError **error)
 {
@@ -153,6 +166,8 @@ swarm_rule_env (const SwarmField *field, const SwarmMessage *message, GError **e
 
     if (*entry == '\0' || *entry == '=')
       return refuse (error, "an environment variable needs a name (NAME=VALUE)");
+    if (!is_no_template (entry, error))
+      return FALSE;
   }
   return TRUE;
 }
@@ -263,7 +278,7 @@ swarm_check_mount (const SwarmMessage *message, GError **error)
     return refuse (error, "a bind mount needs an absolute path as Source");
   if (self->type == SWARM_MOUNT_TMPFS && self->source != NULL)
     return refuse (error, "a tmpfs mount has no Source");
-  return TRUE;
+  return is_no_template (self->source, error) && is_no_template (self->target, error);
 }
 
 /* ---- resources, restart, placement ---- */

@@ -18,6 +18,7 @@ gboolean swarm_rule_image (const SwarmField *field, const SwarmMessage *message,
 gboolean swarm_rule_nameservers (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_dns_search (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_dns_options (const SwarmField *field, const SwarmMessage *message, GError **error);
+gboolean swarm_rule_no_template (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_env (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_mounts (const SwarmField *field, const SwarmMessage *message, GError **error);
 gboolean swarm_rule_absolute_path (const SwarmField *field, const SwarmMessage *message, GError **error);

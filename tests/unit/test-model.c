@@ -136,6 +136,12 @@ test_spec_texts (void)
                        "TaskTemplate.ContainerSpec.Mounts[0]: a bind mount needs an absolute path as Source");
   assert_spec_refused (CONTAINER (", 'Env': <['=x']>"),
                        "TaskTemplate.ContainerSpec.Env: an environment variable needs a name (NAME=VALUE)");
+  assert_spec_refused (CONTAINER (", 'Env': <['A=1', 'HOST={{.Node.Hostname}}']>"),
+                       "TaskTemplate.ContainerSpec.Env: templates ({{...}}) are not supported yet");
+  assert_spec_refused (CONTAINER (", 'Hostname': <'{{.Service.Name}}-{{.Task.Slot}}'>"),
+                       "TaskTemplate.ContainerSpec.Hostname: templates ({{...}}) are not supported yet");
+  assert_spec_refused (CONTAINER (", 'Mounts': <[{'Source': <'/d/{{.Task.Slot}}'>, 'Target': <'/x'>}]>"),
+                       "TaskTemplate.ContainerSpec.Mounts[0]: templates ({{...}}) are not supported yet");
   assert_spec_refused (CONTAINER (", 'PullOptions': <@a{sv} {}>"), "unknown key \"TaskTemplate.ContainerSpec.PullOptions\"");
 }
 
