@@ -243,6 +243,9 @@ append_roff_command (GString *out, const CtlCommand *command)
 static const char *const differences[] = {
   "A placement constraint with an unknown key, or whose node.ip is no address, is an error when the service is created or updated. "
   "Docker takes it, and the tasks wait for ever.",
+  "Go templates are refused, in --format (json and a tool such as jq instead) as in --hostname, --env and --mount, where docker expands "
+  "{{.Node.Hostname}} and the like.",
+  "A filter's value that there is not, as mode=replicatd, is an error; docker says so of states, roles and memberships only.",
   "A reservation of generic resources that makes no sense is refused by the agent too, not only by the command.",
   "A placement preference that spreads over something else than a label is refused; docker ignores it.",
   "REPLICAS of a replicated job shows how many of the remaining completions may run at once: 0 when it is done. Docker goes on showing "
@@ -256,6 +259,7 @@ static const char *const differences[] = {
   "An update that changes nothing keeps the specification before and an update under way; a paused update goes on.",
   "Of log drivers nodes tell of journald alone: a service with another --log-driver waits, \"missing plugin\"; none is refused. Volume drivers "
   "are not asked for yet.",
+  "There are no cluster (CSI) volumes; docker's scheduler takes a node that has one of several that a task asks for.",
   "When labels or resources of a node change, every task that does not fit any more is moved in the same pass.",
   "A task that fails at once again and again waits longer each time, up to --restart-backoff; service ps shows how long. 0 restores "
   "docker's behaviour.",
