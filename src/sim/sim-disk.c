@@ -185,6 +185,20 @@ touches (GArray *ops, const SwarmDiskOp *lingering)
   return FALSE;
 }
 
+/* What was done to a file before it was renamed or removed is not done to the next one of its name. */
+static gboolean
+goes_with_a_later_one (SimDisk *self, GArray *ops, guint i)
+{
+  const SwarmDiskOp *op = g_ptr_array_index (self->lingering, i);
+
+  for (guint j = i + 1; j < self->lingering->len; j++) {
+    const SwarmDiskOp *later = g_ptr_array_index (self->lingering, j);
+    if ((later->kind == SWARM_DISK_RENAME || later->kind == SWARM_DISK_UNLINK) && strcmp (op->name, later->name) == 0 && touches (ops, later))
+      return TRUE;
+  }
+  return FALSE;
+}
+
 /* A batch syncs its files, and with them what a killed process wrote there; renames and removals sync the directory. */
 static void
 sync_lingering (SimDisk *self, GArray *ops)
@@ -192,7 +206,7 @@ sync_lingering (SimDisk *self, GArray *ops)
   for (guint i = 0; i < self->lingering->len;) {
     const SwarmDiskOp *op = g_ptr_array_index (self->lingering, i);
 
-    if (touches (ops, op)) {
+    if (touches (ops, op) || goes_with_a_later_one (self, ops, i)) {
       apply_op (self->platter, op);
       g_ptr_array_remove_index (self->lingering, i);
     } else {

@@ -102,6 +102,45 @@ test_disk_failed (gconstpointer power)
   }
 }
 
+/* A killed process grew a file and removed it; its successor removes another one, which syncs that, and begins a file of the same name. */
+static void
+test_disk_removed (void)
+{
+  guint seen = 0;
+
+  for (guint seed = 1; seed <= 64; seed++) {
+    g_autoptr (SimClock) clock = sim_clock_new (seed);
+    SimRandom random;
+    g_autoptr (SimDisk) disk = NULL;
+    SwarmDisk *iface;
+    GArray *ops = swarm_disk_ops_new ();
+    int done = 0;
+
+    sim_random_init (&random, seed);
+    disk = sim_disk_new (clock, &random, 100, 200);
+    iface = sim_disk_iface (disk);
+    submit_write (disk, "a", 0, "old", &done);
+    submit_write (disk, "b", 0, "old", &done);
+    sim_clock_run (clock, 400);
+    swarm_disk_ops_truncate (ops, "a", 1000);
+    swarm_disk_ops_unlink (ops, "a");
+    iface->submit (iface, ops, NULL, NULL);
+    sim_disk_kill (disk);
+    seen += sim_disk_size (disk, "a") == -1;
+    ops = swarm_disk_ops_new ();
+    if (sim_disk_size (disk, "a") >= 0)
+      swarm_disk_ops_unlink (ops, "a");
+    swarm_disk_ops_unlink (ops, "b");
+    iface->submit (iface, ops, NULL, NULL);
+    submit_write (disk, "a", 0, "new", &done);
+    sim_clock_run (clock, 1000);
+    sim_disk_crash (disk);
+    g_assert_cmpint (sim_disk_size (disk, "b"), ==, -1);
+    g_assert_cmpint (sim_disk_size (disk, "a"), ==, 3);
+  }
+  g_assert_cmpuint (seen, >, 0);
+}
+
 /* ---- network ---- */
 
 typedef struct {
@@ -306,6 +345,7 @@ main (int argc, char **argv)
   g_test_add_func ("/sim/clock", test_clock);
   g_test_add_func ("/sim/disk", test_disk);
   g_test_add_data_func ("/sim/disk-failed-power-cut", GINT_TO_POINTER (TRUE), test_disk_failed);
+  g_test_add_func ("/sim/disk-removed", test_disk_removed);
   g_test_add_data_func ("/sim/disk-failed-kill", GINT_TO_POINTER (FALSE), test_disk_failed);
   NET_TEST ("/sim/net/call", NULL, test_net_call);
   NET_TEST ("/sim/net/cut", NULL, test_net_cut);
