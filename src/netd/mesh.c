@@ -184,11 +184,11 @@ append_chains (GString *out, const char *in, const char *gate)
   g_string_append_printf (
     out,
     " chain nat_pre { type nat hook prerouting priority -100; iifname \"%1$s\" accept;\n"
-    "  fib daddr type local meta nfproto ipv4 meta l4proto . th dport vmap @vip4;\n"
-    "  fib daddr type local meta nfproto ipv6 meta l4proto . th dport vmap @vip6; }\n"
+    "  fib daddr type local meta nfproto ipv4 goto vip4;\n"
+    "  fib daddr type local meta nfproto ipv6 goto vip6; }\n"
     " chain nat_out { type nat hook output priority -100; ip6 daddr ::1 accept;\n"
-    "  fib daddr type local meta nfproto ipv4 meta l4proto . th dport vmap @vip4;\n"
-    "  fib daddr type local meta nfproto ipv6 meta l4proto . th dport vmap @vip6; }\n"
+    "  fib daddr type local meta nfproto ipv4 goto vip4;\n"
+    "  fib daddr type local meta nfproto ipv6 goto vip6; }\n"
     " chain nat_post { type nat hook postrouting priority 100;\n"
     "  ct status dnat ip saddr 127.0.0.0/8 masquerade;\n"
     "  iifname \"%2$s\" oifname \"%2$s\" ct status dnat masquerade;\n"

@@ -2,19 +2,24 @@
 #include "netd/slot-text.h"
 #include <stdio.h>
 
+/* Who has so many slots is a member of the set "r4_<slots>" (by chance) or "h4_<slots>" (by the client's address). Sets, and not a map to chains: all verdicts of a
+ * map are checked anew by the kernel whenever one is put, and a change would cost more the more services there are. */
 static void
 family_tables (GString *out, int family, const char *key, const char *type, gboolean with_port)
 {
   const char *ip = family == 4 ? "ip" : "ip6", *port = with_port ? " . th dport" : "";
+  g_autoptr (GString) rules = g_string_new (NULL);
   g_string_append_printf (out, " map be%d { typeof %s . numgen random mod %u : %s daddr%s; }\n", family, key, SWARM_NETD_SLOTS_MAX, ip, port);
-  g_string_append_printf (out, " map vip%d { type %s : verdict; }\n", family, type);
   for (guint i = 0; SWARM_NETD_SLOT_COUNTS[i] != 0; i++) {
     guint count = SWARM_NETD_SLOT_COUNTS[i];
-    g_string_append_printf (out, " chain r%d_%u { dnat %s to %s . numgen random mod %u map @be%d; }\n", family, count, ip, key, count, family);
-    if (count >= swarm_netd_slots_count (1, TRUE))
-      g_string_append_printf (out, " chain h%d_%u { dnat %s to %s . jhash %s saddr mod %u seed 0x53574152 map @be%d; }\n", family, count, ip, key, ip,
-                              count, family);
+    g_string_append_printf (out, " set r%d_%u { type %s; }\n", family, count, type);
+    g_string_append_printf (rules, "  %s @r%d_%u dnat %s to %s . numgen random mod %u map @be%d;\n", key, family, count, ip, key, count, family);
+    if (count < swarm_netd_slots_count (1, TRUE))
+      continue;
+    g_string_append_printf (out, " set h%d_%u { type %s; }\n", family, count, type);
+    g_string_append_printf (rules, "  %s @h%d_%u dnat %s to %s . jhash %s saddr mod %u seed 0x53574152 map @be%d;\n", key, family, count, ip, key, ip, count, family);
   }
+  g_string_append_printf (out, " chain vip%d {\n%s }\n", family, rules->str);
 }
 
 void
@@ -49,15 +54,15 @@ same (const SwarmNetdSlots *a, const SwarmNetdSlots *b, guint k)
 }
 
 static void
-change_chain (GString *out, int family, const char *key, const SwarmNetdSlots *before, const SwarmNetdSlots *after)
+change_set (GString *out, int family, const char *key, const SwarmNetdSlots *before, const SwarmNetdSlots *after)
 {
   guint had = before != NULL ? before->count : 0, has = after != NULL ? after->count : 0;
   if (had == has && (has == 0 || before->affinity == after->affinity))
     return;
   if (had > 0)
-    g_string_append_printf (out, "delete element inet swarm vip%d { %s }\n", family, key);
+    g_string_append_printf (out, "delete element inet swarm %c%d_%u { %s }\n", before->affinity ? 'h' : 'r', family, had, key);
   if (has > 0)
-    g_string_append_printf (out, "add element inet swarm vip%d { %s : goto %c%d_%u }\n", family, key, after->affinity ? 'h' : 'r', family, has);
+    g_string_append_printf (out, "add element inet swarm %c%d_%u { %s }\n", after->affinity ? 'h' : 'r', family, has, key);
 }
 
 void
@@ -82,5 +87,5 @@ swarm_netd_slot_text_change (GString *out, int family, const char *key, const Sw
       g_string_append_printf (out, " . %u", target->port);
   }
   end (out, begun);
-  change_chain (out, family, key, before, after);
+  change_set (out, family, key, before, after);
 }

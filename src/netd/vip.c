@@ -154,14 +154,13 @@ append_table (GString *out, const SwarmNetdBox *box)
   g_string_append (out, "add table inet swarm\ndelete table inet swarm\ntable inet swarm {\n");
   swarm_netd_slot_text_tables (out, "ip daddr", "ip6 daddr", "ipv4_addr", "ipv6_addr", FALSE);
   g_string_append_printf (out,
+                          " set all4 { type ipv4_addr; }\n set all6 { type ipv6_addr; }\n"
                           " chain nat_out { type nat hook output priority -100;\n"
                           "  ip daddr 127.0.0.11 udp dport 53 dnat ip to 127.0.0.11:%1$u; ip daddr 127.0.0.11 tcp dport 53 dnat ip to 127.0.0.11:%1$u;\n",
                           swarm_netd_responder_port (box->responder));
   append_servers (out, box);
   g_string_append (out,
-                   "  ip daddr vmap @vip4; ip6 daddr vmap @vip6; }\n"
-                   " set all4 { type ipv4_addr; }\n"
-                   " set all6 { type ipv6_addr; }\n"
+                   "  ip daddr @all4 goto vip4; ip6 daddr @all6 goto vip6; }\n"
                    " chain out { type filter hook output priority 0;\n");
   g_string_append (out,
                    "  ip daddr @all4 meta l4proto tcp reject with tcp reset; ip daddr @all4 reject with icmp port-unreachable;\n"

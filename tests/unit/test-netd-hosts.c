@@ -496,7 +496,7 @@ test_sctp (Fixture *f, gconstpointer data)
   edit_port (f->out, FALSE, 17, 5353, 0);
   g_autofree char *errors = bed_send (f->bed, 3, f->out, 0);
   g_assert_cmpstr (errors, ==, fd < 0 ? "port 8080/sctp: this host's kernel has no sctp\n" : "");
-  g_autofree char *list = bed_shell (f->bed->hosts[3].netns, "nft list map inet swarm vip4");
+  g_autofree char *list = bed_shell (f->bed->hosts[3].netns, "nft list map inet swarm be4");
   g_assert_true ((strstr (list, "sctp . 8080") != NULL) == (fd >= 0));
   bed_assert_answer (f->bed->fabric, "10.88.0.3", 8080, SOCK_STREAM, "web-1 10.88.0.100");
   if (fd >= 0)
