@@ -30,12 +30,22 @@ swarm_netd_nft_free (SwarmNetdNft *self)
   g_free (self);
 }
 
+/* Between commands libnftables keeps what it has read of the kernel's tables, half a MiB in each context, and throws it away at the next one for it is out of
+ * date. A command that it does not understand makes it let go at once; the kernel does not hear of it. */
+static void
+let_go (SwarmNetdNft *self)
+{
+  nft_run_cmd_from_buffer (self->context, "!");
+  nft_ctx_get_output_buffer (self->context); /* empties them */
+  nft_ctx_get_error_buffer (self->context);
+}
+
 char *
 swarm_netd_nft_ask (SwarmNetdNft *self, const char *commands)
 {
   int code = nft_run_cmd_from_buffer (self->context, commands);
   g_autofree char *output = g_strdup (nft_ctx_get_output_buffer (self->context));
-  nft_ctx_get_error_buffer (self->context); /* empties it */
+  let_go (self);
   return code == 0 ? g_steal_pointer (&output) : NULL;
 }
 
@@ -44,7 +54,7 @@ swarm_netd_nft_run (SwarmNetdNft *self, const char *commands, GError **error)
 {
   int code = nft_run_cmd_from_buffer (self->context, commands);
   g_autofree char *words = g_strdup (nft_ctx_get_error_buffer (self->context));
-  nft_ctx_get_output_buffer (self->context); /* empties it */
+  let_go (self);
   if (code == 0)
     return TRUE;
   /* "Error: Could not process rule: …", then the line and where in it: the first line says enough. */
