@@ -124,21 +124,25 @@ append_closed (SwarmNetdPlane *self, GString *out, gboolean v6)
 
 /* ---- our bridges ---- */
 
-/* A task's packets have a task's address, and are no VXLAN: netd's own is taken from everywhere, so that a task could write into any network. */
+/* A task's packets have a task's address, and are no VXLAN: netd's own is taken from everywhere, so that a task could write into any network. Our own between
+ * hosts need no connection tracking. A connection that comes by another host is told from others by that host (mesh.c). One chain for all: every packet of
+ * the host passes here. */
 static void
 append_sources (SwarmNetdPlane *self, GString *out, const char *in, const char *gate)
 {
   const SwarmNetdNode *own = swarm_netd_plane_own (self);
-  g_string_append_printf (out, " chain no_loopback { ip saddr 127.0.0.0/8 drop; ip daddr 127.0.0.0/8 drop; }\n"
-                               " chain tasks_raw { type filter hook prerouting priority raw; iifname { \"%1$s\", \"%2$s\" } jump no_loopback;\n"
-                               "  iifname { \"%1$s\", \"%2$s\" } udp dport %3$u drop;\n",
-                          in, gate, swarm_netd_plane_host (self)->vxlan_port);
+  guint16 port = swarm_netd_plane_host (self)->vxlan_port;
+  g_string_append_printf (out,
+                          " chain no_loopback { ip saddr 127.0.0.0/8 drop; ip daddr 127.0.0.0/8 drop; }\n"
+                          " chain from_hosts { jump no_loopback; udp dport %1$u drop; ct original zone set ether saddr map @zones; }\n"
+                          " chain from_tasks { jump no_loopback; udp dport %1$u drop;\n", port);
   if (!swarm_netd_address_is_none (&own->gateway4))
-    g_string_append_printf (out, "  iifname \"%s\" ip saddr != %s/%u drop;\n", gate, swarm_netd_address_text (&own->gateway4).str, own->gateway4_prefix);
+    g_string_append_printf (out, "  ip saddr != %s/%u drop;\n", swarm_netd_address_text (&own->gateway4).str, own->gateway4_prefix);
   if (!swarm_netd_address_is_none (&own->gateway6))
-    g_string_append_printf (out, "  iifname \"%s\" ip6 saddr != { ::, fe80::/10, %s/%u } drop;\n", gate, swarm_netd_address_text (&own->gateway6).str,
-                            own->gateway6_prefix);
-  g_string_append (out, " }\n");
+    g_string_append_printf (out, "  ip6 saddr != { ::, fe80::/10, %s/%u } drop;\n", swarm_netd_address_text (&own->gateway6).str, own->gateway6_prefix);
+  g_string_append_printf (out,
+                          " }\n chain raw_pre { type filter hook prerouting priority raw; iifname vmap { \"%s\" : goto from_hosts, \"%s\" : goto from_tasks };\n"
+                          "  udp dport %u notrack; }\n", in, gate, port);
 }
 
 void
@@ -154,11 +158,12 @@ swarm_netd_guard_append (SwarmNetdPlane *self, GString *out, const char *in, con
                           "  iifname \"%1$s\" meta l4proto != { tcp, icmp, ipv6-icmp } ct state { new, untracked } drop; }\n",
                           in);
   /* Tasks reach each other by their networks, or by published ports; not by their gateway addresses. From elsewhere they are reached by published ports. What
-   * comes by the ingress network is for tasks here, or an answer to a client that asked here. */
+   * comes by the ingress network is for tasks here, or an answer to a client that asked here. What was let through once goes on: most packets pass two rules. */
   g_string_append_printf (out,
                           " chain forward { type filter hook forward priority mangle;\n"
+                          "  tcp flags syn / syn,rst oifname { \"%1$s\", \"%2$s\" } tcp option maxseg size set rt mtu;\n"
+                          "  ct state established accept;\n"
                           "  meta nfproto ipv4 iifname @closed4 oifname @closed4 drop; meta nfproto ipv6 iifname @closed6 oifname @closed6 drop;\n"
-                          "  oifname { \"%1$s\", \"%2$s\" } tcp flags syn / syn,rst tcp option maxseg size set rt mtu;\n"
                           "  iifname \"%1$s\" oifname \"%2$s\" accept;\n"
                           "  iifname \"%1$s\" ct direction reply accept;\n"
                           "  iifname \"%1$s\" drop;\n"

@@ -168,11 +168,10 @@ static void
 append_ingress (GString *out, const char *in, const char *gate)
 {
   g_string_append_printf (out,
-                          " chain ingress_raw { type filter hook prerouting priority raw; iifname \"%s\" ct original zone set ether saddr map @zones; }\n"
                           " chain ingress_mark { type filter hook prerouting priority mangle;\n"
                           "  iifname \"%s\" ct direction original ct status ! dnat ct mark set ether saddr map @marks;\n"
                           "  iifname \"%s\" ct direction reply ct mark & 0x%x == 0x%x meta mark set ct mark; }\n",
-                          in, in, gate, SWARM_NETD_MARK_MASK, SWARM_NETD_MARK);
+                          in, gate, SWARM_NETD_MARK_MASK, SWARM_NETD_MARK);
 }
 
 /* From ::1 nothing leaves a host, for there is no route_localnet of IPv6: refused at once, "localhost" leads on to 127.0.0.1.
@@ -220,9 +219,8 @@ append_table (SwarmNetdPlane *self, GString *out)
   swarm_netd_slot_text_tables (out, "meta l4proto . th dport", "meta l4proto . th dport", "inet_proto . inet_service", "inet_proto . inet_service", TRUE);
   g_string_append_printf (out,
                           " map marks { type ether_addr : mark; }\n map zones { typeof ether saddr : ct zone; }\n"
-                          " chain vxlan_in { type filter hook prerouting priority raw; udp dport %u notrack; }\n"
                           " chain vxlan_out { type filter hook output priority raw; udp dport %u notrack; }\n",
-                          port, port);
+                          port);
   if (ingress != NULL)
     append_ingress (out, bridge.str, SWARM_NETD_GATEWAY);
   append_chains (out, bridge.str, SWARM_NETD_GATEWAY);

@@ -161,10 +161,8 @@ append_table (GString *out, const SwarmNetdBox *box)
   append_servers (out, box);
   g_string_append (out,
                    "  ip daddr @all4 goto vip4; ip6 daddr @all6 goto vip6; }\n"
-                   " chain out { type filter hook output priority 0;\n");
-  g_string_append (out,
-                   "  ip daddr @all4 meta l4proto tcp reject with tcp reset; ip daddr @all4 reject with icmp port-unreachable;\n"
-                   "  ip6 daddr @all6 meta l4proto tcp reject with tcp reset; ip6 daddr @all6 reject with icmpv6 port-unreachable; }\n"
+                   " chain refuse { meta l4proto tcp reject with tcp reset; reject with icmpx port-unreachable; }\n"
+                   " chain out { type filter hook output priority 0; ip daddr @all4 goto refuse; ip6 daddr @all6 goto refuse; }\n"
                    "}\n");
 }
 

@@ -95,7 +95,7 @@ load_nginx (int netns, const char *directory)
                                            "http { access_log off; keepalive_requests 1000000000; keepalive_timeout 1h;\n"
                                            " client_body_temp_path %1$s/t1; proxy_temp_path %1$s/t2; fastcgi_temp_path %1$s/t3; uwsgi_temp_path %1$s/t4;\n"
                                            " scgi_temp_path %1$s/t5;\n"
-                                           " server { listen 80 backlog=8192; location / { return 200 \"%2$s\"; } } }\n", directory, page);
+                                           " server { listen 80 backlog=8192; listen 81 backlog=8192; location / { return 200 \"%2$s\"; } } }\n", directory, page);
   g_autoptr (GError) error = NULL;
   if (!g_file_set_contents (config, text, -1, &error))
     g_error ("%s", error->message);

@@ -22,7 +22,7 @@ void load_pin (GPid pid, guint processor);
 void load_unpin (GPid pid);
 /* Runs @argv in @netns with its output to @log (NULL: nowhere); it ends with us. */
 GPid load_start (int netns, const char *const *argv, const char *log);
-/* @directory is for its files. It listens on port 80 when it is back. */
+/* @directory is for its files. It listens on the ports 80 and 81 when it is back. */
 GPid load_nginx (int netns, const char *directory);
 /* It listens on port 5201 when it is back. */
 GPid load_iperf (int netns);
