@@ -23,6 +23,17 @@ credential_file (const char *name)
   return path != NULL && g_file_test (path, G_FILE_TEST_EXISTS) ? g_steal_pointer (&path) : NULL;
 }
 
+/* Without a terminal and without a word where the passphrase is. */
+static char *
+read_passphrase (const char *file, GError **error)
+{
+  char *passphrase = ctl_secret_read (file, "", error);
+
+  if (passphrase == NULL && file == NULL)
+    g_prefix_error (error, _ ("no passphrase: type it on a terminal, give --passphrase-file, or the systemd credential \"%s\": "), CREDENTIAL);
+  return passphrase;
+}
+
 /* From --passphrase-file, from the unit's credential, or typed; twice when it is a new one. */
 static char *
 get_passphrase (CtlContext *context, gboolean new, GError **error)
@@ -33,7 +44,7 @@ get_passphrase (CtlContext *context, gboolean new, GError **error)
   gboolean same;
 
   if (file != NULL || !isatty (STDIN_FILENO))
-    return ctl_secret_read (file, "", error);
+    return read_passphrase (file, error);
   first = ctl_secret_read (NULL, new ? _ ("Passphrase for the backup: ") : _ ("Passphrase of the backup: "), error);
   if (first == NULL || !new)
     return first;
@@ -194,7 +205,7 @@ ctl_cmd_restore (CtlContext *context, GError **error)
     return FALSE;
   g_variant_get (reply, "(&s)", &node_id);
   printf (_ ("Swarm restored: current node (%s) is now its only manager.\n\n"
-             "Other nodes join it again with 'swarmctl join'; those of the swarm that the backup was taken from are not part of it.\n"),
+             "Other nodes join it with 'swarmctl join'; those of the swarm that the backup was taken from leave that one first ('swarmctl leave --force').\n"),
           node_id);
   return TRUE;
 }

@@ -24,6 +24,8 @@ ctl_cmd_unlock (CtlContext *context, GError **error)
   key = ctl_secret_read (NULL, _ ("Please enter unlock key: "), error);
   if (key != NULL)
     reply = ctl_call_write (context, CTL_PATH, CTL_MANAGER_IFACE, "Unlock", g_variant_new ("(s)", key), FALSE, error);
+  else
+    g_prefix_error (error, "%s", _ ("no unlock key: type it on a terminal, or give it on standard input: "));
   ctl_secret_free (key);
   return reply != NULL;
 }

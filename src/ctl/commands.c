@@ -286,7 +286,8 @@ const CtlCommand ctl_commands[] = {
   { "ca", NULL, "[OPTIONS]", 0, 0, N_ ("Display and rotate the root CA"), ca_tables, NULL, .run = ctl_cmd_ca,
     .examples = "ca\tthe root certificate that the nodes trust\n"
                 "ca --rotate\ta new root: all nodes get new certificates, the join tokens change\n"
-                "ca --rotate --ca-cert ca.pem --ca-key ca.key\ta root of your own" },
+                "ca --rotate --ca-cert ca.pem --ca-key ca.key\ta root of your own\n"
+                "ca --rotate --ca-cert ca.pem --external-ca protocol=cfssl,url=https://ca.example:8888/api/v1/cfssl/sign\tkept elsewhere: cfssl signs" },
   { "info", NULL, "[OPTIONS]", 0, 0, N_ ("Display the state of this node and its swarm"), info_tables, NULL,
     .run = ctl_cmd_info,
     .examples = "info\tis this machine in a swarm, and in what state\n"
@@ -295,7 +296,8 @@ const CtlCommand ctl_commands[] = {
   { "init", NULL, "[OPTIONS]", 0, 0, N_ ("Initialize a swarm"), init_tables, init_unsupported, .run = ctl_cmd_init,
     .examples = "init\ton a machine with one address\n"
                 "init --advertise-addr 10.99.0.1\twhen there are several addresses\n"
-                "init --advertise-addr eth1 --availability drain\ta manager that runs no tasks" },
+                "init --advertise-addr eth1 --availability drain\ta manager that runs no tasks\n"
+                "init --force-new-cluster\ton a manager that is left when most others never come back; these leave (--force) before they join again" },
   { "join", NULL, "[OPTIONS] HOST:PORT", 1, 1, N_ ("Join a swarm as a node and/or manager"), join_tables,
     join_unsupported, .run = ctl_cmd_join,
     .examples = "join --token SWMTKN-1-… 10.99.0.1:2377\tas 'swarmctl join-token worker' says on a manager\n"
@@ -306,11 +308,11 @@ const CtlCommand ctl_commands[] = {
                 "join-token -q manager\tthe token alone\n"
                 "join-token --rotate worker\tthe old token is refused from now on" },
   { "leave", NULL, "[OPTIONS]", 0, 0, N_ ("Leave the swarm"), leave_tables, NULL, .run = ctl_cmd_leave,
-    .examples = "leave\ton a worker\n"
-                "leave --force\ton a manager" },
+    .examples = "leave\ton a worker; a manager is demoted first (swarmctl node demote)\n"
+                "leave --force\ton the last manager, or when its swarm is given up" },
 
   { "restore", NULL, "[OPTIONS] FILE", 1, 1, N_ ("Start a swarm from a backup"), restore_tables, NULL, .run = ctl_cmd_restore,
-    .examples = "restore --advertise-addr 10.99.0.9 swarm.bak\ton a machine in no swarm; the others join it again" },
+    .examples = "restore --advertise-addr 10.99.0.9 swarm.bak\ton a machine in no swarm; the others leave theirs (--force) and join it" },
   { "unlock", NULL, "", 0, 0, N_ ("Unlock swarm"), NULL, NULL, .run = ctl_cmd_unlock,
     .examples = "unlock\tafter a restart of a locked manager; asks for the key, or reads it from standard input" },
   { "unlock-key", NULL, "[OPTIONS]", 0, 0, N_ ("Manage the unlock key"), unlock_key_tables, NULL, .run = ctl_cmd_unlock_key,
@@ -318,7 +320,10 @@ const CtlCommand ctl_commands[] = {
                 "unlock-key --rotate\ta new key for all managers" },
   { "update", NULL, "[OPTIONS]", 0, 0, N_ ("Update the swarm"), swarm_update_tables, NULL, .run = ctl_cmd_update,
     .examples = "update --task-history-limit 2\tkeep fewer of the tasks that have ended\n"
-                "update --strategy binpack\tfill one machine before the next" },
+                "update --strategy binpack\tfill one machine before the next\n"
+                "update --autolock\tfrom now on a manager that starts wants 'swarmctl unlock'; prints the key\n"
+                "update --autolock=false\tand no more\n"
+                "update --seal systemd-creds\tkeys open on their own host only, and without anybody" },
 
   { "network attach", NULL, "CONTAINER NETWORK", 2, 2, N_ ("Put a container of this host into an attachable network"), NULL, NULL,
     .run = ctl_cmd_network_attach,

@@ -155,6 +155,10 @@ handle (SwarmInvocation *invocation, gpointer object, GVariant *args)
     swarm_invocation_fail_literal (invocation, SWARM_ERROR_NO_QUORUM, "nobody leads");
     return;
   }
+  if (g_str_equal (member, "Info") && g_str_equal (state, "locked")) {
+    swarm_invocation_return (invocation, g_variant_new_parsed ("({'LocalNodeState': <'locked'>},)"));
+    return;
+  }
   if (g_str_equal (member, "Join") && looks > 0) {
     joining = invocation;
     return;
@@ -448,6 +452,28 @@ test_join_waits (Fixture *fixture, gconstpointer data)
   check (fixture, "join --token SWMTKN-1-abc 10.99.0.1:2377", 0, "This node joined a swarm as a worker.\n", NOT_ENABLED);
 }
 
+/* Whoever runs these where nobody can type is told what is missing, and how it is given. */
+static void
+test_nothing_typed (Fixture *fixture, gconstpointer data)
+{
+  static const char *const rows[][2] = {
+    { "unlock", "no unlock key: type it on a terminal, or give it on standard input: nothing was given, or what was given is not one line of text\n" },
+    { "backup /nowhere/file",
+      "no passphrase: type it on a terminal, give --passphrase-file, or the systemd credential \"swarm-backup\": nothing was given, or what was given is "
+      "not one line of text\n" },
+  };
+
+  state = "locked";
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_auto (Result) result;
+
+    run_with (fixture, rows[i][0], "\n", &result);
+    g_assert_cmpint (result.code, ==, 2);
+    g_assert_cmpstr (result.err, ==, rows[i][1]);
+  }
+  expect_call ("");
+}
+
 /* Files are foreign: neither their size nor what is in them ends swarmctl otherwise than with an error. */
 static void
 test_plan_file (Fixture *fixture, gconstpointer data)
@@ -738,6 +764,7 @@ main (int argc, char **argv)
 #define ADD(name, func) g_test_add ("/ctl/run/" name, Fixture, NULL, set_up, func, tear_down)
   ADD ("cluster", test_cluster);
   ADD ("join-waits", test_join_waits);
+  ADD ("nothing-typed", test_nothing_typed);
   ADD ("token-file", test_token_file);
   ADD ("nodes", test_nodes);
   ADD ("plan-file", test_plan_file);
