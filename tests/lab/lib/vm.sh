@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 # One real machine: Debian's own kernel in QEMU, unified cgroup v2, a clock and disk of its own. Emulated, so that it runs
-# everywhere (about 30 s to boot); LAB_VM_ACCEL=kvm is faster where KVM can be trusted. LAB_VM_QEMU holds more arguments (a TPM, say).
+# everywhere (about 30 s to boot); LAB_VM_ACCEL=kvm is faster where KVM can be trusted. LAB_VM_TPM=NAME gives it a TPM of that name (swtpm), which
+# keeps what it knows until the lab is taken down; LAB_VM_AGAIN=1 boots the disk of the last time, as another machine would. LAB_VM_QEMU holds more arguments.
 
-VM_PACKAGES=linux-image-cloud-$(dpkg --print-architecture),initramfs-tools,kmod
+VM_PACKAGES=linux-image-cloud-$(dpkg --print-architecture),initramfs-tools,kmod,libtss2-esys-3.0.2-0,libtss2-rc0
 
 # Sets VMROOT, the guest's root without our build.
 need_vm_root() {
-  VMROOT=$CACHE/vm-$(base_key)
+  VMROOT=$CACHE/vm-$(base_key)-$(cksum <<< "$VM_PACKAGES" | cut -d' ' -f1)
   [ ! -e "$VMROOT/.done" ] || return 0
   exec 8> "$CACHE/lock"
   flock -w 900 8 || die "another lab holds $CACHE/lock"
@@ -64,6 +65,19 @@ make_vm_disk() { # SCRIPT
   umount "$merged"
 }
 
+# The TPM $LAB_VM_TPM: a process that ends with the virtual machine. Sets VM_TPM, QEMU's arguments.
+start_tpm() {
+  local dir=$D/tpm-$LAB_VM_TPM sock=/run/$PFX-tpm i
+  [[ "$LAB_VM_TPM" =~ ^[a-z0-9-]+$ ]] || die "LAB_VM_TPM: a name of letters and digits"
+  command -v swtpm > /dev/null || die "no swtpm here"
+  mkdir -p "$dir"
+  rm -f "$sock"
+  swtpm socket --tpm2 --tpmstate "dir=$dir" --ctrl "type=unixio,path=$sock" --terminate < /dev/null > "$dir.log" 2>&1 8>&- 9>&- &
+  for i in $(seq 100); do [ ! -S "$sock" ] || break; sleep 0.1; done
+  [ -S "$sock" ] || { cat "$dir.log" >&2; die "swtpm did not start"; }
+  VM_TPM="-chardev socket,id=tpm-socket,path=$sock -tpmdev emulator,id=tpm0,chardev=tpm-socket -device tpm-tis,tpmdev=tpm0"
+}
+
 # `lab vm [SCRIPT]`: boot the guest, run SCRIPT in it at each boot until it says that it is done.
 lab_vm() {
   local script=${1:-$LABHOME/vm-story} start=$EPOCHREALTIME limit=${LAB_VM_LIMIT:-1800} accel=${LAB_VM_ACCEL:-tcg} code=0
@@ -73,8 +87,14 @@ lab_vm() {
   need_base
   need_vm_root
   need_build
-  rm -rf --one-file-system "$D/vm"
-  make_vm_disk "$script"
+  if [ -n "${LAB_VM_AGAIN:-}" ]; then
+    [ -e "$D/vm/disk.img" ] || die "vm: there is no disk of a last time"
+  else
+    rm -rf --one-file-system "$D/vm" "$D"/tpm-*
+    make_vm_disk "$script"
+  fi
+  VM_TPM=""
+  [ -z "${LAB_VM_TPM:-}" ] || start_tpm
   say "booting (at most $limit s; accelerator: $accel)"
   : > "$D/vm/output"
   (
@@ -83,7 +103,7 @@ lab_vm() {
     exec timeout --foreground --kill-after=5 "$limit" qemu-system-x86_64 -accel "$accel" -cpu max -smp 2 -m "${LAB_VM_MEMORY:-1536}" -nodefaults -display none \
       -kernel "$D/vm/kernel" -initrd "$D/vm/initrd" -append "root=/dev/vda rw console=ttyS0 net.ifnames=0 panic=1 systemd.unified_cgroup_hierarchy=1 quiet" \
       -drive "file=$D/vm/disk.img,if=virtio,format=raw,cache=writeback" -nic user,restrict=on,model=virtio-net-pci \
-      -device virtio-rng-pci ${LAB_VM_QEMU:-} -serial "file:$D/vm/console" -serial "file:$D/vm/output" < /dev/null > "$D/vm/qemu.log" 2>&1
+      -device virtio-rng-pci $VM_TPM ${LAB_VM_QEMU:-} -serial "file:$D/vm/console" -serial "file:$D/vm/output" < /dev/null > "$D/vm/qemu.log" 2>&1
   ) &
   follow_vm $! || code=$?
   say "virtual machine off ($(seconds_since "$start") s)"
