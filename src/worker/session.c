@@ -309,14 +309,14 @@ on_beat_answered (GVariant *reply, const GError *error, gpointer data)
 /* Our time with each beat says more than what the clock shows: that the beat before was answered quickly, so that what it said was not long on its
  * way. After one that was not, it is not told. */
 static void
-send_beat (SwarmWorkerSession *self)
+send_beat (SwarmWorkerSession *self, SwarmLink *link)
 {
   SwarmClock *clock = self->worker->config.clock;
   GVariant *session = g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, self->session, TRUE);
 
   self->beating = TRUE;
   self->beat_at = swarm_clock_boottime (clock);
-  swarm_link_call (self->beat_link, DISPATCHER, "Heartbeat", g_variant_new ("(@ayx)", session, self->quick ? swarm_clock_now (clock) : 0),
+  swarm_link_call (link, DISPATCHER, "Heartbeat", g_variant_new ("(@ayx)", session, self->quick ? swarm_clock_now (clock) : 0),
                    2 * self->period_us, on_beat_answered, swarm_worker_op_new (self->worker, NULL, self->generation));
 }
 
@@ -333,8 +333,9 @@ beat (gpointer data)
     lost (self, error);
     return;
   }
-  if (!self->beating && self->beat_link != NULL && self->beat_link->is_up)
-    send_beat (self);
+  /* The link for beats may be long in coming, where very many come back at once. */
+  if (!self->beating)
+    send_beat (self, self->beat_link != NULL && self->beat_link->is_up ? self->beat_link : self->link);
   next_beat (self);
 }
 

@@ -509,6 +509,19 @@ test_back_after_a_cut (void)
   g_assert_cmpint (worst, <, 2 * SECOND);
 }
 
+/* Where many come back at once the second link may take long, and be refused again and again: the node lives all the same. */
+static void
+test_no_beat_link (void)
+{
+  g_autoptr (Bed) bed = bed_new (18);
+  Manager *leader = leader_of (bed);
+
+  leader->refuses_beat_links = TRUE;
+  sim_clock_run (bed->clock, 20 * SECOND);
+  g_assert_cmpuint (leader->beats, >=, 17);
+  g_assert_cmpuint (leader->registrations, ==, 1);
+}
+
 /* What its clock shows is told only while answers come quickly: the leader takes the way there for nothing. */
 static void
 test_clock_is_told (void)
@@ -702,6 +715,7 @@ main (int argc, char **argv)
   g_test_add_func ("/worker/describes", test_describes);
   g_test_add_func ("/worker/backs-off", test_backs_off);
   g_test_add_func ("/worker/clock-is-told", test_clock_is_told);
+  g_test_add_func ("/worker/no-beat-link", test_no_beat_link);
   g_test_add_func ("/worker/one-of-many-managers", test_one_of_many_managers);
   g_test_add_func ("/worker/back-after-a-cut", test_back_after_a_cut);
   g_test_add_func ("/worker/goodbye-and-drain", test_goodbye_and_drain);

@@ -28,6 +28,7 @@ typedef struct {
   gboolean forgets_session; /* answers beats and status with NotFound, once */
   guint registrations;
   char *described; /* the host's name, as the worker described itself last */
+  gboolean refuses_beat_links;
   guint beats;
   guint timed_beats;  /* that told the node's clock */
   gint64 beat_delay;  /* until a beat is answered */
@@ -286,7 +287,7 @@ manager_call (SwarmLink *link, SwarmCall *call, gpointer data)
     self->forgets_session = FALSE;
     swarm_call_fail (call, error);
   } else if (strcmp (call->member, "Heartbeat") == 0) {
-    g_assert_cmpint (link->kind, ==, SWARM_LINK_CONSENSUS);
+    g_assert_cmpint (link->kind, ==, self->refuses_beat_links ? SWARM_LINK_CONTROL : SWARM_LINK_CONSENSUS);
     take_beat (self, call);
   } else if (strcmp (call->member, "UpdateTaskStatus") == 0)
     take_status (self, call);
@@ -317,6 +318,11 @@ manager_accept (SwarmLink *link, gpointer data)
 {
   Manager *self = data;
 
+  if (self->refuses_beat_links && link->kind == SWARM_LINK_CONSENSUS) {
+    swarm_link_close (link, NULL);
+    swarm_link_unref (link);
+    return;
+  }
   g_ptr_array_add (self->links, link);
   swarm_link_set_events (link, &manager_events, self);
 }
