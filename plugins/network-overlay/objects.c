@@ -204,10 +204,10 @@ mention_all (OverlayModel *self, OverlayObject *by, gboolean add)
 static void
 mark (OverlayModel *self, OverlayObject *object)
 {
-  if (object == NULL || object->dirty)
+  if (object == NULL || object->dirty != 0)
     return;
-  object->dirty = TRUE;
   g_ptr_array_add (self->dirty, object);
+  object->dirty = self->dirty->len;
 }
 
 /* @object appeared, changed or is about to go. */
@@ -279,7 +279,8 @@ take_away (OverlayModel *self, OverlayKind kind, const char *id)
   mark_all_that_depends (self, object);
   mention_all (self, object, FALSE);
   withdraw_rows (self, object);
-  g_ptr_array_remove (self->dirty, object);
+  if (object->dirty != 0) /* not looked for: many may go at once */
+    self->dirty->pdata[object->dirty - 1] = NULL;
   g_hash_table_remove (self->problems, object->id);
   g_hash_table_remove (self->by_id[kind], object->id);
 }
@@ -561,12 +562,14 @@ overlay_model_render (OverlayModel *self)
 {
   for (guint i = 0; i < self->dirty->len; i++) {
     OverlayObject *object = g_ptr_array_index (self->dirty, i);
+    if (object == NULL)
+      continue; /* it went */
     GPtrArray *rows = overlay_render (self, object);
     for (guint k = 0; k < rows->len; k++)
       overlay_table_want (self->table, g_ptr_array_index (rows, k));
     withdraw_rows (self, object);
     object->rows = rows;
-    object->dirty = FALSE;
+    object->dirty = 0;
   }
   g_ptr_array_set_size (self->dirty, 0);
 }

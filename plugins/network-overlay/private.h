@@ -78,7 +78,7 @@ typedef struct {
   guint64 started;
   guint interface;  /* local: number of the first one */
   gboolean implied; /* local: known from the picture only */
-  gboolean dirty;
+  guint dirty; /* its place among those that are to be rendered anew, from 1 on; 0: it has none */
 } OverlayObject;
 
 typedef struct {

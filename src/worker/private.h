@@ -4,6 +4,7 @@
  *   session.c  finding the leader, registering, heartbeats
  *   report.c   status on its way to the leader
  *   task.c     the machine of one task
+ *   assigned.c what the leader says of it
  *   health.c   a task's health command
  *   adopt.c    what an agent finds when it starts
  *   record.c   what is kept on disk of a task
@@ -130,8 +131,8 @@ void swarm_worker_session_began (SwarmWorker *self);
 /* A new task from the leader, or from a record (@status; then @task is NULL until the leader names it). */
 SwarmWorkerTask *swarm_worker_task_new (SwarmWorker *self, const SwarmId *id, const SwarmTaskStatus *status);
 void swarm_worker_task_free (gpointer task);
-/* Takes a newer version from the leader. */
-void swarm_worker_task_assign (SwarmWorkerTask *self, SwarmTask *task);
+/* What failed is tried anew at the next step, not later. */
+void swarm_worker_task_forget_retry (SwarmWorkerTask *self);
 /* Does what is to be done next, if nothing is under way. May free the task. */
 void swarm_worker_task_step (SwarmWorkerTask *self);
 /* The runtime says that it ended. */
@@ -155,6 +156,10 @@ const SwarmTask *swarm_worker_task_known (const SwarmWorkerTask *self);
 gboolean swarm_worker_task_is_attachment (const SwarmWorkerTask *self);
 /* A place became free. */
 void swarm_worker_task_next_waiting (SwarmWorker *self);
+
+/* ---- assigned.c ---- */
+/* Takes a newer version from the leader. */
+void swarm_worker_task_assign (SwarmWorkerTask *self, SwarmTask *task);
 
 /* ---- health.c ---- */
 /* The health command that counts: the spec's, completed from the image's and then docker's defaults. NULL: there is none. Either may be

@@ -261,8 +261,8 @@ linger_over (gpointer data)
   go_on (self);
 }
 
-static void
-forget_retry (SwarmWorkerTask *self)
+void
+swarm_worker_task_forget_retry (SwarmWorkerTask *self)
 {
   swarm_clock_clear_timer (self->worker->config.clock, &self->retry);
   self->attempts = 0;
@@ -303,7 +303,7 @@ on_prepared (const SwarmRuntimeResult *result, const GError *error, gpointer dat
     return;
   }
   end_step (self);
-  forget_retry (self);
+  swarm_worker_task_forget_retry (self);
   self->prepared = TRUE;
   if (self->status->state == SWARM_TASK_PREPARING)
     swarm_worker_task_set (self, SWARM_TASK_READY, "prepared", NULL, 0);
@@ -389,7 +389,7 @@ on_found (const SwarmRuntimeResult *result, const GError *error, gpointer data)
     return;
   }
   end_step (self);
-  forget_retry (self);
+  swarm_worker_task_forget_retry (self);
   set_container (self, result);
   self->container_started = result->started;
   self->prepared = TRUE;
@@ -641,7 +641,7 @@ on_stopped (const SwarmRuntimeResult *result, const GError *error, gpointer data
     return;
   }
   end_step (self);
-  forget_retry (self);
+  swarm_worker_task_forget_retry (self);
   self->may_run = FALSE;
   if (!is_over (self) && self->unhealthy)
     set_exit (self, result->exit_code >= 0 ? result->exit_code : EXIT_KILLED, 0, NULL);
@@ -688,7 +688,7 @@ static void
 detached (SwarmWorkerTask *self)
 {
   end_step (self);
-  forget_retry (self);
+  swarm_worker_task_forget_retry (self);
   self->clean = TRUE;
   self->may_run = FALSE;
   if (!is_over (self))
@@ -873,62 +873,4 @@ swarm_worker_task_is_out (SwarmWorkerTask *self)
     return;
   self->is_out = TRUE;
   leave_within (self, OUT_US);
-}
-
-/* ---- what the leader says ---- */
-
-/* The leader speaks of a task for the first time since this agent started. */
-static void
-first_assignment (SwarmWorkerTask *self, SwarmTaskState theirs)
-{
-  SwarmTaskStatus *status;
-
-  if (!is_over (self) && self->unproven && self->up && theirs == SWARM_TASK_RUNNING) { /* it had said yes; that did not get to the disk */
-    self->unproven = FALSE;
-    swarm_worker_task_set (self, SWARM_TASK_RUNNING, "started", NULL, self->task->status->timestamp);
-  }
-  if (is_over (self) || self->may_run || theirs < SWARM_TASK_ACCEPTED)
-    return;
-  if (theirs > SWARM_TASK_RUNNING) { /* over, and they know */
-    swarm_message_unref (self->status);
-    self->status = swarm_task_status_ref (self->task->status);
-    self->kept = self->acked = TRUE;
-    if (self->task->lingers) /* they rejected it and wait to hear that it does not run here */
-      swarm_worker_reports_add (self->worker->reports, self, TRUE);
-    return;
-  }
-  if (!self->kept) {
-    swarm_worker_task_set (self, SWARM_TASK_FAILED, NULL, "task: this node has no record of it; it may have run already", 0);
-    return;
-  }
-  if (theirs >= SWARM_TASK_STARTING) {
-    swarm_worker_task_set (self, SWARM_TASK_FAILED, NULL, "task: its unit vanished while the agent was away", 0);
-    return;
-  }
-  /* Accepted, not started: prepared once more. The state does not go back for that. */
-  status = swarm_task_status_copy (self->task->status);
-  swarm_message_unref (self->status);
-  self->status = status;
-}
-
-void
-swarm_worker_task_assign (SwarmWorkerTask *self, SwarmTask *task)
-{
-  SwarmTaskState theirs = task->status != NULL ? task->status->state : SWARM_TASK_NEW;
-  gboolean first = self->task == NULL;
-  gboolean changed = first || self->task->desired_state != task->desired_state;
-  SwarmTask *old = self->task;
-
-  self->task = swarm_task_ref (task);
-  swarm_message_unref (old);
-  self->unassigned = FALSE;
-  if (first)
-    first_assignment (self, theirs);
-  if (theirs < self->status->state && self->status->state >= SWARM_TASK_ACCEPTED)
-    swarm_worker_reports_add (self->worker->reports, self, TRUE);
-  else if (theirs == self->status->state && is_over (self))
-    self->acked = TRUE;
-  if (changed)
-    forget_retry (self);
-  swarm_worker_task_step (self);
 }
