@@ -629,7 +629,6 @@ test_rollback_without_network (void)
   world_update (&world);
   brain_run (world.brain, 60 * SECOND);
   assert_told (&world, SWARM_UPDATE_COMPLETED, "update completed");
-  first = swarm_service_spec_ref (first);
 
   world.next = second;
   second = swarm_service_spec_ref (second);
