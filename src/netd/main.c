@@ -101,7 +101,7 @@ take_handed (Handed *handed)
   handed->crypt = g_array_new (FALSE, FALSE, sizeof (HandedCrypt));
   handed->boxes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   for (int i = 0; i < n; i++) {
-    int fd = SD_LISTEN_FDS_START + i;
+    int fd = swarm_netd_fd_away (SD_LISTEN_FDS_START + i);
     fcntl (fd, F_SETFD, FD_CLOEXEC);
     if (g_str_has_prefix (names[i], "crypt-")) {
       g_array_append_val (handed->crypt, ((HandedCrypt){ g_strdup (names[i]), fd }));

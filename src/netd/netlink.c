@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 static gboolean
 failed (int code, const char *what, GError **error)
@@ -19,7 +20,10 @@ swarm_netd_netlink_new (GError **error)
 {
   g_autoptr (SwarmNetdNetlink) self = g_new0 (SwarmNetdNetlink, 1);
   int one = 1;
-  self->socket = mnl_socket_open2 (NETLINK_ROUTE, SOCK_CLOEXEC);
+  int fd = swarm_netd_fd_away (socket (AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  self->socket = fd >= 0 ? mnl_socket_fdopen (fd) : NULL;
+  if (self->socket == NULL && fd >= 0)
+    close (fd);
   if (self->socket == NULL || mnl_socket_bind (self->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
     failed (errno, "netlink", error);
     return NULL;

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -61,6 +62,16 @@ loopback_up (void)
 }
 
 int
+swarm_netd_fd_away (int fd)
+{
+  int away = fd >= 0 && fd < FD_SETSIZE ? fcntl (fd, F_DUPFD_CLOEXEC, FD_SETSIZE) : -1;
+  if (away < 0)
+    return fd;
+  close (fd);
+  return away;
+}
+
+int
 swarm_netd_netns_new (GError **error)
 {
   if (unshare (CLONE_NEWNET) < 0) {
@@ -75,7 +86,7 @@ swarm_netd_netns_new (GError **error)
     fd = -1;
   }
   swarm_netd_netns_leave ();
-  return fd;
+  return swarm_netd_fd_away (fd);
 }
 
 static gboolean
@@ -126,7 +137,7 @@ swarm_netd_netns_open_pid (guint32 pid, guint64 started, GError **error)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "process %u is in the host's own network namespace", pid);
   else {
     close (proc);
-    return fd;
+    return swarm_netd_fd_away (fd);
   }
   if (fd >= 0)
     close (fd);

@@ -9,6 +9,9 @@ gboolean swarm_netd_netns_init (GError **error);
 int swarm_netd_netns_home (void);
 /* A new one, its loopback up. The descriptor, or -1. */
 int swarm_netd_netns_new (GError **error);
+/* The same descriptor by a number of 1024 or more, if there is one. libnftables waits for its sockets with select(), which knows the numbers below alone: what there is one of
+ * for each task, and lives as long, stays out of them. */
+int swarm_netd_fd_away (int fd);
 /* That of the process with the number @pid that began at @started. */
 int swarm_netd_netns_open_pid (guint32 pid, guint64 started, GError **error);
 /* When the process began: field 22 of its /proc/PID/stat. 0: there is none. */

@@ -3,15 +3,33 @@
 #include "base/error.h"
 #include "netd/netns.h"
 #include <nftables/libnftables.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/select.h>
+#include <unistd.h>
 
 struct _SwarmNetdNft {
   struct nft_ctx *context;
 };
 
+/* Its socket takes the lowest number that is free. */
+static gboolean
+has_room (GError **error)
+{
+  int fd = open ("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (fd >= 0)
+    close (fd);
+  if (fd >= 0 && fd < FD_SETSIZE - 1)
+    return TRUE;
+  g_set_error_literal (error, SWARM_ERROR, SWARM_ERROR_FAILED_PRECONDITION, "this host has as many tasks in networks as libnftables can have sockets");
+  return FALSE;
+}
+
 SwarmNetdNft *
 swarm_netd_nft_new (int netns, GError **error)
 {
+  if (!has_room (error))
+    return NULL;
   if (netns >= 0 && !swarm_netd_netns_enter (netns, error))
     return NULL;
   SwarmNetdNft *self = g_new0 (SwarmNetdNft, 1);

@@ -254,7 +254,7 @@ bound (int family, int type, guint16 port)
   const struct sockaddr *address = family == AF_INET ? (struct sockaddr *) &v4 : (struct sockaddr *) &v6;
   int fd = socket (family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0 || (bind (fd, address, family == AF_INET ? sizeof v4 : sizeof v6) == 0 && (type == SOCK_DGRAM || listen (fd, 16) == 0)))
-    return fd;
+    return swarm_netd_fd_away (fd);
   int code = errno;
   close (fd);
   errno = code;
