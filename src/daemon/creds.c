@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/creds.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/secret.h"
 #include "daemon/keys.h"
 #include <errno.h>
@@ -11,6 +12,7 @@
 
 #define PROGRAM "/usr/bin/systemd-creds"
 #define CREDENTIAL "--name=swarm-agent.kek"
+#define TPM2 "/sys/class/tpmrm/tpmrm0" /* its device is not to be seen in the agent's sandbox */
 #define FILES "kek-"
 #define MAX_BYTES (64 * 1024)
 
@@ -18,6 +20,7 @@ typedef struct {
   SwarmPluginServices *units;
   char *in, *out, *unit;
   gboolean sealing;
+  gboolean tpm; /* sealing: to the TPM2, too */
   gboolean again;
   GBytes *bytes;
   SwarmCredsFunc func;
@@ -104,6 +107,19 @@ leftover_stopped (const SwarmPluginUnitState *state, const GError *error, gpoint
   go (data);
 }
 
+/* Its libraries may be missing, or it is locked. The host's key is what is left. */
+static void
+without_tpm (Run *run, const GError *error)
+{
+  swarm_warning ("This manager's keys are sealed by the host's own key alone, which lies on the same disk: systemd-creds cannot use this host's TPM2: %s "
+                 "(see journalctl -u %s; it takes the packages libtss2-esys and libtss2-rc); seal anew with `swarmctl update --seal \"\"` and --seal systemd-creds",
+                 error->message, run->unit);
+  run->tpm = FALSE;
+  run->again = FALSE;
+  g_unlink (run->out);
+  go (run);
+}
+
 static void
 ended (const SwarmPluginUnitState *state, const GError *error, gpointer data)
 {
@@ -115,10 +131,16 @@ ended (const SwarmPluginUnitState *state, const GError *error, gpointer data)
     run->units->stop (run->units, run->unit, leftover_stopped, run);
     return;
   }
+  if (error != NULL && run->tpm) {
+    without_tpm (run, error);
+    return;
+  }
   if (error != NULL)
     local = g_error_new (SWARM_ERROR, SWARM_ERROR_FAILED, "%s (see journalctl -u %s)", error->message, run->unit);
   else
     bytes = read_file (run->out, &local);
+  if (bytes != NULL && run->sealing)
+    swarm_info ("systemd-creds sealed a key to %s", run->tpm ? "this host's TPM2 and its own key" : "this host's own key");
   run->func (bytes, local, run->data);
   run_free (run);
 }
@@ -126,7 +148,10 @@ ended (const SwarmPluginUnitState *state, const GError *error, gpointer data)
 static GVariant *
 exec_variant (Run *run)
 {
-  const char *argv[] = { PROGRAM, run->sealing ? "encrypt" : "decrypt", CREDENTIAL, run->in, run->out, NULL };
+  const char *unseal[] = { PROGRAM, "decrypt", CREDENTIAL, run->in, run->out, NULL };
+  /* Its own choice leaves a TPM2 out that the firmware did not use, without a word. */
+  const char *seal[] = { PROGRAM, "encrypt", run->tpm ? "--with-key=host+tpm2" : "--with-key=host", CREDENTIAL, run->in, run->out, NULL };
+  const char **argv = run->sealing ? seal : unseal;
   GVariantBuilder builder;
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(sasb)"));
   g_variant_builder_add (&builder, "(s^asb)", PROGRAM, argv, FALSE);
@@ -142,6 +167,7 @@ go (Run *run)
   g_variant_builder_add (&builder, "(sv)", "Type", g_variant_new_string ("oneshot"));
   g_variant_builder_add (&builder, "(sv)", "UMask", g_variant_new_uint32 (0077));
   g_variant_builder_add (&builder, "(sv)", "StandardOutput", g_variant_new_string ("null"));
+  g_variant_builder_add (&builder, "(sv)", "StandardError", g_variant_new_string ("journal"));
   g_variant_builder_add (&builder, "(sv)", "CollectMode", g_variant_new_string ("inactive-or-failed"));
   g_variant_builder_add (&builder, "(sv)", "ExecStart", exec_variant (run));
   run->units->start (run->units, run->unit, g_variant_builder_end (&builder), ended, run);
@@ -166,6 +192,7 @@ begin (SwarmPluginServices *units, const char *runtime_dir, GBytes *bytes, gbool
   run->out = g_strdup_printf ("%s/" FILES "%u.out", runtime_dir, runs);
   run->unit = g_strdup_printf ("swarm-keys-%u.service", runs++);
   run->sealing = sealing;
+  run->tpm = sealing && g_file_test (TPM2, G_FILE_TEST_EXISTS);
   run->bytes = g_bytes_ref (bytes);
   run->func = func;
   run->data = data;
