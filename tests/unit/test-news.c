@@ -272,6 +272,35 @@ test_awaited_for_ever (void)
   swarm_news_unref (world.news);
 }
 
+/* All has been taken: what is gone is forgotten in parts, not in one long turn, and to the end. */
+static void
+test_forgotten_in_parts (void)
+{
+  World world;
+  open_world (&world);
+  SwarmReader *reader = swarm_reader_new (world.news, NULL);
+  guint left = 0;
+  for (guint i = 0; i < 2 * MANY; i++)
+    put (&world, i);
+  for (guint i = 0; i < MANY; i++)
+    take_out (&world, i);
+  swarm_reader_took (reader, swarm_news_end (world.news));
+  for (const SwarmNewsItem *item = NULL; (item = swarm_news_next (world.news, item != NULL ? item->place : 0)) != NULL;)
+    left += item->gone;
+  g_assert_cmpuint (left, >=, MANY / 2);
+  g_assert_cmpuint (left, <, MANY);
+  for (guint i = 0; i < 10; i++) {
+    take_out (&world, MANY + i);
+    swarm_reader_took (reader, swarm_news_end (world.news));
+  }
+  left = 0;
+  for (const SwarmNewsItem *item = NULL; (item = swarm_news_next (world.news, item != NULL ? item->place : 0)) != NULL;)
+    left += item->gone;
+  g_assert_cmpuint (left, ==, 0);
+  swarm_reader_free (reader);
+  swarm_news_unref (world.news);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -281,6 +310,7 @@ main (int argc, char **argv)
   g_test_add_func ("/news/lost", test_lost);
   g_test_add_func ("/news/lost-of-many", test_lost_of_many);
   g_test_add_func ("/news/not-lost", test_not_lost);
+  g_test_add_func ("/news/forgotten-in-parts", test_forgotten_in_parts);
   g_test_add_func ("/news/awaited", test_awaited);
   g_test_add_func ("/news/awaited-for-ever", test_awaited_for_ever);
   return g_test_run ();

@@ -2,6 +2,7 @@
 #include "manager/dispatcher/news.h"
 
 #define GONE_MAX 10000
+#define FORGET_AT_ONCE 2000 /* much may go with the slowest reader: the rest is forgotten at the next changes */
 
 /* How many readers have taken all up to a place; or who waits for it. */
 typedef struct {
@@ -114,7 +115,7 @@ static void
 forget_gone (SwarmNews *self)
 {
   guint64 taken = least (self);
-  while (self->gone.length > 0) {
+  for (guint n = 0; n < FORGET_AT_ONCE && self->gone.length > 0; n++) {
     SwarmNewsItem *item = self->gone.head->data;
     guint n_there = g_hash_table_size (self->items) - self->gone.length;
     if (item->place > taken && self->gone.length <= MAX (GONE_MAX, n_there))

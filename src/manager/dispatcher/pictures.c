@@ -19,11 +19,19 @@ struct _SwarmPictures {
 
 /* ---- whose turn it is ---- */
 
+/* Of one after the other of the changed news: there may be many, each with a reader on every node. */
 static void
-readers_are_due (SwarmPictures *self, SwarmNews *news)
+readers_are_due (SwarmPictures *self, gint64 end)
 {
-  for (GList *l = swarm_news_readers (news)->head; l != NULL; l = l->next)
-    swarm_picture_look (((SwarmReader *) l->data)->owner);
+  guint n = 0;
+  for (; n < self->changed->len && swarm_clock_boottime (self->leader->clock) < end; n++) {
+    SwarmNews *news = g_ptr_array_index (self->changed, n);
+    g_hash_table_remove (self->unread, news);
+    for (GList *l = swarm_news_readers (news)->head; l != NULL; l = l->next)
+      swarm_picture_look (((SwarmReader *) l->data)->owner);
+  }
+  if (n > 0)
+    g_ptr_array_remove_range (self->changed, 0, n);
 }
 
 static void
@@ -33,13 +41,10 @@ take_turn (gpointer data)
   SwarmClock *clock = self->leader->clock;
   gint64 end = swarm_clock_boottime (clock) + TURN_US;
   self->timer = swarm_clock_timer (clock, 0, SWARM_PRIORITY_NORMAL, take_turn, self); /* what comes due meanwhile needs none */
-  for (guint i = 0; i < self->changed->len; i++)
-    readers_are_due (self, g_ptr_array_index (self->changed, i));
-  g_hash_table_remove_all (self->unread);
-  g_ptr_array_set_size (self->changed, 0);
+  readers_are_due (self, end);
   for (GList *link; swarm_clock_boottime (clock) < end && (link = g_queue_pop_head_link (&self->due)) != NULL;)
     swarm_picture_send (link->data);
-  if (self->due.length > 0)
+  if (self->due.length > 0 || self->changed->len > 0)
     return;
   swarm_clock_clear_timer (clock, &self->timer);
   swarm_batches_clear (self->batches);
