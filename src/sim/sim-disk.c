@@ -282,8 +282,11 @@ disk_submit (SwarmDisk *iface, GArray *ops, SwarmDiskDoneFunc done, gpointer dat
   gint64 due = sim_clock_time (self->clock) + sim_random_range (self->random, self->min_us, self->max_us);
 
   batch->ops = ops;
-  batch->failure = g_strdup (self->failure);
-  batch->first_failure = self->failure != NULL && !self->failed;
+  /* Behind a batch that fails nothing is written, though the disk were repaired: who submits has not heard of it yet. */
+  Batch *last = g_queue_peek_tail (&self->pending);
+  gboolean behind = last != NULL && last->failure != NULL;
+  batch->failure = g_strdup (behind ? last->failure : self->failure);
+  batch->first_failure = batch->failure != NULL && !behind && !self->failed;
   self->failed = self->failure != NULL;
   batch->done = done;
   batch->data = data;

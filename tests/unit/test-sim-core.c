@@ -102,6 +102,30 @@ test_disk_failed (gconstpointer power)
   }
 }
 
+/* Nobody has heard yet that a batch fails: what is submitted behind it fails, too, even when the disk was repaired meanwhile. */
+static void
+test_disk_repaired_too_soon (void)
+{
+  g_autoptr (SimClock) clock = sim_clock_new (1);
+  SimRandom random;
+  g_autoptr (SimDisk) disk = NULL;
+  int first = 0, second = 0, third = 0;
+
+  sim_random_init (&random, 1);
+  disk = sim_disk_new (clock, &random, 100, 200);
+  sim_disk_fail (disk, "no space");
+  submit_write (disk, "a", 0, "lost", &first);
+  sim_disk_repair (disk);
+  submit_write (disk, "b", 0, "behind it", &second);
+  sim_clock_run (clock, 1000);
+  g_assert_cmpint (first, ==, -1);
+  g_assert_cmpint (second, ==, -1);
+  g_assert_cmpuint (sim_disk_used (disk), ==, 0);
+  submit_write (disk, "c", 0, "of the next process", &third);
+  sim_clock_run (clock, 1000);
+  g_assert_cmpint (third, ==, 1);
+}
+
 /* A killed process grew a file and removed it; its successor removes another one, which syncs that, and begins a file of the same name. */
 static void
 test_disk_removed (void)
@@ -345,6 +369,7 @@ main (int argc, char **argv)
   g_test_add_func ("/sim/clock", test_clock);
   g_test_add_func ("/sim/disk", test_disk);
   g_test_add_data_func ("/sim/disk-failed-power-cut", GINT_TO_POINTER (TRUE), test_disk_failed);
+  g_test_add_func ("/sim/disk-repaired-too-soon", test_disk_repaired_too_soon);
   g_test_add_func ("/sim/disk-removed", test_disk_removed);
   g_test_add_data_func ("/sim/disk-failed-kill", GINT_TO_POINTER (FALSE), test_disk_failed);
   NET_TEST ("/sim/net/call", NULL, test_net_call);
