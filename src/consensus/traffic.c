@@ -167,6 +167,10 @@ send_one (SwarmConsensus *self, const struct raft_message *raft)
     break;
   case RAFT_REQUEST_VOTE_RESULT:
     message.type = MESSAGE_VOTE_RESULT;
+    /* libraft's no to a question before a vote tells the term that was asked for. Who asks must hear of a higher one, or who has the newest log and the
+     * lowest term is refused for its term for ever, and the others for their logs (Ongaro's dissertation, 9.6, with 3.3). */
+    if (raft->request_vote_result.pre_vote && !raft->request_vote_result.vote_granted)
+      message.raft.request_vote_result.term = MAX (raft->request_vote_result.term, raft_current_term (&self->raft));
     break;
   case RAFT_TIMEOUT_NOW:
     message.type = MESSAGE_TIMEOUT_NOW;
@@ -386,6 +390,20 @@ set_own_role (SwarmConsensus *self, int role)
       self->raft.configuration.servers[i].role = role;
 }
 
+/* Who heard nothing of his leader for an election timeout has none. A voter begins an election then, a standby of libraft never does: it would refuse its
+ * vote for the sake of a leader that is long gone, and be it the same one that asks. */
+static void
+leave_silent_leader (SwarmConsensus *self)
+{
+  struct raft *raft = &self->raft;
+
+  if (raft_state (raft) != RAFT_FOLLOWER || boottime (self) < self->current_at + election_us (self))
+    return;
+  raft->follower_state.current_leader.id = 0;
+  raft_free (raft->follower_state.current_leader.address);
+  raft->follower_state.current_leader.address = NULL;
+}
+
 /* A standby votes, too, if it is asked: it may have been made a voter by an entry that only the candidate has, and then there may be no majority
  * without it (Raft dissertation, 4.1; libraft refuses). Its vote counts only where the candidate's configuration says so. */
 static void
@@ -399,6 +417,8 @@ receive_vote (SwarmConsensus *self, Peer *peer, Message *message)
     self->stats.dropped_messages++;
     return;
   }
+  if (role != RAFT_VOTER)
+    leave_silent_leader (self);
   set_own_role (self, RAFT_VOTER);
   step_receive (self, message, &peer->node);
   if (own != NULL)
